@@ -1,0 +1,1 @@
+//! Criterion benchmarks live in this member's `benches/` folder; the library is empty.

@@ -1,0 +1,36 @@
+//! The vocabulary that every other crate speaks: names, phases, descriptors, health, diagnostics.
+//!
+//! Pure values and one trait. This crate starts no thread, opens no file and knows no runtime; a test holds that
+//! (`tests/purity.rs`).
+
+mod clock;
+mod code;
+mod component;
+mod descriptor;
+mod diagnostic;
+mod failure;
+mod health;
+mod hint;
+mod key;
+mod location;
+mod name;
+mod phase;
+mod render;
+mod state;
+mod suggestion;
+
+pub use clock::Seconds;
+pub use code::Code;
+pub use component::{Component, Done, Step};
+pub use descriptor::{Descriptor, Need, NeedKind, Work};
+pub use diagnostic::{Diagnostic, Related, Severity};
+pub use failure::Failure;
+pub use health::Health;
+pub use hint::Hint;
+pub use key::Key;
+pub use location::Location;
+pub use name::ComponentName;
+pub use phase::Phase;
+pub use render::{error_text, ring_text};
+pub use state::{State, StateError};
+pub use suggestion::did_you_mean;
