@@ -1,1 +1,11 @@
-//! pit
+//! The Pit: infrastructure members that live inside the process and are called directly.
+//!
+//! Each member is one module and one component; it takes what it depends on as `Arc`s. The crate knows only
+//! `component`: no Python, no bus.
+
+mod durability;
+mod error;
+pub mod journal;
+
+pub use durability::Durability;
+pub use error::{PitError, PitResult};

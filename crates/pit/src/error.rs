@@ -1,0 +1,239 @@
+//! What can go wrong in the Pit, for all members: fields for programs, one lowercase line for people.
+//!
+//! Every member returns this one type, so that the door to Python and the Orchestra Kit map it once.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use component::{Code, Failure, Hint};
+
+/// An error of a Pit member.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PitError {
+    /// The operating system refused something.
+    #[error("cannot {doing} `{}`", path.display())]
+    Io {
+        /// What was tried: `open the journal`, `append to`.
+        doing: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A state folder cannot be used as one.
+    #[error("the state folder `{}` cannot be used: it is {found}", path.display())]
+    NotAFolder {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What stands there: `a file`.
+        found: &'static str,
+    },
+    /// A file of the state holds what this version cannot have written.
+    #[error("`{}` is damaged at byte {offset}: {reason}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        reason: &'static str,
+    },
+    /// A file of the state was written by another format version.
+    #[error("`{}` has format version {found}, this program reads {supported}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// The version that it names.
+        found: u16,
+        /// The version that this program reads.
+        supported: u16,
+    },
+    /// The index database failed.
+    #[error("the index `{}` failed", path.display())]
+    Index {
+        /// Its file.
+        path: PathBuf,
+        /// What the database said.
+        #[source]
+        source: Box<redb::Error>,
+    },
+    /// There is no such artifact, run, node, pool, resource, rule or operation.
+    #[error("there is no {kind} `{name}`")]
+    NotFound {
+        /// What was looked for: `artifact`, `run`, `pool`.
+        kind: &'static str,
+        /// Its id or name.
+        name: String,
+    },
+    /// There is one of that name already.
+    #[error("the {kind} `{name}` exists already")]
+    Duplicate {
+        /// What was to be added.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// An argument that is not allowed there.
+    #[error("`{value}` is not a lawful {what}: it must be {expected}")]
+    Invalid {
+        /// What the value was for: `artifact id`, `capacity`.
+        what: &'static str,
+        /// The value as it was given, shortened.
+        value: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// A move that the state of the thing does not allow.
+    #[error("cannot {doing} {kind} `{name}`: it is {state}")]
+    WrongState {
+        /// What was tried.
+        doing: &'static str,
+        /// On what kind of thing.
+        kind: &'static str,
+        /// Which one.
+        name: String,
+        /// The state it is in.
+        state: String,
+    },
+    /// Graph nodes need each other in a ring; nothing was submitted.
+    #[error("the graph has a cycle: {}", component::ring_text(ring))]
+    Cycle {
+        /// The names on the ring, each once.
+        ring: Vec<String>,
+    },
+    /// A wait was not over by its deadline.
+    #[error("{what} `{name}` was not there after {waited:?}")]
+    TimedOut {
+        /// What was waited for: `a worker of pool`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// How long.
+        waited: Duration,
+    },
+    /// A limit that was set in advance would be exceeded.
+    #[error("{what} `{name}` is full: {wanted} wanted, {limit} allowed")]
+    OverLimit {
+        /// What is limited.
+        what: &'static str,
+        /// Which one.
+        name: String,
+        /// What would be needed.
+        wanted: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// A pool's factory failed.
+    #[error("the factory of pool `{pool}` failed")]
+    Factory {
+        /// The pool.
+        pool: String,
+        /// What the factory said.
+        #[source]
+        failure: Failure,
+    },
+    /// The member was closed.
+    #[error("`{member}` is stopped")]
+    Stopped {
+        /// The member's component name.
+        member: &'static str,
+    },
+    /// A Pit library was built for another interface.
+    #[error("the library `{}` does not fit: {reason}", path.display())]
+    Abi {
+        /// The library's file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A Pit library cannot be loaded, or an operation of it failed.
+    #[error("the library `{}` failed: {reason}", path.display())]
+    Library {
+        /// The library's file.
+        path: PathBuf,
+        /// What happened.
+        reason: String,
+    },
+    /// Something inside the Pit broke; a bug.
+    #[error("internal error in `{member}`: {reason}")]
+    Internal {
+        /// The member.
+        member: &'static str,
+        /// What was found.
+        reason: String,
+    },
+}
+
+/// What every fallible call of the Pit returns.
+pub type PitResult<T> = Result<T, PitError>;
+
+impl PitError {
+    /// An [`PitError::Io`], for `map_err`.
+    pub(crate) fn io(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { doing, path, source }
+    }
+}
+
+impl Hint for PitError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Io { .. }
+            | Self::NotAFolder { .. }
+            | Self::Corrupt { .. }
+            | Self::Format { .. }
+            | Self::Index { .. } => Code::STATE_INVALID,
+            Self::NotFound { .. } => Code::NOT_FOUND,
+            Self::Duplicate { .. }
+            | Self::Invalid { .. }
+            | Self::WrongState { .. }
+            | Self::Cycle { .. } => Code::INVALID_VALUE,
+            Self::TimedOut { .. } => Code::CALL_TIMEOUT,
+            Self::OverLimit { .. } => Code::OVERLOADED,
+            Self::Factory { failure, .. } => failure.code,
+            Self::Stopped { .. } => Code::STOPPED,
+            Self::Abi { .. } => Code::ABI_MISMATCH,
+            Self::Library { .. } => Code::PIT_LIBRARY,
+            Self::Internal { .. } => Code::INTERNAL,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Io { source, path, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    vec![format!(
+                        "make `{}` writable for this user, or set `[system] state` to a folder that is",
+                        path.display()
+                    )]
+                }
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    vec![format!("free space on the disk that holds `{}`", path.display())]
+                }
+                _ => Vec::new(),
+            },
+            Self::NotAFolder { .. } => {
+                vec![
+                    "set `[system] state` to a folder, or to a path that does not exist".to_owned(),
+                ]
+            }
+            Self::Corrupt { path, .. } => vec![format!(
+                "move `{}` away to start without it, or restore it from a backup",
+                path.display()
+            )],
+            Self::Format { .. } => {
+                vec!["use the Symphony version that wrote it, or another state folder".to_owned()]
+            }
+            Self::Index { path, .. } => {
+                vec![format!("remove `{}`: it is rebuilt at the next start", path.display())]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
