@@ -1,0 +1,562 @@
+"""Every exception that Symphony raises, and the diagnostic that several of them carry.
+
+The core raises these classes, built from fields; nothing else in the package raises a bare `Exception`.
+The invariant kept here: an exception's text, its hints and its fields are the same on every Python, only
+the place of the hints differs (notes from 3.11 on, the end of `str(error)` before).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from symphony._core import BootReport
+
+_NOTES = sys.version_info >= (3, 11)
+
+
+class SymphonyError(Exception):
+    """The root of every error of Symphony.
+
+    Attributes:
+        code: The stable kebab-case word of the fault; `docs/errors.md` has a section for each.
+        message: What is wrong, with its places, ring or stack, without the hints.
+        hints: What to do, most useful first.
+    """
+
+    code: str = "internal"
+
+    def __init__(
+        self, message: str = "", *, code: str | None = None, hints: Iterable[str] = ()
+    ) -> None:
+        """Keeps the fields; hints become notes where Python has notes."""
+        super().__init__(message)
+        self.message = message
+        self.hints: tuple[str, ...] = tuple(hints)
+        if code is not None:
+            self.code = code
+        if sys.version_info >= (3, 11):
+            for hint in self.hints:
+                self.add_note(f"hint: {hint}")
+
+    def __str__(self) -> str:
+        """The message; before Python 3.11 the hints end it."""
+        if _NOTES or not self.hints:
+            return self.message
+        return self.message + "\n\n" + "\n".join(f"hint: {hint}" for hint in self.hints)
+
+
+class Diagnostic:
+    """One fault that a person can act on: the same for `boot()`, `check` and the manifest reader.
+
+    Attributes:
+        code: Its stable word.
+        severity: `error`, `warning` or `note`; only an error makes a check fail.
+        message: What is wrong: a lowercase fragment, names in backticks, no full stop.
+        file: The absolute path of the file in which a person wrote it.
+        line: The line, from 1.
+        column: The column in characters, from 1.
+        path: The ring or chain of names, each once.
+        hint: What to do.
+        related: The places of the edges, as (file, line, column, text).
+    """
+
+    __slots__ = (
+        "code",
+        "column",
+        "file",
+        "hint",
+        "line",
+        "message",
+        "path",
+        "related",
+        "severity",
+    )
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        severity: str = "error",
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        path: Iterable[str] = (),
+        hint: str | None = None,
+        related: Iterable[tuple[str | None, int | None, int | None, str]] = (),
+    ) -> None:
+        """Keeps the fields; a line or column of 0 is not known, and `None` here."""
+        self.code = code
+        self.severity = severity
+        self.message = message
+        self.file = file
+        self.line = line or None
+        self.column = column or None
+        self.path: list[str] = list(path)
+        self.hint = hint
+        self.related: list[tuple[str | None, int | None, int | None, str]] = list(related)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Diagnostic:
+        """The diagnostic that the core hands over as a dictionary of its fields."""
+        return cls(
+            fields["code"],
+            fields["message"],
+            severity=fields.get("severity", "error"),
+            file=fields.get("file"),
+            line=fields.get("line"),
+            column=fields.get("column"),
+            path=fields.get("path") or (),
+            hint=fields.get("hint"),
+            related=[
+                (edge[0], edge[1], edge[2], edge[3]) for edge in fields.get("related") or ()
+            ],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys that `symphony check --json` promises."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "path": list(self.path),
+            "hint": self.hint,
+        }
+
+    def text(self, directory: str | None = None, *, hint: bool = True, prefix: bool = True) -> str:
+        """The whole text, as `Diagnostic::text` of the core prints it.
+
+        Args:
+            directory: Places inside it are printed relative to it.
+            hint: Whether the hint ends the text.
+            prefix: Whether the severity begins it.
+        """
+        lines = [f"{self.severity}: {self.message}" if prefix else self.message]
+        if self.related:
+            places = [(_place(file, line, directory), note) for file, line, _, note in self.related]
+        else:
+            places = [(_place(self.file, self.line, directory), "")] if self.file else []
+        width = max((len(place) for place, _ in places), default=0)
+        lines.extend(f"  {place:<{width}}  {note}".rstrip() for place, note in places)
+        if hint and self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        """The text with places relative to the working directory."""
+        return self.text(_working_directory())
+
+    def __repr__(self) -> str:
+        """Enough to find it in a list of many."""
+        place = f" at {_place(self.file, self.line, None)}" if self.file else ""
+        return f"<Diagnostic {self.severity} {self.code}: {self.message}{place}>"
+
+    def __eq__(self, other: object) -> bool:
+        """Diagnostics are equal when all of their fields are."""
+        if not isinstance(other, Diagnostic):
+            return NotImplemented
+        return self.to_dict() == other.to_dict() and self.related == other.related
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _working_directory() -> str | None:
+    """The working directory, or `None` where it was removed under us."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _place(file: str | None, line: int | None, directory: str | None) -> str:
+    """`file:line`, relative to the directory where the file lies in it."""
+    if file is None:
+        return ""
+    if directory and file.startswith(directory.rstrip("/") + "/"):
+        file = file[len(directory.rstrip("/")) + 1 :]
+    return f"{file}:{line}" if line else file
+
+
+def _plan_text(diagnostics: list[Diagnostic]) -> str:
+    """The text of one fault, or of all, without the hints (those are notes)."""
+    directory = _working_directory()
+    if len(diagnostics) == 1:
+        return diagnostics[0].text(directory, hint=False, prefix=False)
+    faults = [fault.text(directory, hint=False) for fault in diagnostics]
+    return "\n".join([f"{len(faults)} faults in the plan", *faults])
+
+
+class BootError(SymphonyError):
+    """The boot failed, and everything that had started was stopped again.
+
+    Attributes:
+        phase: The phase in which it failed, where one was running.
+        component: The component that failed, where it was one.
+        report: The report of the boot so far, where it began.
+        rollback_errors: What failed while the rest was stopped; the first failure is this one.
+    """
+
+    code = "start-failed"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        phase: str | None = None,
+        component: str | None = None,
+        report: BootReport | None = None,
+        hints: Iterable[str] = (),
+        rollback_errors: Iterable[BaseException] = (),
+    ) -> None:
+        """Keeps the fields; each rollback error is a note as well."""
+        super().__init__(message, code=code, hints=hints)
+        self.phase = phase
+        self.component = component
+        self.report = report
+        self.rollback_errors: tuple[BaseException, ...] = tuple(rollback_errors)
+        if sys.version_info >= (3, 11):
+            for error in self.rollback_errors:
+                self.add_note(f"while rolling back: {error}")
+
+
+class PlanError(BootError):
+    """The components cannot be planned; all faults at once.
+
+    Attributes:
+        diagnostics: Each fault, in a stable order.
+    """
+
+    code = "plan-invalid"
+
+    def __init__(
+        self,
+        message: str = "",
+        diagnostics: Iterable[Diagnostic] = (),
+        *,
+        code: str | None = None,
+        phase: str | None = None,
+        component: str | None = None,
+        report: BootReport | None = None,
+        hints: Iterable[str] = (),
+        rollback_errors: Iterable[BaseException] = (),
+    ) -> None:
+        """Takes text and hints from the diagnostics where none are given."""
+        faults = list(diagnostics)
+        hints = list(hints) or list(dict.fromkeys(fault.hint for fault in faults if fault.hint))
+        if code is None and len({fault.code for fault in faults}) == 1:
+            code = faults[0].code
+        super().__init__(
+            message or (_plan_text(faults) if faults else ""),
+            code=code,
+            phase=phase,
+            component=component,
+            report=report,
+            hints=hints,
+            rollback_errors=rollback_errors,
+        )
+        self.diagnostics: list[Diagnostic] = faults
+
+
+class CycleError(PlanError):
+    """Components need each other in a ring without a `Late` edge."""
+
+    code = "dependency-cycle"
+
+
+class MissingDependencyError(PlanError):
+    """Nobody provides what a component needs."""
+
+    code = "missing-dependency"
+
+
+class DuplicateComponentError(PlanError):
+    """One name, or one class, was registered twice."""
+
+    code = "duplicate-component"
+
+
+class PhaseOrderError(PlanError):
+    """A component needs one of a later phase, or may not stand in its phase."""
+
+    code = "phase-order"
+
+
+class BootTimeoutError(BootError, TimeoutError):
+    """A component, a phase or the boot was not done by its deadline."""
+
+    code = "start-timeout"
+
+
+class UnhealthyError(BootError):
+    """A component that started says that it is not well."""
+
+    code = "unhealthy"
+
+
+class StateLockedError(BootError):
+    """The state folder belongs to another running system."""
+
+    code = "state-locked"
+
+
+class ManifestError(PlanError):
+    """A `Symphony.toml` cannot be read or says something that it may not."""
+
+    code = "manifest-invalid"
+
+
+class ExtensionError(SymphonyError):
+    """A call of an extension did not come to its result.
+
+    Attributes:
+        extension: The extension's name.
+        operation: The operation that was called, where it was a call.
+    """
+
+    code = "remote-error"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        extension: str | None = None,
+        operation: str | None = None,
+        code: str | None = None,
+        hints: Iterable[str] = (),
+    ) -> None:
+        """Keeps the fields."""
+        super().__init__(message, code=code, hints=hints)
+        self.extension = extension
+        self.operation = operation
+
+
+class ExtensionCrashedError(ExtensionError):
+    """An extension's process ended by itself.
+
+    Attributes:
+        exit_code: Its exit code, where it exited.
+        signal: The signal that ended it, where one did.
+        stderr: The last lines of its stderr.
+    """
+
+    code = "extension-crashed"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        extension: str | None = None,
+        operation: str | None = None,
+        exit_code: int | None = None,
+        signal: int | None = None,
+        stderr: Iterable[str] = (),
+        code: str | None = None,
+        hints: Iterable[str] = (),
+    ) -> None:
+        """Keeps the fields."""
+        super().__init__(
+            message, extension=extension, operation=operation, code=code, hints=hints
+        )
+        self.exit_code = exit_code
+        self.signal = signal
+        self.stderr: tuple[str, ...] = tuple(stderr)
+
+
+class CallTimeoutError(ExtensionError, TimeoutError):
+    """A call was not answered by its deadline."""
+
+    code = "call-timeout"
+
+
+class CallCancelledError(ExtensionError):
+    """A call, or the run that it belonged to, was cancelled."""
+
+    code = "cancelled"
+
+
+class RemoteError(ExtensionError):
+    """The extension raised in an operation.
+
+    Attributes:
+        type_name: The name of the exception's class over there.
+        traceback: Its traceback over there, as text.
+        causes: Its causes over there, outermost first.
+    """
+
+    code = "remote-error"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        extension: str | None = None,
+        operation: str | None = None,
+        type_name: str | None = None,
+        traceback: str | None = None,
+        causes: Iterable[str] = (),
+        code: str | None = None,
+        hints: Iterable[str] = (),
+    ) -> None:
+        """Keeps the fields; the far traceback is a note."""
+        super().__init__(
+            message, extension=extension, operation=operation, code=code, hints=hints
+        )
+        self.type_name = type_name
+        self.traceback = traceback
+        self.causes: tuple[str, ...] = tuple(causes)
+        if traceback and sys.version_info >= (3, 11):
+            place = f" of extension `{extension}`" if extension else ""
+            self.add_note(f"traceback{place}:\n{traceback.rstrip()}")
+
+
+class OverloadedError(ExtensionError):
+    """The extension's queue is full."""
+
+    code = "overloaded"
+
+
+class QuarantinedError(ExtensionError):
+    """The extension crashed too often and is not restarted any more."""
+
+    code = "quarantined"
+
+
+class UnknownOperationError(ExtensionError, LookupError):
+    """The extension, or the Pit, has no operation of that name."""
+
+    code = "unknown-operation"
+
+
+class NotGrantedError(ExtensionError):
+    """A call that the manifest of the caller does not grant."""
+
+    code = "not-granted"
+
+
+class ProtocolError(ExtensionError):
+    """An extension speaks another protocol, or sent what is no lawful frame."""
+
+    code = "protocol-violation"
+
+
+class MelodyError(SymphonyError):
+    """A Melody cannot be read or its graph is wrong.
+
+    Attributes:
+        diagnostics: Each fault.
+    """
+
+    code = "melody-invalid"
+
+    def __init__(
+        self,
+        message: str = "",
+        diagnostics: Iterable[Diagnostic] = (),
+        *,
+        code: str | None = None,
+        hints: Iterable[str] = (),
+    ) -> None:
+        """Takes text and hints from the diagnostics where none are given."""
+        faults = list(diagnostics)
+        hints = list(hints) or list(dict.fromkeys(fault.hint for fault in faults if fault.hint))
+        super().__init__(message or (_plan_text(faults) if faults else ""), code=code, hints=hints)
+        self.diagnostics: list[Diagnostic] = faults
+
+
+class PitError(SymphonyError):
+    """A Pit member refused or failed."""
+
+    code = "invalid-value"
+
+
+class NotFoundError(PitError, LookupError):
+    """An artifact, run, pool, resource or rule of that id does not exist."""
+
+    code = "not-found"
+
+
+class PitLibraryError(PitError):
+    """A Pit library cannot be loaded, was built for another interface, or failed."""
+
+    code = "pit-library"
+
+
+class InvalidValueError(SymphonyError, ValueError):
+    """A value or an argument that is not allowed there."""
+
+    code = "invalid-value"
+
+
+class ComponentNotFoundError(SymphonyError, KeyError):
+    """A component or extension of that type or name is not in the system."""
+
+    code = "component-not-found"
+
+
+class StoppedError(SymphonyError):
+    """The system was shut down."""
+
+    code = "stopped"
+
+
+class ForkedError(SymphonyError):
+    """A handle was used in a forked child of the process that it belongs to."""
+
+    code = "forked"
+
+
+class WrongThreadError(SymphonyError):
+    """A step was asked for on another thread than its own."""
+
+    code = "wrong-thread"
+
+
+class LateBindingError(SymphonyError):
+    """A late edge was read before it was bound."""
+
+    code = "late-binding"
+
+
+_PLAN_ERRORS: dict[str, type[PlanError]] = {
+    "dependency-cycle": CycleError,
+    "missing-dependency": MissingDependencyError,
+    "duplicate-component": DuplicateComponentError,
+    "phase-order": PhaseOrderError,
+    "manifest-invalid": ManifestError,
+}
+
+_BOOT_ERRORS: dict[str, type[BootError]] = {
+    "start-timeout": BootTimeoutError,
+    "unhealthy": UnhealthyError,
+    "state-locked": StateLockedError,
+    **_PLAN_ERRORS,
+}
+
+
+def plan_error(message: str, diagnostics: Iterable[Diagnostic], **fields: Any) -> PlanError:
+    """The plan error for these faults: the class of their one code, `PlanError` for a mix.
+
+    Args:
+        message: The whole text; empty: made from the diagnostics.
+        diagnostics: All faults; only errors choose the class.
+        **fields: Further fields of `BootError`.
+    """
+    faults = list(diagnostics)
+    codes = {fault.code for fault in faults if fault.severity == "error"}
+    kind = _PLAN_ERRORS.get(next(iter(codes)), PlanError) if len(codes) == 1 else PlanError
+    return kind(message, faults, **fields)
+
+
+def boot_error(message: str, *, code: str, **fields: Any) -> BootError:
+    """The boot error of that code: its own class where there is one, else `BootError`."""
+    return _BOOT_ERRORS.get(code, BootError)(message, code=code, **fields)
