@@ -1,0 +1,335 @@
+"""The extension author's side of Symphony.
+
+An extension is one module with one `Extension` and functions marked as its operations:
+
+    from symphony.extension import Extension
+
+    extension = Extension("outline")
+
+
+    @extension.operation
+    def outline(source: str) -> list[dict]: ...
+
+A marked function stays the plain function that it was, so a test calls it directly, and an
+`Extension` needs neither a running Symphony nor its compiled core until it is served.
+This module imports nothing: it is part of the image that every extension is forked from.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Protocol, TypeVar, overload
+
+    Operation = TypeVar("Operation", bound=Callable[..., Any])
+
+    class Lane(Protocol):
+        """What an extension needs of its lane: `symphony._core.GuestLane`, or a test's stand-in."""
+
+        def call(self, operation: str, inputs: dict[str, Any], timeout: float | None) -> Any:
+            """Call an operation of the Pit or of another extension and wait for its result."""
+
+        def publish(self, topic: str, value: Any) -> None:
+            """Publish a value to whoever subscribed to the topic."""
+
+        def cancelled(self, correlation: int) -> bool:
+            """Tell whether the caller of that request has given it up."""
+
+
+__all__ = ["Extension", "OperationDescription", "serve"]
+
+_HAS_VARIABLE_POSITIONAL = 0x04
+_HAS_VARIABLE_KEYWORDS = 0x08
+_IS_GENERATOR = 0x20
+_IS_COROUTINE = 0x80
+_IS_ASYNC_GENERATOR = 0x200
+
+
+class OperationDescription:
+    """What an operation takes and gives, read from its function without importing `inspect`.
+
+    Attributes:
+        name: The name that callers use.
+        required: Inputs that every call must bring, in order.
+        optional: Inputs that have a default, in order.
+        takes_any: Whether further inputs are accepted (`**inputs`).
+        is_stream: Whether the operation yields several values.
+        is_async: Whether the function is a coroutine function or an asynchronous generator.
+        summary: The first line of the docstring.
+    """
+
+    __slots__ = (
+        "is_async",
+        "is_stream",
+        "name",
+        "optional",
+        "required",
+        "summary",
+        "takes_any",
+    )
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        """Describe a function.
+
+        Args:
+            name: The operation's name.
+            function: A function or a bound method, decorated or not.
+
+        Raises:
+            TypeError: What it is, or its signature, cannot be called by name.
+        """
+        inner: Any = function
+        while hasattr(inner, "__wrapped__"):
+            inner = inner.__wrapped__
+        bound = 1 if getattr(inner, "__self__", None) is not None else 0
+        inner = getattr(inner, "__func__", inner)
+        code = getattr(inner, "__code__", None)
+        if code is None:
+            raise TypeError(
+                f"operation `{name}` must be a function, not `{type(function).__name__}`"
+            )
+        if code.co_posonlyargcount > bound or code.co_flags & _HAS_VARIABLE_POSITIONAL:
+            raise TypeError(
+                f"operation `{name}` has positional-only inputs; a call names every input, "
+                "so declare them without `/` and `*args`"
+            )
+        count = code.co_argcount
+        names = code.co_varnames
+        first_default = count - len(inner.__defaults__ or ())
+        with_default = inner.__kwdefaults__ or {}
+        by_name = names[count : count + code.co_kwonlyargcount]
+        self.name = name
+        self.required: tuple[str, ...] = (
+            *names[bound:first_default],
+            *(key for key in by_name if key not in with_default),
+        )
+        self.optional: tuple[str, ...] = (
+            *names[max(bound, first_default) : count],
+            *(key for key in by_name if key in with_default),
+        )
+        flags = code.co_flags
+        self.takes_any = bool(flags & _HAS_VARIABLE_KEYWORDS)
+        self.is_stream = bool(flags & (_IS_GENERATOR | _IS_ASYNC_GENERATOR))
+        self.is_async = bool(flags & (_IS_COROUTINE | _IS_ASYNC_GENERATOR))
+        text = (getattr(function, "__doc__", None) or "").strip()
+        self.summary: str = text.split("\n", 1)[0].rstrip()
+
+    def as_message(self) -> dict[str, Any]:
+        """Return the description as the handshake carries it."""
+        inputs = [{"name": name, "required": True} for name in self.required]
+        inputs += [{"name": name, "required": False} for name in self.optional]
+        return {
+            "name": self.name,
+            "inputs": inputs,
+            "stream": self.is_stream,
+            "doc": self.summary,
+        }
+
+    def fault_of(self, given: Iterable[str]) -> str | None:
+        """Say what is wrong with a call's inputs.
+
+        Args:
+            given: The names of the inputs that a caller sent.
+
+        Returns:
+            A sentence that names the operation's inputs, or None when the call is lawful.
+        """
+        given = list(given)
+        missing = [name for name in self.required if name not in given]
+        known = (*self.required, *self.optional)
+        unknown = [] if self.takes_any else [name for name in given if name not in known]
+        if not missing and not unknown:
+            return None
+        faults = [f"lacks {_quoted(missing)}"] if missing else []
+        if unknown:
+            faults.append(f"does not know {_quoted(unknown)}")
+        inputs = [f"`{name}`" for name in self.required]
+        inputs += [f"`{name}` (optional)" for name in self.optional]
+        takes = ", ".join(inputs) if inputs else "no inputs"
+        return f"operation `{self.name}` {' and '.join(faults)}; it takes {takes}"
+
+
+class Extension:
+    """An extension: a name and the operations that others may call.
+
+    Attributes:
+        name: The name in the extension's `Symphony.toml`.
+        version: The author's version of it.
+        operations: The functions by operation name, callable without Symphony.
+        descriptions: What each operation takes and gives, by operation name.
+    """
+
+    def __init__(self, name: str, version: str = "0.0.0") -> None:
+        """Create an extension without operations.
+
+        Args:
+            name: The name in the extension's `Symphony.toml`.
+            version: The author's version of it.
+        """
+        self.name = name
+        self.version = version
+        self.operations: dict[str, Callable[..., Any]] = {}
+        self.descriptions: dict[str, OperationDescription] = {}
+        self._lane: Lane | None = None
+        self._current: Callable[[], int | None] = _no_request
+
+    if TYPE_CHECKING:
+
+        @overload
+        def operation(self, function: Operation, /) -> Operation: ...
+
+        @overload
+        def operation(self, /, *, name: str | None = None) -> Callable[[Operation], Operation]: ...
+
+    def operation(self, function: Any = None, /, *, name: str | None = None) -> Any:
+        """Mark a function as an operation, bare or with a name of its own.
+
+        A generator function is a stream, and `async def` works for both. Every input is passed
+        by name. Values may be None, bool, int (64 bits), float, str, bytes, and lists and dicts
+        (with str keys) of them.
+
+        Args:
+            function: The function.
+            name: The operation's name; by default that of the function.
+
+        Returns:
+            The same function, unchanged.
+
+        Raises:
+            TypeError: The function cannot be called by name.
+            ValueError: The extension has an operation of that name.
+        """
+
+        def mark(marked: Any) -> Any:
+            operation = str(getattr(marked, "__name__", "")) if name is None else name
+            description = OperationDescription(operation, marked)
+            if operation in self.operations:
+                raise ValueError(f"extension `{self.name}` has two operations `{operation}`")
+            self.operations[operation] = marked
+            self.descriptions[operation] = description
+            return marked
+
+        return mark if function is None else mark(function)
+
+    def call(self, operation: str, /, **inputs: Any) -> Any:
+        """Call the Pit or another extension, where `calls` in the manifest grants it.
+
+        Args:
+            operation: `member.operation` or `extension.operation`, as `artifact-store.put`.
+            inputs: The operation's inputs.
+
+        Returns:
+            The operation's result.
+        """
+        return self._served("call").call(operation, inputs, None)
+
+    async def call_async(self, operation: str, /, **inputs: Any) -> Any:
+        """Call as `call` does, from an `async def` operation, without holding up the others.
+
+        Args:
+            operation: `member.operation` or `extension.operation`.
+            inputs: The operation's inputs.
+
+        Returns:
+            The operation's result.
+        """
+        import asyncio
+
+        lane = self._served("call")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, lane.call, operation, inputs, None)
+
+    def options(self, *, timeout: float | None = None) -> CallView:
+        """Return a view whose calls have these options.
+
+        Args:
+            timeout: Seconds after which a call is given up; None for no limit.
+
+        Returns:
+            A view with the method `call`.
+        """
+        return CallView(self, timeout)
+
+    def publish(self, topic: str, value: Any) -> None:
+        """Publish a value to a topic of the bus.
+
+        Args:
+            topic: The topic's name.
+            value: What its subscribers get.
+        """
+        self._served("publish").publish(topic, value)
+
+    def cancelled(self) -> bool:
+        """Tell whether the caller has given up the request that is being answered.
+
+        A long operation asks now and then and returns early. Outside of a request, and in a
+        test without Symphony, the answer is False.
+        """
+        correlation = self._current()
+        if self._lane is None or correlation is None:
+            return False
+        return self._lane.cancelled(correlation)
+
+    def attach(self, lane: Lane, current: Callable[[], int | None] | None = None) -> None:
+        """Give the extension the lane that `call`, `publish` and `cancelled` use.
+
+        `serve` does this; a test may do it with an object of its own.
+
+        Args:
+            lane: The lane.
+            current: Returns the correlation of the request being answered.
+        """
+        self._lane = lane
+        self._current = current or _no_request
+
+    def _served(self, wish: str) -> Lane:
+        if self._lane is None:
+            raise RuntimeError(
+                f"extension `{self.name}` cannot {wish}: it is not served by Symphony; "
+                "a test may attach() a lane of its own"
+            )
+        return self._lane
+
+    def __repr__(self) -> str:
+        """Name the extension and its operations."""
+        return f"<Extension `{self.name}`: {', '.join(self.operations) or 'no operations'}>"
+
+
+class CallView:
+    """Calls from an extension with options, as `extension.options(timeout=2.0)` returns it."""
+
+    __slots__ = ("_extension", "_timeout")
+
+    def __init__(self, extension: Extension, timeout: float | None) -> None:
+        """Keep the extension and the options of its calls."""
+        self._extension = extension
+        self._timeout = timeout
+
+    def call(self, operation: str, /, **inputs: Any) -> Any:
+        """Call as `Extension.call` does, with this view's options."""
+        return self._extension._served("call").call(operation, inputs, self._timeout)
+
+
+def serve(entry: str, folder: str, lane_descriptor: int) -> int:
+    """Serve an extension until it is stopped; the body of a forked extension process.
+
+    Args:
+        entry: `module:attribute` of an `Extension`.
+        folder: The extension's folder, put in front of `sys.path`.
+        lane_descriptor: The descriptor of its lane.
+
+    Returns:
+        The exit code for the process: 0 after an orderly stop, 1 after a fault.
+    """
+    from symphony._guest import serve as serve_guest
+
+    return serve_guest(entry, folder, lane_descriptor)
+
+
+def _no_request() -> int | None:
+    return None
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
