@@ -1,6 +1,12 @@
-//! What "acknowledged" survives: chosen once per system, kept by every journal.
+//! What "acknowledged" survives: chosen once per system, kept by every journal and segment.
 
-/// When a write of a journal counts as done.
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// When a write counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
     /// Written by `write(2)`: survives the death of this process.
@@ -8,4 +14,37 @@ pub enum Durability {
     Process,
     /// Flushed to the disk as well, once per batch: survives a power cut.
     Power,
+}
+
+/// One `fdatasync` for all writers that wait at the same time.
+///
+/// A writer that finds its bytes flushed by another's call returns at once.
+#[derive(Debug, Default)]
+pub(crate) struct BatchedSync {
+    written: AtomicU64,
+    synced: Mutex<u64>,
+}
+
+impl BatchedSync {
+    /// Counts a write that has ended; the ticket is for [`Self::settle`].
+    pub(crate) fn wrote(&self) -> u64 {
+        self.written.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// Returns once the write of `ticket` is on the disk.
+    pub(crate) fn settle(&self, file: &File, ticket: u64) -> io::Result<()> {
+        let mut synced = self.synced.lock();
+        if *synced < ticket {
+            // Read before the flush: what is written during it may not be covered.
+            let covered = self.written.load(Ordering::Acquire);
+            file.sync_data()?;
+            *synced = covered;
+        }
+        Ok(())
+    }
+
+    /// Flushes all that has been written so far.
+    pub(crate) fn settle_all(&self, file: &File) -> io::Result<()> {
+        self.settle(file, self.written.load(Ordering::Acquire))
+    }
 }

@@ -1,1 +1,483 @@
-//! One append-only file of records, the truth of every member that keeps state.
+//! One append-only file of records: the truth of every Pit member that keeps state.
+//!
+//! Callers: the artifact store, the DAG tracker's runs, the stale manager's pins. A record is acknowledged when
+//! [`Journal::append`] returns. Invariant: what a journal gives back at open is a prefix of what was appended, and
+//! holds every acknowledged record. A tail that was cut short by a crash is removed; a damaged record *before* an
+//! intact one is never skipped or cut, it is [`PitError::Corrupt`].
+//!
+//! File: a header of 32 bytes (magic, format version, generation, checksum), then frames of
+//! `length u32, checksum u64, payload`, little endian. The checksum is the head of a BLAKE3 over generation, offset
+//! and payload, so bytes of an older file or place never pass for a record.
+
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::durability::BatchedSync;
+use crate::{Durability, PitError, PitResult};
+
+const HEADER: u64 = 32;
+const FRAME: usize = 12;
+/// The longest record; more than that in a length field is damage.
+pub const MAX_RECORD: usize = 16 << 20;
+/// A scratch buffer that grew past this is not kept.
+const KEEP_SCRATCH: usize = 1 << 20;
+
+/// Which member's journal it is, and in which version of its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Format {
+    /// Eight bytes that no other file begins with.
+    pub magic: [u8; 8],
+    /// The version of the records; a journal of another version is refused.
+    pub version: u16,
+}
+
+/// What opening found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovery {
+    /// Records that were replayed.
+    pub records: u64,
+    /// Bytes of a cut-off tail that were removed.
+    pub truncated: u64,
+}
+
+/// A place in a journal, for whoever keeps something derived from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Changes each time the journal is written anew.
+    pub generation: u64,
+    /// The byte after the last record that is covered.
+    pub offset: u64,
+}
+
+/// A record that is written but, with [`Durability::Power`], perhaps not yet on the disk.
+#[derive(Debug)]
+#[must_use = "a record is acknowledged only once it is settled"]
+pub struct Written {
+    file: Arc<Tape>,
+    ticket: u64,
+    /// Where the journal stands after it.
+    pub mark: Mark,
+}
+
+/// A journal that is open for appending. All methods may be called from many threads.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    format: Format,
+    durability: Durability,
+    recovery: Recovery,
+    tail: Mutex<Tail>,
+}
+
+/// A journal whose header was read and whose records were not: see [`Journal::begin`].
+#[derive(Debug)]
+pub struct Opening {
+    path: PathBuf,
+    format: Format,
+    durability: Durability,
+    file: File,
+    generation: u64,
+    length: u64,
+}
+
+#[derive(Debug)]
+struct Tape {
+    file: File,
+    sync: BatchedSync,
+}
+
+#[derive(Debug)]
+struct Tail {
+    tape: Arc<Tape>,
+    generation: u64,
+    end: u64,
+    scratch: Vec<u8>,
+    /// A write failed and its remains could not be removed: nothing may follow them.
+    broken: bool,
+}
+
+impl Journal {
+    /// Opens or creates the journal and gives each record to `replay`, oldest first.
+    ///
+    /// # Errors
+    /// [`PitError::Io`], [`PitError::Format`], [`PitError::Corrupt`], or what `replay` returns.
+    pub fn open(
+        path: &Path,
+        format: Format,
+        durability: Durability,
+        mut replay: impl FnMut(&[u8]) -> PitResult<()>,
+    ) -> PitResult<Self> {
+        Self::begin(path, format, durability)?.replay(None, |_, record| replay(record))
+    }
+
+    /// Opens or creates the file and checks its header; the records come with [`Opening::replay`].
+    ///
+    /// # Errors
+    /// [`PitError::Io`], [`PitError::Format`], or [`PitError::Corrupt`] for a file that is no journal of this format.
+    pub fn begin(path: &Path, format: Format, durability: Durability) -> PitResult<Opening> {
+        let file = match open_file(path) {
+            Ok(file) if length_of(&file, path)? > 0 => file,
+            // Created under another name and renamed: a header is there whole or not at all.
+            Ok(_) => create(path, format, durability)?.0,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                create(path, format, durability)?.0
+            }
+            Err(error) => return Err(PitError::io("open the journal", path)(error)),
+        };
+        let generation = read_header(&file, path, format)?;
+        let length = length_of(&file, path)?;
+        Ok(Opening { path: path.to_owned(), format, durability, file, generation, length })
+    }
+
+    /// Appends one record with one `write(2)` and returns once it is acknowledged.
+    ///
+    /// # Errors
+    /// [`PitError::Io`]: the record is not in the journal. [`PitError::OverLimit`] above [`MAX_RECORD`].
+    pub fn append(&self, record: &[u8]) -> PitResult<Mark> {
+        self.append_all([record])
+    }
+
+    /// Appends several records with one `write(2)`, all or none, and returns once they are acknowledged.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn append_all<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a [u8]>,
+    ) -> PitResult<Mark> {
+        let written = self.write_all(records)?;
+        let mark = written.mark;
+        self.settle(written)?;
+        Ok(mark)
+    }
+
+    /// Writes records without waiting for the disk: for callers that hold a lock which [`Self::settle`] must not see.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub fn write_all<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a [u8]>,
+    ) -> PitResult<Written> {
+        let mut tail = self.tail.lock();
+        let mut scratch = std::mem::take(&mut tail.scratch);
+        scratch.clear();
+        let outcome = self.fill_and_write(&mut tail, &mut scratch, records);
+        if scratch.capacity() <= KEEP_SCRATCH {
+            tail.scratch = scratch;
+        }
+        outcome?;
+        let mark = Mark { generation: tail.generation, offset: tail.end };
+        Ok(Written { ticket: tail.tape.sync.wrote(), file: Arc::clone(&tail.tape), mark })
+    }
+
+    /// Waits until what was written is acknowledged: at once, or with [`Durability::Power`] one flush per batch.
+    ///
+    /// # Errors
+    /// [`PitError::Io`] when the disk refuses.
+    pub fn settle(&self, written: Written) -> PitResult<()> {
+        if self.durability == Durability::Process {
+            return Ok(());
+        }
+        let Written { file, ticket, .. } = written;
+        file.sync.settle(&file.file, ticket).map_err(PitError::io("flush the journal", &self.path))
+    }
+
+    /// Flushes everything to the disk, whatever the durability.
+    ///
+    /// # Errors
+    /// [`PitError::Io`] when the disk refuses.
+    pub fn sync(&self) -> PitResult<()> {
+        let tape = Arc::clone(&self.tail.lock().tape);
+        tape.sync.settle_all(&tape.file).map_err(PitError::io("flush the journal", &self.path))
+    }
+
+    /// Replaces all records by `records` in one step: a crash leaves the old journal or the new one.
+    ///
+    /// Appends wait meanwhile. The caller sees to it that `records` say all that the old ones said.
+    ///
+    /// # Errors
+    /// [`PitError::Io`]: the old journal is still in use.
+    pub fn rewrite(&self, records: impl IntoIterator<Item = Vec<u8>>) -> PitResult<Mark> {
+        let mut tail = self.tail.lock();
+        let temporary = temporary_path(&self.path);
+        let fresh = || PitError::io("write", &temporary);
+        let (file, generation) = create_file(&temporary, self.format).map_err(fresh())?;
+        let mut end = HEADER;
+        let mut scratch = Vec::with_capacity(KEEP_SCRATCH);
+        for record in records {
+            push_frame(&mut scratch, &self.path, generation, end, &record)?;
+            if scratch.len() >= KEEP_SCRATCH {
+                file.write_all_at(&scratch, end).map_err(fresh())?;
+                end += scratch.len() as u64;
+                scratch.clear();
+            }
+        }
+        file.write_all_at(&scratch, end).map_err(fresh())?;
+        end += scratch.len() as u64;
+        // Flushed whatever the durability: the old journal, which a power cut would have spared, is about to go.
+        file.sync_data().map_err(fresh())?;
+        fs::rename(&temporary, &self.path).map_err(PitError::io("replace", &self.path))?;
+        sync_folder_of(&self.path)?;
+        tail.tape = Arc::new(Tape { file, sync: BatchedSync::default() });
+        tail.generation = generation;
+        tail.end = end;
+        tail.broken = false;
+        Ok(Mark { generation, offset: end })
+    }
+
+    /// Where the journal stands.
+    pub fn mark(&self) -> Mark {
+        let tail = self.tail.lock();
+        Mark { generation: tail.generation, offset: tail.end }
+    }
+
+    /// What opening found.
+    pub fn recovery(&self) -> Recovery {
+        self.recovery
+    }
+
+    /// The journal's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn fill_and_write<'a>(
+        &self,
+        tail: &mut Tail,
+        scratch: &mut Vec<u8>,
+        records: impl IntoIterator<Item = &'a [u8]>,
+    ) -> PitResult<()> {
+        if tail.broken {
+            let path = self.path.clone();
+            let reason = "a write failed here and could not be undone";
+            return Err(PitError::Corrupt { path, offset: tail.end, reason });
+        }
+        for record in records {
+            push_frame(scratch, &self.path, tail.generation, tail.end, record)?;
+        }
+        if let Err(source) = tail.tape.file.write_all_at(scratch, tail.end) {
+            // A later, shorter record must not leave the remains of this one behind it.
+            tail.broken = tail.tape.file.set_len(tail.end).is_err();
+            return Err(PitError::Io { doing: "append to", path: self.path.clone(), source });
+        }
+        tail.end += scratch.len() as u64;
+        Ok(())
+    }
+}
+
+impl Opening {
+    /// Where the file ends now; an index that claims to cover more is not this journal's.
+    pub fn mark(&self) -> Mark {
+        Mark { generation: self.generation, offset: self.length }
+    }
+
+    /// Whether `mark` lies in this journal.
+    pub fn covers(&self, mark: Mark) -> bool {
+        mark.generation == self.generation && (HEADER..=self.length).contains(&mark.offset)
+    }
+
+    /// Gives each record after `from` (or all) to `replay`, with the mark after it, and removes a cut-off tail.
+    ///
+    /// # Errors
+    /// [`PitError::Io`], [`PitError::Corrupt`] when intact records follow a damaged one, or what `replay` returns.
+    pub fn replay(
+        self,
+        from: Option<Mark>,
+        mut replay: impl FnMut(Mark, &[u8]) -> PitResult<()>,
+    ) -> PitResult<Journal> {
+        let Self { path, format, durability, mut file, generation, length } = self;
+        let mut offset = from.map_or(HEADER, |mark| mark.offset);
+        let mut records = 0;
+        let reading = || PitError::io("read", &path);
+        file.seek(SeekFrom::Start(offset)).map_err(reading())?;
+        let mut reader = BufReader::with_capacity(1 << 18, &file);
+        let mut payload = Vec::new();
+        while read_frame(&mut reader, generation, offset, length, &mut payload).map_err(reading())?
+        {
+            offset += (FRAME + payload.len()) as u64;
+            replay(Mark { generation, offset }, &payload)?;
+            records += 1;
+        }
+        let truncated = length - offset;
+        if truncated > 0 {
+            refuse_damage_before_records(&file, &path, generation, offset, length)?;
+            file.set_len(offset).map_err(PitError::io("remove the torn tail of", &path))?;
+            tracing::warn!(path = %path.display(), truncated, "removed the torn tail of a journal");
+        }
+        let tape = Arc::new(Tape { file, sync: BatchedSync::default() });
+        let tail = Tail { tape, generation, end: offset, scratch: Vec::new(), broken: false };
+        let recovery = Recovery { records, truncated };
+        Ok(Journal { path, format, durability, recovery, tail: Mutex::new(tail) })
+    }
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+fn length_of(file: &File, path: &Path) -> PitResult<u64> {
+    Ok(file.metadata().map_err(PitError::io("read the length of", path))?.len())
+}
+
+fn temporary_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+fn create(path: &Path, format: Format, durability: Durability) -> PitResult<(File, u64)> {
+    let temporary = temporary_path(path);
+    let created = create_file(&temporary, format).map_err(PitError::io("create", &temporary))?;
+    if durability == Durability::Power {
+        created.0.sync_data().map_err(PitError::io("flush", &temporary))?;
+    }
+    fs::rename(&temporary, path).map_err(PitError::io("create", path))?;
+    if durability == Durability::Power {
+        sync_folder_of(path)?;
+    }
+    Ok(created)
+}
+
+fn create_file(path: &Path, format: Format) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    // Keyed by the system's randomness; unlikely to repeat is all that is asked of it.
+    let generation = RandomState::new().build_hasher().finish();
+    file.write_all_at(&header(format, generation), 0)?;
+    Ok((file, generation))
+}
+
+/// Makes the names in the folder of `path` survive a power cut.
+pub(crate) fn sync_folder_of(path: &Path) -> PitResult<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(PitError::io("flush the folder", folder))
+}
+
+fn header(format: Format, generation: u64) -> [u8; HEADER as usize] {
+    let mut bytes = [0; HEADER as usize];
+    bytes[..8].copy_from_slice(&format.magic);
+    bytes[8..10].copy_from_slice(&format.version.to_le_bytes());
+    bytes[16..24].copy_from_slice(&generation.to_le_bytes());
+    let check = checksum(generation, 0, &bytes[..24]);
+    bytes[24..].copy_from_slice(&check.to_le_bytes());
+    bytes
+}
+
+fn read_header(file: &File, path: &Path, format: Format) -> PitResult<u64> {
+    let damage = |reason| PitError::Corrupt { path: path.to_owned(), offset: 0, reason };
+    let mut bytes = [0; HEADER as usize];
+    match file.read_exact_at(&mut bytes, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(damage("it is too short for a journal"));
+        }
+        other => other.map_err(PitError::io("read", path))?,
+    }
+    if bytes[..8] != format.magic {
+        return Err(damage("it is no journal of this kind"));
+    }
+    let generation = u64::from_le_bytes(array(&bytes[16..24]));
+    let found = u16::from_le_bytes(array(&bytes[8..10]));
+    if header(Format { version: found, ..format }, generation) != bytes {
+        return Err(damage("its header's checksum is wrong"));
+    }
+    if found != format.version {
+        let path = path.to_owned();
+        return Err(PitError::Format { path, found, supported: format.version });
+    }
+    Ok(generation)
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(bytes);
+    array
+}
+
+fn checksum(generation: u64, offset: u64, payload: &[u8]) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    let mut place = [0; 16];
+    place[..8].copy_from_slice(&generation.to_le_bytes());
+    place[8..].copy_from_slice(&offset.to_le_bytes());
+    hasher.update(&place).update(payload);
+    u64::from_le_bytes(array(&hasher.finalize().as_bytes()[..8]))
+}
+
+/// Adds a frame to `scratch`, which will be written at `base`.
+fn push_frame(
+    scratch: &mut Vec<u8>,
+    path: &Path,
+    generation: u64,
+    base: u64,
+    record: &[u8],
+) -> PitResult<()> {
+    let length = match u32::try_from(record.len()) {
+        Ok(length) if record.len() <= MAX_RECORD => length,
+        _ => {
+            return Err(PitError::OverLimit {
+                what: "a record of journal",
+                name: path.display().to_string(),
+                wanted: record.len() as u64,
+                limit: MAX_RECORD as u64,
+            });
+        }
+    };
+    let check = checksum(generation, base + scratch.len() as u64, record);
+    scratch.extend_from_slice(&length.to_le_bytes());
+    scratch.extend_from_slice(&check.to_le_bytes());
+    scratch.extend_from_slice(record);
+    Ok(())
+}
+
+/// Reads the frame at `offset` into `payload`; false where no whole and intact frame stands.
+fn read_frame(
+    reader: &mut impl Read,
+    generation: u64,
+    offset: u64,
+    end: u64,
+    payload: &mut Vec<u8>,
+) -> io::Result<bool> {
+    if end - offset < FRAME as u64 {
+        return Ok(false);
+    }
+    let mut frame = [0; FRAME];
+    reader.read_exact(&mut frame)?;
+    let length = u32::from_le_bytes(array(&frame[..4])) as usize;
+    if length > MAX_RECORD || (FRAME + length) as u64 > end - offset {
+        return Ok(false);
+    }
+    payload.resize(length, 0);
+    reader.read_exact(payload)?;
+    Ok(checksum(generation, offset, payload) == u64::from_le_bytes(array(&frame[4..])))
+}
+
+/// A crash cuts a journal at its end; an intact record behind a bad one means that the disk lost something.
+fn refuse_damage_before_records(
+    file: &File,
+    path: &Path,
+    generation: u64,
+    offset: u64,
+    end: u64,
+) -> PitResult<()> {
+    let window = usize::try_from(end - offset).unwrap_or(usize::MAX).min(MAX_RECORD + FRAME);
+    let mut rest = vec![0; window];
+    file.read_exact_at(&mut rest, offset).map_err(PitError::io("read", path))?;
+    for start in 1..window.saturating_sub(FRAME) {
+        let length = u32::from_le_bytes(array(&rest[start..start + 4])) as usize;
+        let Some(payload) = rest[start + FRAME..].get(..length) else { continue };
+        // Empty records prove nothing worth keeping, and most offsets of a torn tail of zeroes look like one.
+        let check = u64::from_le_bytes(array(&rest[start + 4..start + FRAME]));
+        if length > 0 && checksum(generation, offset + start as u64, payload) == check {
+            let reason = "a record is damaged and intact ones follow it";
+            return Err(PitError::Corrupt { path: path.to_owned(), offset, reason });
+        }
+    }
+    Ok(())
+}

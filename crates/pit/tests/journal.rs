@@ -1,0 +1,183 @@
+//! The journal keeps every acknowledged record, and nothing that was not appended.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use pit::journal::{Format, Journal};
+use pit::{Durability, PitError};
+use proptest::prelude::*;
+
+const FORMAT: Format = Format { magic: *b"testtest", version: 3 };
+
+fn open(path: &Path) -> Result<(Journal, Vec<Vec<u8>>), PitError> {
+    let mut records = Vec::new();
+    let journal = Journal::open(path, FORMAT, Durability::Process, |record| {
+        records.push(record.to_vec());
+        Ok(())
+    })?;
+    Ok((journal, records))
+}
+
+#[test]
+fn records_come_back_in_order_after_reopening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (journal, none) = open(&path).unwrap();
+    assert!(none.is_empty());
+    journal.append(b"one").unwrap();
+    journal.append_all([&b"two"[..], b"", b"three"]).unwrap();
+    drop(journal);
+    let (journal, records) = open(&path).unwrap();
+    assert_eq!(records, [&b"one"[..], b"two", b"", b"three"]);
+    assert_eq!(journal.recovery().records, 4);
+}
+
+#[test]
+fn a_tail_cut_anywhere_loses_only_the_record_it_cuts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (journal, _) = open(&path).unwrap();
+    journal.append(b"kept").unwrap();
+    let kept = journal.mark().offset;
+    journal.append(b"cut in the middle").unwrap();
+    drop(journal);
+    let whole = fs::read(&path).unwrap();
+    for cut in kept..whole.len() as u64 {
+        fs::write(&path, &whole[..usize::try_from(cut).unwrap()]).unwrap();
+        let (journal, records) = open(&path).unwrap();
+        assert_eq!(records, [b"kept"], "cut at {cut}");
+        assert_eq!(journal.recovery().truncated, cut - kept);
+        journal.append(b"next").unwrap();
+        drop(journal);
+        assert_eq!(open(&path).unwrap().1, [b"kept", b"next"], "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_tail_of_zeroes_or_noise_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    for tail in [vec![0; 5000], (0..5000).map(|n| (n * 31 % 251) as u8).collect::<Vec<u8>>()] {
+        let (journal, _) = open(&path).unwrap();
+        journal.rewrite([b"kept".to_vec()]).unwrap();
+        drop(journal);
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(&tail).unwrap();
+        let (journal, records) = open(&path).unwrap();
+        assert_eq!(records, [b"kept"]);
+        assert_eq!(journal.recovery().truncated, 5000);
+    }
+}
+
+#[test]
+fn a_damaged_record_before_intact_ones_is_refused_and_nothing_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (journal, _) = open(&path).unwrap();
+    journal.append(b"first").unwrap();
+    let second = journal.mark().offset;
+    journal.append(b"second").unwrap();
+    journal.append(b"third").unwrap();
+    drop(journal);
+    let length = fs::metadata(&path).unwrap().len();
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    for damaged in [second, second + 5, second + 13] {
+        let before = fs::read(&path).unwrap();
+        file.write_all_at(&[0xEE], damaged).unwrap();
+        let error = open(&path).unwrap_err();
+        assert!(matches!(error, PitError::Corrupt { offset, .. } if offset == second), "{error}");
+        assert_eq!(fs::metadata(&path).unwrap().len(), length);
+        fs::write(&path, before).unwrap();
+    }
+}
+
+#[test]
+fn a_rewrite_replaces_all_and_starts_another_generation() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (journal, _) = open(&path).unwrap();
+    for number in 0..100_u32 {
+        journal.append(&number.to_le_bytes()).unwrap();
+    }
+    let before = journal.mark();
+    let after = journal.rewrite([b"all".to_vec()]).unwrap();
+    assert_ne!(before.generation, after.generation);
+    journal.append(b"more").unwrap();
+    drop(journal);
+    assert_eq!(open(&path).unwrap().1, [b"all".to_vec(), b"more".to_vec()]);
+    let opening = Journal::begin(&path, FORMAT, Durability::Process).unwrap();
+    assert!(!opening.covers(before));
+    assert!(opening.covers(after));
+    let mut tail = Vec::new();
+    opening
+        .replay(Some(after), |_, record| {
+            tail.push(record.to_vec());
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(tail, [b"more"]);
+}
+
+#[test]
+fn another_file_or_version_is_refused_untouched() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    fs::write(&path, b"a letter to my mother, who is not a journal of any kind").unwrap();
+    assert!(matches!(open(&path), Err(PitError::Corrupt { offset: 0, .. })));
+    assert!(fs::read(&path).unwrap().starts_with(b"a letter"));
+    fs::remove_file(&path).unwrap();
+    drop(open(&path).unwrap());
+    let newer = Format { version: 4, ..FORMAT };
+    let error = Journal::open(&path, newer, Durability::Process, |_| Ok(())).unwrap_err();
+    assert!(matches!(error, PitError::Format { found: 3, supported: 4, .. }), "{error}");
+}
+
+#[test]
+fn writers_at_once_lose_nothing_also_with_flushes() {
+    for durability in [Durability::Process, Durability::Power] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let journal = Journal::open(&path, FORMAT, durability, |_| Ok(())).unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..4_u8 {
+                let journal = &journal;
+                scope.spawn(move || {
+                    for number in 0..50_u8 {
+                        journal.append(&[writer, number]).unwrap();
+                    }
+                });
+            }
+        });
+        drop(journal);
+        let (_, mut records) = open(&path).unwrap();
+        records.sort();
+        let all = (0..4_u8).flat_map(|w| (0..50_u8).map(move |n| vec![w, n])).collect::<Vec<_>>();
+        assert_eq!(records, all);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_records_survive_any_cut_as_a_prefix(
+        records in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..12),
+        cut in 0.0..1.0_f64,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let (journal, _) = open(&path).unwrap();
+        let start = journal.mark().offset;
+        for record in &records {
+            journal.append(record).unwrap();
+        }
+        let end = journal.mark().offset;
+        drop(journal);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the file")]
+        let length = start + ((end - start) as f64 * cut) as u64;
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(length).unwrap();
+        let (_, back) = open(&path).unwrap();
+        prop_assert!(back.len() <= records.len());
+        prop_assert_eq!(&back[..], &records[..back.len()]);
+    }
+}
