@@ -229,14 +229,8 @@ class BootError(SymphonyError):
                 self.add_note(f"while rolling back: {error}")
 
 
-class PlanError(BootError):
-    """The components cannot be planned; all faults at once.
-
-    Attributes:
-        diagnostics: Each fault, in a stable order.
-    """
-
-    code = "plan-invalid"
+class _DiagnosedError(BootError):
+    """A boot error that is made of diagnostics."""
 
     def __init__(
         self,
@@ -253,8 +247,8 @@ class PlanError(BootError):
         """Takes text and hints from the diagnostics where none are given."""
         faults = list(diagnostics)
         hints = list(hints) or list(dict.fromkeys(fault.hint for fault in faults if fault.hint))
-        if code is None and len({fault.code for fault in faults}) == 1:
-            code = faults[0].code
+        if code is None:
+            code = next((fault.code for fault in faults if fault.severity == "error"), None)
         super().__init__(
             message or (_plan_text(faults) if faults else ""),
             code=code,
@@ -265,6 +259,16 @@ class PlanError(BootError):
             rollback_errors=rollback_errors,
         )
         self.diagnostics: list[Diagnostic] = faults
+
+
+class PlanError(_DiagnosedError):
+    """The components cannot be planned; all faults at once.
+
+    Attributes:
+        diagnostics: Each fault, in a stable order.
+    """
+
+    code = "missing-dependency"
 
 
 class CycleError(PlanError):
@@ -309,8 +313,12 @@ class StateLockedError(BootError):
     code = "state-locked"
 
 
-class ManifestError(PlanError):
-    """A `Symphony.toml` cannot be read or says something that it may not."""
+class ManifestError(_DiagnosedError):
+    """A `Symphony.toml` cannot be read or says something that it may not.
+
+    Attributes:
+        diagnostics: Each fault, in a stable order.
+    """
 
     code = "manifest-invalid"
 
@@ -532,19 +540,21 @@ _PLAN_ERRORS: dict[str, type[PlanError]] = {
     "missing-dependency": MissingDependencyError,
     "duplicate-component": DuplicateComponentError,
     "phase-order": PhaseOrderError,
-    "manifest-invalid": ManifestError,
 }
 
 _BOOT_ERRORS: dict[str, type[BootError]] = {
     "start-timeout": BootTimeoutError,
     "unhealthy": UnhealthyError,
     "state-locked": StateLockedError,
+    "manifest-invalid": ManifestError,
     **_PLAN_ERRORS,
 }
 
 
-def plan_error(message: str, diagnostics: Iterable[Diagnostic], **fields: Any) -> PlanError:
-    """The plan error for these faults: the class of their one code, `PlanError` for a mix.
+def plan_error(
+    message: str, diagnostics: Iterable[Diagnostic], **fields: Any
+) -> PlanError | ManifestError:
+    """The error for these faults: the class of their one code, `PlanError` for a mix.
 
     Args:
         message: The whole text; empty: made from the diagnostics.
@@ -553,6 +563,8 @@ def plan_error(message: str, diagnostics: Iterable[Diagnostic], **fields: Any) -
     """
     faults = list(diagnostics)
     codes = {fault.code for fault in faults if fault.severity == "error"}
+    if codes == {"manifest-invalid"}:
+        return ManifestError(message, faults, **fields)
     kind = _PLAN_ERRORS.get(next(iter(codes)), PlanError) if len(codes) == 1 else PlanError
     return kind(message, faults, **fields)
 

@@ -1,0 +1,90 @@
+"""The import statements of a module, read from its source.
+
+Asked for a name that an annotation uses and its module does not have at run time: one under `TYPE_CHECKING`.
+The invariant kept here: a module is parsed once for each asker, and imported from only when the name is used.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class ModuleImports:
+    """Import statements by module and by the name that they bind."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        """Knows nothing yet."""
+        self._known: dict[str, dict[str, Callable[[], Any]]] = {}
+
+    def __call__(self, module: str) -> dict[str, Callable[[], Any]]:
+        """The names that the module's import statements bind, each with what imports it."""
+        known = self._known.get(module)
+        if known is None:
+            known = self._known[module] = _read(module)
+        return known
+
+
+def _read(module: str) -> dict[str, Callable[[], Any]]:
+    """Parses the source of an imported module; nothing is bound where there is none."""
+    import ast
+
+    loaded = sys.modules.get(module)
+    loader = getattr(getattr(loaded, "__spec__", None), "loader", None) or getattr(
+        loaded, "__loader__", None
+    )
+    try:
+        source = loader.get_source(module)  # type: ignore[union-attr]
+        tree = ast.parse(source or "")
+    except (AttributeError, ImportError, OSError, SyntaxError, ValueError):
+        return {}
+    package = getattr(loaded, "__package__", None) or ""
+    bound: dict[str, Callable[[], Any]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                name = alias.asname or alias.name.partition(".")[0]
+                bound[name] = _module_import(alias.name, top=alias.asname is None)
+        elif isinstance(node, ast.ImportFrom):
+            origin = absolute(node.module, node.level, package)
+            for alias in node.names:
+                bound[alias.asname or alias.name] = _name_import(origin, alias.name)
+    return bound
+
+
+def absolute(module: str | None, level: int, package: str) -> str:
+    """The full name of the module in `from <module> import …` written in `package`."""
+    if level == 0:
+        return module or ""
+    base = package.rsplit(".", level - 1)[0] if level > 1 else package
+    return f"{base}.{module}" if module else base
+
+
+def _module_import(module: str, *, top: bool) -> Callable[[], Any]:
+    """Imports a module; `import a.b` binds `a`."""
+
+    def run() -> Any:
+        __import__(module)
+        return sys.modules[module.partition(".")[0] if top else module]
+
+    return run
+
+
+def _name_import(module: str, name: str) -> Callable[[], Any]:
+    """Imports a name from a module, or the submodule of that name."""
+
+    def run() -> Any:
+        __import__(module)
+        found = getattr(sys.modules[module], name, None)
+        if found is None:
+            __import__(f"{module}.{name}")
+            found = sys.modules[f"{module}.{name}"]
+        return found
+
+    return run
