@@ -1,0 +1,610 @@
+//! The root's side: starts the supervisor, sends it orders, hears of every guest, and starts another when it dies.
+//!
+//! Called by the process host and by `boot_orchestrator`'s foundation. One thread (`symphony-supervisor`) listens;
+//! orders are sent by whoever gives them. Invariants: each order is answered by exactly one [`Watch::ended`], also
+//! when the supervisor dies; no callback runs under a lock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
+
+use super::protocol::{
+    Ending, FromSupervisor, LONGEST, Received, Span, SpawnRequest, Status, Termination,
+    ToSupervisor, VERSION, encode, receive, send,
+};
+use crate::error::SupervisorError;
+
+/// The variables that the supervisor, and so every guest, gets from the root. `LC_*` beside them.
+const ALLOWED: &[&str] = &["PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME"];
+
+/// How long an order may wait for room in the socket: longer, and the supervisor hangs.
+const SEND_LIMIT: Duration = Duration::from_secs(1);
+
+/// So many deaths of the supervisor in [`WINDOW`], and no other is started.
+const DEATHS: usize = 5;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Lines of its standard error that are kept for an error.
+const LINES: usize = 20;
+
+/// How the supervisor is started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Launch {
+    /// A program that becomes the supervisor ([`super::Server::inherited`]), with the allow-listed part of this
+    /// process's environment.
+    pub fn new(
+        program: impl Into<PathBuf>,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        let allowed = |name: &str| ALLOWED.contains(&name) || name.starts_with("LC_");
+        Self {
+            program: program.into(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            environment: std::env::vars_os()
+                .filter(|(name, _)| name.to_str().is_some_and(allowed))
+                .collect(),
+        }
+    }
+
+    /// An interpreter that runs `code`, isolated and without `site`.
+    pub fn python(
+        interpreter: impl Into<PathBuf>,
+        code: &str,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        let own = ["-I", "-S", "-c", code].into_iter().map(OsString::from);
+        Self::new(interpreter, own.chain(arguments.into_iter().map(Into::into)))
+    }
+
+    /// One more variable, as an embedded interpreter's `PYTHONHOME`.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// A guest's process, held by a descriptor: nothing is ever signalled by a bare number.
+#[derive(Debug)]
+pub struct Process {
+    /// Its number, for people.
+    pub pid: i32,
+    descriptor: OwnedFd,
+}
+
+impl Process {
+    /// Kills this one process, without the supervisor. Gone already is as good.
+    fn kill(&self) {
+        let _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
+    }
+}
+
+/// Who is told of one guest. Called on the supervisor's thread: must not block.
+pub trait Watch: Send + Sync {
+    /// Its process exists.
+    fn spawned(&self, process: &Arc<Process>);
+    /// It ended, or never was: the last call.
+    fn ended(&self, ending: Ending);
+}
+
+struct Guest {
+    watch: Arc<dyn Watch>,
+    process: Option<Arc<Process>>,
+}
+
+/// One running supervisor, as seen from here.
+struct Link {
+    control: OwnedFd,
+    /// Never written: its closing tells the supervisor that this process is gone.
+    _lifeline: OwnedFd,
+    process: OwnedFd,
+    errors: OwnedFd,
+    pid: u32,
+    child: Mutex<Child>,
+}
+
+enum Stage {
+    Starting,
+    Up(Vec<Span>),
+    Stopping,
+    Over { how: String },
+}
+
+struct Inner {
+    stage: Stage,
+    link: Option<Arc<Link>>,
+    guests: BTreeMap<u64, Guest>,
+    deaths: VecDeque<Instant>,
+    lines: VecDeque<String>,
+}
+
+struct Shared {
+    launch: Launch,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+    next: AtomicU64,
+}
+
+/// The supervisor, for as long as this value lives; dropping it ends the whole tree.
+pub struct Supervisor {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Supervisor {
+    /// Starts the supervisor's process and returns while it still comes up; orders may be given at once.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn start(launch: Launch) -> Result<Arc<Self>, SupervisorError> {
+        let link = begin(&launch)?;
+        let shared = Arc::new(Shared {
+            launch,
+            inner: Mutex::new(Inner {
+                stage: Stage::Starting,
+                link: Some(Arc::new(link)),
+                guests: BTreeMap::new(),
+                deaths: VecDeque::new(),
+                lines: VecDeque::new(),
+            }),
+            changed: Condvar::new(),
+            next: AtomicU64::new(1),
+        });
+        let listening = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("symphony-supervisor".to_owned())
+            .stack_size(256 * 1024)
+            .spawn(move || listening.listen())
+            .map_err(|source| SupervisorError::NotStarted {
+                program: shared.launch.program.clone(),
+                source,
+            })?;
+        Ok(Arc::new(Self { shared, thread: Mutex::new(Some(thread)) }))
+    }
+
+    /// Waits until the supervisor says that it takes orders; returns where the time of its start went.
+    ///
+    /// # Errors
+    /// When it ended, or did not say so by the deadline.
+    pub fn wait_up(&self, deadline: Instant) -> Result<Vec<Span>, SupervisorError> {
+        let mut inner = self.shared.inner.lock();
+        loop {
+            match &inner.stage {
+                Stage::Up(spans) => return Ok(spans.clone()),
+                Stage::Starting => {}
+                Stage::Stopping => return Err(inner.lost("was stopped")),
+                Stage::Over { how } => return Err(inner.lost(how)),
+            }
+            if self.shared.changed.wait_until(&mut inner, deadline).timed_out() {
+                return Err(inner.lost("did not come up in time"));
+            }
+        }
+    }
+
+    /// The number of the supervisor's process, while there is one.
+    pub fn pid(&self) -> Option<u32> {
+        self.shared.inner.lock().link.as_ref().map(|link| link.pid)
+    }
+
+    /// Whether it takes orders now; where not, why.
+    ///
+    /// # Errors
+    /// How it was lost.
+    pub fn health(&self) -> Result<(), SupervisorError> {
+        let inner = self.shared.inner.lock();
+        match &inner.stage {
+            Stage::Up(_) => Ok(()),
+            Stage::Starting => Err(inner.lost("is still coming up")),
+            Stage::Stopping => Err(inner.lost("was stopped")),
+            Stage::Over { how } => Err(inner.lost(how)),
+        }
+    }
+
+    /// A number for [`SpawnRequest::id`] that was never used.
+    pub fn next_id(&self) -> u64 {
+        self.shared.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Orders a guest, with its lane, stdout and stderr. What becomes of it is told to `watch`.
+    ///
+    /// # Errors
+    /// When there is no supervisor or it takes no message; `watch` is then never called.
+    pub fn spawn(
+        &self,
+        request: SpawnRequest,
+        descriptors: [BorrowedFd<'_>; 3],
+        watch: Arc<dyn Watch>,
+    ) -> Result<(), SupervisorError> {
+        let id = request.id;
+        let bytes = encode(&ToSupervisor::Spawn(request))?;
+        let link = {
+            let mut inner = self.shared.inner.lock();
+            let link = loop {
+                match (&inner.stage, &inner.link) {
+                    (Stage::Starting | Stage::Up(_), Some(link)) => break Arc::clone(link),
+                    // It died, and another is being started at this moment.
+                    (Stage::Starting | Stage::Up(_), None) => {}
+                    (Stage::Over { how }, _) => return Err(inner.lost(how)),
+                    (Stage::Stopping, _) => return Err(inner.lost("was stopped")),
+                }
+                if self.shared.changed.wait_for(&mut inner, SEND_LIMIT).timed_out() {
+                    return Err(inner.lost("died and no other came"));
+                }
+            };
+            inner.guests.insert(id, Guest { watch, process: None });
+            link
+        };
+        match send(&link.control, &bytes, &descriptors, SendFlags::empty()) {
+            // Where it just died, the listener tells every guest, this one too.
+            Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            Err(source) => match self.shared.inner.lock().guests.remove(&id) {
+                Some(_) => Err(SupervisorError::Link { doing: "take an order", source }),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Ends one guest from outside. One that is gone already is as good.
+    pub fn end(&self, id: u64, how: Termination) {
+        let (link, process) = {
+            let inner = self.shared.inner.lock();
+            let Some(guest) = inner.guests.get(&id) else { return };
+            (inner.link.clone(), guest.process.clone())
+        };
+        let sent = link.ok_or(Errno::PIPE).and_then(|link| {
+            let bytes = encode(&ToSupervisor::End { id, how }).map_err(|_| Errno::INVAL)?;
+            send(&link.control, &bytes, &[], SendFlags::empty())
+        });
+        if let (Err(error), Some(process), Termination::Kill) = (sent, process, how) {
+            tracing::warn!(pid = process.pid, %error, "the supervisor takes no order; killing the process itself");
+            process.kill();
+        }
+    }
+
+    /// Ends the whole tree, without grace: SIGKILL to all, and the supervisor with them.
+    ///
+    /// May be called more than once and from any thread but the supervisor's own.
+    ///
+    /// # Errors
+    /// When the supervisor had to be killed because it was not gone by the deadline.
+    pub fn stop(&self, deadline: Instant) -> Result<(), SupervisorError> {
+        let link = {
+            let mut inner = self.shared.inner.lock();
+            if !matches!(inner.stage, Stage::Over { .. }) {
+                inner.stage = Stage::Stopping;
+            }
+            inner.link.clone()
+        };
+        if let Some(link) = link {
+            let told = encode(&ToSupervisor::Stop)
+                .map_err(|_| Errno::INVAL)
+                .and_then(|bytes| send(&link.control, &bytes, &[], SendFlags::DONTWAIT));
+            if told.is_err() {
+                let _ = pidfd_send_signal(&link.process, Signal::KILL);
+            }
+        }
+        self.shared.changed.notify_all();
+        let mut forced = false;
+        let mut inner = self.shared.inner.lock();
+        while let Some(link) = inner.link.clone() {
+            if self.shared.changed.wait_until(&mut inner, deadline).timed_out() && !forced {
+                forced = true;
+                // Its children die with it by their death signal.
+                let _ = pidfd_send_signal(&link.process, Signal::KILL);
+            } else if forced {
+                self.shared.changed.wait_for(&mut inner, Duration::from_millis(10));
+            }
+        }
+        drop(inner);
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread
+            // The listener itself may drop the last handle, and cannot wait for itself.
+            && thread.thread().id() != std::thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that listens to the supervisor panicked");
+        }
+        if forced {
+            return Err(SupervisorError::Lost {
+                how: "did not stop in time and was killed".to_owned(),
+                lines: Vec::new(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop(Instant::now() + Duration::from_millis(500)) {
+            tracing::warn!(%error, "the supervisor was dropped while it ran");
+        }
+    }
+}
+
+impl std::fmt::Debug for Supervisor {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Supervisor").field("pid", &self.pid()).finish()
+    }
+}
+
+impl Inner {
+    fn lost(&self, how: &str) -> SupervisorError {
+        SupervisorError::Lost { how: how.to_owned(), lines: self.lines.iter().cloned().collect() }
+    }
+}
+
+impl Shared {
+    /// The listening thread: until the supervisor is gone and no other is to be started.
+    fn listen(&self) {
+        let mut buffer = vec![0; LONGEST];
+        let mut partial = Vec::new();
+        loop {
+            let Some(link) = self.inner.lock().link.clone() else { return };
+            let gone = self.turn(&link, &mut buffer, &mut partial);
+            if gone && !self.replace(&link, &mut buffer, &mut partial) {
+                return;
+            }
+        }
+    }
+
+    /// Waits once and handles what came. True: the supervisor is gone.
+    fn turn(&self, link: &Link, buffer: &mut [u8], partial: &mut Vec<u8>) -> bool {
+        let mut watched = [
+            PollFd::new(&link.control, PollFlags::IN),
+            PollFd::new(&link.process, PollFlags::IN),
+            PollFd::new(&link.errors, PollFlags::IN),
+        ];
+        if let Err(error) = poll(&mut watched, None)
+            && error != Errno::INTR
+        {
+            tracing::error!(%error, "cannot wait for the supervisor");
+            return true;
+        }
+        let gone = !watched[1].revents().is_empty();
+        let spoken = !watched[0].revents().is_empty();
+        let lines = watched[2].revents();
+        if !lines.is_empty() {
+            let ended = !self.read_errors(link, partial);
+            if ended && !gone && !spoken {
+                // It closed its stderr but lives: look again a little later rather than at once.
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        if spoken {
+            self.hear(link, buffer);
+        }
+        gone
+    }
+
+    /// Handles every waiting message. What is none is the end of this supervisor.
+    fn hear(&self, link: &Link, buffer: &mut [u8]) {
+        loop {
+            match receive(&link.control, buffer) {
+                Ok(Received::Message(message, descriptors)) => self.take(message, descriptors),
+                Ok(Received::Nothing) => return,
+                // Its process ends next to it, and that is waited for.
+                Ok(Received::Closed) => {
+                    let _ = pidfd_send_signal(&link.process, Signal::KILL);
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the supervisor spoke nonsense and is killed");
+                    let _ = pidfd_send_signal(&link.process, Signal::KILL);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take(&self, message: FromSupervisor, mut descriptors: Vec<OwnedFd>) {
+        match message {
+            FromSupervisor::Up { spans, .. } => {
+                let mut inner = self.inner.lock();
+                if matches!(inner.stage, Stage::Starting) {
+                    inner.stage = Stage::Up(spans);
+                    self.changed.notify_all();
+                }
+            }
+            FromSupervisor::Spawned { id, pid } => {
+                let Some(descriptor) = descriptors.pop() else {
+                    tracing::error!(pid, "the supervisor sent a process without a descriptor");
+                    return;
+                };
+                let process = Arc::new(Process { pid, descriptor });
+                let watch = self.inner.lock().guests.get_mut(&id).map(|guest| {
+                    guest.process = Some(Arc::clone(&process));
+                    Arc::clone(&guest.watch)
+                });
+                if let Some(watch) = watch {
+                    watch.spawned(&process);
+                }
+            }
+            FromSupervisor::NotStarted { id, reason } => {
+                self.ended(id, Ending::NotStarted(reason));
+            }
+            FromSupervisor::Exited { id, status } => self.ended(id, Ending::Exited(status)),
+        }
+    }
+
+    fn ended(&self, id: u64, ending: Ending) {
+        let guest = self.inner.lock().guests.remove(&id);
+        if let Some(guest) = guest {
+            guest.watch.ended(ending);
+        }
+    }
+
+    /// Reads what it wrote to stderr into the log. False: nothing more will come.
+    fn read_errors(&self, link: &Link, partial: &mut Vec<u8>) -> bool {
+        let mut chunk = [0; 4096];
+        loop {
+            match rustix::io::read(&link.errors, &mut chunk) {
+                Ok(0) => return false,
+                Ok(length) => partial.extend_from_slice(&chunk[..length]),
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
+                Err(_) => return false,
+            }
+            while let Some(end) = partial.iter().position(|byte| *byte == b'\n') {
+                let text = String::from_utf8_lossy(&partial[..end]).trim_end().to_owned();
+                partial.drain(..=end);
+                tracing::warn!(target: "symphony.supervisor", "{text}");
+                let mut inner = self.inner.lock();
+                if inner.lines.len() == LINES {
+                    inner.lines.pop_front();
+                }
+                inner.lines.push_back(text);
+            }
+            // A line without an end is cut where it would grow for ever.
+            if partial.len() > 16 * 1024 {
+                partial.push(b'\n');
+            }
+        }
+        true
+    }
+
+    /// The supervisor died: tells every guest, kills what is left of them, and starts another where it may. False: it
+    /// is over.
+    fn replace(&self, link: &Link, buffer: &mut [u8], partial: &mut Vec<u8>) -> bool {
+        // What it still said before it died counts.
+        self.hear(link, buffer);
+        self.read_errors(link, partial);
+        partial.clear();
+        let how = how_it_ended(link);
+        let (guests, stopping, tired) = {
+            let mut inner = self.inner.lock();
+            let now = Instant::now();
+            inner.deaths.push_back(now);
+            while inner.deaths.front().is_some_and(|death| now - *death > WINDOW) {
+                inner.deaths.pop_front();
+            }
+            let never_up = matches!(inner.stage, Stage::Starting);
+            let tired = inner.deaths.len() >= DEATHS || never_up;
+            let stopping = matches!(inner.stage, Stage::Stopping);
+            if !stopping {
+                inner.stage = Stage::Starting;
+            }
+            // In one step, so that an order goes to this supervisor and is told here, or waits for the next.
+            inner.link = None;
+            (std::mem::take(&mut inner.guests), stopping, tired)
+        };
+        for guest in guests.values() {
+            if let Some(process) = &guest.process {
+                process.kill();
+            }
+        }
+        if stopping || tired {
+            self.finish(how, !stopping);
+        } else {
+            tracing::error!(%how, guests = guests.len(), "the supervisor died; another is started");
+            match begin(&self.launch) {
+                Ok(fresh) => {
+                    let mut inner = self.inner.lock();
+                    if matches!(inner.stage, Stage::Stopping) {
+                        drop(inner);
+                        let _ = pidfd_send_signal(&fresh.process, Signal::KILL);
+                        how_it_ended(&fresh);
+                        self.finish(how, false);
+                    } else {
+                        inner.stage = Stage::Starting;
+                        inner.link = Some(Arc::new(fresh));
+                    }
+                }
+                Err(error) => self.finish(format!("{how}, and {error}"), true),
+            }
+        }
+        let over = self.inner.lock().link.is_none();
+        for guest in guests.into_values() {
+            guest.watch.ended(Ending::SupervisorLost);
+        }
+        self.changed.notify_all();
+        !over
+    }
+
+    fn finish(&self, how: String, by_itself: bool) {
+        if by_itself {
+            tracing::error!(%how, "the supervisor is lost; no extension can be started any more");
+        }
+        let mut inner = self.inner.lock();
+        inner.link = None;
+        inner.stage = Stage::Over { how: if by_itself { how } else { "was stopped".to_owned() } };
+    }
+}
+
+/// Reaps the dead supervisor.
+fn how_it_ended(link: &Link) -> String {
+    match link.child.lock().wait() {
+        Ok(status) => {
+            let status = match (status.code(), status.signal()) {
+                (Some(code), _) => Status::Code(code),
+                (None, signal) => Status::Signal(signal.unwrap_or_default()),
+            };
+            format!("ended with {status}")
+        }
+        Err(error) => format!("ended, and cannot be reaped: {error}"),
+    }
+}
+
+/// Starts the process and greets it with a descriptor of this one.
+fn begin(launch: &Launch) -> Result<Link, SupervisorError> {
+    let (control, theirs) =
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map_err(refused("be opened"))?;
+    set_socket_timeout(&control, Timeout::Send, Some(SEND_LIMIT))
+        .map_err(refused("be given a limit"))?;
+    let (their_lifeline, lifeline) = pipe()?;
+    let (errors, their_errors) = pipe()?;
+    rustix::io::ioctl_fionbio(&errors, true).map_err(refused("be read"))?;
+    let root = pidfd_open(getpid(), PidfdFlags::empty()).map_err(refused("name the root"))?;
+    let greeting = encode(&ToSupervisor::Root { version: VERSION })?;
+    // Waits in the socket until it is read.
+    send(&control, &greeting, &[root.as_fd()], SendFlags::empty()).map_err(refused("greet"))?;
+    // No `pre_exec`: with one, the whole root would be forked.
+    let child = Command::new(&launch.program)
+        .args(&launch.arguments)
+        .env_clear()
+        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::from(their_lifeline))
+        .stderr(Stdio::from(their_errors))
+        .spawn()
+        .map_err(|source| SupervisorError::NotStarted {
+            program: launch.program.clone(),
+            source,
+        })?;
+    // Not reaped by anybody but this side, so the number is still its own.
+    let pid = child.id();
+    let process = Pid::from_raw(pid.cast_signed())
+        .ok_or(Errno::SRCH)
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
+        .map_err(refused("hold the supervisor"))?;
+    Ok(Link { control, _lifeline: lifeline, process, errors, pid, child: Mutex::new(child) })
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd), SupervisorError> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(refused("open a pipe"))
+}
+
+fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
+    move |source| SupervisorError::Link { doing, source }
+}

@@ -1,0 +1,15 @@
+//! The one process that starts and ends extensions, seen from both ends.
+//!
+//! The root starts it ([`client`]); its own interpreter drives it ([`server`]); between them go the messages of
+//! [`protocol`] over one sequenced-packet socket. Invariant: when the root ends, by whatever means, no process that
+//! the supervisor started is left.
+
+pub mod client;
+mod descriptors;
+pub mod protocol;
+pub mod server;
+mod tree;
+
+pub use client::{Launch, Supervisor, Watch};
+pub use protocol::{Ending, Program, Span, SpawnRequest, Status, Termination};
+pub use server::{Order, Prepared, Server, Start};

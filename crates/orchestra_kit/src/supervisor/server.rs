@@ -1,0 +1,447 @@
+//! The supervisor's side: what its one thread waits for and does.
+//!
+//! Driven from outside, because the fork itself belongs to the interpreter: [`Server::next_order`] gives an order, its caller forks,
+//! the child calls [`Server::prepare_child`], the parent [`Server::spawned`]. Everything else (ends, signals, the
+//! root's death) happens inside it. Invariants: no thread is ever started here; when it says
+//! [`Order::Exit`], no descendant is left.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::net::SendFlags;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, getppid, kill_process, kill_process_group,
+    pidfd_open, set_child_subreaper, set_parent_process_death_signal, setsid, waitpid,
+};
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
+
+use super::protocol::{
+    FromSupervisor, LONGEST, Program, Received, Span, SpawnRequest, Status, Termination,
+    ToSupervisor, VERSION, encode, receive, send,
+};
+use super::{descriptors, tree};
+use crate::error::SupervisorError;
+
+/// How long the tree may take to die once it was killed.
+const END: Duration = Duration::from_millis(200);
+
+/// How long the root may take to say its first word.
+const FIRST_WORD: Duration = Duration::from_secs(5);
+
+/// How often escaped and dead grandchildren are reaped while nothing else happens. They cost a table entry each,
+/// nothing more, and no descriptor tells of them.
+const REAP: Duration = Duration::from_secs(2);
+
+/// What the interpreter has to do next.
+#[derive(Debug)]
+pub enum Order {
+    /// Fork, and run a Python entry in the child.
+    Fork(Start),
+    /// Fork, and execute a program in the child.
+    Exec(Start),
+    /// Leave: nothing is left to look after.
+    Exit,
+}
+
+/// One guest to start, with the descriptors that it gets.
+#[derive(Debug)]
+pub struct Start {
+    /// What to start.
+    pub request: SpawnRequest,
+    /// The process that must still be the child's parent once its death signal is armed.
+    pub supervisor: i32,
+    /// The guest's end of its lane.
+    pub lane: OwnedFd,
+    /// Where its standard output goes.
+    pub stdout: OwnedFd,
+    /// Where its standard error goes.
+    pub stderr: OwnedFd,
+}
+
+/// A child made ready: what it still has to do itself, because only its interpreter can.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The extension's name.
+    pub name: String,
+    /// What to run.
+    pub program: Program,
+    /// The guest's end of its lane; survives `exec` for a program of its own.
+    pub lane: OwnedFd,
+    /// Variables to set; `SYMPHONY_LANE` among them for a program of its own.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A guest that runs.
+#[derive(Debug)]
+struct Guest {
+    pid: Pid,
+    process: OwnedFd,
+}
+
+/// The three that connect to the root. Only its pidfd tells its death for sure: a forked child of the root keeps
+/// the socket and the pipe open.
+#[derive(Debug)]
+struct Links {
+    control: OwnedFd,
+    lifeline: OwnedFd,
+    root: OwnedFd,
+}
+
+/// The supervisor's loop and what it knows.
+#[derive(Debug)]
+pub struct Server {
+    links: Option<Links>,
+    guests: BTreeMap<u64, Guest>,
+    orders: VecDeque<Order>,
+    outbox: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
+    buffer: Vec<u8>,
+}
+
+impl Server {
+    /// Takes the control socket from stdin and the lifeline from stdout, where the root put them, and closes
+    /// everything else that was inherited. To be called first, by the only thread.
+    ///
+    /// # Errors
+    /// As [`Server::new`].
+    pub fn inherited() -> Result<Self, SupervisorError> {
+        let control = fcntl_dupfd_cloexec(stdin(), 3).map_err(refused("take the socket"))?;
+        let lifeline = fcntl_dupfd_cloexec(stdout(), 3).map_err(refused("take the lifeline"))?;
+        dup2_stdin(nothing()?).map_err(refused("close stdin"))?;
+        dup2_stdout(stderr()).map_err(refused("redirect stdout"))?;
+        descriptors::close_all_but(&[control.as_raw_fd(), lifeline.as_raw_fd()])
+            .map_err(|source| SupervisorError::Descriptors { source })?;
+        Self::new(control, lifeline)
+    }
+
+    /// Makes this process the supervisor: its own session, and the parent of every orphan below it.
+    ///
+    /// # Errors
+    /// When the kernel refuses one of these, or the root's first message is missing or of another version.
+    pub fn new(control: OwnedFd, lifeline: OwnedFd) -> Result<Self, SupervisorError> {
+        set_child_subreaper(Some(getpid())).map_err(refused("become a subreaper"))?;
+        match setsid() {
+            // Refused to the leader of a group, whose own session it is already where it matters.
+            Ok(_) | Err(Errno::PERM) => {}
+            Err(source) => return Err(SupervisorError::Link { doing: "start a session", source }),
+        }
+        let mut buffer = vec![0; LONGEST];
+        let root = first_word(&control, &lifeline, &mut buffer)?;
+        Ok(Self {
+            links: Some(Links { control, lifeline, root }),
+            guests: BTreeMap::new(),
+            orders: VecDeque::new(),
+            outbox: VecDeque::new(),
+            buffer,
+        })
+    }
+
+    /// Tells the root that orders are taken, and where the time of this start went.
+    ///
+    /// # Errors
+    /// When the message is too long.
+    pub fn up(&mut self, spans: Vec<Span>) -> Result<(), SupervisorError> {
+        self.tell(&FromSupervisor::Up { version: VERSION, spans }, None)
+    }
+
+    /// Waits for the next thing that only the interpreter can do.
+    ///
+    /// # Errors
+    /// When the root sends what is no message, or the kernel refuses to wait. The tree is ended before it returns.
+    pub fn next_order(&mut self) -> Result<Order, SupervisorError> {
+        loop {
+            if let Some(order) = self.orders.pop_front() {
+                return Ok(order);
+            }
+            match self.turn() {
+                Ok(true) => {}
+                Ok(false) => {
+                    tree::end_all(END);
+                    return Ok(Order::Exit);
+                }
+                Err(error) => {
+                    tree::end_all(END);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Tells that the child of an order exists. To be called by its parent, before the next order is asked for.
+    ///
+    /// # Errors
+    /// When the process cannot be held by a descriptor.
+    pub fn spawned(&mut self, id: u64, pid: i32) -> Result<(), SupervisorError> {
+        let process = Pid::from_raw(pid).ok_or(Errno::SRCH).and_then(|pid| {
+            let process = pidfd_open(pid, PidfdFlags::empty())?;
+            Ok((pid, fcntl_dupfd_cloexec(&process, 3)?, process))
+        });
+        let (pid, copy, process) = process.map_err(refused("hold a new process"))?;
+        self.guests.insert(id, Guest { pid, process });
+        self.tell(&FromSupervisor::Spawned { id, pid: pid.as_raw_nonzero().get() }, Some(copy))
+    }
+
+    /// Tells that the child of an order could not be made.
+    ///
+    /// # Errors
+    /// When the message is too long.
+    pub fn not_started(&mut self, id: u64, reason: &str) -> Result<(), SupervisorError> {
+        let reason = reason.chars().take(1000).collect();
+        self.tell(&FromSupervisor::NotStarted { id, reason }, None)
+    }
+
+    /// Turns a fresh fork of this process into a guest: gives up everything of the supervisor's, then as
+    /// [`Start::prepare`].
+    ///
+    /// # Errors
+    /// As [`Start::prepare`].
+    pub fn prepare_child(&mut self, start: Start) -> Result<Prepared, SupervisorError> {
+        self.links = None;
+        self.guests.clear();
+        self.orders.clear();
+        self.outbox.clear();
+        start.prepare()
+    }
+
+    /// Waits once and handles what came. False: it is over.
+    fn turn(&mut self) -> Result<bool, SupervisorError> {
+        let Some(links) = &self.links else { return Ok(false) };
+        let mut control = PollFlags::IN;
+        if !self.outbox.is_empty() {
+            control |= PollFlags::OUT;
+        }
+        let mut watched = vec![
+            PollFd::new(&links.control, control),
+            PollFd::new(&links.lifeline, PollFlags::IN),
+            PollFd::new(&links.root, PollFlags::IN),
+        ];
+        watched
+            .extend(self.guests.values().map(|guest| PollFd::new(&guest.process, PollFlags::IN)));
+        let tick = Timespec { tv_sec: REAP.as_secs().cast_signed(), tv_nsec: 0 };
+        // An interrupt is a child's death where the interpreter listens for it.
+        let idle = match poll(&mut watched, (!self.guests.is_empty()).then_some(&tick)) {
+            Ok(count) => count == 0,
+            Err(Errno::INTR) => true,
+            Err(source) => return Err(SupervisorError::Link { doing: "wait", source }),
+        };
+        if !watched[1].revents().is_empty() || !watched[2].revents().is_empty() {
+            return Ok(false);
+        }
+        let spoken = !watched[0].revents().is_empty();
+        let ended: Vec<u64> = (self.guests.keys().zip(&watched[3..]))
+            .filter_map(|(id, process)| (!process.revents().is_empty()).then_some(*id))
+            .collect();
+        for id in &ended {
+            self.reap(*id)?;
+        }
+        if idle || !ended.is_empty() {
+            self.reap_orphans();
+        }
+        self.flush()?;
+        if spoken { self.listen() } else { Ok(true) }
+    }
+
+    /// Takes every waiting message. False: the root said stop, or is gone.
+    fn listen(&mut self) -> Result<bool, SupervisorError> {
+        loop {
+            let Some(links) = &self.links else { return Ok(false) };
+            let (message, descriptors) = match receive(&links.control, &mut self.buffer)? {
+                Received::Message(message, descriptors) => (message, descriptors),
+                Received::Nothing => return Ok(true),
+                Received::Closed => return Ok(false),
+            };
+            match message {
+                ToSupervisor::Spawn(request) => {
+                    let order = order(request, descriptors)?;
+                    self.orders.push_back(order);
+                }
+                ToSupervisor::End { id, how } => self.end(id, how),
+                ToSupervisor::Stop => return Ok(false),
+                ToSupervisor::Root { .. } => {
+                    return Err(SupervisorError::Decode { reason: "a second greeting".to_owned() });
+                }
+            }
+        }
+    }
+
+    /// Ends one guest. One that is not there any more has been told, or its order is still waiting.
+    fn end(&mut self, id: u64, how: Termination) {
+        if let Some(guest) = self.guests.get(&id) {
+            match how {
+                Termination::Ask => {
+                    // Its group exists only once it has called `setsid`.
+                    if kill_process_group(guest.pid, Signal::TERM).is_err() {
+                        let _ = kill_process(guest.pid, Signal::TERM);
+                    }
+                }
+                Termination::Kill => tree::kill_tree(guest.pid),
+            }
+            return;
+        }
+        let waiting = self.orders.iter().position(|order| match order {
+            Order::Fork(start) | Order::Exec(start) => start.request.id == id,
+            Order::Exit => false,
+        });
+        if let Some(position) = waiting {
+            self.orders.remove(position);
+            // Cannot be too long.
+            let _ = self.not_started(id, "it was ended before it started");
+        }
+    }
+
+    /// Takes a dead guest out of the process table and tells how it ended.
+    fn reap(&mut self, id: u64) -> Result<(), SupervisorError> {
+        let Some(guest) = self.guests.get(&id) else { return Ok(()) };
+        // While it is not reaped its number is its own, so its group and session can be named by it.
+        tree::kill_rest(guest.pid);
+        let status = match waitpid(Some(guest.pid), WaitOptions::NOHANG) {
+            Ok(Some((_, status))) => status,
+            Ok(None) | Err(Errno::INTR) => return Ok(()),
+            Err(source) => return Err(SupervisorError::Link { doing: "reap a guest", source }),
+        };
+        let status = match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Status::Code(code),
+            (None, Some(number)) => Status::Signal(number),
+            (None, None) => return Ok(()),
+        };
+        self.guests.remove(&id);
+        self.tell(&FromSupervisor::Exited { id, status }, None)
+    }
+
+    /// Reaps what came back from guests and has died.
+    fn reap_orphans(&self) {
+        for child in tree::children(getpid()) {
+            if !self.guests.values().any(|guest| guest.pid == child) {
+                // Nothing to be told about it, and what lives stays.
+                let _ = waitpid(Some(child), WaitOptions::NOHANG);
+            }
+        }
+    }
+
+    /// Sends at once where possible, in order; the rest when the socket has room again.
+    fn tell(
+        &mut self,
+        message: &FromSupervisor,
+        process: Option<OwnedFd>,
+    ) -> Result<(), SupervisorError> {
+        self.outbox.push_back((encode(message)?, process));
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), SupervisorError> {
+        let Some(links) = &self.links else { return Ok(()) };
+        while let Some((bytes, process)) = self.outbox.front() {
+            let attached: Vec<_> = process.iter().map(AsFd::as_fd).collect();
+            match send(&links.control, bytes, &attached, SendFlags::DONTWAIT) {
+                Ok(()) => {
+                    self.outbox.pop_front();
+                }
+                Err(Errno::AGAIN) => return Ok(()),
+                // The root is gone: the next wait sees that and ends the tree.
+                Err(Errno::PIPE | Errno::CONNRESET) => {
+                    self.outbox.clear();
+                    return Ok(());
+                }
+                Err(source) => return Err(SupervisorError::Link { doing: "answer", source }),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Start {
+    /// Makes the calling process this guest: it dies with the supervisor, leads its own session, reads nothing, writes
+    /// to its pipes, stands in its folder, and has no descriptor but these and its lane.
+    ///
+    /// # Errors
+    /// When the supervisor is gone already or the kernel refuses a step. The caller must exit then.
+    pub fn prepare(self) -> Result<Prepared, SupervisorError> {
+        let Self { request, supervisor, lane, stdout, stderr } = self;
+        set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused("tie its life"))?;
+        // It may have died before the signal was armed.
+        if getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(supervisor) {
+            return Err(SupervisorError::Orphaned);
+        }
+        match setsid() {
+            Ok(_) | Err(Errno::PERM) => {}
+            Err(source) => return Err(SupervisorError::Link { doing: "start a session", source }),
+        }
+        dup2_stdin(nothing()?).map_err(refused("close stdin"))?;
+        dup2_stdout(&stdout).map_err(refused("redirect stdout"))?;
+        dup2_stderr(&stderr).map_err(refused("redirect stderr"))?;
+        drop((stdout, stderr));
+        let lane = if lane.as_raw_fd() > 2 {
+            lane
+        } else {
+            fcntl_dupfd_cloexec(&lane, 3).map_err(refused("move the lane"))?
+        };
+        descriptors::close_all_but(&[lane.as_raw_fd()])
+            .map_err(|source| SupervisorError::Descriptors { source })?;
+        enter(&request.folder)?;
+        let mut environment = request.environment;
+        if matches!(request.program, Program::Command { .. }) {
+            fcntl_setfd(&lane, FdFlags::empty()).map_err(refused("hand the lane on"))?;
+            let number: RawFd = lane.as_raw_fd();
+            environment.push((LANE_VARIABLE.to_owned(), number.to_string()));
+        }
+        Ok(Prepared { name: request.name, program: request.program, lane, environment })
+    }
+}
+
+/// Where a program of its own finds the number of its lane's descriptor.
+pub const LANE_VARIABLE: &str = "SYMPHONY_LANE";
+
+fn enter(folder: &PathBuf) -> Result<(), SupervisorError> {
+    std::env::set_current_dir(folder)
+        .map_err(|source| SupervisorError::Folder { folder: folder.clone(), source })
+}
+
+fn nothing() -> Result<OwnedFd, SupervisorError> {
+    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(refused("open /dev/null"))
+}
+
+fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
+    move |source| SupervisorError::Link { doing, source }
+}
+
+fn order(request: SpawnRequest, descriptors: Vec<OwnedFd>) -> Result<Order, SupervisorError> {
+    let [lane, stdout, stderr]: [OwnedFd; 3] =
+        descriptors.try_into().map_err(|got: Vec<OwnedFd>| SupervisorError::Decode {
+            reason: format!("an order came with {} descriptors instead of 3", got.len()),
+        })?;
+    let python = matches!(request.program, Program::Python { .. });
+    let supervisor = getpid().as_raw_nonzero().get();
+    let start = Start { request, supervisor, lane, stdout, stderr };
+    Ok(if python { Order::Fork(start) } else { Order::Exec(start) })
+}
+
+/// Waits for the root's greeting and takes the pidfd out of it.
+fn first_word(
+    control: &OwnedFd,
+    lifeline: &OwnedFd,
+    buffer: &mut [u8],
+) -> Result<OwnedFd, SupervisorError> {
+    let mut watched = [PollFd::new(control, PollFlags::IN), PollFd::new(lifeline, PollFlags::IN)];
+    let limit = Timespec { tv_sec: FIRST_WORD.as_secs().cast_signed(), tv_nsec: 0 };
+    rustix::io::retry_on_intr(|| poll(&mut watched, Some(&limit)))
+        .map_err(refused("wait for the root"))?;
+    match receive(control, buffer)? {
+        Received::Message(ToSupervisor::Root { version: VERSION }, mut descriptors) => descriptors
+            .pop()
+            .ok_or(SupervisorError::Decode { reason: "a greeting without a root".to_owned() }),
+        Received::Message(ToSupervisor::Root { version }, _) => {
+            Err(SupervisorError::Version { ours: VERSION, theirs: version })
+        }
+        Received::Message(..) => {
+            Err(SupervisorError::Decode { reason: "the first message is no greeting".to_owned() })
+        }
+        Received::Nothing | Received::Closed => {
+            Err(SupervisorError::Decode { reason: "the root did not greet".to_owned() })
+        }
+    }
+}
