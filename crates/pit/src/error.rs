@@ -98,6 +98,16 @@ pub enum PitError {
         /// The state it is in.
         state: String,
     },
+    /// A graph node needs what is no node of the graph; nothing was submitted.
+    #[error("node `{node}` needs `{need}`, which is no node of the graph")]
+    UnknownNeed {
+        /// The node.
+        node: String,
+        /// What it needs.
+        need: String,
+        /// The node whose name is nearest.
+        similar: Option<String>,
+    },
     /// Graph nodes need each other in a ring; nothing was submitted.
     #[error("the graph has a cycle: {}", component::ring_text(ring))]
     Cycle {
@@ -133,7 +143,7 @@ pub enum PitError {
         pool: String,
         /// What the factory said.
         #[source]
-        failure: Failure,
+        failure: Box<Failure>,
     },
     /// The member was closed.
     #[error("`{member}` is stopped")]
@@ -193,6 +203,7 @@ impl Hint for PitError {
             Self::Duplicate { .. }
             | Self::Invalid { .. }
             | Self::WrongState { .. }
+            | Self::UnknownNeed { .. }
             | Self::Cycle { .. } => Code::INVALID_VALUE,
             Self::TimedOut { .. } => Code::CALL_TIMEOUT,
             Self::OverLimit { .. } => Code::OVERLOADED,
@@ -232,6 +243,9 @@ impl Hint for PitError {
             }
             Self::Index { path, .. } => {
                 vec![format!("remove `{}`: it is rebuilt at the next start", path.display())]
+            }
+            Self::UnknownNeed { similar: Some(similar), .. } => {
+                vec![format!("did you mean `{similar}`?")]
             }
             _ => Vec::new(),
         }

@@ -3,9 +3,11 @@
 //! Each member is one module and one component; it takes what it depends on as `Arc`s. The crate knows only
 //! `component`: no Python, no bus.
 
+pub mod dag_tracker;
 mod durability;
 mod error;
 pub mod journal;
+pub mod priority;
 
 pub use durability::Durability;
 pub use error::{PitError, PitResult};

@@ -1,0 +1,18 @@
+//! Running workflows: which node may run, what is done, what failed, and a journal that survives the process.
+//!
+//! A [`Shape`] is the immutable graph, shared by every run of it; a run is one pass through a shape. Two ways in: by
+//! node name (Python, tools) and by node index (the Melody engine), over the same state. Invariant: a node is ready
+//! exactly when all its needs are completed or skipped, and a completed node is never ready again, across restarts
+//! included.
+
+mod ledger;
+mod record;
+mod references;
+mod run;
+mod shape;
+mod state;
+mod tracker;
+
+pub use shape::Shape;
+pub use state::{NodeCounts, NodeState, NodeStatus, RunId, RunState, RunStatus};
+pub use tracker::{DagTracker, Step, SubmitOptions, TrackerStats};

@@ -1,0 +1,614 @@
+//! The tracker: the table of runs, their locks, and the order of journal and memory.
+//!
+//! Locks are taken in this order and no other: run table, run, journal. A move is written to the journal under the
+//! run's lock and before memory changes; the wait for the disk (if any) comes after all locks are free.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::journal::Written;
+use crate::{Durability, PitError, PitResult};
+
+use super::ledger::Ledger;
+use super::references::References;
+use super::run::Run;
+use super::{NodeStatus, RunId, RunState, RunStatus, Shape};
+
+/// What a submission says besides its graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmitOptions {
+    /// Larger runs first.
+    pub priority: i64,
+    /// Kept with the run and read back with it: whoever resumes it finds there what it is.
+    pub label: String,
+    /// Whether this run is written to the tracker's journal, where it has one.
+    pub journaled: bool,
+}
+
+impl Default for SubmitOptions {
+    fn default() -> Self {
+        Self { priority: crate::priority::NORMAL, label: String::new(), journaled: true }
+    }
+}
+
+/// A move of one node, by index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// It is done.
+    Complete {
+        /// The node.
+        node: u32,
+        /// The artifact that it made.
+        artifact: Option<&'a str>,
+    },
+    /// It ended without a result.
+    Fail {
+        /// The node.
+        node: u32,
+        /// Why.
+        reason: &'a str,
+    },
+    /// It counts as done, without a value.
+    Skip {
+        /// The node.
+        node: u32,
+        /// Why.
+        reason: Option<&'a str>,
+    },
+    /// It failed and may run again.
+    Retry {
+        /// The node.
+        node: u32,
+    },
+}
+
+impl Step<'_> {
+    /// The node that moves.
+    pub const fn node(&self) -> u32 {
+        match *self {
+            Self::Complete { node, .. }
+            | Self::Fail { node, .. }
+            | Self::Skip { node, .. }
+            | Self::Retry { node } => node,
+        }
+    }
+
+    const fn doing(&self) -> &'static str {
+        match self {
+            Self::Complete { .. } => "complete",
+            Self::Fail { .. } => "fail",
+            Self::Skip { .. } => "skip",
+            Self::Retry { .. } => "retry",
+        }
+    }
+}
+
+/// Totals since the tracker was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TrackerStats {
+    /// Runs in memory.
+    pub runs: usize,
+    /// Runs that were read back at open.
+    pub resumed: u64,
+    /// Runs that were submitted.
+    pub submitted: u64,
+    /// Moves of nodes.
+    pub steps: u64,
+    /// Bytes in the journal, 0 without one.
+    pub journal_bytes: u64,
+}
+
+/// The running workflows of a system.
+#[derive(Debug)]
+pub struct DagTracker {
+    runs: RwLock<BTreeMap<RunId, Arc<Mutex<Run>>>>,
+    next: AtomicU64,
+    ledger: Option<Ledger>,
+    rewriting: Mutex<()>,
+    references: References,
+    resumed: u64,
+    submitted: AtomicU64,
+    steps: AtomicU64,
+}
+
+impl DagTracker {
+    /// A tracker with a journal in the folder. Runs that an earlier process did not finish are there again: what was
+    /// completed stays completed, what was running is ready.
+    ///
+    /// # Errors
+    /// The folder cannot be used, or its journal is damaged or of another version.
+    pub fn open(folder: &Path, durability: Durability) -> PitResult<Arc<Self>> {
+        let (ledger, recovered) = Ledger::open(folder, durability)?;
+        let references = References::default();
+        for run in recovered.runs.values() {
+            run.artifacts().for_each(|artifact| references.hold(artifact));
+        }
+        let runs: BTreeMap<_, _> =
+            recovered.runs.into_iter().map(|(id, run)| (id, Arc::new(Mutex::new(run)))).collect();
+        Ok(Arc::new(Self {
+            resumed: runs.len() as u64,
+            runs: RwLock::new(runs),
+            next: AtomicU64::new(recovered.next),
+            ledger: Some(ledger),
+            rewriting: Mutex::new(()),
+            references,
+            submitted: AtomicU64::new(0),
+            steps: AtomicU64::new(0),
+        }))
+    }
+
+    /// A tracker that forgets everything with the process.
+    pub fn in_memory() -> Arc<Self> {
+        Arc::new(Self {
+            runs: RwLock::default(),
+            next: AtomicU64::new(1),
+            ledger: None,
+            rewriting: Mutex::new(()),
+            references: References::default(),
+            resumed: 0,
+            submitted: AtomicU64::new(0),
+            steps: AtomicU64::new(0),
+        })
+    }
+
+    /// Starts a run of a graph: each node's name with the names that it needs.
+    ///
+    /// # Errors
+    /// As [`Shape::new`]; the journal cannot be written.
+    pub fn submit(&self, graph: &[(String, Vec<String>)], priority: i64) -> PitResult<RunId> {
+        self.submit_shape(&Shape::new(graph)?, priority)
+    }
+
+    /// Starts a run of a shape that was validated before.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn submit_shape(&self, shape: &Arc<Shape>, priority: i64) -> PitResult<RunId> {
+        self.submit_with(shape, &SubmitOptions { priority, ..SubmitOptions::default() })
+    }
+
+    /// Starts a run of a shape, with all that can be said about it.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn submit_with(&self, shape: &Arc<Shape>, options: &SubmitOptions) -> PitResult<RunId> {
+        let id = RunId(self.next.fetch_add(1, Ordering::Relaxed));
+        let mut run = Run::new(id, shape, options.priority, Arc::from(options.label.as_str()));
+        run.journaled = options.journaled && self.ledger.is_some();
+        let mut written = None;
+        {
+            // Under the table's lock: a rewrite of the journal must see either both, record and run, or neither.
+            let mut runs = self.runs.write();
+            if let Some(ledger) = self.ledger.as_ref().filter(|_| run.journaled) {
+                written = Some(ledger.submit(&run)?);
+            }
+            runs.insert(id, Arc::new(Mutex::new(run)));
+        }
+        self.submitted.fetch_add(1, Ordering::Relaxed);
+        self.settle(written)?;
+        Ok(id)
+    }
+
+    /// The ready nodes of a run by name, the one that became ready first in front; at most `limit`, 0 for all. A node
+    /// is listed until it is started, completed, failed or skipped.
+    ///
+    /// # Errors
+    /// There is no such run.
+    pub fn ready(&self, run: RunId, limit: usize) -> PitResult<Vec<String>> {
+        self.with(run, |run| {
+            let limit = if limit == 0 { usize::MAX } else { limit };
+            Ok(run.ready().take(limit).map(|node| run.name(node)).collect())
+        })
+    }
+
+    /// The ready nodes of a run by index, in the same order; `ready` is cleared first.
+    ///
+    /// # Errors
+    /// There is no such run.
+    pub fn ready_indices(&self, run: RunId, ready: &mut Vec<u32>) -> PitResult<()> {
+        ready.clear();
+        self.with(run, |run| {
+            ready.extend(run.ready());
+            Ok(())
+        })
+    }
+
+    /// The ready nodes of all runs: larger priority first, then older runs, at most `limit`, 0 for all.
+    pub fn ready_across(&self, limit: usize) -> Vec<(RunId, u32)> {
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        let mut order: Vec<(std::cmp::Reverse<i64>, RunId, Arc<Mutex<Run>>)> = self
+            .all()
+            .into_iter()
+            .map(|(id, run)| {
+                let priority = run.lock().priority;
+                (std::cmp::Reverse(priority), id, run)
+            })
+            .collect();
+        order.sort_by_key(|(priority, id, _)| (*priority, *id));
+        let mut found = Vec::new();
+        for (_, id, run) in order {
+            if found.len() >= limit {
+                break;
+            }
+            let run = run.lock();
+            found.extend(run.ready().take(limit - found.len()).map(|node| (id, node)));
+        }
+        found
+    }
+
+    /// Says that a ready node runs: it is not listed as ready any more. Not journaled, after a crash it is ready again.
+    ///
+    /// # Errors
+    /// There is no such run or node, or the node is not ready.
+    pub fn start(&self, run: RunId, node: u32) -> PitResult<()> {
+        self.with(run, |run| {
+            run.check(node)?;
+            if !run.may_start(node) {
+                return Err(run.refusal("start", node));
+            }
+            run.start(node);
+            Ok(())
+        })
+    }
+
+    /// Completes a node by name and says which nodes became ready.
+    ///
+    /// # Errors
+    /// There is no such run or node, the node is not ready or running, or the journal cannot be written.
+    pub fn complete(
+        &self,
+        run: RunId,
+        node: &str,
+        artifact: Option<&str>,
+    ) -> PitResult<Vec<String>> {
+        let (shape, node) = self.find(run, node)?;
+        let mut ready = Vec::new();
+        self.complete_index(run, node, artifact, &mut ready)?;
+        Ok(names(&shape, &ready))
+    }
+
+    /// Completes a node by index; `newly_ready` is cleared and then holds the nodes that became ready.
+    ///
+    /// # Errors
+    /// As [`Self::complete`].
+    pub fn complete_index(
+        &self,
+        run: RunId,
+        node: u32,
+        artifact: Option<&str>,
+        newly_ready: &mut Vec<u32>,
+    ) -> PitResult<RunState> {
+        newly_ready.clear();
+        self.apply(run, &[Step::Complete { node, artifact }], newly_ready, &mut Vec::new())
+    }
+
+    /// Fails a node by name and says which nodes are blocked by it.
+    ///
+    /// # Errors
+    /// As [`Self::complete`].
+    pub fn fail(&self, run: RunId, node: &str, reason: &str) -> PitResult<Vec<String>> {
+        let (shape, node) = self.find(run, node)?;
+        let mut blocked = Vec::new();
+        self.fail_index(run, node, reason, &mut blocked)?;
+        Ok(names(&shape, &blocked))
+    }
+
+    /// Fails a node by index; `blocked` is cleared and then holds the nodes that are blocked by it.
+    ///
+    /// # Errors
+    /// As [`Self::complete`].
+    pub fn fail_index(
+        &self,
+        run: RunId,
+        node: u32,
+        reason: &str,
+        blocked: &mut Vec<u32>,
+    ) -> PitResult<RunState> {
+        blocked.clear();
+        self.apply(run, &[Step::Fail { node, reason }], &mut Vec::new(), blocked)
+    }
+
+    /// Skips a node by name: it counts as done, without a value. Says which nodes became ready.
+    ///
+    /// # Errors
+    /// There is no such run or node, the node is done already, or the journal cannot be written.
+    pub fn skip(&self, run: RunId, node: &str, reason: Option<&str>) -> PitResult<Vec<String>> {
+        let (shape, node) = self.find(run, node)?;
+        let mut ready = Vec::new();
+        self.skip_index(run, node, reason, &mut ready)?;
+        Ok(names(&shape, &ready))
+    }
+
+    /// Skips a node by index; `newly_ready` is cleared and then holds the nodes that became ready.
+    ///
+    /// # Errors
+    /// As [`Self::skip`].
+    pub fn skip_index(
+        &self,
+        run: RunId,
+        node: u32,
+        reason: Option<&str>,
+        newly_ready: &mut Vec<u32>,
+    ) -> PitResult<RunState> {
+        newly_ready.clear();
+        self.apply(run, &[Step::Skip { node, reason }], newly_ready, &mut Vec::new())
+    }
+
+    /// Makes a failed node ready again; nodes that only it blocked wait again.
+    ///
+    /// # Errors
+    /// There is no such run or node, the node did not fail, or the journal cannot be written.
+    pub fn retry(&self, run: RunId, node: &str) -> PitResult<()> {
+        let (_, node) = self.find(run, node)?;
+        self.retry_index(run, node).map(drop)
+    }
+
+    /// The same by index.
+    ///
+    /// # Errors
+    /// As [`Self::retry`].
+    pub fn retry_index(&self, run: RunId, node: u32) -> PitResult<RunState> {
+        self.apply(run, &[Step::Retry { node }], &mut Vec::new(), &mut Vec::new())
+    }
+
+    /// Makes several moves of one run with one write, all or none. What becomes ready (or blocked) is appended.
+    ///
+    /// # Errors
+    /// There is no such run or node, a move is not allowed, a node stands twice, or the journal cannot be written;
+    /// nothing has moved then. With [`Durability::Power`] an error of the disk's flush comes after the move.
+    pub fn apply(
+        &self,
+        run: RunId,
+        steps: &[Step<'_>],
+        newly_ready: &mut Vec<u32>,
+        blocked: &mut Vec<u32>,
+    ) -> PitResult<RunState> {
+        let (state, written) = self.with(run, |run| {
+            for (at, step) in steps.iter().enumerate() {
+                run.check(step.node())?;
+                let twice = || steps[..at].iter().any(|before| before.node() == step.node());
+                if !run.accepts(*step) || twice() {
+                    return Err(run.refusal(step.doing(), step.node()));
+                }
+            }
+            let written = match &self.ledger {
+                Some(ledger) if run.journaled => Some(ledger.steps(run.id, steps)?),
+                _ => None,
+            };
+            for step in steps {
+                if let Some(artifact) = run.perform(*step, newly_ready, blocked) {
+                    self.references.hold(&artifact);
+                }
+            }
+            let state = run.state();
+            if state == RunState::Completed {
+                self.references.release(run.artifacts());
+            }
+            Ok((state, written))
+        })?;
+        self.steps.fetch_add(steps.len() as u64, Ordering::Relaxed);
+        self.settle(written)?;
+        Ok(state)
+    }
+
+    /// Cancels a run: nodes that are not done never become ready. Cancelling twice is once.
+    ///
+    /// # Errors
+    /// There is no such run, it is completed, or the journal cannot be written.
+    pub fn cancel(&self, run: RunId) -> PitResult<()> {
+        let written = self.with(run, |run| {
+            if run.cancelled {
+                return Ok(None);
+            }
+            if run.state() == RunState::Completed {
+                return Err(run.wrong_state("cancel"));
+            }
+            let written = match &self.ledger {
+                Some(ledger) if run.journaled => Some(ledger.cancel(run.id)?),
+                _ => None,
+            };
+            run.cancel();
+            self.references.release(run.artifacts());
+            Ok(written)
+        })?;
+        self.settle(written)
+    }
+
+    /// Drops a finished run from memory and from the journal's next rewrite.
+    ///
+    /// # Errors
+    /// There is no such run, it is still active, or the journal cannot be written.
+    pub fn forget(&self, run: RunId) -> PitResult<()> {
+        let mut written = None;
+        {
+            let mut runs = self.runs.write();
+            let entry = runs.get(&run).ok_or_else(|| unknown_run(run))?;
+            let mut entry = entry.lock();
+            let state = entry.state();
+            if !state.is_finished() {
+                return Err(entry.wrong_state("forget"));
+            }
+            if let Some(ledger) = self.ledger.as_ref().filter(|_| entry.journaled) {
+                written = Some(ledger.forget(run)?);
+            }
+            entry.forgotten = true;
+            if state == RunState::Failed {
+                self.references.release(entry.artifacts());
+            }
+            drop(entry);
+            runs.remove(&run);
+        }
+        self.settle(written)
+    }
+
+    /// Where a run stands.
+    ///
+    /// # Errors
+    /// There is no such run.
+    pub fn state(&self, run: RunId) -> PitResult<RunState> {
+        self.with(run, |run| Ok(run.state()))
+    }
+
+    /// All that is known of a run.
+    ///
+    /// # Errors
+    /// There is no such run.
+    pub fn status(&self, run: RunId) -> PitResult<RunStatus> {
+        self.with(run, |run| {
+            let nodes = run.shape.names().iter().zip(0u32..).map(|(name, node)| NodeStatus {
+                name: Arc::clone(name),
+                state: run.node_state(node),
+                artifact: run.artifact(node).cloned(),
+                reason: run.reason(node).cloned(),
+            });
+            Ok(RunStatus {
+                run: run.id,
+                state: run.state(),
+                priority: run.priority,
+                label: Arc::clone(&run.label),
+                resumed: run.resumed,
+                nodes: nodes.collect(),
+                counts: run.counts(),
+            })
+        })
+    }
+
+    /// The shape of a run.
+    ///
+    /// # Errors
+    /// There is no such run.
+    pub fn shape(&self, run: RunId) -> PitResult<Arc<Shape>> {
+        self.with(run, |run| Ok(Arc::clone(&run.shape)))
+    }
+
+    /// Every run in memory with its state, oldest first.
+    pub fn runs(&self) -> Vec<(RunId, RunState)> {
+        self.all().into_iter().map(|(id, run)| (id, run.lock().state())).collect()
+    }
+
+    /// The runs that were read back from an earlier process and can go on, oldest first.
+    pub fn resumable(&self) -> Vec<RunId> {
+        let open = |run: &Run| {
+            run.resumed && !matches!(run.state(), RunState::Completed | RunState::Cancelled)
+        };
+        self.all().into_iter().filter(|(_, run)| open(&run.lock())).map(|(id, _)| id).collect()
+    }
+
+    /// Whether a run that may still go on holds that artifact.
+    pub fn uses(&self, artifact: &str) -> bool {
+        self.references.holds(artifact)
+    }
+
+    /// All artifacts that runs hold that may still go on.
+    pub fn artifacts_in_use(&self) -> BTreeSet<Arc<str>> {
+        self.references.all()
+    }
+
+    /// Totals since the tracker was opened.
+    pub fn stats(&self) -> TrackerStats {
+        TrackerStats {
+            runs: self.runs.read().len(),
+            resumed: self.resumed,
+            submitted: self.submitted.load(Ordering::Relaxed),
+            steps: self.steps.load(Ordering::Relaxed),
+            journal_bytes: self.ledger.as_ref().map_or(0, Ledger::length),
+        }
+    }
+
+    /// Flushes the journal to the disk; with nothing left to resume it is emptied, so that the next start reads little.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn close(&self) -> PitResult<()> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let idle = self
+            .runs()
+            .iter()
+            .all(|(_, state)| matches!(state, RunState::Completed | RunState::Cancelled));
+        if idle && ledger.length() > 4096 { self.rewrite(ledger) } else { ledger.sync() }
+    }
+
+    fn with<T>(&self, run: RunId, body: impl FnOnce(&mut Run) -> PitResult<T>) -> PitResult<T> {
+        let entry = self.runs.read().get(&run).cloned().ok_or_else(|| unknown_run(run))?;
+        let mut entry = entry.lock();
+        if entry.forgotten {
+            return Err(unknown_run(run));
+        }
+        body(&mut entry)
+    }
+
+    fn find(&self, run: RunId, node: &str) -> PitResult<(Arc<Shape>, u32)> {
+        let shape = self.shape(run)?;
+        let index = shape.index(node).ok_or_else(|| unknown_node(run, node))?;
+        Ok((shape, index))
+    }
+
+    fn all(&self) -> Vec<(RunId, Arc<Mutex<Run>>)> {
+        self.runs.read().iter().map(|(id, run)| (*id, Arc::clone(run))).collect()
+    }
+
+    /// Waits for the acknowledgement; called without any lock. Whoever finds the journal long writes it anew.
+    fn settle(&self, written: Option<Written>) -> PitResult<()> {
+        let (Some(ledger), Some(written)) = (&self.ledger, written) else { return Ok(()) };
+        let long = ledger.is_long(&written);
+        ledger.settle(written)?;
+        if let Err(error) = if long { self.rewrite(ledger) } else { Ok(()) } {
+            // The caller's move is acknowledged and stays so: the old journal is whole.
+            tracing::warn!(%error, "the journal of the DAG tracker could not be written anew");
+            ledger.put_off();
+        }
+        Ok(())
+    }
+
+    fn rewrite(&self, ledger: &Ledger) -> PitResult<()> {
+        let Some(_only_one) = self.rewriting.try_lock() else { return Ok(()) };
+        // The table first, then every run in it, oldest first: nothing moves until the new journal stands.
+        let runs = self.runs.read();
+        let guards: Vec<_> = runs.values().map(|run| run.lock()).collect();
+        ledger.rewrite(&guards, self.next.load(Ordering::Relaxed))
+    }
+}
+
+impl Run {
+    fn name(&self, node: u32) -> String {
+        self.shape.name(node).map_or_else(|| node.to_string(), ToString::to_string)
+    }
+
+    fn check(&self, node: u32) -> PitResult<()> {
+        if node < self.shape.len() { Ok(()) } else { Err(unknown_node(self.id, &node.to_string())) }
+    }
+
+    fn refusal(&self, doing: &'static str, node: u32) -> PitError {
+        PitError::WrongState {
+            doing,
+            kind: "node",
+            name: self.name(node),
+            state: self.node_state(node).as_str().to_owned(),
+        }
+    }
+
+    fn wrong_state(&self, doing: &'static str) -> PitError {
+        PitError::WrongState {
+            doing,
+            kind: "run",
+            name: self.id.to_string(),
+            state: self.state().as_str().to_owned(),
+        }
+    }
+}
+
+fn names(shape: &Shape, nodes: &[u32]) -> Vec<String> {
+    nodes.iter().filter_map(|&node| shape.name(node)).map(ToString::to_string).collect()
+}
+
+fn unknown_run(run: RunId) -> PitError {
+    PitError::NotFound { kind: "run", name: run.to_string() }
+}
+
+fn unknown_node(run: RunId, node: &str) -> PitError {
+    PitError::NotFound { kind: "node", name: format!("{node}` of run `{run}") }
+}
