@@ -8,7 +8,6 @@ source (`_places`) are found only when a fault is to be told.
 from __future__ import annotations
 
 from symphony._annotations import (
-    LATE,
     ONE,
     OPTIONAL,
     Scope,
@@ -18,8 +17,8 @@ from symphony._annotations import (
     text_of,
 )
 from symphony._imports import ModuleImports
-from symphony._spec import MARK, ComponentSpec, NeedSpec, Options
-from symphony.exceptions import Diagnostic, InvalidValueError
+from symphony._spec import MARK, ComponentSpec, NeedSpec, Options, component
+from symphony.exceptions import Diagnostic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -476,14 +475,13 @@ def _qualify(specs: list[ComponentSpec]) -> None:
 
 
 __all__ = [
-    "LATE",
     "Collected",
     "Collector",
     "ComponentSpec",
     "Factory",
-    "InvalidValueError",
     "NeedSpec",
     "collect",
+    "component",
     "describe_conductor",
     "factory",
 ]

@@ -1,0 +1,231 @@
+"""Where a person wrote a component and each of its parameters, and what to do about a missing one.
+
+Called only when a fault is to be told, because it reads and parses sources. The invariant kept here: the
+places and hints are those that `symphony check` finds from the text alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from symphony._annotations import text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from symphony._spec import ComponentSpec
+
+Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+Place = tuple["str | None", int, int]
+
+
+class Sources:
+    """Parsed files, each once."""
+
+    def __init__(self) -> None:
+        """Has parsed nothing yet."""
+        self._known: dict[str, tuple[ast.Module, list[str]] | None] = {}
+
+    def tree(self, file: str) -> ast.Module | None:
+        """The tree of a file; nothing where it cannot be read or parsed."""
+        found = self._load(file)
+        return found[0] if found else None
+
+    def column(self, file: str, node: ast.AST) -> int:
+        """The column of a node in characters, from 1."""
+        found = self._load(file)
+        line: int = getattr(node, "lineno", 0)
+        offset: int = getattr(node, "col_offset", 0)
+        if not found or not 0 < line <= len(found[1]):
+            return offset + 1
+        return len(found[1][line - 1].encode()[:offset].decode(errors="replace")) + 1
+
+    def _load(self, file: str) -> tuple[ast.Module, list[str]] | None:
+        if file not in self._known:
+            try:
+                import tokenize
+
+                with tokenize.open(file) as source:
+                    text = source.read()
+                self._known[file] = (ast.parse(text), text.split("\n"))
+            except (OSError, SyntaxError, ValueError):
+                self._known[file] = None
+        return self._known[file]
+
+
+def place(spec: ComponentSpec, parameter: str | None = None) -> Place:
+    """File, line and column of a component, or of one of its parameters."""
+    return _place(spec, parameter, Sources())
+
+
+def locate(specs: Iterable[ComponentSpec]) -> None:
+    """Gives each spec and each of its needs the exact place, and a missing need its hint.
+
+    The core plans with what is cheap to know; when the plan has a fault, it asks for this and plans again.
+    """
+    specs = list(specs)
+    sources = Sources()
+    provided = {key for spec in specs for key in spec.provides if _hashable(key)}
+    for spec in specs:
+        for need in spec.needs:
+            need.file, need.line, need.column = _place(spec, need.parameter, sources)
+            if need.hint is None and need.key not in provided:
+                need.hint = missing_hint(need.key, specs)
+        spec.file, spec.line, spec.column = _place(spec, None, sources)
+
+
+def missing_hint(key: Any, specs: Iterable[ComponentSpec]) -> str | None:
+    """What to do about a type that nobody provides: a registered class that would fit, or register it."""
+    if not isinstance(key, type):
+        return None
+    for spec in specs:
+        made = spec.provides[0] if spec.provides else None
+        if isinstance(made, type) and made is not key and _fits(made, key):
+            return fitting_hint(made.__name__, key.__name__)
+    if key.__module__ == "builtins" or _is_protocol(key):
+        return None
+    return register_hint(key.__name__)
+
+
+def fitting_hint(name: str, key: str) -> str:
+    """The hint for a registered class that would fit."""
+    return f"`{name}` would fit: mark it with `@component(provides={key})`"
+
+
+def register_hint(name: str) -> str:
+    """The hint for a class that was not registered."""
+    return f"add `{name}` to `components`"
+
+
+def _fits(made: type, key: type) -> bool:
+    """Whether a class inherits from another one, or has all that a protocol asks for."""
+    if key in made.__mro__:
+        return True
+    if not _is_protocol(key):
+        return False
+    asked = {
+        name
+        for base in key.__mro__
+        if _is_protocol(base)
+        for name in (*vars(base), *getattr(base, "__annotations__", ()))
+        if not name.startswith("_")
+    }
+    return bool(asked) and all(hasattr(made, name) for name in asked)
+
+
+def _is_protocol(key: type) -> bool:
+    return bool(key.__dict__.get("_is_protocol", False))
+
+
+def _hashable(key: Any) -> bool:
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
+
+
+def _place(spec: ComponentSpec, parameter: str | None, sources: Sources) -> Place:
+    """Finds the node by name and line; what is not found keeps the place that was cheap to know."""
+    module = sys.modules.get(spec.module)
+    file = getattr(module, "__file__", None) or spec.file
+    if spec.kind == "class" and parameter is not None:
+        found = _parameter_of_class(spec.target, parameter, sources)
+        if found is not None:
+            return found
+    if spec.kind not in ("class", "instance") and spec.file is not None:
+        file = spec.file
+    if file is None or not os.path.isfile(file):
+        return spec.file, spec.line, 0
+    file = os.path.abspath(file)
+    node = _node(sources.tree(file), spec.qualname.split("."), spec.line)
+    if node is None:
+        return file, spec.line, 0
+    if parameter is not None and isinstance(node, Function):
+        argument = argument_of(node, parameter)
+        if argument is not None:
+            return file, argument.lineno, sources.column(file, argument)
+    return file, node.lineno, sources.column(file, node)
+
+
+def _parameter_of_class(target: type, parameter: str, sources: Sources) -> Place | None:
+    """The parameter in the `__init__` of the class that wrote it, or the field of a data class."""
+    for owner in target.__mro__:
+        initializer = vars(owner).get("__init__")
+        fields = vars(owner).get("__annotations__", {})
+        if initializer is None and parameter not in fields:
+            continue
+        module = sys.modules.get(owner.__module__)
+        file = getattr(module, "__file__", None)
+        line = 0
+        code = getattr(initializer, "__code__", None)
+        if code is not None and code.co_filename != "<string>":
+            file, line = code.co_filename, code.co_firstlineno
+        if file is None or not os.path.isfile(file):
+            continue
+        file = os.path.abspath(file)
+        names = owner.__qualname__.split(".")
+        node = _node(sources.tree(file), [*names, "__init__"] if line else names, line)
+        found: ast.AST | None = None
+        if isinstance(node, Function):
+            found = argument_of(node, parameter)
+        elif isinstance(node, ast.ClassDef):
+            found = field_of(node, parameter)
+        if found is not None:
+            return file, getattr(found, "lineno", 0), sources.column(file, found)
+    return None
+
+
+def argument_of(node: ast.AST, parameter: str) -> ast.arg | None:
+    """The argument of a function by its name."""
+    arguments = getattr(node, "args", None)
+    if not isinstance(arguments, ast.arguments):
+        return None
+    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    return next((argument for argument in every if argument.arg == parameter), None)
+
+
+def field_of(node: ast.ClassDef, name: str) -> ast.AnnAssign | None:
+    """The annotated field of a class by its name."""
+    for statement in node.body:
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and statement.target.id == name
+        ):
+            return statement
+    return None
+
+
+def _node(
+    tree: ast.AST | None, path: list[str], line: int
+) -> ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The definition at a qualified name; of several of that name the one that begins at the line."""
+    if tree is None:
+        return None
+    found = [tree]
+    for name in path:
+        if name != "<locals>":
+            found = [node for parent in found for node in _definitions(parent) if node.name == name]
+    chosen: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | None = None
+    for node in found:
+        if isinstance(node, (ast.ClassDef, *Function)):
+            first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+            inside = first <= line <= (node.end_lineno or first)
+            if chosen is None or first == line or (inside and isinstance(node, ast.ClassDef)):
+                chosen = node
+    return chosen
+
+
+def _definitions(
+    parent: ast.AST,
+) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Classes and functions that are defined in a body, also inside its `if`, `try` and `with`."""
+    for node in ast.iter_child_nodes(parent):
+        if isinstance(node, (ast.ClassDef, *Function)):
+            yield node
+        elif isinstance(node, (ast.stmt, ast.excepthandler)):
+            yield from _definitions(node)
