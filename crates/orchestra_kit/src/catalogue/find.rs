@@ -1,0 +1,89 @@
+//! The globs of `[system].extensions`: folders that hold a manifest.
+
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::manifest::FILE_NAME;
+
+/// How deep `**` goes; deeper trees are dependencies and build output, not extensions.
+const DEEPEST: usize = 8;
+
+/// The manifests in the folders that `pattern` matches, sorted. `base` is what a relative pattern starts from.
+///
+/// # Errors
+/// Why the pattern is no glob.
+pub fn find_manifests(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let mut parts = Vec::new();
+    for part in Path::new(pattern).components() {
+        let text = part.as_os_str().to_string_lossy().into_owned();
+        parts.push(if is_glob(&text) {
+            Part::Glob(matcher(&text)?, text)
+        } else {
+            Part::Plain(text)
+        });
+    }
+    let mut found = Vec::new();
+    walk(base, &parts, 0, &mut found);
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// Whether a pattern can match more than one folder.
+pub(super) fn is_glob(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '[', '{'])
+}
+
+enum Part {
+    Plain(String),
+    Glob(GlobMatcher, String),
+}
+
+fn matcher(text: &str) -> Result<GlobMatcher, String> {
+    GlobBuilder::new(text)
+        .literal_separator(true)
+        .build()
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| error.kind().to_string())
+}
+
+fn walk(folder: &Path, parts: &[Part], depth: usize, found: &mut Vec<PathBuf>) {
+    match parts {
+        [] => {
+            let manifest = folder.join(FILE_NAME);
+            if manifest.is_file() {
+                found.push(manifest.components().collect());
+            }
+        }
+        [Part::Plain(name), rest @ ..] => walk(&folder.join(name), rest, depth, found),
+        [Part::Glob(_, text), rest @ ..] if text == "**" => {
+            walk(folder, rest, depth, found);
+            if depth < DEEPEST {
+                for inside in folders(folder, "*") {
+                    walk(&inside, parts, depth + 1, found);
+                }
+            }
+        }
+        [Part::Glob(matcher, text), rest @ ..] => {
+            for inside in folders(folder, text) {
+                if inside.file_name().is_some_and(|name| matcher.is_match(name)) {
+                    walk(&inside, rest, depth, found);
+                }
+            }
+        }
+    }
+}
+
+/// The folders inside; hidden ones only for a pattern that says so itself.
+fn folders(folder: &Path, pattern: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| {
+            pattern.starts_with('.') || !entry.file_name().as_encoded_bytes().starts_with(b".")
+        })
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect()
+}

@@ -1,0 +1,205 @@
+//! Reading all manifests of a system, and what can be told of each entry without running it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use component::{Code, Diagnostic, Severity};
+
+use super::find::is_glob;
+use super::{Catalogue, Entry, Known, Operation, SourceReader, find_manifests, requirements};
+use crate::document::{Faults, Located};
+use crate::manifest::{
+    Entry as Start, ExtensionManifest, FILE_NAME, Manifest, PythonEntry, SystemManifest,
+};
+
+/// Where Python modules are looked for, and who reads them.
+#[derive(Clone, Copy, Default)]
+pub struct Sources<'a> {
+    /// The import path of guests, after the extension's own folder.
+    pub paths: &'a [PathBuf],
+    /// Who reads a Python source; none: operations that the manifest does not list are unverified.
+    pub reader: Option<&'a dyn SourceReader>,
+}
+
+impl Catalogue {
+    /// Reads every extension of a system.
+    ///
+    /// # Errors
+    /// Every fault of every manifest and between them, sorted by place.
+    pub fn read(system: &SystemManifest, sources: Sources<'_>) -> Result<Self, Vec<Diagnostic>> {
+        let (mut catalogue, found) = Self::survey(system, sources);
+        if found.iter().any(|fault| fault.severity == Severity::Error) {
+            return Err(found);
+        }
+        catalogue.notes = found;
+        Ok(catalogue)
+    }
+
+    /// Reads what can be read, for `check`: the good entries, and everything that is wrong or worth knowing.
+    pub fn survey(system: &SystemManifest, sources: Sources<'_>) -> (Self, Vec<Diagnostic>) {
+        let mut faults = Faults::new(Code::MANIFEST_INVALID);
+        let mut files = Vec::new();
+        for pattern in &system.extensions {
+            files.extend(matches(&mut faults, &system.folder, pattern));
+        }
+        if matches!(Manifest::read(&system.file), Ok(Manifest { extension: Some(_), .. })) {
+            files.push(system.file.clone());
+        }
+        files.sort();
+        files.dedup();
+        let mut entries: Vec<Entry> = Vec::with_capacity(files.len());
+        for file in files {
+            let manifest = match ExtensionManifest::read(&file) {
+                Ok(manifest) => manifest,
+                Err(found) => {
+                    faults.extend(found);
+                    continue;
+                }
+            };
+            if let Some(first) = entries.iter().find(|entry| entry.name() == manifest.name.value) {
+                let message = format!("two extensions are called `{}`", manifest.name);
+                let fault = Diagnostic::error(Code::DUPLICATE_COMPONENT, message)
+                    .at(manifest.name.at.clone())
+                    .related(Some(first.manifest.name.at.clone()), "the first")
+                    .related(Some(manifest.name.at.clone()), "the second")
+                    .hint("rename one of them, or take its folder out of `extensions`");
+                faults.push(fault);
+                continue;
+            }
+            entries.push(entry(&mut faults, manifest, sources));
+        }
+        entries.sort_by(|left, right| left.name().cmp(right.name()));
+        requirements::check(&mut faults, system, &entries);
+        (Self { entries, notes: Vec::new() }, faults.into_sorted())
+    }
+}
+
+fn matches(faults: &mut Faults, folder: &Path, pattern: &Located<String>) -> Vec<PathBuf> {
+    let found = match find_manifests(folder, pattern) {
+        Ok(found) => found,
+        Err(why) => {
+            faults.error(&pattern.at, format!("`{pattern}` is no glob: {why}"));
+            return Vec::new();
+        }
+    };
+    if found.is_empty() {
+        if is_glob(pattern) {
+            let message = format!("`{pattern}` matches no folder that holds a `{FILE_NAME}`");
+            faults.error(&pattern.at, message).severity = Severity::Warning;
+        } else {
+            let path = folder.join(&pattern.value);
+            let (message, hint) = if path.is_dir() {
+                (format!("`{pattern}` holds no `{FILE_NAME}`"), "name the extension's folder")
+            } else if path.exists() {
+                (format!("`{pattern}` is not a folder"), "name the folder, not the file in it")
+            } else {
+                (format!("there is no folder `{pattern}`"), "the path is relative to this file")
+            };
+            faults.error(&pattern.at, message).hint = Some(hint.to_owned());
+        }
+    }
+    found
+}
+
+fn entry(faults: &mut Faults, manifest: ExtensionManifest, sources: Sources<'_>) -> Entry {
+    let mut read = None;
+    let mut source = None;
+    match &manifest.entry {
+        Start::Python(python) => {
+            source = module_file(faults, &manifest, python, sources.paths);
+            if let (Some(file), Some(reader)) = (&source, sources.reader) {
+                match reader.operations(file, &python.attribute) {
+                    Some(Ok(operations)) => read = Some(operations),
+                    Some(Err(fault)) => {
+                        let place = fault.location.clone();
+                        let written = format!("`{}` needs `{}`", manifest.name, python.value);
+                        let fault = if fault.related.is_empty() && place.is_some() {
+                            fault.related(place, "here").related(Some(python.at.clone()), written)
+                        } else {
+                            fault
+                        };
+                        faults.push(fault);
+                    }
+                    None => {}
+                }
+            }
+        }
+        Start::Command(words) => {
+            if let Some(program) = words.first().filter(|program| program.contains('/')) {
+                lacking(faults, &manifest.folder.join(&program.value), program, "program");
+            }
+        }
+        Start::Library { file, .. } => {
+            let shown = Located::new(file.value.display().to_string(), file.at.clone());
+            lacking(faults, file, &shown, "library");
+        }
+    }
+    let operations = match (&manifest.operations, read) {
+        (Some(written), read) => {
+            let read = read.unwrap_or_default();
+            let known = |name: &Located<String>| {
+                read.iter()
+                    .find(|operation| operation.name == name.value)
+                    .cloned()
+                    .unwrap_or_else(|| Operation::named(name.value.clone()))
+            };
+            Known::Operations(written.iter().map(known).collect())
+        }
+        (None, Some(read)) => Known::Operations(read),
+        (None, None) => Known::Unverified,
+    };
+    Entry { manifest: Arc::new(manifest), operations, source }
+}
+
+fn lacking(faults: &mut Faults, path: &Path, written: &Located<String>, what: &str) {
+    if path.is_file() {
+        return;
+    }
+    let message = if path.exists() {
+        format!("the {what} `{written}` is not a file")
+    } else {
+        format!("the {what} `{written}` does not exist")
+    };
+    faults.error(&written.at, message).hint =
+        Some(format!("build it, or correct the path: it was looked for at `{}`", path.display()));
+}
+
+/// Finds the file of a module as Python would: in the extension's folder, then along the import path.
+fn module_file(
+    faults: &mut Faults,
+    manifest: &ExtensionManifest,
+    entry: &Located<PythonEntry>,
+    paths: &[PathBuf],
+) -> Option<PathBuf> {
+    let inside: PathBuf = entry.module.split('.').collect();
+    let mut compiled = false;
+    for root in std::iter::once(&manifest.folder).chain(paths) {
+        let module = root.join(&inside);
+        for file in [module.join("__init__.py"), module.with_extension("py")] {
+            if file.is_file() {
+                return Some(file);
+            }
+        }
+        compiled = compiled || is_compiled(&module);
+    }
+    // Another environment's modules cannot be told from here.
+    if !compiled && manifest.python.is_none() {
+        let wanted = manifest.folder.join(&inside).with_extension("py");
+        let message = format!("the entry module `{}` does not exist", entry.module);
+        faults.error(&entry.at, message).hint =
+            Some(format!("create `{}`, or correct `entry`", wanted.display()));
+    }
+    None
+}
+
+/// Whether a compiled module (`name.….so`) or a namespace package stands there.
+fn is_compiled(module: &Path) -> bool {
+    let (Some(folder), Some(name)) = (module.parent(), module.file_name()) else { return false };
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    let prefix = format!("{}.", name.to_string_lossy());
+    entries.filter_map(Result::ok).any(|entry| {
+        let file = entry.file_name();
+        let file = file.to_string_lossy();
+        file.starts_with(&prefix) && (file.ends_with(".so") || file.ends_with(".pyd"))
+    })
+}

@@ -1,0 +1,72 @@
+//! `requires`: everything that is asked for exists, and nobody asks in a ring.
+
+use component::{Code, Diagnostic, did_you_mean, ring_text};
+
+use super::Entry;
+use crate::document::Faults;
+use crate::manifest::{Member, SystemManifest};
+use crate::ring::rings;
+
+pub(super) fn check(faults: &mut Faults, system: &SystemManifest, entries: &[Entry]) {
+    let mut edges: Vec<Vec<usize>> = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let mut needs = Vec::new();
+        for required in &entry.manifest.requires {
+            if let Ok(index) =
+                entries.binary_search_by(|other| other.name().cmp(required.value.as_str()))
+            {
+                needs.push(index);
+                continue;
+            }
+            let hint = match Member::parse(required) {
+                Some(member) if system.members.contains(&member) => continue,
+                Some(member) => {
+                    format!("add `\"{member}\"` to `members` in `{}`", system.file.display())
+                }
+                None => {
+                    let known = entries
+                        .iter()
+                        .map(Entry::name)
+                        .chain(system.members.iter().map(|member| member.as_str()));
+                    match did_you_mean(required, known) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => {
+                            "name a member of the Pit or an extension of this system".to_owned()
+                        }
+                    }
+                }
+            };
+            let message =
+                format!("`{}` requires `{required}`, which nobody provides", entry.name());
+            let fault = Diagnostic::error(Code::MISSING_DEPENDENCY, message)
+                .at(required.at.clone())
+                .hint(hint);
+            faults.push(fault);
+        }
+        edges.push(needs);
+    }
+    for ring in rings(&edges) {
+        let path: Vec<String> =
+            ring.iter().map(|index| entries[*index].name().to_owned()).collect();
+        let mut fault = Diagnostic::error(
+            Code::DEPENDENCY_CYCLE,
+            format!("extensions require each other in a ring: {}", ring_text(&path)),
+        );
+        for (position, index) in ring.iter().enumerate() {
+            let entry = &entries[*index];
+            let next = &path[(position + 1) % path.len()];
+            let place = entry.manifest.requires.iter().find(|required| required.value == *next);
+            fault = fault.related(
+                place.map(|required| required.at.clone()),
+                format!("`{}` requires `{next}`", entry.name()),
+            );
+        }
+        fault.location = fault.related.first().and_then(|edge| edge.location.clone());
+        fault.hint = Some(
+            "take one of them out of `requires`: an extension may still call one that it does not require"
+                .to_owned(),
+        );
+        fault.path = path;
+        faults.push(fault);
+    }
+}

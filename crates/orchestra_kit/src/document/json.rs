@@ -1,0 +1,112 @@
+//! JSON into a tree: `serde_json` finds the syntax errors and cuts the text into raw values whose place in the
+//! source gives their line and column.
+
+use std::borrow::Cow;
+
+use component::{Code, Diagnostic, Location};
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Content, Element, Located, Source};
+
+/// Raw values are cut without a limit of their own; this one keeps hostile nesting off the stack.
+const DEEPEST: usize = 128;
+
+pub(super) fn parse(source: &Source, code: Code) -> Result<Element, Diagnostic> {
+    let raw: &RawValue = serde_json::from_str(source.text())
+        .map_err(|error| syntax(code, source.text(), 0, &error, source))?;
+    element(source, code, raw.get(), 0)
+}
+
+fn syntax(
+    code: Code,
+    text: &str,
+    offset: usize,
+    error: &serde_json::Error,
+    source: &Source,
+) -> Diagnostic {
+    let line_start: usize =
+        text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let at = source.location(offset + line_start + error.column().saturating_sub(1));
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    Diagnostic::error(code, format!("this is not JSON: {message}")).at(at)
+}
+
+fn element(source: &Source, code: Code, text: &str, depth: usize) -> Result<Element, Diagnostic> {
+    let offset = offset_in(source, text);
+    let at = source.location(offset);
+    if depth > DEEPEST {
+        return Err(Diagnostic::error(code, "values are nested too deep").at(at));
+    }
+    let wrong = |error: serde_json::Error| syntax(code, text, offset, &error, source);
+    let content = match text.as_bytes().first() {
+        Some(b'{') => {
+            let table: Table<'_> = serde_json::from_str(text).map_err(wrong)?;
+            let mut entries: Vec<(Located<String>, Element)> = Vec::with_capacity(table.0.len());
+            for (key, value) in table.0 {
+                let value = element(source, code, value.get(), depth + 1)?;
+                let at = key_place(source, &key, &value.at);
+                if entries.iter().any(|(known, _)| known.value == key) {
+                    return Err(Diagnostic::error(code, format!("`{key}` stands twice")).at(at));
+                }
+                entries.push((Located::new(key.into_owned(), at), value));
+            }
+            Content::Table(entries)
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(wrong)?;
+            let items = items.into_iter().map(|item| element(source, code, item.get(), depth + 1));
+            Content::List(items.collect::<Result<_, _>>()?)
+        }
+        Some(b'"') => Content::Text(serde_json::from_str(text).map_err(wrong)?),
+        Some(b't' | b'f') => Content::Bool(serde_json::from_str(text).map_err(wrong)?),
+        Some(b'n') => Content::Null,
+        _ => match serde_json::from_str::<i64>(text) {
+            Ok(number) => Content::Integer(number),
+            Err(_) => Content::Float(serde_json::from_str(text).map_err(wrong)?),
+        },
+    };
+    Ok(Element { at, content })
+}
+
+fn offset_in(source: &Source, part: &str) -> usize {
+    (part.as_ptr() as usize).saturating_sub(source.text().as_ptr() as usize)
+}
+
+/// A key without escapes is borrowed from the source, which gives its place; another takes its value's.
+fn key_place(source: &Source, key: &Cow<'_, str>, value: &Location) -> Location {
+    match key {
+        Cow::Borrowed(text) => source.location(offset_in(source, text).saturating_sub(1)),
+        Cow::Owned(_) => value.clone(),
+    }
+}
+
+struct Table<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Table<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((key, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
+                    entries.push((key.0, value));
+                }
+                Ok(entries)
+            }
+        }
+        from.deserialize_map(Entries).map(Table)
+    }
+}

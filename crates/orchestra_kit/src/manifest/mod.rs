@@ -1,0 +1,29 @@
+//! `Symphony.toml`: what a person says about a system and about an extension.
+//!
+//! Read by the wiring of `boot_orchestrator`, by `check` and by the catalogue. One file name, two tables: `[system]`
+//! and `[extension]`; one file may hold both. All faults of a file are told at once, each with its place.
+
+mod extension;
+mod file;
+mod limits;
+mod member;
+mod permissions;
+mod quantity;
+mod restart;
+#[cfg(test)]
+mod schema_test;
+mod system;
+#[cfg(test)]
+mod tests;
+
+pub use extension::{Activation, Entry, Execution, ExtensionManifest, Kind, PythonEntry, is_name};
+pub use file::{FILE_NAME, Manifest};
+pub use limits::Limits;
+pub use member::Member;
+pub use permissions::{Permissions, Roots};
+pub use quantity::{duration, size};
+pub use restart::Restart;
+pub use system::{Budgets, Durability, PhaseLimits, SystemManifest};
+
+/// The JSON schema of `Symphony.toml`, for editors.
+pub const SCHEMA: &str = include_str!("../../schema/symphony.schema.json");

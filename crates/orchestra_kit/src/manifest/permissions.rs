@@ -1,0 +1,117 @@
+//! `[extension.permissions]`: what an extension may do. Nothing is granted that is not written here.
+
+use std::path::{Path, PathBuf};
+
+use component::did_you_mean;
+
+use crate::document::{Element, Faults, Fields, Located};
+
+/// The grants of one extension, as written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Permissions {
+    /// Paths that it may read; see [`Permissions::resolve`].
+    pub read: Vec<Located<String>>,
+    /// Paths that it may write.
+    pub write: Vec<Located<String>>,
+    /// Whether it may use the network.
+    pub network: bool,
+    /// Programs that it may run.
+    pub run: Vec<Located<String>>,
+    /// Environment variables that it sees.
+    pub env: Vec<Located<String>>,
+    /// Operations that it may call: `member.operation`, `extension.*`.
+    pub calls: Vec<Located<String>>,
+}
+
+/// What the variables in granted paths stand for.
+#[derive(Debug, Clone, Copy)]
+pub struct Roots<'a> {
+    /// The opened project.
+    pub workspace: &'a Path,
+    /// The folder of the system's manifest.
+    pub system: &'a Path,
+    /// The interpreter's installation.
+    pub python: &'a Path,
+}
+
+const VARIABLES: [&str; 3] = ["workspace", "system", "python"];
+
+impl Permissions {
+    pub(super) const KEYS: &[&str] = &["read", "write", "network", "run", "env", "calls"];
+
+    pub(super) fn read(faults: &mut Faults, element: Element) -> Option<Self> {
+        let mut fields = Fields::open(faults, element, "extension.permissions", Self::KEYS)?;
+        let permissions = Self {
+            read: fields.texts("read").unwrap_or_default(),
+            write: fields.texts("write").unwrap_or_default(),
+            network: fields.flag("network").unwrap_or(false),
+            run: fields.texts("run").unwrap_or_default(),
+            env: fields.texts("env").unwrap_or_default(),
+            calls: fields.texts("calls").unwrap_or_default(),
+        };
+        for path in permissions.read.iter().chain(&permissions.write) {
+            check_path(faults, path);
+        }
+        for variable in &permissions.env {
+            if variable.contains(['=', '\0']) {
+                faults.error(&variable.at, format!("`{variable}` is no name of a variable")).hint =
+                    Some("grant the name alone; its value comes from the environment".to_owned());
+            }
+        }
+        for call in &permissions.calls {
+            let lawful = call
+                .split_once('.')
+                .is_some_and(|(target, operation)| super::is_name(target) && !operation.is_empty());
+            if !lawful {
+                faults.error(&call.at, format!("`{call}` is no call")).hint =
+                    Some("write `member.operation`, or `member.*` for all of them".to_owned());
+            }
+        }
+        Some(permissions)
+    }
+
+    /// Whether the extension may call this operation (`artifact-store.put`).
+    pub fn grants_call(&self, call: &str) -> bool {
+        self.calls.iter().any(|granted| match granted.strip_suffix('*') {
+            Some(prefix) => call.starts_with(prefix),
+            None => granted.value == call,
+        })
+    }
+
+    /// A granted path as an absolute one: relative to the extension's folder, variables replaced.
+    pub fn resolve(path: &str, folder: &Path, roots: &Roots<'_>) -> PathBuf {
+        let Some((variable, rest)) = path.strip_prefix("${").and_then(|rest| rest.split_once('}'))
+        else {
+            return folder.join(path);
+        };
+        let root = match variable {
+            "workspace" => roots.workspace,
+            "system" => roots.system,
+            "python" => roots.python,
+            _ => return folder.join(path),
+        };
+        match rest.trim_start_matches('/') {
+            "" => root.to_owned(),
+            rest => root.join(rest),
+        }
+    }
+}
+
+fn check_path(faults: &mut Faults, path: &Located<String>) {
+    let Some(start) = path.find("${") else { return };
+    let rest = &path[start + 2..];
+    let variable = rest.split('}').next().unwrap_or_default();
+    let message = if start > 0 {
+        format!("a variable must begin the path, in `{path}`")
+    } else if !rest.contains('}') {
+        format!("`}}` is missing in `{path}`")
+    } else if !VARIABLES.contains(&variable) {
+        format!("unknown variable `${{{variable}}}`")
+    } else {
+        return;
+    };
+    faults.error(&path.at, message).hint = Some(match did_you_mean(variable, VARIABLES) {
+        Some(meant) if !VARIABLES.contains(&variable) => format!("did you mean `${{{meant}}}`?"),
+        _ => "known variables: `${workspace}`, `${system}` and `${python}`".to_owned(),
+    });
+}

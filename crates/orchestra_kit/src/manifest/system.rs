@@ -1,0 +1,186 @@
+//! `[system]`: one system, its extensions, its state, its budgets.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use component::{Phase, did_you_mean};
+
+use super::{Member, quantity};
+use crate::document::{Element, Faults, Fields, Located};
+
+/// What `[system]` says, paths resolved against the manifest's folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SystemManifest {
+    /// The manifest's file, absolute.
+    pub file: PathBuf,
+    /// Its folder: what its paths are relative to.
+    pub folder: PathBuf,
+    /// The system's name; the folder's when none is written.
+    pub name: String,
+    /// Globs of folders that hold an extension's manifest, as written.
+    pub extensions: Vec<Located<String>>,
+    /// Where artifacts and journals live.
+    pub state: PathBuf,
+    /// The opened project.
+    pub workspace: PathBuf,
+    /// The interpreter for guests: a path, or a bare name to be looked up. None: the running one.
+    pub python: Option<PathBuf>,
+    /// The Pit members to start.
+    pub members: Vec<Member>,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// How many nodes of Melodies run out of process at once. None: the engine's own choice.
+    pub slots: Option<u32>,
+    /// What must not be exceeded.
+    pub budgets: Budgets,
+    /// Limits of single phases.
+    pub phases: BTreeMap<Phase, PhaseLimits>,
+}
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The end of the process.
+    #[default]
+    Process,
+    /// A power cut: one `fsync` per batch.
+    Power,
+}
+
+/// Budgets of the boot. Going over one is a warning, not a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Budgets {
+    /// From the call of `boot()` until ready.
+    pub ready: Option<Duration>,
+    /// Time in which nothing but Symphony was on the critical path.
+    pub overhead: Option<Duration>,
+    /// Rise of the peak memory, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// Limits of one phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PhaseLimits {
+    /// Its deadline: going over it fails the boot.
+    pub timeout: Option<Duration>,
+    /// Its budget: going over it is a warning.
+    pub budget: Option<Duration>,
+}
+
+impl SystemManifest {
+    pub(super) const KEYS: &[&str] = &[
+        "name",
+        "extensions",
+        "state",
+        "workspace",
+        "python",
+        "members",
+        "durability",
+        "slots",
+        "budgets",
+        "phases",
+    ];
+    pub(super) const BUDGET_KEYS: &[&str] = &["ready", "overhead", "memory"];
+    pub(super) const PHASE_KEYS: &[&str] = &["timeout", "budget"];
+
+    pub(super) fn read_from(faults: &mut Faults, file: &Path, element: Element) -> Option<Self> {
+        let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
+        let mut fields = Fields::open(faults, element, "system", Self::KEYS)?;
+        let name = fields.text("name").map(|name| name.value).unwrap_or_else(|| {
+            folder.file_name().map_or("system".into(), |name| name.to_string_lossy().into_owned())
+        });
+        let path = |text: Option<Located<String>>, default: &str| {
+            let text = text.as_ref().map_or(default, |text| text.value.as_str());
+            folder.join(text).components().collect::<PathBuf>()
+        };
+        Some(Self {
+            name,
+            extensions: fields.texts("extensions").unwrap_or_default(),
+            state: path(fields.text("state"), ".symphony"),
+            workspace: path(fields.text("workspace"), "."),
+            python: fields.text("python").map(|text| interpreter(&folder, &text)),
+            members: members(&mut fields),
+            durability: fields
+                .word(
+                    "durability",
+                    &[("process", Durability::Process), ("power", Durability::Power)],
+                )
+                .unwrap_or_default(),
+            slots: fields.number("slots", 1),
+            budgets: fields
+                .table("budgets", "system.budgets", Self::BUDGET_KEYS)
+                .map(|mut fields| Budgets {
+                    ready: fields.parsed("ready", "`2s`", quantity::duration),
+                    overhead: fields.parsed("overhead", "`200ms`", quantity::duration),
+                    memory: fields.parsed("memory", "`50MiB`", quantity::size),
+                })
+                .unwrap_or_default(),
+            phases: phases(&mut fields),
+            file: file.to_owned(),
+            folder,
+        })
+    }
+}
+
+/// A path is relative to the folder; a bare name is left to be looked up.
+pub(super) fn interpreter(folder: &Path, text: &str) -> PathBuf {
+    if text.contains('/') { folder.join(text) } else { PathBuf::from(text) }
+}
+
+fn members(fields: &mut Fields<'_>) -> Vec<Member> {
+    let Some(names) = fields.texts("members") else { return Member::ALL.to_vec() };
+    let mut members: Vec<Member> = Vec::new();
+    for name in &names {
+        match Member::parse(name) {
+            Some(member) if members.contains(&member) => {
+                fields.faults.error(&name.at, format!("`{name}` stands twice in `system.members`"));
+            }
+            Some(member) => members.push(member),
+            None => {
+                let known = Member::ALL.map(Member::as_str);
+                let fault =
+                    fields.faults.error(&name.at, format!("the Pit has no member `{name}`"));
+                fault.hint = Some(match did_you_mean(name, known) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("its members: {}", crate::document::quoted(&known)),
+                });
+            }
+        }
+    }
+    for name in &names {
+        let Some(member) = Member::parse(name) else { continue };
+        for needed in member.requires() {
+            if !members.contains(needed) {
+                let message =
+                    format!("`{member}` needs `{needed}`, which `system.members` leaves out");
+                fields.faults.error(&name.at, message).hint =
+                    Some(format!("add `\"{needed}\"` to `members`"));
+            }
+        }
+    }
+    members
+}
+
+fn phases(fields: &mut Fields<'_>) -> BTreeMap<Phase, PhaseLimits> {
+    let names = Phase::ALL.map(Phase::as_str);
+    let mut limits = BTreeMap::new();
+    let Some(mut table) = fields.table("phases", "system.phases", &names) else { return limits };
+    for phase in Phase::ALL {
+        let name = match phase {
+            Phase::Foundation => "system.phases.foundation",
+            Phase::IpcBus => "system.phases.ipc_bus",
+            Phase::Pit => "system.phases.pit",
+            Phase::OrchestraKit => "system.phases.orchestra_kit",
+            Phase::Conductor => "system.phases.conductor",
+        };
+        if let Some(mut fields) = table.table(phase.as_str(), name, SystemManifest::PHASE_KEYS) {
+            let one = PhaseLimits {
+                timeout: fields.parsed("timeout", "`5s`", quantity::duration),
+                budget: fields.parsed("budget", "`20ms`", quantity::duration),
+            };
+            limits.insert(phase, one);
+        }
+    }
+    limits
+}
