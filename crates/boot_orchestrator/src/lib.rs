@@ -1,1 +1,41 @@
-//! boot_orchestrator
+//! The engine that plans and runs a boot, and (in `system`) the one place that wires the real one.
+//!
+//! A [`Registry`] of descriptors becomes a [`Plan`], or every fault of the graph at once. A [`Boot`] runs the plan: it ends
+//! in a [`Running`] system, or in a [`BootFailure`] with nothing left. What happens is told as [`BootEvent`]s, of which the
+//! [`BootReport`] is made.
+
+mod cancel;
+mod cut;
+mod desk;
+mod error;
+mod event;
+mod executor;
+mod faults;
+mod graph;
+mod health;
+mod latch;
+mod launch;
+mod options;
+mod plan;
+mod registry;
+mod report;
+mod rollback;
+mod running;
+mod standing;
+mod threads;
+
+pub use cancel::Cancel;
+pub use error::{BootFailure, PlanFaults, StopFailure};
+pub use event::{BootEvent, EventSink, Level, Stamped, Status};
+pub use executor::Boot;
+pub use graph::Edge;
+pub use health::{ComponentHealth, SystemHealth};
+pub use latch::{Passage, PhaseLatch};
+pub use launch::{Blocking, Immediate, Task};
+pub use options::{BootOptions, Budgets, PhaseLimits, PhaseTable, Retry};
+pub use plan::{Plan, Planned};
+pub use registry::Registry;
+pub use report::{BootReport, BudgetViolation, ComponentReport, ErrorReport, PhaseReport};
+pub use running::{Running, ShutdownReport};
+pub use standing::{Standing, Standings};
+pub use threads::Threads;

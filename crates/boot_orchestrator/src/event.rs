@@ -1,0 +1,399 @@
+//! The spine of a boot: one closed enum of events, in started/finished pairs with durations.
+//!
+//! The executor emits them; report, timeline, logger, observer and tests are sinks and see the same values. A sink is
+//! called on the thread that emits, before anything that depends on the event begins; it must return at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use component::{ComponentName, Phase, Seconds, Step};
+
+/// How a phase or a component stands in events and in the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// It works.
+    Ready,
+    /// It works with less than it should have.
+    Degraded,
+    /// It does not work.
+    Failed,
+    /// It worked and was taken down.
+    Stopped,
+    /// It never began.
+    Skipped,
+}
+
+impl Status {
+    /// The word in reports and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// How loud an event is in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Components.
+    Debug,
+    /// The boot and its phases.
+    Info,
+    /// Something is not as it should be, and the boot goes on.
+    Warning,
+    /// The boot fails.
+    Error,
+}
+
+/// What happened. Durations are seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BootEvent {
+    /// The boot began.
+    BootStarted { system: Arc<str>, components: usize },
+    /// It ended: everything is ready, or everything is stopped.
+    BootFinished { status: Status, seconds: f64, error: Option<String> },
+    /// A phase waits until its latch is opened.
+    WaitStarted { phase: Phase },
+    /// The latch was opened.
+    WaitFinished { phase: Phase, seconds: f64 },
+    /// A phase began.
+    PhaseStarted { phase: Phase, components: usize },
+    /// Its gate passed, or it failed.
+    PhaseFinished { phase: Phase, status: Status, seconds: f64 },
+    /// A component's start began.
+    ComponentStarted { component: ComponentName, phase: Phase },
+    /// A start failed in a way that is declared transient, and is tried again.
+    ComponentRetried { component: ComponentName, attempt: u32, delay: f64, reason: String },
+    /// A component's start ended, whatever its outcome.
+    ComponentFinished {
+        component: ComponentName,
+        phase: Phase,
+        status: Status,
+        seconds: f64,
+        reason: Option<String>,
+    },
+    /// A component never began, because of what it needs.
+    ComponentSkipped { component: ComponentName, phase: Phase, reason: String },
+    /// The gate after a phase asks everyone how they are.
+    GateStarted { phase: Phase },
+    /// The gate passed or stays shut.
+    GateFinished { phase: Phase, status: Status, seconds: f64 },
+    /// A component is asked how it is.
+    HealthStarted { component: ComponentName },
+    /// It answered, or did not.
+    HealthFinished {
+        component: ComponentName,
+        health: &'static str,
+        seconds: f64,
+        reason: Option<String>,
+    },
+    /// A step was given up: past its deadline, or because the boot fails.
+    StepGivenUp { component: ComponentName, step: Step, seconds: f64 },
+    /// A start that had been given up ended well after all; it is stopped at once.
+    StartedLate { component: ComponentName },
+    /// A budget was exceeded. Limit and actual are seconds, for `memory` MiB.
+    BudgetExceeded { name: String, limit: f64, actual: f64 },
+    /// What had started is being stopped, because of this failure.
+    RollbackStarted { reason: String },
+    /// Nothing is left of the boot.
+    RollbackFinished { seconds: f64, stopped: usize, errors: usize },
+    /// A component's stop began.
+    StopStarted { component: ComponentName },
+    /// A component's stop ended, whatever its outcome.
+    StopFinished { component: ComponentName, seconds: f64, reason: Option<String> },
+    /// A running system is being taken down.
+    ShutdownStarted { components: usize },
+    /// It is down.
+    ShutdownFinished { seconds: f64, stopped: usize, errors: usize },
+}
+
+impl BootEvent {
+    /// The event's own word, for machines.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::BootStarted { .. } => "boot-started",
+            Self::BootFinished { .. } => "boot-finished",
+            Self::WaitStarted { .. } => "wait-started",
+            Self::WaitFinished { .. } => "wait-finished",
+            Self::PhaseStarted { .. } => "phase-started",
+            Self::PhaseFinished { .. } => "phase-finished",
+            Self::ComponentStarted { .. } => "component-started",
+            Self::ComponentRetried { .. } => "component-retried",
+            Self::ComponentFinished { .. } => "component-finished",
+            Self::ComponentSkipped { .. } => "component-skipped",
+            Self::GateStarted { .. } => "gate-started",
+            Self::GateFinished { .. } => "gate-finished",
+            Self::HealthStarted { .. } => "health-started",
+            Self::HealthFinished { .. } => "health-finished",
+            Self::StepGivenUp { .. } => "step-given-up",
+            Self::StartedLate { .. } => "started-late",
+            Self::BudgetExceeded { .. } => "budget-exceeded",
+            Self::RollbackStarted { .. } => "rollback-started",
+            Self::RollbackFinished { .. } => "rollback-finished",
+            Self::StopStarted { .. } => "stop-started",
+            Self::StopFinished { .. } => "stop-finished",
+            Self::ShutdownStarted { .. } => "shutdown-started",
+            Self::ShutdownFinished { .. } => "shutdown-finished",
+        }
+    }
+
+    /// The phase that the event is about.
+    pub const fn phase(&self) -> Option<Phase> {
+        match self {
+            Self::WaitStarted { phase }
+            | Self::WaitFinished { phase, .. }
+            | Self::PhaseStarted { phase, .. }
+            | Self::PhaseFinished { phase, .. }
+            | Self::ComponentStarted { phase, .. }
+            | Self::ComponentFinished { phase, .. }
+            | Self::ComponentSkipped { phase, .. }
+            | Self::GateStarted { phase }
+            | Self::GateFinished { phase, .. } => Some(*phase),
+            _ => None,
+        }
+    }
+
+    /// The component that the event is about.
+    pub const fn component(&self) -> Option<&ComponentName> {
+        match self {
+            Self::ComponentStarted { component, .. }
+            | Self::ComponentRetried { component, .. }
+            | Self::ComponentFinished { component, .. }
+            | Self::ComponentSkipped { component, .. }
+            | Self::HealthStarted { component }
+            | Self::HealthFinished { component, .. }
+            | Self::StepGivenUp { component, .. }
+            | Self::StartedLate { component }
+            | Self::StopStarted { component }
+            | Self::StopFinished { component, .. } => Some(component),
+            _ => None,
+        }
+    }
+
+    /// The duration of what finished.
+    pub const fn seconds(&self) -> Option<f64> {
+        match self {
+            Self::BootFinished { seconds, .. }
+            | Self::WaitFinished { seconds, .. }
+            | Self::PhaseFinished { seconds, .. }
+            | Self::ComponentFinished { seconds, .. }
+            | Self::GateFinished { seconds, .. }
+            | Self::HealthFinished { seconds, .. }
+            | Self::StepGivenUp { seconds, .. }
+            | Self::RollbackFinished { seconds, .. }
+            | Self::StopFinished { seconds, .. }
+            | Self::ShutdownFinished { seconds, .. } => Some(*seconds),
+            _ => None,
+        }
+    }
+
+    /// The status of what finished, where it has one.
+    pub const fn status(&self) -> Option<Status> {
+        match self {
+            Self::BootFinished { status, .. }
+            | Self::PhaseFinished { status, .. }
+            | Self::ComponentFinished { status, .. }
+            | Self::GateFinished { status, .. } => Some(*status),
+            Self::ComponentSkipped { .. } => Some(Status::Skipped),
+            _ => None,
+        }
+    }
+
+    /// How loud it is.
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::BootFinished { status: Status::Failed, .. }
+            | Self::PhaseFinished { status: Status::Failed, .. }
+            | Self::RollbackStarted { .. } => Level::Error,
+            Self::BudgetExceeded { .. }
+            | Self::ComponentRetried { .. }
+            | Self::StepGivenUp { .. }
+            | Self::StartedLate { .. }
+            | Self::ComponentSkipped { .. }
+            | Self::ComponentFinished { status: Status::Failed | Status::Degraded, .. }
+            | Self::StopFinished { reason: Some(_), .. } => Level::Warning,
+            Self::BootStarted { .. }
+            | Self::BootFinished { .. }
+            | Self::PhaseStarted { .. }
+            | Self::PhaseFinished { .. }
+            | Self::RollbackFinished { .. }
+            | Self::ShutdownStarted { .. }
+            | Self::ShutdownFinished { .. } => Level::Info,
+            _ => Level::Debug,
+        }
+    }
+}
+
+fn reason(text: Option<&str>) -> String {
+    text.map(|text| format!(": {text}")).unwrap_or_default()
+}
+
+fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
+impl std::fmt::Display for BootEvent {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BootStarted { system, components } => {
+                write!(out, "booting `{system}`: {}", counted(*components, "component"))
+            }
+            Self::BootFinished { status: Status::Failed, seconds, error } => {
+                write!(out, "boot failed after {}{}", Seconds(*seconds), reason(error.as_deref()))
+            }
+            Self::BootFinished { status, seconds, .. } => {
+                write!(out, "boot {status} in {}", Seconds(*seconds))
+            }
+            Self::WaitStarted { phase } => write!(out, "phase `{phase}` waits to be asked for"),
+            Self::WaitFinished { phase, seconds } => {
+                write!(out, "phase `{phase}` was asked for after {}", Seconds(*seconds))
+            }
+            Self::PhaseStarted { phase, components } => {
+                write!(out, "phase `{phase}` started: {}", counted(*components, "component"))
+            }
+            Self::PhaseFinished { phase, status: Status::Failed, seconds } => {
+                write!(out, "phase `{phase}` failed after {}", Seconds(*seconds))
+            }
+            Self::PhaseFinished { phase, status, seconds } => {
+                write!(out, "phase `{phase}` {status} in {}", Seconds(*seconds))
+            }
+            Self::ComponentStarted { component, .. } => write!(out, "`{component}` starts"),
+            Self::ComponentRetried { component, attempt, delay, reason } => write!(
+                out,
+                "`{component}` is tried again in {} (attempt {attempt}): {reason}",
+                Seconds(*delay)
+            ),
+            Self::ComponentFinished { component, status, seconds, reason: why, .. } => {
+                let joint = if *status == Status::Failed { "after" } else { "in" };
+                let why = reason(why.as_deref());
+                write!(out, "`{component}` {status} {joint} {}{why}", Seconds(*seconds))
+            }
+            Self::ComponentSkipped { component, reason, .. } => {
+                write!(out, "`{component}` skipped: {reason}")
+            }
+            Self::GateStarted { phase } => write!(out, "gate of `{phase}` asks for health"),
+            Self::GateFinished { phase, status, seconds } => {
+                write!(out, "gate of `{phase}` {status} in {}", Seconds(*seconds))
+            }
+            Self::HealthStarted { component } => write!(out, "`{component}` is asked for health"),
+            Self::HealthFinished { component, health, seconds, reason: why } => {
+                let why = reason(why.as_deref());
+                write!(out, "`{component}` is {health}, said after {}{why}", Seconds(*seconds))
+            }
+            Self::StepGivenUp { component, step, seconds } => {
+                write!(out, "{step} of `{component}` given up after {}", Seconds(*seconds))
+            }
+            Self::StartedLate { component } => {
+                write!(out, "`{component}` started after it was given up, and is stopped")
+            }
+            Self::BudgetExceeded { name, limit, actual } if name == "memory" => {
+                write!(out, "budget `{name}` exceeded: {actual:.1} MiB of {limit:.1} MiB")
+            }
+            Self::BudgetExceeded { name, limit, actual } => {
+                write!(
+                    out,
+                    "budget `{name}` exceeded: {} of {}",
+                    Seconds(*actual),
+                    Seconds(*limit)
+                )
+            }
+            Self::RollbackStarted { reason } => write!(out, "rolling back: {reason}"),
+            Self::RollbackFinished { seconds, stopped, errors } => write!(
+                out,
+                "rolled back in {}: {} stopped, {}",
+                Seconds(*seconds),
+                counted(*stopped, "component"),
+                counted(*errors, "error")
+            ),
+            Self::StopStarted { component } => write!(out, "`{component}` stops"),
+            Self::StopFinished { component, seconds, reason: None } => {
+                write!(out, "`{component}` stopped in {}", Seconds(*seconds))
+            }
+            Self::StopFinished { component, seconds, reason: Some(why) } => {
+                write!(out, "`{component}` did not stop in {}: {why}", Seconds(*seconds))
+            }
+            Self::ShutdownStarted { components } => {
+                write!(out, "shutting down: {}", counted(*components, "component"))
+            }
+            Self::ShutdownFinished { seconds, stopped, errors } => write!(
+                out,
+                "shut down in {}: {} stopped, {}",
+                Seconds(*seconds),
+                counted(*stopped, "component"),
+                counted(*errors, "error")
+            ),
+        }
+    }
+}
+
+/// An event and its moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stamped {
+    /// Seconds after the call of `boot()`. The moment at which the thing happened, so that an event told by another
+    /// thread may stand after one with a slightly later moment.
+    pub at: f64,
+    /// What happened.
+    pub event: BootEvent,
+}
+
+/// Something that wants to see the events.
+pub trait EventSink: Send + Sync {
+    /// Takes an event. Must not block; a panic of it is caught and changes nothing.
+    fn event(&self, event: &Stamped);
+}
+
+impl<F: Fn(&Stamped) + Send + Sync> EventSink for F {
+    fn event(&self, event: &Stamped) {
+        self(event);
+    }
+}
+
+/// Emits events to the sinks and keeps those of the boot for its report. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Events {
+    origin: Instant,
+    sinks: Arc<[Arc<dyn EventSink>]>,
+    kept: Arc<Mutex<Vec<Stamped>>>,
+}
+
+impl Events {
+    pub(crate) fn new(origin: Instant, sinks: Vec<Arc<dyn EventSink>>) -> Self {
+        Self { origin, sinks: sinks.into(), kept: Arc::default() }
+    }
+
+    pub(crate) fn seconds(&self, at: Instant) -> f64 {
+        at.saturating_duration_since(self.origin).as_secs_f64()
+    }
+
+    pub(crate) fn emit(&self, event: BootEvent) {
+        self.emit_at(Instant::now(), event);
+    }
+
+    pub(crate) fn emit_at(&self, at: Instant, event: BootEvent) {
+        let stamped = Stamped { at: self.seconds(at), event };
+        for sink in self.sinks.iter() {
+            let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                sink.event(&stamped);
+            }));
+            if told.is_err() {
+                tracing::error!(target: "symphony.boot", event = stamped.event.name(), "an event sink panicked");
+            }
+        }
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(stamped);
+    }
+
+    /// The events so far; those that come after are told to the sinks and kept by nobody's report.
+    pub(crate) fn kept(&self) -> Vec<Stamped> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

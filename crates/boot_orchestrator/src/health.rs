@@ -1,0 +1,96 @@
+//! Asking running components how they are, side by side.
+
+use std::time::{Duration, Instant};
+
+use component::{ComponentName, Health, Step};
+
+use crate::desk::{Desk, Ended, Signal};
+use crate::plan::Plan;
+
+/// How one component is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComponentHealth {
+    /// Whose word it is.
+    pub component: ComponentName,
+    /// Its word; `Unhealthy` where it gave none in time.
+    pub health: Health,
+    /// How long the answer took.
+    pub seconds: f64,
+}
+
+/// How a system is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SystemHealth {
+    /// Of the whole: unhealthy when a required component is; degraded when any other is not healthy.
+    pub health: Health,
+    /// Of each, in plan order.
+    pub components: Vec<ComponentHealth>,
+}
+
+/// Asks these components, each with what is left of the deadline.
+pub(crate) fn ask(plan: &Plan, mut desk: Desk, numbers: &[u32], limit: Duration) -> SystemHealth {
+    let begun = Instant::now();
+    let deadline = begun.checked_add(limit);
+    for number in numbers {
+        desk.begin(*number, Step::Health, deadline);
+    }
+    let mut answers: Vec<Option<ComponentHealth>> = vec![None; plan.components().len()];
+    let mut open = numbers.len();
+    while open > 0 {
+        let (number, health, seconds) = match desk.next(None) {
+            Signal::Ended(ended) => {
+                let seconds = ended.at.saturating_duration_since(ended.begun).as_secs_f64();
+                (ended.component, word(ended), seconds)
+            }
+            Signal::Expired { component, step } => {
+                let stack = desk.give_up(component, step, None);
+                if !desk.abandon(component, step) {
+                    continue;
+                }
+                let mut text = format!("gave no answer within {}", component::Seconds::from(limit));
+                if let Some(stack) = stack {
+                    text = format!("{text}\n{stack}");
+                }
+                (component, Health::Unhealthy(text), begun.elapsed().as_secs_f64())
+            }
+            Signal::Woken | Signal::Moment => continue,
+        };
+        open -= 1;
+        let component = plan.components()[number as usize].name().clone();
+        answers[number as usize] = Some(ComponentHealth { component, health, seconds });
+    }
+    let components: Vec<ComponentHealth> = answers.into_iter().flatten().collect();
+    SystemHealth { health: overall(plan, &components), components }
+}
+
+/// A component's word, where a failed step counts as one.
+pub(crate) fn word(ended: Ended) -> Health {
+    match ended.result {
+        Ok(health) => health,
+        Err(failure) => {
+            let mut text = failure.message;
+            for cause in failure.causes {
+                text = format!("{text}: {cause}");
+            }
+            Health::Unhealthy(text)
+        }
+    }
+}
+
+fn overall(plan: &Plan, components: &[ComponentHealth]) -> Health {
+    let mut worst = Health::Healthy;
+    for one in components {
+        let Some(reason) = one.health.reason() else { continue };
+        let required = plan
+            .find(one.component.as_str())
+            .is_some_and(|number| plan.components()[number as usize].descriptor().required);
+        let reason = format!("`{}`: {reason}", one.component);
+        match (&one.health, &worst) {
+            (_, Health::Unhealthy(_)) => {}
+            (Health::Unhealthy(_), _) if required => worst = Health::Unhealthy(reason),
+            (_, Health::Healthy) => worst = Health::Degraded(reason),
+            _ => {}
+        }
+    }
+    worst
+}
