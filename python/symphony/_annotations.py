@@ -130,7 +130,9 @@ def _without_bars(text: str) -> Any:
             name = ast.Name("_union", ast.Load())
             return ast.Call(name, [node.left, node.right], [])
 
-    return compile(ast.fix_missing_locations(Bars().visit(ast.parse(text, mode="eval"))), "", "eval")
+    return compile(
+        ast.fix_missing_locations(Bars().visit(ast.parse(text, mode="eval"))), "", "eval"
+    )
 
 
 def resolve(annotation: Any, scope: Scope) -> Resolved:

@@ -176,7 +176,9 @@ class Collector:
             self._apply(spec, options)
         return spec
 
-    def _needs(self, spec: ComponentSpec, function: Any, first: int, bound: tuple[str, ...]) -> None:
+    def _needs(
+        self, spec: ComponentSpec, function: Any, first: int, bound: tuple[str, ...]
+    ) -> None:
         """Reads the parameters from `first` on, but those that are bound already."""
         code = function.__code__
         count = code.co_argcount
@@ -419,7 +421,7 @@ def describe_conductor(
     """
     if not callable(conductor):
         raise TypeError(
-            f"`conductor` takes a class, a function or `\"module:callable\"`, not an instance of "
+            f'`conductor` takes a class, a function or `"module:callable"`, not an instance of '
             f"`{type(conductor).__name__}`"
         )
     collector = Collector(namespace)

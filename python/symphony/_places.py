@@ -27,7 +27,7 @@ class Sources:
 
     def __init__(self) -> None:
         """Has parsed nothing yet."""
-        self._known: dict[str, tuple[ast.Module, list[str]] | None] = {}
+        self._known: dict[str, tuple[ast.Module, list[bytes]] | None] = {}
 
     def tree(self, file: str) -> ast.Module | None:
         """The tree of a file; nothing where it cannot be read or parsed."""
@@ -41,16 +41,14 @@ class Sources:
         offset: int = getattr(node, "col_offset", 0)
         if not found or not 0 < line <= len(found[1]):
             return offset + 1
-        return len(found[1][line - 1].encode()[:offset].decode(errors="replace")) + 1
+        return len(found[1][line - 1][:offset].decode(errors="replace")) + 1
 
-    def _load(self, file: str) -> tuple[ast.Module, list[str]] | None:
+    def _load(self, file: str) -> tuple[ast.Module, list[bytes]] | None:
         if file not in self._known:
             try:
-                import tokenize
-
-                with tokenize.open(file) as source:
+                with open(file, "rb") as source:
                     text = source.read()
-                self._known[file] = (ast.parse(text), text.split("\n"))
+                self._known[file] = (ast.parse(text), text.split(b"\n"))
             except (OSError, SyntaxError, ValueError):
                 self._known[file] = None
         return self._known[file]

@@ -114,9 +114,7 @@ class Diagnostic:
             column=fields.get("column"),
             path=fields.get("path") or (),
             hint=fields.get("hint"),
-            related=[
-                (edge[0], edge[1], edge[2], edge[3]) for edge in fields.get("related") or ()
-            ],
+            related=[(edge[0], edge[1], edge[2], edge[3]) for edge in fields.get("related") or ()],
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -372,9 +370,7 @@ class ExtensionCrashedError(ExtensionError):
         hints: Iterable[str] = (),
     ) -> None:
         """Keeps the fields."""
-        super().__init__(
-            message, extension=extension, operation=operation, code=code, hints=hints
-        )
+        super().__init__(message, extension=extension, operation=operation, code=code, hints=hints)
         self.exit_code = exit_code
         self.signal = signal
         self.stderr: tuple[str, ...] = tuple(stderr)
@@ -416,9 +412,7 @@ class RemoteError(ExtensionError):
         hints: Iterable[str] = (),
     ) -> None:
         """Keeps the fields; the far traceback is a note."""
-        super().__init__(
-            message, extension=extension, operation=operation, code=code, hints=hints
-        )
+        super().__init__(message, extension=extension, operation=operation, code=code, hints=hints)
         self.type_name = type_name
         self.traceback = traceback
         self.causes: tuple[str, ...] = tuple(causes)

@@ -1,0 +1,230 @@
+"""Python sources as modules with names, read and never imported.
+
+Used by `_source` for `symphony check` and for factories named by a string. The invariant kept here: a name
+is followed through import statements and assignments only; what cannot be followed has no qualified name.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from symphony._imports import absolute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Union
+
+    Definition = Union[ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef]
+
+_PUBLIC_MODULES = ("symphony", "symphony.conductor", "symphony.extension")
+
+
+class SourceModule:
+    """One parsed file.
+
+    Attributes:
+        name: Its dotted name from its import root.
+        file: Its absolute path.
+        tree: Its syntax tree.
+        is_package: It is the `__init__.py` of a package.
+        bindings: What each name at its top level stands for: a definition, an expression that was assigned,
+            or the qualified name that was imported.
+    """
+
+    def __init__(self, name: str, file: str) -> None:
+        """Reads and parses the file.
+
+        Raises:
+            OSError: It cannot be read.
+            SyntaxError: It is no Python.
+            ValueError: It is not in the encoding that it declares.
+        """
+        with open(file, "rb") as source:
+            text = source.read()
+        self.name = name
+        self.file = file
+        self.is_package = os.path.basename(file) == "__init__.py"
+        self.tree = ast.parse(text, file)
+        self._lines = text.split(b"\n")
+        self.bindings: dict[str, Definition | ast.expr | str] = {}
+        for statement in _top_level(self.tree):
+            self._bind(statement)
+
+    def column(self, node: ast.AST) -> int:
+        """The column of a node in characters, from 1."""
+        line: int = getattr(node, "lineno", 0)
+        offset: int = getattr(node, "col_offset", 0)
+        return len(self._lines[line - 1][:offset].decode(errors="replace")) + 1
+
+    @property
+    def package(self) -> str:
+        """The package that relative imports start from."""
+        return self.name if self.is_package else self.name.rpartition(".")[0]
+
+    def _bind(self, statement: ast.stmt) -> None:
+        if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            self.bindings[statement.name] = statement
+        elif isinstance(statement, ast.Import):
+            for alias in statement.names:
+                top = alias.name.partition(".")[0]
+                self.bindings[alias.asname or top] = alias.name if alias.asname else top
+        elif isinstance(statement, ast.ImportFrom):
+            origin = absolute(statement.module, statement.level, self.package)
+            for alias in statement.names:
+                self.bindings[alias.asname or alias.name] = f"{origin}.{alias.name}"
+        elif isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                if isinstance(target, ast.Name):
+                    self.bindings[target.id] = statement.value
+        elif isinstance(statement, ast.AnnAssign):
+            if isinstance(statement.target, ast.Name) and statement.value is not None:
+                self.bindings[statement.target.id] = statement.value
+
+
+class Project:
+    """The modules under some import roots, read when they are first asked for."""
+
+    def __init__(self, roots: list[str]) -> None:
+        """Keeps the roots, absolute."""
+        self.roots = [os.path.abspath(root) for root in roots]
+        self._modules: dict[str, SourceModule | None] = {}
+
+    def module(self, name: str) -> SourceModule | None:
+        """The module of a dotted name; nothing where no root has it or it cannot be parsed."""
+        if name not in self._modules:
+            self._modules[name] = self._read(name)
+        return self._modules[name]
+
+    def adopt(self, module: SourceModule) -> None:
+        """Makes a module known that was read elsewhere."""
+        self._modules[module.name] = module
+
+    def submodules(self, module: SourceModule) -> list[str]:
+        """The names of the modules in a package, sorted; a `__main__` is a program and left out."""
+        if not module.is_package:
+            return []
+        found = set()
+        for entry in os.scandir(os.path.dirname(module.file)):
+            stem, extension = os.path.splitext(entry.name)
+            if entry.is_file() and extension == ".py" and stem not in ("__init__", "__main__"):
+                found.add(stem)
+            elif entry.is_dir() and os.path.isfile(os.path.join(entry.path, "__init__.py")):
+                found.add(entry.name)
+        return [f"{module.name}.{name}" for name in sorted(found)]
+
+    def qualify(self, module: SourceModule, node: ast.expr) -> str | None:
+        """The full name of what `Name` or `a.b.Name` stands for in a module."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return None
+        bound = module.bindings.get(node.id)
+        if bound is None:
+            return f"builtins.{node.id}" if not parts and hasattr(builtins, node.id) else None
+        if isinstance(bound, str):
+            start = bound
+        elif isinstance(bound, ast.expr):
+            alias = None if node is bound else self._followed(module, bound)
+            if alias is None:
+                return None
+            start = alias
+        else:
+            start = f"{module.name}.{node.id}"
+        return self.canonical(".".join([start, *reversed(parts)]))
+
+    def canonical(self, name: str, depth: int = 0) -> str | None:
+        """The name at the place of the definition, through the re-exports of the project's modules.
+
+        Nothing where a module of the project has no such name; names of foreign modules stay as they are.
+        """
+        owner, _, attribute = name.rpartition(".")
+        if owner == "symphony" or owner.startswith("symphony."):
+            return f"symphony.{attribute}"
+        module = self.module(owner) if owner and depth < 20 else None
+        if module is None:
+            return name
+        bound = module.bindings.get(attribute)
+        if isinstance(bound, str):
+            return self.canonical(bound, depth + 1) if bound != name else name
+        if isinstance(bound, ast.expr):
+            return self._followed(module, bound)
+        if bound is not None or self.module(name) is not None:
+            return name
+        return None
+
+    def definition(self, name: str) -> tuple[SourceModule, Definition] | None:
+        """The class or function of a canonical name, with its module; nothing for foreign ones."""
+        owner, _, attribute = name.rpartition(".")
+        module = self.module(owner) if owner else None
+        bound = module.bindings.get(attribute) if module else None
+        if module is None or bound is None or isinstance(bound, (str, ast.expr)):
+            return None
+        return module, bound
+
+    def _followed(self, module: SourceModule, value: ast.expr) -> str | None:
+        """The name that an assignment gives another name to (`Alias = Real`)."""
+        if isinstance(value, ast.Name) and module.bindings.get(value.id) is value:
+            return None
+        if isinstance(value, (ast.Name, ast.Attribute)):
+            return self.qualify(module, value)
+        return None
+
+    def _read(self, name: str) -> SourceModule | None:
+        path = name.replace(".", os.sep)
+        for root in self.roots:
+            for file in (
+                os.path.join(root, path, "__init__.py"),
+                os.path.join(root, path + ".py"),
+            ):
+                if os.path.isfile(file):
+                    try:
+                        return SourceModule(name, file)
+                    except (OSError, SyntaxError, ValueError):
+                        return None
+        return None
+
+
+def source_files(root: str) -> Iterator[tuple[str, str]]:
+    """The module name and path of every Python file under a root; hidden and cache folders are left out."""
+    root = os.path.abspath(root)
+    if os.path.isfile(root):
+        if root.endswith(".py"):
+            yield os.path.splitext(os.path.basename(root))[0], root
+        return
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name not in ("__pycache__", "node_modules")
+            and not os.path.isfile(os.path.join(folder, name, "pyvenv.cfg"))
+        )
+        for file in sorted(files):
+            if file.endswith(".py"):
+                path = os.path.join(folder, file)
+                parts = os.path.splitext(os.path.relpath(path, root))[0].split(os.sep)
+                if parts[-1] == "__init__" and len(parts) > 1:
+                    parts.pop()
+                yield ".".join(parts), path
+
+
+def search_path() -> list[str]:
+    """The folders in which a module named by a string would be found at import."""
+    return [folder or os.getcwd() for folder in sys.path if os.path.isdir(folder or os.getcwd())]
+
+
+def _top_level(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Statements of a module, also those inside its `if`, `try` and `with`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.stmt):
+            yield node
+            if isinstance(node, (ast.If, ast.Try, ast.With)):
+                yield from _top_level(node)
+        elif isinstance(node, ast.excepthandler):
+            yield from _top_level(node)

@@ -1,0 +1,544 @@
+"""Static analysis: operations of an extension, edges of a factory, specs of components, from text alone.
+
+Imported by `symphony check` and by `boot()` for a Conductor that is named by a string. The invariant kept
+here: nothing that a user wrote is imported or run, and what cannot be followed is said, never guessed.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from symphony._places import Function, argument_of, field_of, fitting_hint, register_hint
+from symphony._project import Project, SourceModule, search_path
+from symphony._spec import ComponentSpec, NeedSpec
+from symphony.exceptions import Diagnostic
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from symphony._project import Definition
+
+_SEQUENCES = ("typing.Sequence", "collections.abc.Sequence")
+_ITERATORS = tuple(
+    f"{module}.{name}"
+    for module in ("typing", "collections.abc")
+    for name in (
+        "Iterator",
+        "Iterable",
+        "Generator",
+        "AsyncIterator",
+        "AsyncIterable",
+        "AsyncGenerator",
+    )
+)
+_WITHOUT_INIT = ("builtins.object", "typing.Protocol", "typing.Generic", "abc.ABC")
+# What a class of the package needs, where a user's class inherits its `__init__`.
+_KNOWN_NEEDS = {"symphony.Conductor": [("kit", "symphony.OrchestraKit")]}
+
+
+class Unfollowed(Exception):  # noqa: N818  # It is caught where it is raised for, and never leaves the package.
+    """An annotation or expression that cannot be followed in the text."""
+
+
+def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
+    """The operations of a Python extension, without running it.
+
+    Args:
+        file: The file of the entry's module.
+        attribute: The name of the `Extension` in it.
+
+    Returns:
+        For each operation its name, inputs, whether it is a stream, and its summary; `None` where the
+        attribute is not plainly an `Extension` of this file, so that only running it would tell.
+
+    Raises:
+        OSError: The file cannot be read.
+        SyntaxError: It is no Python.
+        ValueError: It is not in the encoding that it declares.
+    """
+    module = SourceModule(os.path.splitext(os.path.basename(file))[0], os.path.abspath(file))
+    project = Project([])
+    project.adopt(module)
+    made = module.bindings.get(attribute)
+    if not isinstance(made, ast.Call) or project.qualify(module, made.func) != "symphony.Extension":
+        return None
+    operations = []
+    for node in ast.walk(module.tree):
+        if isinstance(node, Function):
+            for mark in node.decorator_list:
+                name = _operation_name(mark, attribute, node.name)
+                if name is not None:
+                    operations.append(_operation(name, node))
+        elif isinstance(node, ast.Call) and _is_operation(node.func, attribute) and node.args:
+            # `extension.operation(function)` and `extension.operation(name=…)(function)`, called by hand.
+            target = node.args[0]
+            definition = module.bindings.get(target.id) if isinstance(target, ast.Name) else None
+            if not isinstance(definition, Function):
+                return None
+            operations.append(_operation(definition.name, definition))
+    return operations
+
+
+def _is_operation(node: ast.expr, attribute: str) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr == "operation"
+        and isinstance(node.value, ast.Name)
+        and node.value.id == attribute
+    )
+
+
+def _operation_name(mark: ast.expr, attribute: str, name: str) -> str | None:
+    """The operation's name where the decorator is `@extension.operation`, bare or with a literal name."""
+    if _is_operation(mark, attribute):
+        return name
+    if isinstance(mark, ast.Call) and _is_operation(mark.func, attribute):
+        for keyword in mark.keywords:
+            if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
+                return str(keyword.value.value or name)
+        return name
+    return None
+
+
+def _operation(name: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, Any]:
+    """What the handshake would say of an operation."""
+    arguments = node.args
+    optional = len(arguments.defaults)
+    required = arguments.args[: len(arguments.args) - optional]
+    inputs = [{"name": argument.arg, "required": True} for argument in required]
+    later = [argument.arg for argument in arguments.args[len(arguments.args) - optional :]]
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults):
+        if default is None:
+            inputs.append({"name": argument.arg, "required": True})
+        else:
+            later.append(argument.arg)
+    inputs += [{"name": name, "required": False} for name in later]
+    summary = (ast.get_docstring(node) or "").strip().split("\n", 1)[0].rstrip()
+    return {"name": name, "inputs": inputs, "stream": _yields(node), "doc": summary}
+
+
+def _yields(node: ast.AST) -> bool:
+    """Whether a function is a generator: it yields itself and not in a function inside it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.Yield, ast.YieldFrom)):
+            return True
+        inner = (ast.Lambda, ast.ClassDef, *Function)
+        if not isinstance(child, inner) and _yields(child):
+            return True
+    return False
+
+
+def factory_spec(path: str) -> tuple[ComponentSpec, list[Diagnostic]]:
+    """The spec of a factory named `"package.module:callable"`, before its module is imported.
+
+    Its keys are the types themselves where their modules are loaded already, which they are for all that was
+    registered; else qualified names. A factory whose text cannot be found or followed has no needs here: its
+    import will tell.
+    """
+    name, _, attribute = path.partition(":")
+    project = Project(search_path())
+    canonical = project.canonical(f"{name}.{attribute}") if attribute else None
+    found = project.definition(canonical) if canonical else None
+    if found is None:
+        label = attribute.rpartition(".")[2] or name
+        return ComponentSpec(label, None, "function", name, attribute), []
+    reader = Reader(project)
+    spec = reader.describe(*found, conductor=True)
+    spec.provides = [_loaded(key) for key in spec.provides]
+    for need in spec.needs:
+        need.key = _loaded(need.key)
+    return spec, [fault for fault in reader.diagnostics if fault.severity == "error"]
+
+
+def _loaded(name: str) -> Any:
+    """The object of a qualified name where its module is loaded; else the name."""
+    owner, _, attribute = name.rpartition(".")
+    found = getattr(sys.modules.get(owner), attribute, None)
+    return name if found is None else found
+
+
+class Reader:
+    """Reads definitions into specs.
+
+    Attributes:
+        diagnostics: What could not be read so far; notes for what could not be followed.
+    """
+
+    def __init__(self, project: Project) -> None:
+        """Reads names through the project's modules."""
+        self.project = project
+        self.diagnostics: list[Diagnostic] = []
+
+    def describe(
+        self, module: SourceModule, node: Definition, *, conductor: bool = False
+    ) -> ComponentSpec:
+        """The spec of a class or function at the top level of a module."""
+        kind = "class"
+        if isinstance(node, Function):
+            asynchronous = isinstance(node, ast.AsyncFunctionDef)
+            kind = "generator" if _yields(node) else "function"
+            kind = f"async-{kind}" if asynchronous else kind
+        spec = ComponentSpec(node.name, None, kind, module.name, node.name)
+        spec.file, spec.line, spec.column = module.file, node.lineno, module.column(node)
+        if isinstance(node, ast.ClassDef):
+            spec.provides.append(f"{module.name}.{node.name}")
+            self._class_needs(spec, module, node)
+        else:
+            self._needs(spec, module, node, 0)
+            self._result(spec, module, node, lenient=conductor)
+        self._options(spec, module, node)
+        return spec
+
+    def mark(self, module: SourceModule, node: Definition) -> ast.expr | None:
+        """The `@component` of a definition, bare or called."""
+        for decorator in node.decorator_list:
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if self.project.qualify(module, called) == "symphony.component":
+                return decorator
+        return None
+
+    def _class_needs(
+        self, spec: ComponentSpec, module: SourceModule, node: ast.ClassDef, depth: int = 0
+    ) -> None:
+        """The parameters of the `__init__` that a class has or inherits."""
+        for statement in node.body:
+            if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+                self._needs(spec, module, statement, 1)
+                return
+        if any(self._is_dataclass(module, mark) for mark in node.decorator_list):
+            self._fields(spec, module, node)
+            return
+        for base in node.bases:
+            plain = base.value if isinstance(base, ast.Subscript) else base
+            name = self.project.qualify(module, plain)
+            if name in _WITHOUT_INIT or name == "typing_extensions.Protocol":
+                continue
+            if name in _KNOWN_NEEDS:
+                for parameter, key in _KNOWN_NEEDS[name]:
+                    need = NeedSpec(parameter, key, "one", False, None, spec.file, spec.line)
+                    spec.needs.append(need)
+                return
+            found = self.project.definition(name) if name else None
+            if found is None or not isinstance(found[1], ast.ClassDef) or depth > 20:
+                text = ast.unparse(base)
+                self._note(spec, module, base, f"`{spec.name}` inherits from `{text}`")
+                return
+            before = len(spec.needs)
+            self._class_needs(spec, found[0], found[1], depth + 1)
+            if len(spec.needs) > before:
+                return
+
+    def _is_dataclass(self, module: SourceModule, mark: ast.expr) -> bool:
+        called = mark.func if isinstance(mark, ast.Call) else mark
+        return self.project.qualify(module, called) == "dataclasses.dataclass"
+
+    def _fields(self, spec: ComponentSpec, module: SourceModule, node: ast.ClassDef) -> None:
+        """The fields of a data class that its `__init__` takes."""
+        for statement in node.body:
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                if ast.unparse(statement.annotation).startswith(("ClassVar", "typing.ClassVar")):
+                    continue
+                self._need(
+                    spec,
+                    module,
+                    statement.target.id,
+                    statement.annotation,
+                    field_of(node, statement.target.id) or statement,
+                    has_default=statement.value is not None,
+                )
+
+    def _needs(
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        node: ast.FunctionDef | ast.AsyncFunctionDef,
+        first: int,
+    ) -> None:
+        """The annotated parameters of a function from `first` on."""
+        positional = [*node.args.posonlyargs, *node.args.args]
+        defaults = len(positional) - len(node.args.defaults)
+        for index, argument in enumerate(positional[first:], first):
+            place = argument_of(node, argument.arg) or argument
+            self._need(
+                spec,
+                module,
+                argument.arg,
+                argument.annotation,
+                place,
+                has_default=index >= defaults,
+            )
+        for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults):
+            self._need(
+                spec,
+                module,
+                argument.arg,
+                argument.annotation,
+                argument,
+                has_default=default is not None,
+            )
+
+    def _need(
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        parameter: str,
+        annotation: ast.expr | None,
+        place: ast.AST,
+        *,
+        has_default: bool,
+    ) -> None:
+        """One parameter, by the rules of `_components.Collector`."""
+        if annotation is None:
+            if not has_default:
+                self._fault(
+                    spec,
+                    module,
+                    place,
+                    f"parameter `{parameter}` of `{spec.name}` has no annotation",
+                    f"annotate `{parameter}` with the type to inject, or give it a default",
+                )
+            return
+        try:
+            key, kind, handle, named = self.annotation(module, annotation)
+        except Unfollowed as error:
+            text = str(error)
+            self._fault(
+                spec,
+                module,
+                place,
+                f"`{spec.name}` needs `{text}`, which `{module.name}` cannot resolve",
+                f"import `{text}` in `{module.name}`, also under `if TYPE_CHECKING:`"
+                if text.isidentifier()
+                else "annotate with one type, `Optional[T]`, `Sequence[T]`, `Handle[T]` or `Late[T]`",
+            )
+            return
+        if has_default:
+            if key.startswith("builtins."):
+                return
+            kind = "optional" if kind == "one" else kind
+        line = getattr(place, "lineno", 0)
+        need = NeedSpec(
+            parameter, key, kind, handle, named, module.file, line, module.column(place)
+        )
+        need.default = has_default
+        spec.needs.append(need)
+
+    def annotation(self, module: SourceModule, node: ast.expr) -> tuple[str, str, bool, str | None]:
+        """What an annotation asks for: (qualified name, kind, whether by handle, provider's name).
+
+        Raises:
+            Unfollowed: It cannot be followed.
+        """
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            try:
+                return self.annotation(module, ast.parse(node.value.strip(), mode="eval").body)
+            except SyntaxError as error:
+                raise Unfollowed(node.value) from error
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            return self._union(module, node, [node.left, node.right])
+        if isinstance(node, ast.Subscript):
+            return self._subscript(module, node)
+        name = self.project.qualify(module, node)
+        if name is None:
+            raise Unfollowed(ast.unparse(node))
+        return name, "one", False, None
+
+    def _subscript(
+        self, module: SourceModule, node: ast.Subscript
+    ) -> tuple[str, str, bool, str | None]:
+        origin = self.project.qualify(module, node.value)
+        inside = node.slice
+        arguments = list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
+        if origin == "typing.Optional":
+            return self._union(module, node, [arguments[0], ast.Constant(None)])
+        if origin == "typing.Union":
+            return self._union(module, node, arguments)
+        if origin in ("typing.Annotated", "typing_extensions.Annotated"):
+            key, kind, handle, named = self.annotation(module, arguments[0])
+            for extra in arguments[1:]:
+                if isinstance(extra, ast.Constant) and isinstance(extra.value, str):
+                    return key, kind, handle, extra.value
+            return key, kind, handle, named
+        if origin in ("symphony.Late", "symphony.Handle", *_SEQUENCES):
+            key, kind, handle, named = self.annotation(module, arguments[0])
+            if origin == "symphony.Late":
+                return key, "late", True, named
+            if origin == "symphony.Handle":
+                return key, kind, True, named
+            return key, "every", handle, named
+        if origin is None:
+            raise Unfollowed(ast.unparse(node))
+        inner = ", ".join(self.annotation(module, argument)[0] for argument in arguments)
+        return f"{origin}[{inner}]", "one", False, None
+
+    def _union(
+        self, module: SourceModule, node: ast.expr, parts: list[ast.expr]
+    ) -> tuple[str, str, bool, str | None]:
+        rest = [p for p in parts if not (isinstance(p, ast.Constant) and p.value is None)]
+        if len(rest) != 1 or len(rest) == len(parts):
+            raise Unfollowed(ast.unparse(node))
+        key, kind, handle, named = self.annotation(module, rest[0])
+        return key, "optional" if kind == "one" else kind, handle, named
+
+    def _result(
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        node: ast.FunctionDef | ast.AsyncFunctionDef,
+        *,
+        lenient: bool,
+    ) -> None:
+        """What a function provides."""
+        made = node.returns
+        if made is None:
+            if not lenient:
+                self._fault(
+                    spec,
+                    module,
+                    node,
+                    f"`{spec.name}` does not say what it makes",
+                    f"annotate its result: `def {spec.name}(...) -> …`",
+                )
+            return
+        if isinstance(made, ast.Constant) and isinstance(made.value, str):
+            try:
+                made = ast.parse(made.value.strip(), mode="eval").body
+            except SyntaxError:
+                made = ast.Constant(made.value)
+        if spec.kind.endswith("generator") and isinstance(made, ast.Subscript):
+            if self.project.qualify(module, made.value) in _ITERATORS:
+                inner = made.slice
+                made = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
+        if isinstance(made, ast.Constant) and made.value is None:
+            return
+        try:
+            spec.provides.append(self.annotation(module, made)[0])
+        except Unfollowed as error:
+            if not lenient:
+                self._fault(
+                    spec,
+                    module,
+                    node,
+                    f"`{spec.name}` makes `{error}`, which `{module.name}` cannot resolve",
+                    f"import `{error}` in `{module.name}`, also under `if TYPE_CHECKING:`",
+                )
+
+    def _options(self, spec: ComponentSpec, module: SourceModule, node: Definition) -> None:
+        """What a literal `@component(...)` says."""
+        mark = self.mark(module, node)
+        for keyword in mark.keywords if isinstance(mark, ast.Call) else []:
+            value = keyword.value
+            if keyword.arg == "provides":
+                keys = value.elts if isinstance(value, ast.Tuple) else [value]
+                for key in keys:
+                    name = self.project.qualify(module, key)
+                    if name is None:
+                        self._note(spec, module, key, f"`provides=` of `{spec.name}`")
+                    elif name not in spec.provides:
+                        spec.provides.append(name)
+            elif not isinstance(value, ast.Constant):
+                self._note(spec, module, value, f"`{keyword.arg}=` of `{spec.name}`")
+            elif keyword.arg == "name" and isinstance(value.value, str):
+                spec.name, spec.named = value.value, True
+            elif keyword.arg == "phase" and isinstance(value.value, str):
+                spec.phase = value.value
+            elif keyword.arg == "required":
+                spec.required = bool(value.value)
+            elif keyword.arg == "main_thread":
+                spec.main_thread = bool(value.value)
+            elif keyword.arg == "timeout" and isinstance(value.value, (int, float)):
+                spec.timeout = float(value.value)
+
+    def hint(self, key: str, specs: list[ComponentSpec]) -> str | None:
+        """What to do about a key that nobody provides, in the words of `_places.missing_hint`."""
+        found = self.project.definition(key)
+        if found is None or not isinstance(found[1], ast.ClassDef):
+            return None
+        label = key.rpartition(".")[2]
+        asked = self._asked(*found)
+        for spec in specs:
+            if (
+                spec.provides
+                and spec.provides[0] != key
+                and self._fits(spec.provides[0], key, asked)
+            ):
+                return fitting_hint(spec.provides[0].rpartition(".")[2], label)
+        return None if asked is not None else register_hint(label)
+
+    def _asked(self, module: SourceModule, node: ast.ClassDef) -> set[str] | None:
+        """The public names of a protocol; nothing for another class."""
+        bases = [
+            self.project.qualify(module, base.value if isinstance(base, ast.Subscript) else base)
+            for base in node.bases
+        ]
+        if not any(base in ("typing.Protocol", "typing_extensions.Protocol") for base in bases):
+            return None
+        return {name for name in _members(node) if not name.startswith("_")}
+
+    def _fits(self, made: str, key: str, asked: set[str] | None, depth: int = 0) -> bool:
+        """Whether a class inherits from another one, or has all that a protocol asks for."""
+        found = self.project.definition(made)
+        if found is None or not isinstance(found[1], ast.ClassDef) or depth > 20:
+            return False
+        module, node = found
+        bases = [self.project.qualify(module, base) for base in node.bases]
+        if key in bases:
+            return True
+        if asked and asked <= _members(node):
+            return True
+        left = asked - _members(node) if asked else None
+        return any(self._fits(base, key, left, depth + 1) for base in bases if base)
+
+    def _fault(
+        self, spec: ComponentSpec, module: SourceModule, node: ast.AST, message: str, hint: str
+    ) -> None:
+        """An annotation that cannot be used."""
+        line = getattr(node, "lineno", None)
+        self.diagnostics.append(
+            Diagnostic(
+                "unresolved-annotation",
+                message,
+                file=module.file,
+                line=line,
+                column=module.column(node) if line else None,
+                path=[spec.name],
+                hint=hint,
+            )
+        )
+
+    def _note(self, spec: ComponentSpec, module: SourceModule, node: ast.AST, what: str) -> None:
+        """Something that the text alone does not tell."""
+        self.diagnostics.append(
+            unfollowed(
+                module, node, f"{what}, which cannot be followed without importing", spec.name
+            )
+        )
+
+
+def unfollowed(module: SourceModule, node: ast.AST, message: str, name: str) -> Diagnostic:
+    """The note on something that the text alone does not tell."""
+    return Diagnostic(
+        "unverified",
+        message,
+        severity="note",
+        file=module.file,
+        line=getattr(node, "lineno", None),
+        column=module.column(node) if getattr(node, "lineno", None) else None,
+        path=[name],
+    )
+
+
+def _members(node: ast.ClassDef) -> set[str]:
+    """The names that a class body defines or declares."""
+    names = set()
+    for statement in node.body:
+        if isinstance(statement, (ast.ClassDef, *Function)):
+            names.add(statement.name)
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            names.add(statement.target.id)
+        elif isinstance(statement, ast.Assign):
+            names.update(t.id for t in statement.targets if isinstance(t, ast.Name))
+    return names
