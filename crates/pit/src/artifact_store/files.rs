@@ -1,0 +1,172 @@
+//! Large blobs, each in a file of its own, named by its id.
+//!
+//! A blob is written under a temporary name and renamed when it is whole. Leftovers of a crash lie in one folder that
+//! is emptied at open.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::ArtifactId;
+use super::record::Place;
+use crate::journal::sync_folder_of;
+use crate::{Durability, PitError, PitResult};
+
+#[derive(Debug)]
+pub(super) struct Files {
+    blobs: PathBuf,
+    archive: PathBuf,
+    temporary: PathBuf,
+    durability: Durability,
+    counter: AtomicU64,
+}
+
+/// A blob on its way; dropped before it is adopted, it goes.
+#[derive(Debug)]
+pub(super) struct Draft {
+    path: PathBuf,
+    file: File,
+    adopted: bool,
+}
+
+impl Files {
+    pub(super) fn open(folder: &Path, durability: Durability) -> PitResult<Self> {
+        let files = Self {
+            blobs: folder.join("blobs"),
+            archive: folder.join("archive"),
+            temporary: folder.join("temporary"),
+            durability,
+            counter: AtomicU64::new(0),
+        };
+        match fs::remove_dir_all(&files.temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(PitError::io("empty the folder", &files.temporary)(error));
+            }
+            _ => {}
+        }
+        Ok(files)
+    }
+
+    /// Begins a blob.
+    pub(super) fn draft(&self) -> PitResult<Draft> {
+        let path = self.temporary_path();
+        let create = || OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        let file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_folder(&self.temporary)?;
+                create()
+            }
+            other => other,
+        };
+        let file = file.map_err(PitError::io("create", &path))?;
+        Ok(Draft { path, file, adopted: false })
+    }
+
+    /// Makes a draft durable where that is asked for; to be done before [`Self::adopt`], under no lock.
+    pub(super) fn settle(&self, draft: &Draft) -> PitResult<()> {
+        match self.durability {
+            Durability::Process => Ok(()),
+            Durability::Power => draft.file.sync_data().map_err(PitError::io("flush", &draft.path)),
+        }
+    }
+
+    /// Gives a whole draft its name.
+    pub(super) fn adopt(&self, draft: Draft, id: &ArtifactId, place: Place) -> PitResult<()> {
+        self.rename_in(&draft.path, &self.path(id, place))?;
+        let mut draft = draft;
+        draft.adopted = true;
+        Ok(())
+    }
+
+    pub(super) fn open_blob(&self, id: &ArtifactId, place: Place) -> PitResult<File> {
+        Ok(self.locate(id, place)?.1)
+    }
+
+    /// Takes a blob's name away; the file itself goes when the answer is dropped. None: it was not there.
+    pub(super) fn discard(&self, id: &ArtifactId, place: Place) -> PitResult<Option<Draft>> {
+        let (path, file) = match self.locate(id, place) {
+            Err(error) if is_absent(&error) => return Ok(None),
+            other => other?,
+        };
+        let temporary = self.temporary_path();
+        make_folder(&self.temporary)?;
+        fs::rename(&path, &temporary).map_err(PitError::io("remove", &path))?;
+        Ok(Some(Draft { path: temporary, file, adopted: false }))
+    }
+
+    /// Moves a blob's file into the archive.
+    pub(super) fn archive(&self, id: &ArtifactId) -> PitResult<()> {
+        self.rename_in(&self.path(id, Place::File), &self.path(id, Place::Archive))
+    }
+
+    /// A crash between the rename into the archive and its record leaves a file in the other folder.
+    fn locate(&self, id: &ArtifactId, place: Place) -> PitResult<(PathBuf, File)> {
+        let path = self.path(id, place);
+        let error = match File::open(&path) {
+            Ok(file) => return Ok((path, file)),
+            Err(error) => error,
+        };
+        let other = if place == Place::Archive { Place::File } else { Place::Archive };
+        if error.kind() == io::ErrorKind::NotFound {
+            let path = self.path(id, other);
+            if let Ok(file) = File::open(&path) {
+                return Ok((path, file));
+            }
+        }
+        Err(PitError::io("open", path)(error))
+    }
+
+    fn rename_in(&self, from: &Path, to: &Path) -> PitResult<()> {
+        match fs::rename(from, to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if let Some(folder) = to.parent() {
+                    make_folder(folder)?;
+                }
+                fs::rename(from, to).map_err(PitError::io("create", to))?;
+            }
+            other => other.map_err(PitError::io("create", to))?,
+        }
+        match self.durability {
+            Durability::Process => Ok(()),
+            Durability::Power => sync_folder_of(to),
+        }
+    }
+
+    pub(super) fn path(&self, id: &ArtifactId, place: Place) -> PathBuf {
+        let folder = if place == Place::Archive { &self.archive } else { &self.blobs };
+        let name = id.to_string();
+        folder.join(&name[..2]).join(name)
+    }
+
+    fn temporary_path(&self) -> PathBuf {
+        self.temporary.join(self.counter.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+}
+
+impl Draft {
+    /// Adds bytes.
+    pub(super) fn write(&mut self, data: &[u8]) -> PitResult<()> {
+        self.file.write_all(data).map_err(PitError::io("write", &self.path))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.adopted {
+            if let Err(error) = fs::remove_file(&self.path) {
+                tracing::warn!(path = %self.path.display(), %error, "a temporary file stays until the next start");
+            }
+        }
+    }
+}
+
+/// Whether a file was not there.
+pub(super) fn is_absent(error: &PitError) -> bool {
+    matches!(error, PitError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
+
+/// Makes a folder and those above it.
+pub(super) fn make_folder(path: &Path) -> PitResult<()> {
+    fs::create_dir_all(path).map_err(PitError::io("create the folder", path))
+}

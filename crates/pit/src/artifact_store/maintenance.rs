@@ -1,0 +1,271 @@
+//! What the store does beside serving: flush, verify, archive, reclaim dead bytes, shorten the journal.
+//!
+//! All of it walks in pages and holds the lock only for single steps.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+
+use super::files::is_absent;
+use super::index::not_found;
+use super::record::{Entry, Place, Record, encode};
+use super::store::{ArtifactStore, Core};
+use super::{ArtifactId, Metadata, VerifyReport};
+use crate::{PitError, PitResult};
+
+const PAGE: usize = 1024;
+const CHUNK: usize = 1 << 20;
+/// Reads per journal record.
+const READS: usize = 10_000;
+/// A journal with fewer records than this is left alone.
+const SHORT_JOURNAL: u64 = 50_000;
+
+impl ArtifactStore {
+    /// Reads every artifact and compares its bytes with its id.
+    ///
+    /// # Errors
+    /// [`PitError::Index`], [`PitError::Stopped`]; bytes that cannot be read are in the report.
+    pub fn verify(&self) -> PitResult<VerifyReport> {
+        let mut report = VerifyReport::default();
+        let mut chunk = vec![0; CHUNK];
+        self.walk(|id, _| {
+            match self.core.intact(id, &mut chunk) {
+                Ok(intact) => {
+                    report.checked += 1;
+                    if !intact {
+                        report.bad.push(*id);
+                    }
+                }
+                // Deleted while the walk went on.
+                Err(PitError::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            Ok(())
+        })?;
+        Ok(report)
+    }
+
+    /// Moves an artifact's bytes to the archive folder, out of the segments; it reads as before.
+    ///
+    /// # Errors
+    /// [`PitError::NotFound`], [`PitError::Corrupt`], [`PitError::Io`].
+    pub fn archive(&self, id: &ArtifactId) -> PitResult<()> {
+        self.check_open()?;
+        while !self.core.archive(id)? {}
+        self.changed();
+        Ok(())
+    }
+
+    /// Gives the bytes of deleted artifacts back to the disk: segments more than half dead are written anew.
+    /// Answers how many bytes were given back.
+    ///
+    /// # Errors
+    /// [`PitError::Io`], [`PitError::Index`].
+    pub fn reclaim(&self) -> PitResult<u64> {
+        self.check_open()?;
+        let before = self.core.segments.bytes();
+        let mut sparse = BTreeSet::new();
+        {
+            let index = self.core.index.write();
+            for (number, length) in self.core.segments.sealed() {
+                match index.sums().live(number) {
+                    0 => self.core.segments.remove_dead(number)?,
+                    live if live < length / 2 => drop(sparse.insert(number)),
+                    _ => {}
+                }
+            }
+        }
+        if !sparse.is_empty() {
+            self.walk(|id, entry| match entry.place {
+                Place::Segment(number, _) if sparse.contains(&number) => {
+                    self.core.rewrite(id, entry)
+                }
+                _ => Ok(()),
+            })?;
+        }
+        self.changed();
+        Ok(before.saturating_sub(self.core.segments.bytes()))
+    }
+
+    /// Calls `visit` with the metadata of every artifact, in the order of first puts, under no lock.
+    ///
+    /// # Errors
+    /// [`PitError::Index`], [`PitError::Stopped`], or what `visit` returns.
+    pub fn each(&self, mut visit: impl FnMut(Metadata) -> PitResult<()>) -> PitResult<()> {
+        self.walk(|id, entry| visit(self.core.describe(id, entry)))
+    }
+
+    fn walk(&self, mut visit: impl FnMut(&ArtifactId, &Entry) -> PitResult<()>) -> PitResult<()> {
+        let mut after = None;
+        loop {
+            self.check_open()?;
+            let page = self.core.index.read().page(after, PAGE)?;
+            let Some((_, last)) = page.last() else { return Ok(()) };
+            after = Some(last.sequence);
+            for (id, entry) in &page {
+                visit(id, entry)?;
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Journals the reads, then brings all that waits to redb. Batches do not overlap.
+    pub(super) fn flush(&self) -> PitResult<()> {
+        let _one_at_a_time = self.flushing.lock();
+        let mut reads = self.touches.take();
+        while !reads.is_empty() {
+            let part = reads.split_off(reads.len().saturating_sub(READS));
+            let written = self.record(&mut self.index.write(), &Record::Reads(part.clone()));
+            match written {
+                // Statistics: not worth a wait for the disk, and the next line flushes it anyway.
+                Ok(written) => drop(written),
+                Err(error) => {
+                    self.touches.restore(part);
+                    self.touches.restore(reads);
+                    return Err(error);
+                }
+            }
+        }
+        let Some(batch) = self.index.write().freeze()? else { return Ok(()) };
+        // The index must never be ahead of the journal, also after a power cut.
+        self.journal.sync()?;
+        let base = batch.commit()?;
+        self.index.write().rows_mut().thaw(base);
+        Ok(())
+    }
+
+    fn intact(&self, id: &ArtifactId, chunk: &mut [u8]) -> PitResult<bool> {
+        let (mut reader, _) = match self.open_blob(id) {
+            Err(error) if is_absent(&error) => return Ok(false),
+            other => other?,
+        };
+        let mut hasher = blake3::Hasher::new();
+        loop {
+            match reader.read(chunk) {
+                Ok(0) => return Ok(hasher.finalize().as_bytes() == id.as_bytes()),
+                Ok(count) => hasher.update(&chunk[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(_) => return Ok(false),
+            };
+        }
+    }
+
+    /// False: the artifact was moved meanwhile, try again.
+    fn archive(&self, id: &ArtifactId) -> PitResult<bool> {
+        let entry = self.entry(id)?.ok_or_else(|| not_found(id))?;
+        let draft = match entry.place {
+            Place::Archive => return Ok(true),
+            Place::File => None,
+            Place::Segment(..) => Some(self.draft(&self.read(id)?)?),
+        };
+        let mut index = self.index.write();
+        if index.get(id)?.ok_or_else(|| not_found(id))?.place != entry.place {
+            return Ok(false);
+        }
+        match draft {
+            Some(draft) => self.files.adopt(draft, id, Place::Archive)?,
+            None => self.files.archive(id)?,
+        }
+        let written = self.record(&mut index, &Record::Move(*id, Place::Archive))?;
+        self.release(&index, &entry)?;
+        drop(index);
+        self.journal.settle(written)?;
+        Ok(true)
+    }
+
+    /// Moves a blob from a sparse segment to the newest.
+    fn rewrite(&self, id: &ArtifactId, entry: &Entry) -> PitResult<()> {
+        let data = match self.read(id) {
+            // Deleted meanwhile; or damaged, which is left as it is for `verify` to tell.
+            Err(PitError::NotFound { .. } | PitError::Corrupt { .. }) => return Ok(()),
+            other => other?,
+        };
+        let stored = self.segments.append(&data)?;
+        let mut index = self.index.write();
+        if index.get(id)?.is_none_or(|current| current.place != entry.place) {
+            return Ok(());
+        }
+        let written = self.record(&mut index, &Record::Move(*id, stored.place))?;
+        self.release(&index, entry)?;
+        drop(index);
+        self.journal.settle(written)
+    }
+
+    /// Writes the journal anew when most of it is history. Only at open: nobody else is there.
+    pub(super) fn shorten_journal(&self) -> PitResult<()> {
+        let mut index = self.index.write();
+        let (records, artifacts) = (index.sums().records, index.sums().artifacts);
+        if records < SHORT_JOURNAL || records < artifacts.saturating_mul(4) {
+            return Ok(());
+        }
+        // Errors of the walk end the iteration; the rewrite is then refused before it replaces anything.
+        let mut failure = None;
+        let mut count = 0;
+        let mut source = Snapshot::new(&index);
+        let snapshot = std::iter::from_fn(|| match source.next_record() {
+            Ok(record) => record.inspect(|_| count += 1),
+            Err(error) => {
+                failure = Some(error);
+                None
+            }
+        });
+        let collected: Vec<Vec<u8>> = snapshot.collect();
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        let mark = self.journal.rewrite(collected)?;
+        index.moved_to(mark, count);
+        drop(index);
+        self.flush()
+    }
+}
+
+/// The records that make the index as it is.
+struct Snapshot<'a> {
+    index: &'a super::index::Index,
+    waiting: Vec<Record>,
+    stage: Stage,
+}
+
+enum Stage {
+    Entries(Option<u64>),
+    Names(Option<String>),
+    Done,
+}
+
+impl<'a> Snapshot<'a> {
+    fn new(index: &'a super::index::Index) -> Self {
+        Self { index, waiting: Vec::new(), stage: Stage::Entries(None) }
+    }
+
+    fn next_record(&mut self) -> PitResult<Option<Vec<u8>>> {
+        while self.waiting.is_empty() {
+            match &self.stage {
+                Stage::Entries(after) => {
+                    let page = self.index.page(*after, PAGE)?;
+                    self.stage = match page.last() {
+                        Some((_, last)) => Stage::Entries(Some(last.sequence)),
+                        None => Stage::Names(None),
+                    };
+                    let entries = page.into_iter().rev();
+                    self.waiting
+                        .extend(entries.map(|(id, entry)| Record::Entry(id, Entry::clone(&entry))));
+                }
+                Stage::Names(after) => {
+                    let names = self.index.names(after.as_deref(), PAGE)?;
+                    self.stage = match names.last() {
+                        Some((last, _)) => Stage::Names(Some(last.clone())),
+                        None => Stage::Done,
+                    };
+                    if names.is_empty() {
+                        self.waiting.push(Record::Sequence(self.index.sums().next_sequence));
+                    }
+                    let names = names.into_iter().rev();
+                    self.waiting.extend(names.map(|(name, last)| Record::Version(name, last)));
+                }
+                Stage::Done => return Ok(None),
+            }
+        }
+        self.waiting.pop().map(|record| encode(&record)).transpose()
+    }
+}

@@ -1,0 +1,109 @@
+//! The records of the store's journal and the values of its index, as msgpack.
+//!
+//! A change of these shapes is a new [`FORMAT`] version.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::ArtifactId;
+use crate::journal::{Format, MAX_RECORD};
+use crate::{PitError, PitResult};
+
+pub(super) const MEMBER: &str = "artifact-store";
+pub(super) const FORMAT: Format = Format { magic: *b"symartf\0", version: 1 };
+/// Names and tags are part of index keys.
+pub(super) const MAX_WORD: usize = 1024;
+
+/// Where the bytes lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Place {
+    #[serde(rename = "s")]
+    Segment(u32, u64),
+    #[serde(rename = "f")]
+    File,
+    #[serde(rename = "a")]
+    Archive,
+}
+
+/// One thing that happened to the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Record {
+    /// Content was put: for the first time, at `place`, or again.
+    #[serde(rename = "p")]
+    Put(Put),
+    #[serde(rename = "d")]
+    Delete(ArtifactId),
+    #[serde(rename = "m")]
+    Move(ArtifactId, Place),
+    /// Reads since the last such record: how many, and when last.
+    #[serde(rename = "r")]
+    Reads(Vec<(ArtifactId, u64, f64)>),
+    /// A whole entry, when the journal is written anew.
+    #[serde(rename = "e")]
+    Entry(ArtifactId, Entry),
+    /// The last version that a name had, when the journal is written anew.
+    #[serde(rename = "v")]
+    Version(String, u64),
+    /// The next sequence number, when the journal is written anew.
+    #[serde(rename = "q")]
+    Sequence(u64),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Put {
+    pub(super) id: ArtifactId,
+    pub(super) place: Place,
+    pub(super) size: u64,
+    pub(super) at: f64,
+    pub(super) name: Option<String>,
+    pub(super) tags: Vec<String>,
+    pub(super) parents: Vec<ArtifactId>,
+}
+
+/// All that the index knows about one artifact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// Its number in the order of first puts.
+    pub(super) sequence: u64,
+    pub(super) place: Place,
+    pub(super) size: u64,
+    pub(super) created: f64,
+    pub(super) last_put: f64,
+    pub(super) names: Vec<(String, u64)>,
+    pub(super) tags: Vec<String>,
+    pub(super) parents: Vec<ArtifactId>,
+    pub(super) reads: u64,
+    pub(super) last_read: f64,
+}
+
+pub(super) fn encode(value: &impl Serialize) -> PitResult<Vec<u8>> {
+    let bytes = rmp_serde::to_vec(value)
+        .map_err(|error| PitError::Internal { member: MEMBER, reason: error.to_string() })?;
+    if bytes.len() > MAX_RECORD {
+        return Err(PitError::OverLimit {
+            what: "a record of",
+            name: MEMBER.to_owned(),
+            wanted: bytes.len() as u64,
+            limit: MAX_RECORD as u64,
+        });
+    }
+    Ok(bytes)
+}
+
+/// Decodes what [`encode`] made; its checksum was right, so anything else is a bug or another version.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> PitResult<T> {
+    rmp_serde::from_slice(bytes)
+        .map_err(|error| PitError::Internal { member: MEMBER, reason: error.to_string() })
+}
+
+/// Refuses names and tags that could not be index keys or that nobody could type.
+pub(super) fn check_word(what: &'static str, word: &str) -> PitResult<()> {
+    if word.is_empty() || word.len() > MAX_WORD || word.chars().any(char::is_control) {
+        return Err(PitError::Invalid {
+            what,
+            value: word.chars().take(80).collect(),
+            expected: "1 to 1024 bytes without control characters",
+        });
+    }
+    Ok(())
+}

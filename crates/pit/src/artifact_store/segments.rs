@@ -1,0 +1,195 @@
+//! Append-only files that hold the small blobs, one after another.
+//!
+//! No framing: the journal says what lies where, and the id is the checksum. Bytes that no record names are dead.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::record::Place;
+use crate::durability::BatchedSync;
+use crate::journal::sync_folder_of;
+use crate::{Durability, PitError, PitResult};
+
+const SEGMENT_BYTES: u64 = 64 << 20;
+/// Segments kept open for reading.
+const OPEN_FILES: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Segments {
+    folder: PathBuf,
+    durability: Durability,
+    tail: Mutex<Tail>,
+    open: RwLock<BTreeMap<u32, Arc<File>>>,
+}
+
+#[derive(Debug)]
+struct Tail {
+    segment: Option<Arc<Segment>>,
+    next: u32,
+    end: u64,
+    /// Lengths of the segments that are full.
+    sealed: BTreeMap<u32, (u64, Option<Arc<Segment>>)>,
+}
+
+#[derive(Debug)]
+struct Segment {
+    number: u32,
+    path: PathBuf,
+    file: Arc<File>,
+    sync: BatchedSync,
+    /// Blobs that were written here and whose record is not yet in the journal.
+    pending: AtomicU32,
+}
+
+/// A blob that was written; its segment stays while this lives.
+#[derive(Debug)]
+pub(super) struct Stored {
+    segment: Arc<Segment>,
+    pub(super) place: Place,
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        self.segment.pending.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Segments {
+    pub(super) fn open(folder: &Path, durability: Durability) -> PitResult<Self> {
+        let mut sealed = BTreeMap::new();
+        let listing = fs::read_dir(folder).map_err(PitError::io("list the folder", folder))?;
+        for file in listing {
+            let file = file.map_err(PitError::io("list the folder", folder))?;
+            let name = file.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("segment-"));
+            let number = number.and_then(|number| u32::from_str_radix(number, 16).ok());
+            if let Some(number) = number {
+                let length = file.metadata().map_err(PitError::io("read", file.path()))?.len();
+                sealed.insert(number, (length, None));
+            }
+        }
+        let next = sealed.keys().next_back().map_or(0, |last| last + 1);
+        let mut tail = Tail { segment: None, next, end: 0, sealed };
+        // The last one goes on where it ended, if it has room.
+        if let Some((number, length)) = tail.sealed.last_key_value().map(|(n, l)| (*n, l.0)) {
+            if length < SEGMENT_BYTES {
+                tail.sealed.remove(&number);
+                tail.segment = Some(Arc::new(Segment::open(folder, number)?));
+                tail.end = length;
+            }
+        }
+        let open = RwLock::new(BTreeMap::new());
+        Ok(Self { folder: folder.to_owned(), durability, tail: Mutex::new(tail), open })
+    }
+
+    /// Appends a blob; it is on the disk too where the durability asks for it.
+    pub(super) fn append(&self, data: &[u8]) -> PitResult<Stored> {
+        let stored = self.reserve(data.len() as u64)?;
+        let (Place::Segment(_, offset), segment) = (stored.place, &stored.segment) else {
+            return Ok(stored);
+        };
+        let writing = || PitError::io("append to", &segment.path);
+        segment.file.write_all_at(data, offset).map_err(writing())?;
+        let ticket = segment.sync.wrote();
+        if self.durability == Durability::Power {
+            segment.sync.settle(&segment.file, ticket).map_err(writing())?;
+        }
+        Ok(stored)
+    }
+
+    /// The file that holds the segment.
+    pub(super) fn file(&self, number: u32) -> PitResult<Arc<File>> {
+        if let Some(file) = self.open.read().get(&number) {
+            return Ok(Arc::clone(file));
+        }
+        let path = segment_path(&self.folder, number);
+        let file = Arc::new(File::open(&path).map_err(PitError::io("open", &path))?);
+        let mut open = self.open.write();
+        if open.len() >= OPEN_FILES {
+            open.pop_first();
+        }
+        open.insert(number, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// The segment's path, for errors.
+    pub(super) fn path(&self, number: u32) -> PathBuf {
+        segment_path(&self.folder, number)
+    }
+
+    /// Full segments and their lengths, oldest first.
+    pub(super) fn sealed(&self) -> Vec<(u32, u64)> {
+        self.tail.lock().sealed.iter().map(|(number, (length, _))| (*number, *length)).collect()
+    }
+
+    /// The length of all segments together.
+    pub(super) fn bytes(&self) -> u64 {
+        let tail = self.tail.lock();
+        tail.end + tail.sealed.values().map(|(length, _)| length).sum::<u64>()
+    }
+
+    /// Removes a full segment in which nothing lives. Call it under the store's lock, or a record may yet name it.
+    pub(super) fn remove_dead(&self, number: u32) -> PitResult<()> {
+        let mut tail = self.tail.lock();
+        let busy = |segment: &Arc<Segment>| segment.pending.load(Ordering::Acquire) > 0;
+        match tail.sealed.get(&number) {
+            None => return Ok(()),
+            Some((_, segment)) if segment.as_ref().is_some_and(busy) => return Ok(()),
+            Some(_) => {}
+        }
+        let path = segment_path(&self.folder, number);
+        fs::remove_file(&path).map_err(PitError::io("remove", &path))?;
+        tail.sealed.remove(&number);
+        self.open.write().remove(&number);
+        Ok(())
+    }
+
+    fn reserve(&self, size: u64) -> PitResult<Stored> {
+        let mut tail = self.tail.lock();
+        let current = tail.segment.as_ref().filter(|_| tail.end + size <= SEGMENT_BYTES);
+        let segment = if let Some(segment) = current {
+            Arc::clone(segment)
+        } else {
+            let segment = Arc::new(Segment::open(&self.folder, tail.next)?);
+            if self.durability == Durability::Power {
+                sync_folder_of(&segment.path)?;
+            }
+            let end = tail.end;
+            if let Some(full) = tail.segment.replace(Arc::clone(&segment)) {
+                tail.sealed.insert(full.number, (end, Some(full)));
+            }
+            tail.end = 0;
+            segment
+        };
+        tail.next = tail.next.max(segment.number + 1);
+        let place = Place::Segment(segment.number, tail.end);
+        tail.end += size;
+        segment.pending.fetch_add(1, Ordering::AcqRel);
+        Ok(Stored { segment, place })
+    }
+}
+
+impl Segment {
+    fn open(folder: &Path, number: u32) -> PitResult<Self> {
+        let path = segment_path(folder, number);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(PitError::io("open", &path))?;
+        let sync = BatchedSync::default();
+        Ok(Self { number, path, file: Arc::new(file), sync, pending: AtomicU32::new(0) })
+    }
+}
+
+fn segment_path(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("segment-{number:08x}"))
+}

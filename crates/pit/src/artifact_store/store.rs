@@ -1,0 +1,548 @@
+//! The store itself: put, get, find, delete.
+//!
+//! Callers: the Pit's handle in Python, Melodies, the stale manager. Invariant: what a put acknowledged is there after
+//! the process was killed, and no lock is held while a blob is read or written.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::files::{Draft, Files, is_absent, make_folder};
+use super::flusher::Flusher;
+use super::index::{Index, not_found};
+use super::record::{Entry, FORMAT, MEMBER, Place, Put, Record, check_word, decode, encode};
+use super::segments::{Segments, Stored};
+use super::touches::Touches;
+use super::{ArtifactId, ArtifactReader, Metadata, PutOptions, StoreStats};
+use crate::journal::Journal;
+use crate::{Durability, PitError, PitResult};
+
+/// Blobs of this size and more are files of their own.
+pub const LARGE_BLOB: usize = 64 << 10;
+const CHUNK: usize = 1 << 20;
+/// While the journal is replayed, the index is written each time this many rows wait.
+const REPLAY_BATCH: usize = 100_000;
+/// A blob that is moved while it is being opened is looked up again.
+const LOOKUPS: usize = 4;
+
+/// A store of artifacts in one folder. All methods may be called from many threads.
+#[derive(Debug)]
+pub struct ArtifactStore {
+    pub(super) core: Arc<Core>,
+    flusher: Flusher,
+}
+
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) segments: Segments,
+    pub(super) files: Files,
+    pub(super) journal: Journal,
+    pub(super) index: RwLock<Index>,
+    pub(super) touches: Touches,
+    pub(super) flushing: Mutex<()>,
+    pub(super) counters: Counters,
+    closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    puts: AtomicU64,
+    deduplicated: AtomicU64,
+    gets: AtomicU64,
+    pub(super) failed_flushes: AtomicU64,
+}
+
+/// Bytes that are written and that no record names yet.
+enum Blob {
+    Small(Stored),
+    Large(Draft),
+}
+
+impl ArtifactStore {
+    /// Opens or creates the store in `folder`. The caller holds the lock of the state that it is part of.
+    ///
+    /// # Errors
+    /// [`PitError::NotAFolder`], [`PitError::Io`], or [`PitError::Corrupt`] and [`PitError::Format`] of the journal.
+    pub fn open(folder: &Path, durability: Durability) -> PitResult<Arc<Self>> {
+        let core = Arc::new(Core::open(folder, durability)?);
+        let flusher = Flusher::start(&core)?;
+        Ok(Arc::new(Self { core, flusher }))
+    }
+
+    /// Stores `data` and returns its id; content that is there already is not stored twice.
+    ///
+    /// # Errors
+    /// [`PitError::Invalid`] for a name or tag, [`PitError::Io`], [`PitError::Stopped`].
+    pub fn put(&self, data: &[u8], options: &PutOptions) -> PitResult<ArtifactId> {
+        self.check(options)?;
+        let id = ArtifactId::of(data);
+        let size = data.len() as u64;
+        let known = self.core.entry(&id)?.is_some();
+        let mut blob = if known { None } else { Some(self.core.write(data)?) };
+        while !self.core.commit(id, size, options, blob.take())? {
+            // It was deleted between the look and the record.
+            blob = Some(self.core.write(data)?);
+        }
+        self.count_put(known);
+        Ok(id)
+    }
+
+    /// Stores all that `source` gives, without holding it in memory.
+    ///
+    /// # Errors
+    /// As [`Self::put`]; an error of `source` is a [`PitError::Io`] and nothing is stored.
+    pub fn put_reader(&self, mut source: impl Read, options: &PutOptions) -> PitResult<ArtifactId> {
+        self.check(options)?;
+        let reading = || PitError::io("read the source of", "artifact");
+        let mut head = Vec::new();
+        let limit = LARGE_BLOB as u64;
+        source.by_ref().take(limit).read_to_end(&mut head).map_err(reading())?;
+        if head.len() < LARGE_BLOB {
+            return self.put(&head, options);
+        }
+        let mut draft = self.core.files.draft()?;
+        let mut hasher = blake3::Hasher::new();
+        let mut size = 0;
+        let mut chunk = head;
+        let mut filled = chunk.len();
+        loop {
+            hasher.update(&chunk[..filled]);
+            draft.write(&chunk[..filled])?;
+            size += filled as u64;
+            chunk.resize(CHUNK, 0);
+            filled = match source.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+                Err(error) => return Err(reading()(error)),
+            };
+        }
+        self.core.files.settle(&draft)?;
+        let id = ArtifactId::from_bytes(*hasher.finalize().as_bytes());
+        let known = self.core.entry(&id)?.is_some();
+        self.core.commit(id, size, options, Some(Blob::Large(draft)))?;
+        self.count_put(known);
+        Ok(id)
+    }
+
+    /// The bytes of an artifact, checked against its id.
+    ///
+    /// # Errors
+    /// [`PitError::NotFound`], [`PitError::Corrupt`] when the bytes are not those that were put, [`PitError::Io`].
+    pub fn get(&self, id: &ArtifactId) -> PitResult<Vec<u8>> {
+        self.check_open()?;
+        let data = self.core.read(id)?;
+        self.count_get(id);
+        Ok(data)
+    }
+
+    /// A reader of an artifact, for what is too large to hold in memory; the bytes are not checked.
+    ///
+    /// # Errors
+    /// [`PitError::NotFound`], [`PitError::Io`].
+    pub fn open_reader(&self, id: &ArtifactId) -> PitResult<ArtifactReader> {
+        self.check_open()?;
+        let (reader, _) = self.core.open_blob(id)?;
+        self.count_get(id);
+        Ok(reader)
+    }
+
+    /// Whether the artifact is stored.
+    ///
+    /// # Errors
+    /// [`PitError::Index`], [`PitError::Stopped`].
+    pub fn exists(&self, id: &ArtifactId) -> PitResult<bool> {
+        self.check_open()?;
+        Ok(self.core.entry(id)?.is_some())
+    }
+
+    /// What is known about an artifact.
+    ///
+    /// # Errors
+    /// [`PitError::NotFound`], [`PitError::Index`].
+    pub fn metadata(&self, id: &ArtifactId) -> PitResult<Metadata> {
+        self.check_open()?;
+        let entry = self.core.entry(id)?.ok_or_else(|| not_found(id))?;
+        Ok(self.core.describe(id, &entry))
+    }
+
+    /// The artifacts with that name (oldest version first), that tag (in the order of first puts), both, or all.
+    ///
+    /// # Errors
+    /// [`PitError::Index`], [`PitError::Stopped`].
+    pub fn find(&self, name: Option<&str>, tag: Option<&str>) -> PitResult<Vec<ArtifactId>> {
+        self.check_open()?;
+        let index = self.core.index.read();
+        let Some(name) = name else {
+            return tag.map_or_else(|| index.all(), |tag| index.tagged(tag));
+        };
+        let mut found = Vec::new();
+        for id in index.versions(name)? {
+            let wanted = match (tag, index.get(&id)?) {
+                (Some(tag), Some(entry)) => entry.tags.iter().any(|known| known == tag),
+                (_, entry) => entry.is_some(),
+            };
+            if wanted && !found.contains(&id) {
+                found.push(id);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The versions of a name, oldest first; versions whose artifact was deleted are left out.
+    ///
+    /// # Errors
+    /// [`PitError::Index`], [`PitError::Stopped`].
+    pub fn versions(&self, name: &str) -> PitResult<Vec<ArtifactId>> {
+        self.check_open()?;
+        self.core.index.read().versions(name)
+    }
+
+    /// What the artifact was made from, what that was made from, and so on, nearest first; also what is gone.
+    ///
+    /// # Errors
+    /// [`PitError::NotFound`], [`PitError::Index`].
+    pub fn lineage(&self, id: &ArtifactId) -> PitResult<Vec<ArtifactId>> {
+        let mut ancestors = self.metadata(id)?.parents;
+        let mut seen: std::collections::HashSet<_> = ancestors.iter().copied().collect();
+        seen.insert(*id);
+        let mut next = 0;
+        while let Some(ancestor) = ancestors.get(next).copied() {
+            next += 1;
+            if let Some(entry) = self.core.entry(&ancestor)? {
+                ancestors.extend(entry.parents.iter().filter(|parent| seen.insert(**parent)));
+            }
+        }
+        Ok(ancestors)
+    }
+
+    /// Deletes an artifact with its names and tags.
+    ///
+    /// # Errors
+    /// [`PitError::NotFound`], [`PitError::Io`].
+    pub fn delete(&self, id: &ArtifactId) -> PitResult<()> {
+        self.check_open()?;
+        self.core.delete(id, None)?;
+        self.flusher.changed();
+        Ok(())
+    }
+
+    /// Deletes an artifact if it is still as `seen`: not put, named, tagged or read since. Answers whether it went.
+    ///
+    /// # Errors
+    /// [`PitError::NotFound`], [`PitError::Io`].
+    pub fn delete_unchanged(&self, seen: &Metadata) -> PitResult<bool> {
+        self.check_open()?;
+        let deleted = self.core.delete(&seen.id, Some(seen))?;
+        self.flusher.changed();
+        Ok(deleted)
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> StoreStats {
+        let index = self.core.index.read();
+        let sums = index.sums();
+        let recovery = self.core.journal.recovery();
+        let counters = &self.core.counters;
+        let live = sums.live.values().sum::<u64>();
+        StoreStats {
+            artifacts: sums.artifacts,
+            bytes: sums.bytes,
+            puts: counters.puts.load(Ordering::Relaxed),
+            deduplicated: counters.deduplicated.load(Ordering::Relaxed),
+            gets: counters.gets.load(Ordering::Relaxed),
+            dead_bytes: self.core.segments.bytes().saturating_sub(live),
+            journal_bytes: self.core.journal.mark().offset,
+            replayed: recovery.records,
+            truncated: recovery.truncated,
+            pending_rows: index.waiting() as u64,
+            failed_flushes: counters.failed_flushes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Brings the index up to date and flushes everything to the disk.
+    ///
+    /// # Errors
+    /// [`PitError::Io`], [`PitError::Index`]; what was acknowledged is in the journal all the same.
+    pub fn flush(&self) -> PitResult<()> {
+        self.core.flush()
+    }
+
+    /// Ends the background thread and flushes; later calls are [`PitError::Stopped`]. May be called twice.
+    ///
+    /// # Errors
+    /// As [`Self::flush`].
+    pub fn close(&self) -> PitResult<()> {
+        if self.core.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.flusher.stop();
+        self.core.flush()
+    }
+
+    pub(super) fn check_open(&self) -> PitResult<()> {
+        if self.core.closed.load(Ordering::Acquire) {
+            return Err(PitError::Stopped { member: MEMBER });
+        }
+        Ok(())
+    }
+
+    pub(super) fn changed(&self) {
+        self.flusher.changed();
+    }
+
+    fn check(&self, options: &PutOptions) -> PitResult<()> {
+        self.check_open()?;
+        options.name.iter().try_for_each(|name| check_word("artifact name", name))?;
+        options.tags.iter().try_for_each(|tag| check_word("tag", tag))
+    }
+
+    fn count_put(&self, known: bool) {
+        self.core.counters.puts.fetch_add(1, Ordering::Relaxed);
+        if known {
+            self.core.counters.deduplicated.fetch_add(1, Ordering::Relaxed);
+        }
+        self.flusher.changed();
+    }
+
+    fn count_get(&self, id: &ArtifactId) {
+        self.core.counters.gets.fetch_add(1, Ordering::Relaxed);
+        self.core.touches.count(id, now());
+        self.flusher.changed();
+    }
+}
+
+impl Drop for ArtifactStore {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "the artifact store's index could not be brought up to date");
+        }
+    }
+}
+
+impl Core {
+    fn open(folder: &Path, durability: Durability) -> PitResult<Self> {
+        if fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
+            return Err(PitError::NotAFolder { path: folder.to_owned(), found: "a file" });
+        }
+        let segments = folder.join("segments");
+        make_folder(&segments)?;
+        let opening = Journal::begin(&folder.join("journal"), FORMAT, durability)?;
+        let segments = Segments::open(&segments, durability)?;
+        let files = Files::open(folder, durability)?;
+        let (mut index, mark) = Index::open(&folder.join("index.redb"))?;
+        let mark = mark.filter(|mark| opening.covers(*mark));
+        if mark.is_none() {
+            index.reset()?;
+        }
+        let mut deleted = Vec::new();
+        let journal = opening.replay(mark, |mark, bytes| {
+            let record = decode::<Record>(bytes)?;
+            if let Record::Delete(id) = &record {
+                deleted.extend(index.get(id)?.map(|entry| (*id, entry.place)));
+            }
+            let change = index.prepare(&record)?;
+            index.apply(change, mark);
+            if index.waiting() >= REPLAY_BATCH {
+                if let Some(batch) = index.freeze()? {
+                    let base = batch.commit()?;
+                    index.rows_mut().thaw(base);
+                }
+            }
+            Ok(())
+        })?;
+        // A crash may have come between the record of a deletion and the deletion.
+        for (id, place) in deleted {
+            if !matches!(place, Place::Segment(..)) && index.get(&id)?.is_none() {
+                drop(files.discard(&id, place)?);
+            }
+        }
+        let core = Self {
+            segments,
+            files,
+            journal,
+            index: RwLock::new(index),
+            touches: Touches::default(),
+            flushing: Mutex::new(()),
+            counters: Counters::default(),
+            closed: AtomicBool::new(false),
+        };
+        core.shorten_journal()?;
+        Ok(core)
+    }
+
+    pub(super) fn entry(&self, id: &ArtifactId) -> PitResult<Option<Arc<Entry>>> {
+        self.index.read().get(id)
+    }
+
+    pub(super) fn describe(&self, id: &ArtifactId, entry: &Entry) -> Metadata {
+        let (reads, last) = self.touches.of(id);
+        let last_read = entry.last_read.max(last);
+        Metadata {
+            id: *id,
+            size: entry.size,
+            created: entry.created,
+            last_put: entry.last_put,
+            names: entry.names.clone(),
+            tags: entry.tags.clone(),
+            parents: entry.parents.clone(),
+            reads: entry.reads + reads,
+            last_read: (last_read > 0.0).then_some(last_read),
+            archived: entry.place == Place::Archive,
+        }
+    }
+
+    fn write(&self, data: &[u8]) -> PitResult<Blob> {
+        if data.len() < LARGE_BLOB {
+            return Ok(Blob::Small(self.segments.append(data)?));
+        }
+        Ok(Blob::Large(self.draft(data)?))
+    }
+
+    pub(super) fn draft(&self, data: &[u8]) -> PitResult<Draft> {
+        let mut draft = self.files.draft()?;
+        draft.write(data)?;
+        self.files.settle(&draft)?;
+        Ok(draft)
+    }
+
+    /// Records a put. False: the content is not there and `blob` was none.
+    fn commit(
+        &self,
+        id: ArtifactId,
+        size: u64,
+        options: &PutOptions,
+        mut blob: Option<Blob>,
+    ) -> PitResult<bool> {
+        let mut index = self.index.write();
+        let existing = index.get(&id)?;
+        let place = match (&existing, &blob) {
+            (Some(entry), _) => entry.place,
+            (None, Some(Blob::Small(stored))) => stored.place,
+            (None, Some(Blob::Large(_))) => Place::File,
+            (None, None) => return Ok(false),
+        };
+        let record = Record::Put(Put {
+            id,
+            place,
+            size,
+            at: now(),
+            name: options.name.clone(),
+            tags: options.tags.clone(),
+            parents: options.parents.clone(),
+        });
+        if existing.is_none() {
+            if let Some(Blob::Large(draft)) = blob.take_if(|blob| matches!(blob, Blob::Large(_))) {
+                self.files.adopt(draft, &id, place)?;
+            }
+        }
+        let written = self.record(&mut index, &record);
+        drop(index);
+        // The blob's segment was held until its record was written.
+        drop(blob);
+        self.journal.settle(written?)?;
+        Ok(true)
+    }
+
+    /// Journals a record and applies it; the index is locked by the caller.
+    pub(super) fn record(
+        &self,
+        index: &mut Index,
+        record: &Record,
+    ) -> PitResult<crate::journal::Written> {
+        let change = index.prepare(record)?;
+        let bytes = encode(record)?;
+        let written = self.journal.write_all([bytes.as_slice()])?;
+        index.apply(change, written.mark);
+        Ok(written)
+    }
+
+    fn delete(&self, id: &ArtifactId, seen: Option<&Metadata>) -> PitResult<bool> {
+        let mut index = self.index.write();
+        let entry = index.get(id)?.ok_or_else(|| not_found(id))?;
+        if seen.is_some_and(|seen| *seen != self.describe(id, &entry)) {
+            return Ok(false);
+        }
+        let written = self.record(&mut index, &Record::Delete(*id))?;
+        self.touches.forget(id);
+        // The name goes under the lock, lest a put of the same content adopts it; the file itself after it.
+        let removed = match entry.place {
+            Place::Segment(..) => self.release(&index, &entry).map(|()| None),
+            place => self.files.discard(id, place),
+        };
+        drop(index);
+        self.journal.settle(written)?;
+        drop(removed?);
+        Ok(true)
+    }
+
+    /// Removes the segment of an entry that left it, when nothing lives there any more.
+    pub(super) fn release(&self, index: &Index, entry: &Entry) -> PitResult<()> {
+        match entry.place {
+            Place::Segment(number, _) if index.sums().live(number) == 0 => {
+                self.segments.remove_dead(number)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads a whole artifact and checks it.
+    pub(super) fn read(&self, id: &ArtifactId) -> PitResult<Vec<u8>> {
+        let (mut reader, entry) = self.open_blob(id)?;
+        let size = usize::try_from(entry.size).map_err(|_| PitError::OverLimit {
+            what: "artifact",
+            name: id.to_string(),
+            wanted: entry.size,
+            limit: usize::MAX as u64,
+        })?;
+        let mut data = vec![0; size];
+        match reader.read_exact(&mut data) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(self.damaged(id, &entry, "the artifact's bytes end too soon"));
+            }
+            other => other.map_err(PitError::io("read artifact", id.to_string()))?,
+        }
+        if ArtifactId::of(&data) != *id {
+            return Err(self.damaged(id, &entry, "the artifact's bytes do not match its id"));
+        }
+        Ok(data)
+    }
+
+    pub(super) fn open_blob(&self, id: &ArtifactId) -> PitResult<(ArtifactReader, Arc<Entry>)> {
+        let mut lookups = 1;
+        loop {
+            let entry = self.entry(id)?.ok_or_else(|| not_found(id))?;
+            let opened = match entry.place {
+                Place::Segment(number, offset) => {
+                    self.segments.file(number).map(|file| (file, offset))
+                }
+                place => self.files.open_blob(id, place).map(|file| (Arc::new(file), 0)),
+            };
+            match opened {
+                Ok((file, start)) => {
+                    return Ok((ArtifactReader::new(file, start, entry.size), entry));
+                }
+                Err(error) if is_absent(&error) && lookups < LOOKUPS => lookups += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn damaged(&self, id: &ArtifactId, entry: &Entry, reason: &'static str) -> PitError {
+        let (path, offset) = match entry.place {
+            Place::Segment(number, offset) => (self.segments.path(number), offset),
+            place => (self.files.path(id, place), 0),
+        };
+        PitError::Corrupt { path, offset, reason }
+    }
+}
+
+/// Unix seconds.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
+}
