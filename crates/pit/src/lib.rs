@@ -3,10 +3,12 @@
 //! Each member is one module and one component; it takes what it depends on as `Arc`s. The crate knows only
 //! `component`: no Python, no bus.
 
+pub mod artifact_store;
 pub mod dag_tracker;
 mod durability;
 mod error;
 pub mod journal;
+pub mod pool_manager;
 pub mod priority;
 
 pub use durability::Durability;

@@ -51,7 +51,7 @@ impl Oracle {
         if let Some(&state) = self.told.get(node) {
             return state;
         }
-        let (_, needs) = self.graph.iter().find(|(name, _)| name == node).unwrap();
+        let (_, needs) = self.graph.iter().find(|(name, _)| name == node).expect("a node");
         let needs: Vec<NodeState> = needs.iter().map(|need| self.state(need)).collect();
         if needs.iter().any(|need| matches!(need, NodeState::Failed | NodeState::Blocked)) {
             NodeState::Blocked
@@ -68,11 +68,11 @@ impl Oracle {
     }
 
     fn check(&self, tracker: &DagTracker, run: RunId) {
-        let status = tracker.status(run).unwrap();
+        let status = tracker.status(run).expect("a run");
         for node in &status.nodes {
             assert_eq!(node.state, self.state(&node.name), "{} in {:?}", node.name, self.graph);
         }
-        let ready = tracker.ready(run, 0).unwrap();
+        let ready = tracker.ready(run, 0).expect("a run");
         assert_eq!(ready.len(), self.ready().len(), "no node is listed twice");
         assert_eq!(ready.into_iter().collect::<BTreeSet<_>>(), self.ready());
         let expected = if !self.ready().is_empty() {
@@ -231,9 +231,8 @@ fn the_ready_queue_serves_priority_first_then_age() {
     let older = tracker.submit(&one, 0).unwrap();
     let newer = tracker.submit(&one, 0).unwrap();
     let high = tracker.submit(&one, 100).unwrap();
-    let order: Vec<_> = tracker.ready_across(7).into_iter().collect();
     assert_eq!(
-        order,
+        tracker.ready_across(7),
         [(high, 0), (high, 1), (older, 0), (older, 1), (newer, 0), (newer, 1), (low, 0)]
     );
 }

@@ -11,8 +11,10 @@ mod references;
 mod run;
 mod shape;
 mod state;
+mod step;
 mod tracker;
 
 pub use shape::Shape;
 pub use state::{NodeCounts, NodeState, NodeStatus, RunId, RunState, RunStatus};
-pub use tracker::{DagTracker, Step, SubmitOptions, TrackerStats};
+pub use step::{Step, SubmitOptions, TrackerStats};
+pub use tracker::DagTracker;

@@ -24,6 +24,7 @@ struct Node {
 
 /// A run. Node indices must be below the shape's length: the tracker checks them.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, not one state")]
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) shape: Arc<Shape>,

@@ -1,0 +1,305 @@
+//! The pool manager: reuse, limits, order, eviction, and what goes wrong.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use component::{Code, Failure, Hint};
+use pit::PitError;
+use pit::pool_manager::{Factory, PoolManager, PoolManagerOptions, PoolOptions, Worker};
+
+const LONG: Option<Duration> = Some(Duration::from_secs(20));
+const NOW: Option<Duration> = Some(Duration::ZERO);
+
+/// Runs the body on a thread and fails when it hangs.
+fn within<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, finished) = mpsc::channel();
+    thread::spawn(move || done.send(body()));
+    finished.recv_timeout(Duration::from_secs(60)).expect("it hung or panicked")
+}
+
+/// Workers are numbers in the order of their making.
+fn counting() -> (Factory, Arc<AtomicUsize>) {
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    let factory: Factory =
+        Arc::new(move || Ok(Box::new(count.fetch_add(1, Ordering::SeqCst)) as Worker));
+    (factory, made)
+}
+
+fn pool(size: usize, memory: u64) -> PoolOptions {
+    PoolOptions { size, memory }
+}
+
+fn manager(memory: Option<u64>) -> Arc<PoolManager> {
+    PoolManager::new(PoolManagerOptions { memory })
+}
+
+fn wait_for(what: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !what() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it did not come");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn the_worker_that_was_used_last_is_lent_first() {
+    let manager = manager(None);
+    let (factory, made) = counting();
+    manager.register("model", factory, pool(2, 0)).unwrap();
+    let first = manager.lease("model", NOW).unwrap();
+    let second = manager.lease("model", NOW).unwrap();
+    assert_eq!((first.get::<usize>(), second.get::<usize>()), (Some(&0), Some(&1)));
+    assert!(first.get::<String>().is_none());
+    drop(second);
+    drop(first);
+    let warm = manager.lease("model", NOW).unwrap();
+    assert_eq!((warm.get::<usize>(), warm.is_warm()), (Some(&0), true));
+    assert_eq!(made.load(Ordering::SeqCst), 2);
+    let stats = manager.stats("model").unwrap();
+    assert_eq!((stats.hits, stats.misses, stats.idle, stats.leased), (1, 2, 1, 1));
+}
+
+#[test]
+fn a_full_pool_times_out_and_says_so() {
+    let manager = manager(None);
+    manager.register("model", counting().0, pool(1, 0)).unwrap();
+    let _held = manager.lease("model", NOW).unwrap();
+    let began = Instant::now();
+    let error = manager.lease("model", Some(Duration::from_millis(30))).unwrap_err();
+    assert!(began.elapsed() >= Duration::from_millis(30));
+    assert_eq!(error.code(), Code::CALL_TIMEOUT);
+    assert_eq!(manager.stats("model").unwrap().timeouts, 1);
+    assert_eq!(manager.stats("model").unwrap().waiting, 0);
+}
+
+#[test]
+fn whoever_asked_first_is_served_first() {
+    within(|| {
+        let manager = manager(None);
+        manager.register("model", counting().0, pool(1, 0)).unwrap();
+        let held = manager.lease("model", NOW).unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let threads: Vec<_> = (0..5)
+            .map(|number| {
+                let (manager_here, order) = (Arc::clone(&manager), Arc::clone(&order));
+                let thread = thread::spawn(move || {
+                    let _lease = manager_here.lease("model", LONG).unwrap();
+                    order.lock().unwrap().push(number);
+                });
+                wait_for(|| manager.stats("model").unwrap().waiting == number + 1);
+                thread
+            })
+            .collect();
+        drop(held);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
+    });
+}
+
+#[test]
+fn the_idle_worker_that_was_used_longest_ago_makes_room() {
+    let manager = manager(Some(30));
+    for name in ["old", "new", "big"] {
+        manager.register(name, counting().0, pool(4, 10)).unwrap();
+    }
+    drop(manager.lease("old", NOW).unwrap());
+    drop(manager.lease("new", NOW).unwrap());
+    let leased = manager.lease("big", NOW).unwrap();
+    let again = manager.lease("big", NOW).unwrap();
+    assert_eq!(manager.stats("old").unwrap().evicted, 1);
+    assert_eq!(manager.stats("new").unwrap().evicted, 0);
+    assert_eq!(manager.memory(), 30);
+    let third = manager.lease("big", NOW).unwrap();
+    let full = manager.lease("big", NOW).unwrap_err();
+    assert!(matches!(full, PitError::TimedOut { .. }), "leased workers are never evicted");
+    drop((leased, again, third));
+    assert_eq!(manager.memory(), 30);
+}
+
+/// Two threads keep small workers busy all the time; a big one still gets its memory.
+#[test]
+fn a_big_worker_does_not_starve_behind_small_ones() {
+    within(|| {
+        let manager = manager(Some(10));
+        manager.register("small", counting().0, pool(10, 5)).unwrap();
+        manager.register("big", counting().0, pool(1, 10)).unwrap();
+        let (stop, stopped) = mpsc::channel::<()>();
+        let stopped = Arc::new(Mutex::new(stopped));
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let (manager, stopped) = (Arc::clone(&manager), Arc::clone(&stopped));
+                thread::spawn(move || {
+                    while stopped.lock().unwrap().try_recv() == Err(mpsc::TryRecvError::Empty) {
+                        drop(manager.lease("small", LONG).unwrap());
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            drop(manager.lease("big", LONG).unwrap());
+        }
+        drop(stop);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(manager.memory() <= 10);
+    });
+}
+
+#[test]
+fn a_broken_worker_is_dropped_and_its_place_is_free() {
+    let manager = manager(Some(10));
+    let (factory, made) = counting();
+    manager.register("model", factory, pool(1, 10)).unwrap();
+    let mut lease = manager.lease("model", NOW).unwrap();
+    lease.mark_broken();
+    drop(lease);
+    assert_eq!(manager.memory(), 0);
+    assert_eq!(manager.lease("model", NOW).unwrap().get::<usize>(), Some(&1));
+    let leased = Arc::clone(&manager);
+    let panicked = thread::spawn(move || {
+        let _lease = leased.lease("model", NOW).unwrap();
+        panic!("while it is leased");
+    });
+    panicked.join().unwrap_err();
+    assert_eq!(manager.stats("model").unwrap().broken, 2);
+    assert_eq!(manager.stats("model").unwrap().idle, 0);
+    assert_eq!(made.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_factory_that_fails_or_panics_gives_its_place_back() {
+    let manager = manager(Some(10));
+    let calls = AtomicUsize::new(0);
+    let factory: Factory = Arc::new(move || match calls.fetch_add(1, Ordering::SeqCst) {
+        0 => Err(Failure::new(Code::START_FAILED, "no weights")),
+        1 => panic!("out of cheese"),
+        _ => Ok(Box::new(7usize) as Worker),
+    });
+    manager.register("model", factory, pool(1, 10)).unwrap();
+    let error = manager.lease("model", NOW).unwrap_err();
+    assert_eq!(error.to_string(), "the factory of pool `model` failed");
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "no weights");
+    let error = manager.lease("model", NOW).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "it panicked: out of cheese");
+    assert_eq!(manager.memory(), 0);
+    assert_eq!(manager.lease("model", NOW).unwrap().get::<usize>(), Some(&7));
+}
+
+/// The factory and the worker's destructor use the manager themselves: under the lock that would hang.
+#[test]
+fn factories_and_destructors_run_outside_the_lock() {
+    struct Nosy(Arc<PoolManager>);
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            self.0.stats("other").expect("the manager answers");
+        }
+    }
+    within(|| {
+        let manager = manager(Some(10));
+        manager.register("other", counting().0, pool(1, 10)).unwrap();
+        let inner = Arc::clone(&manager);
+        let factory: Factory = Arc::new(move || {
+            inner.stats("other").expect("the manager answers");
+            Ok(Box::new(Nosy(Arc::clone(&inner))) as Worker)
+        });
+        manager.register("nosy", factory, pool(1, 10)).unwrap();
+        drop(manager.lease("nosy", NOW).unwrap());
+        drop(manager.lease("other", NOW).unwrap());
+        assert_eq!(manager.stats("nosy").unwrap().evicted, 1);
+        let mut lease = manager.lease("nosy", NOW).unwrap();
+        lease.mark_broken();
+        drop(lease);
+        drop(manager.lease("nosy", NOW).unwrap());
+        assert_eq!(manager.evict("nosy").unwrap(), 1);
+        drop(manager.lease("nosy", NOW).unwrap());
+        manager.close();
+    });
+}
+
+#[test]
+fn observed_use_says_what_to_prewarm() {
+    let manager = manager(Some(20));
+    manager.register("model", counting().0, pool(4, 10)).unwrap();
+    assert_eq!(manager.cold(), []);
+    let leases = (manager.lease("model", NOW).unwrap(), manager.lease("model", NOW).unwrap());
+    drop(leases);
+    assert_eq!(manager.cold(), []);
+    manager.evict("model").unwrap();
+    assert_eq!(manager.cold(), [(Arc::from("model"), 2)]);
+    assert!(manager.prewarm("model").unwrap());
+    assert!(manager.prewarm("model").unwrap());
+    assert!(!manager.prewarm("model").unwrap(), "there is no memory for a third");
+    assert!(manager.lease("model", NOW).unwrap().is_warm());
+}
+
+#[test]
+fn closing_ends_the_waits() {
+    within(|| {
+        let manager = manager(None);
+        manager.register("model", counting().0, pool(1, 5)).unwrap();
+        let held = manager.lease("model", NOW).unwrap();
+        let waiting = Arc::clone(&manager);
+        let thread = thread::spawn(move || waiting.lease("model", None).map(drop));
+        wait_for(|| manager.stats("model").unwrap().waiting == 1);
+        manager.close();
+        let error = thread.join().unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "`pool-manager` is stopped");
+        drop(held);
+        assert_eq!(manager.memory(), 0);
+        assert!(manager.lease("model", NOW).is_err());
+    });
+}
+
+#[test]
+fn pools_that_cannot_work_are_refused() {
+    let manager = manager(Some(10));
+    assert!(manager.register("none", counting().0, pool(0, 0)).is_err());
+    let error = manager.register("huge", counting().0, pool(1, 11)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "memory for one worker of pool `huge` is full: 11 wanted, 10 allowed"
+    );
+    manager.register("one", counting().0, pool(1, 0)).unwrap();
+    assert!(manager.register("one", counting().0, pool(1, 0)).is_err());
+    assert!(manager.lease("two", NOW).is_err());
+}
+
+/// Eight threads, three pools, a tight cap: no worker is ever lent twice at once, and the cap holds.
+#[test]
+fn many_threads_never_share_a_worker() {
+    within(|| {
+        let manager = manager(Some(5));
+        let out = Arc::new(Mutex::new(std::collections::HashSet::new()));
+        let number = Arc::new(AtomicUsize::new(0));
+        for name in ["a", "b", "c"] {
+            let number = Arc::clone(&number);
+            let factory: Factory =
+                Arc::new(move || Ok(Box::new(number.fetch_add(1, Ordering::SeqCst)) as Worker));
+            manager.register(name, factory, pool(3, 1)).unwrap();
+        }
+        let threads: Vec<_> = (0..8usize)
+            .map(|thread| {
+                let (manager, out) = (Arc::clone(&manager), Arc::clone(&out));
+                thread::spawn(move || {
+                    for turn in 0..2_000 {
+                        let name = ["a", "b", "c"][(thread + turn) % 3];
+                        let mut lease = manager.lease(name, LONG).unwrap();
+                        let worker = *lease.get::<usize>().unwrap();
+                        assert!(out.lock().unwrap().insert(worker), "lent twice");
+                        assert!(manager.memory() <= 5);
+                        if turn % 50 == 0 {
+                            lease.mark_broken();
+                        }
+                        out.lock().unwrap().remove(&worker);
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let leased = |name| manager.stats(name).unwrap().leased;
+        assert_eq!(leased("a") + leased("b") + leased("c"), 0);
+    });
+}
