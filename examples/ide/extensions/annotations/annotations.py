@@ -9,6 +9,8 @@ from symphony.extension import Extension
 
 extension = Extension("annotations", "0.1.0")
 
+BODIES = ("body", "handlers", "orelse", "finalbody", "cases")  # Where definitions may stand.
+
 
 @extension.operation
 def annotations(source: str, limit: int = 50) -> dict[str, object]:
@@ -53,7 +55,10 @@ def annotations(source: str, limit: int = 50) -> dict[str, object]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             prefix = f"{prefix}{node.name}."
             in_class = isinstance(node, ast.ClassDef)
-        waiting += [(child, prefix, in_class) for child in ast.iter_child_nodes(node)]
+        for field in BODIES:
+            children = getattr(node, field, None)
+            if isinstance(children, list):
+                waiting += [(child, prefix, in_class) for child in children]
     gaps.sort(key=lambda gap: gap[0])
     return {
         "parsed": tree is not None,

@@ -13,6 +13,8 @@ RANKS = ((5, "A"), (10, "B"), (20, "C"), (30, "D"), (40, "E"))
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 SCOPES = (*FUNCTIONS, ast.ClassDef)
 BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.IfExp, ast.ExceptHandler)
+BODIES = ("body", "handlers", "orelse", "finalbody", "cases")  # Where definitions may stand.
+LEAVES = (ast.Name, ast.Constant, ast.expr_context, ast.operator, ast.cmpop, ast.arguments)
 NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.With, ast.AsyncWith)
 
 
@@ -43,7 +45,10 @@ def complexity(source: str) -> list[dict[str, object]]:
                 entry, value = measure(node, name)
                 measured.append((-value, node.lineno, entry))
             prefix = name + "."
-        waiting += [(child, prefix) for child in ast.iter_child_nodes(node)]
+        for field in BODIES:
+            children = getattr(node, field, None)
+            if isinstance(children, list):
+                waiting += [(child, prefix) for child in children]
     measured.sort(key=lambda item: item[:2])
     return [entry for _, _, entry in measured]
 
@@ -57,18 +62,26 @@ def measure(
     waiting: list[tuple[ast.AST, int]] = [(statement, 0) for statement in function.body]
     while waiting:
         node, depth = waiting.pop()
-        if isinstance(node, SCOPES):
+        if isinstance(node, LEAVES) or isinstance(node, SCOPES):
             continue
         value += branches_of(node)
         if isinstance(node, NESTING):
             depth += 1
             deepest = max(deepest, depth)
-        for field, child in ast.iter_fields(node):
-            children = child if isinstance(child, list) else [child]
-            # `elif` is an `if` in `orelse`, but nobody reads it as nested.
-            is_elif = field == "orelse" and isinstance(node, ast.If) and len(children) == 1
-            inner = depth - 1 if is_elif and isinstance(children[0], ast.If) else depth
-            waiting += [(item, inner) for item in children if isinstance(item, ast.AST)]
+        for field in node._fields:
+            child = getattr(node, field, None)
+            if isinstance(child, ast.AST):
+                waiting.append((child, depth))
+            elif isinstance(child, list):
+                # `elif` is an `if` in `orelse`, but nobody reads it as nested.
+                is_elif = (
+                    field == "orelse"
+                    and len(child) == 1
+                    and isinstance(node, ast.If)
+                    and isinstance(child[0], ast.If)
+                )
+                inner = depth - 1 if is_elif else depth
+                waiting += [(item, inner) for item in child if isinstance(item, ast.AST)]
     arguments = function.args
     parameters = len(arguments.posonlyargs) + len(arguments.args) + len(arguments.kwonlyargs)
     entry: dict[str, object] = {

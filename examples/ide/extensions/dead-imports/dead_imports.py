@@ -41,7 +41,7 @@ def dead_imports(source: str, path: str = "") -> list[dict[str, object]]:
     if not imported:
         return []
     used, is_dynamic = used_names(tree)
-    lines = source.splitlines()
+    lines = source.split("\n")
     return [
         {"name": name, "module": module, "line": line, "certain": not is_dynamic}
         for name, module, line in imported

@@ -11,8 +11,8 @@ extension = Extension("duplicates", "0.1.0")
 def duplicates(source: str, minimum: int = 6) -> list[dict[str, object]]:
     """Find the repeated blocks of a file.
 
-    Lines are compared without their indentation and trailing comments' spaces; blank lines and
-    whole-line comments do not count, and neither block reaches into the other.
+    Lines are compared without their indentation; blank lines, comments and single brackets do not
+    count, and neither block reaches into the other.
 
     Args:
         source: The file's text, which need not parse.
@@ -26,7 +26,7 @@ def duplicates(source: str, minimum: int = 6) -> list[dict[str, object]]:
         raise ValueError(f"`minimum` is {minimum}, but a block has at least 2 lines")
     numbered = [
         (number, line.strip())
-        for number, line in enumerate(source.splitlines(), 1)
+        for number, line in enumerate(source.split("\n"), 1)
         if is_substantial(line.strip())
     ]
     numbers = [number for number, _ in numbered]

@@ -89,7 +89,7 @@ def outline_by_indentation(source: str) -> list[dict[str, object]]:
     """Outline text that does not parse, from the lines that look like definitions."""
     top: list[dict[str, object]] = []
     open_symbols: list[tuple[int, str, list[dict[str, object]]]] = []
-    for number, line in enumerate(source.splitlines(), 1):
+    for number, line in enumerate(source.split("\n"), 1):
         match = DEFINITION.match(line)
         if match is None:
             continue

@@ -30,7 +30,9 @@ class FileFacts:
     def __init__(self, data: bytes) -> None:
         """Read the facts from a file's bytes."""
         text = decode(data)
-        lines = text.splitlines()
+        lines = text.split("\n")
+        if not lines[-1]:
+            lines.pop()
         self.size = len(data)
         self.lines = len(lines)
         self.code = [
@@ -68,7 +70,7 @@ class FileFacts:
             elif runs_at_import and isinstance(node, ast.ImportFrom):
                 names = tuple(alias.name for alias in node.names)
                 self.imports.append((node.level, node.module or "", names))
-            if isinstance(node, ast.If) and is_type_checking(node.test):
+            if isinstance(node, ast.If) and is_elsewhere(node.test):
                 waiting += [(child, prefix, False) for child in node.body]
                 waiting += [(child, prefix, runs_at_import) for child in node.orelse]
             elif isinstance(node, (ast.stmt, ast.mod, ast.ExceptHandler)) or has_statements(node):
@@ -81,8 +83,10 @@ def has_statements(node: ast.AST) -> bool:
     return type(node).__name__ == "match_case"
 
 
-def is_type_checking(test: ast.expr) -> bool:
-    """Recognise `TYPE_CHECKING` and `typing.TYPE_CHECKING`."""
+def is_elsewhere(test: ast.expr) -> bool:
+    """Recognise `TYPE_CHECKING` and `__name__ == "__main__"`: what an import does not run."""
+    if isinstance(test, ast.Compare):
+        return isinstance(test.left, ast.Name) and test.left.id == "__name__"
     name = test.id if isinstance(test, ast.Name) else getattr(test, "attr", "")
     return name == "TYPE_CHECKING"
 
@@ -112,9 +116,10 @@ def decode(data: bytes) -> str:
     lines = iter(data.splitlines(keepends=True)[:2])
     try:
         encoding, _ = tokenize.detect_encoding(lambda: next(lines, b""))
-        return data.decode(encoding)
+        text = data.decode(encoding)
     except (SyntaxError, LookupError, UnicodeError):
-        return data.decode("utf-8", errors="replace")
+        text = data.decode("utf-8", errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 _known: dict[str, tuple[tuple[int, int], FileFacts]] = {}

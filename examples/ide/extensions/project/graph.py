@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import os
+
 from facts import FileFacts
 
 
-def module_name(file: str) -> str:
-    """Name the module of a file, relative to the project: `a/b.py` is `a.b`, `a/__init__.py` `a`.
+def module_name(file: str, package: str = "") -> str:
+    """Name the module of a file: `a/b.py` is `a.b`, and `a/__init__.py` is `a:package`.
 
     Args:
-        file: A path with slashes.
+        file: A path with slashes, relative to the project.
+        package: The package that the project's folder itself is, if any.
     """
     parts = (file[:-3] if file.endswith(".py") else file).split("/")
+    if package:
+        parts.insert(0, package)
     if len(parts) > 1 and parts[-1] == "__init__":
         parts.pop()
         return ".".join(parts) + ":package"
+    return ".".join(parts)
+
+
+def enclosing_package(root: str) -> str:
+    """Name the package that a folder is, the packages around it included; empty if it is none."""
+    parts: list[str] = []
+    folder = os.path.abspath(root)
+    while os.path.isfile(os.path.join(folder, "__init__.py")):
+        folder, name = os.path.split(folder)
+        parts.insert(0, name)
     return ".".join(parts)
 
 

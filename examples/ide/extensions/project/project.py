@@ -7,7 +7,7 @@ review share a single pass over the project.
 from __future__ import annotations
 
 from facts import FileFacts, facts_of
-from graph import import_edges, module_name, rings
+from graph import enclosing_package, import_edges, module_name, rings
 
 from symphony.extension import Extension
 
@@ -64,7 +64,8 @@ def modules(root: str, files: list[str], limit: int = 10) -> dict[str, object]:
         `modules`, `edges` (counts), `cycles` (modules that import each other, largest first),
         `most_imported` and `most_importing` modules with their `count`.
     """
-    known = {module_name(file): facts for file, facts in read_all(root, files)}
+    package = enclosing_package(root)
+    known = {module_name(file, package): facts for file, facts in read_all(root, files)}
     edges = import_edges(known)
     imported: dict[str, int] = {}
     for targets in edges.values():

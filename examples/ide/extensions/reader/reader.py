@@ -32,7 +32,7 @@ def read(path: str) -> dict[str, object]:
         "source": source,
         "encoding": encoding,
         "size": len(data),
-        "lines": len(source.splitlines()),
+        "lines": source.count("\n") + bool(source and not source.endswith("\n")),
         "replaced": source.count("\ufffd") if encoding == "utf-8 (damaged)" else 0,
     }
 

@@ -57,7 +57,7 @@ def comments_of(source: str) -> list[tuple[int, str]]:
     except (tokenize.TokenError, SyntaxError, RecursionError):
         # Python 3.12 stops at the first fault; go on by lines after the last comment seen.
         last = found[-1][0] if found else 0
-        for number, line in enumerate(source.splitlines(), 1):
+        for number, line in enumerate(source.split("\n"), 1):
             if number > last and line.lstrip().startswith("#"):
                 found.append((number, line.strip()))
     return found
