@@ -1,1 +1,32 @@
-//! ipc
+//! Bytes between processes: frames, values, the handshake, lanes and the bus.
+//!
+//! A [`Lane`] is one process's end of a stream socket to one peer; the same type serves on the host's and on the
+//! guest's side. A [`Bus`] owns the one background thread that serves all lanes of a process, and its topics. This
+//! crate knows nothing of extensions, of the Pit or of Python; `docs/protocol.md` says the same byte by byte.
+
+mod bus;
+mod clock;
+mod error;
+mod frame;
+mod handshake;
+mod lane;
+mod payload;
+mod reader;
+mod scan;
+mod value;
+
+pub use bus::{Bus, Loan, Policy, Subscription, Topic};
+pub use error::{
+    CallError, Closed, IpcError, ProtocolError, ReceiveError, RemoteFailure, ValueError,
+};
+pub use frame::{
+    Assembler, Frame, HEADER, Header, Kind, MAGIC, MAX_LENGTH, STREAM, Space, VERSION,
+};
+pub use handshake::{Hello, Input, Operation, PROTOCOL, Refused, Welcome};
+pub use lane::{
+    CallId, CallOptions, Done, Inbound, InboundRequest, Items, Lane, LaneOptions, LaneStats, Side,
+    Submission,
+};
+pub use payload::Payload;
+pub use reader::{Captured, Reader};
+pub use value::{MAX_DEPTH, MAX_VALUES, Value, check, decode, encode};

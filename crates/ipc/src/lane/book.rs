@@ -1,0 +1,236 @@
+//! What is pending on a lane, in both directions, and where its handshake stands.
+//!
+//! Invariant: after `close` nothing enters, so that everything is answered exactly once. A call that its caller gave up
+//! keeps its place until the peer answers: what the peer still works on counts against its queue.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::call::Done;
+use super::inbound::InboundRequest;
+use super::stream::Stream;
+use super::waiter::{Delivery, Waiter};
+use super::work::Work;
+use crate::error::{CallError, Closed};
+
+/// Where the handshake stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing was said.
+    New,
+    /// The guest's greeting is being answered.
+    Greeting,
+    /// The guest was welcomed.
+    Welcomed,
+    /// The guest said that it is ready.
+    Open,
+}
+
+/// Who gets a call's answer.
+pub(super) enum End {
+    Waiter(Arc<Waiter>),
+    Done {
+        done: Done,
+        operation: String,
+        since: Instant,
+    },
+    Stream(Arc<Stream>),
+    /// Nobody any more.
+    Abandoned {
+        since: Instant,
+    },
+}
+
+struct Call {
+    deadline: Option<Instant>,
+    end: End,
+}
+
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    call: Option<Call>,
+}
+
+/// A request of the peer that is not answered yet.
+#[derive(Default)]
+pub(super) struct Serving {
+    pub(super) cancelled: bool,
+    /// How many more items the peer takes.
+    pub(super) credit: u32,
+    /// The thread that waits for credit.
+    pub(super) waiter: Option<Arc<Waiter>>,
+}
+
+pub(super) struct Book {
+    pub(super) phase: Phase,
+    pub(super) closed: Option<Closed>,
+    pub(super) queue: u32,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    pending: usize,
+    pub(super) serving: HashMap<u64, Serving>,
+    pub(super) requests: VecDeque<InboundRequest>,
+    pub(super) servers: VecDeque<Arc<Waiter>>,
+    pub(super) greeter: Option<Arc<Waiter>>,
+    pub(super) stopping: bool,
+    /// When the oldest ping without a pong was sent.
+    pub(super) pinged: Option<Instant>,
+}
+
+/// Everything that a closing lane has to answer.
+pub(super) struct Ended {
+    calls: Vec<End>,
+    waiters: Vec<Arc<Waiter>>,
+}
+
+impl Ended {
+    pub(super) fn deliver(self, error: impl Fn() -> CallError, work: &mut Vec<Work>) {
+        for end in self.calls {
+            match end {
+                End::Waiter(waiter) => waiter.deliver(Delivery::Answer(Err(error()))),
+                End::Done { done, .. } => work.push(Work::Done(done, Err(error()))),
+                End::Stream(stream) => stream.end(Some(error())),
+                End::Abandoned { .. } => {}
+            }
+        }
+        for waiter in self.waiters {
+            waiter.deliver(Delivery::Closed(error()));
+        }
+    }
+}
+
+fn split(correlation: u64) -> (usize, u32) {
+    ((correlation & 0xffff_ffff) as usize, (correlation >> 32) as u32)
+}
+
+impl Book {
+    pub(super) fn new(queue: u32) -> Self {
+        Self {
+            phase: Phase::New,
+            closed: None,
+            queue: queue.max(1),
+            slots: Vec::new(),
+            free: Vec::new(),
+            pending: 0,
+            serving: HashMap::new(),
+            requests: VecDeque::new(),
+            servers: VecDeque::new(),
+            greeter: None,
+            stopping: false,
+            pinged: None,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Phase::Open && self.closed.is_none()
+    }
+
+    pub(super) fn depth(&self) -> (usize, usize) {
+        (self.pending, self.serving.len())
+    }
+
+    /// The handshake is agreed; from here on that many calls may be pending each way.
+    pub(super) fn welcomed(&mut self, queue: u32) {
+        self.phase = Phase::Welcomed;
+        self.queue = queue.max(1);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.pending >= self.queue as usize
+    }
+
+    /// Enters a call and gives it its correlation id. The caller has looked at `closed` and `is_full`.
+    pub(super) fn enter(&mut self, deadline: Option<Instant>, end: End) -> u64 {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let slot = &mut self.slots[index as usize];
+        // Never 0 as a whole: generations begin at 1.
+        slot.generation = slot.generation.checked_add(1).unwrap_or(1);
+        slot.call = Some(Call { deadline, end });
+        self.pending += 1;
+        (u64::from(slot.generation) << 32) | u64::from(index)
+    }
+
+    fn slot(&mut self, correlation: u64) -> Option<&mut Slot> {
+        let (index, generation) = split(correlation);
+        self.slots.get_mut(index).filter(|slot| slot.generation == generation)
+    }
+
+    /// Takes a call out for good.
+    pub(super) fn leave(&mut self, correlation: u64) -> Option<End> {
+        let call = self.slot(correlation)?.call.take()?;
+        self.free.push((correlation & 0xffff_ffff) as u32);
+        self.pending -= 1;
+        Some(call.end)
+    }
+
+    /// The stream of a call, where it is one.
+    pub(super) fn stream(&mut self, correlation: u64) -> Option<Arc<Stream>> {
+        match &self.slot(correlation)?.call.as_ref()?.end {
+            End::Stream(stream) => Some(Arc::clone(stream)),
+            _ => None,
+        }
+    }
+
+    /// Whether a call is still entered, given up or not.
+    pub(super) fn knows(&mut self, correlation: u64) -> bool {
+        self.slot(correlation).is_some_and(|slot| slot.call.is_some())
+    }
+
+    /// Gives a call up: its place stays taken until the peer answers. `None` if it is already answered or given up.
+    pub(super) fn abandon(&mut self, correlation: u64) -> Option<End> {
+        let call = self.slot(correlation)?.call.as_mut()?;
+        if matches!(call.end, End::Abandoned { .. }) {
+            return None;
+        }
+        call.deadline = None;
+        Some(std::mem::replace(&mut call.end, End::Abandoned { since: Instant::now() }))
+    }
+
+    /// The submitted calls whose deadline has passed, and the next deadline among the others.
+    pub(super) fn expired(&self, now: Instant) -> (Vec<u64>, Option<Instant>) {
+        let mut late = Vec::new();
+        let mut next: Option<Instant> = None;
+        for (index, slot) in self.slots.iter().enumerate() {
+            let Some(Call { deadline: Some(deadline), end: End::Done { .. } }) = &slot.call else {
+                continue;
+            };
+            if *deadline <= now {
+                late.push((u64::from(slot.generation) << 32) | index as u64);
+            } else {
+                next = Some(next.map_or(*deadline, |next| next.min(*deadline)));
+            }
+        }
+        (late, next)
+    }
+
+    /// Since when the peer owes an answer to a call that was given up; the oldest.
+    pub(super) fn overdue(&self) -> Option<Instant> {
+        let since = |slot: &Slot| match slot.call.as_ref()?.end {
+            End::Abandoned { since } => Some(since),
+            _ => None,
+        };
+        self.slots.iter().filter_map(since).min()
+    }
+
+    /// Closes the book, once.
+    pub(super) fn close(&mut self, reason: Closed) -> Option<Ended> {
+        if self.closed.is_some() {
+            return None;
+        }
+        self.closed = Some(reason);
+        let calls = self.slots.iter_mut().filter_map(|slot| slot.call.take()).map(|call| call.end);
+        let calls = calls.collect();
+        self.pending = 0;
+        self.requests.clear();
+        let mut waiters: Vec<_> = self.servers.drain(..).chain(self.greeter.take()).collect();
+        for (_, serving) in self.serving.drain() {
+            waiters.extend(serving.waiter);
+        }
+        Some(Ended { calls, waiters })
+    }
+}

@@ -1,0 +1,352 @@
+//! Calling an operation of the peer: blocking, submitted, in batches, as a stream; cancelling and timing out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::book::{Book, End, Phase};
+use super::options::Side;
+use super::output::{Room, Unsent, head};
+use super::stream::{Items, Stream};
+use super::turn::{Poll, Waited};
+use super::waiter::{Delivery, Waiter};
+use super::work::Work;
+use super::{Core, Lane, count};
+use crate::clock;
+use crate::error::{CallError, Closed};
+use crate::frame::{Header, Kind, STREAM};
+use crate::payload::Payload;
+use crate::value::{write_int, write_text};
+
+/// Which call: what [`Lane::cancel`] takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CallId(u64);
+
+impl CallId {
+    pub(super) const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+/// How a call is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CallOptions {
+    /// When the caller stops waiting; it travels with the call.
+    pub deadline: Option<Instant>,
+    /// How urgent the call is.
+    pub priority: i32,
+}
+
+impl CallOptions {
+    /// Options whose deadline is that far away.
+    pub fn within(span: Duration) -> Self {
+        Self { deadline: Instant::now().checked_add(span), priority: 0 }
+    }
+}
+
+/// What is called with the result of a submitted call: on whichever thread reads the lane, so it must not block.
+pub type Done = Box<dyn FnOnce(Result<Payload, CallError>) + Send>;
+
+/// One call of a batch.
+pub struct Submission<'a> {
+    /// The operation.
+    pub operation: &'a str,
+    /// Its inputs, a map.
+    pub inputs: &'a Payload,
+    /// How it is made.
+    pub options: CallOptions,
+    /// What gets its result.
+    pub done: Done,
+}
+
+impl Lane {
+    /// Calls an operation and waits for its result on this thread, which reads the lane meanwhile if nobody else does.
+    ///
+    /// # Errors
+    /// [`CallError`] for every way in which there is no result.
+    pub fn request(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+    ) -> Result<Payload, CallError> {
+        self.request_polling(operation, inputs, options, None)
+    }
+
+    /// As [`Lane::request`]; `poll` is called at least every 50 ms, and after every signal that interrupts the wait,
+    /// and gives the call up by returning true.
+    ///
+    /// # Errors
+    /// [`CallError::Interrupted`] when `poll` gave up; else as [`Lane::request`].
+    pub fn request_polling(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<Payload, CallError> {
+        let core = &self.0;
+        let since = options.deadline.map(|_| Instant::now());
+        let waiter = Arc::new(Waiter::default());
+        let end = End::Waiter(Arc::clone(&waiter));
+        let correlation = core.begin(operation, inputs, options, 0, end)?;
+        let error = match core.wait_answer(&waiter, options.deadline, poll) {
+            Ok(result) => return result,
+            Err(error) => error,
+        };
+        if core.book.lock().abandon(correlation).is_none() {
+            // The answer came while this thread gave up.
+            if let Some(Delivery::Answer(result)) = waiter.take() {
+                return result;
+            }
+        }
+        core.send_cancel(correlation);
+        Err(match error {
+            Waited::Interrupted => CallError::Interrupted,
+            _ => core.timed_out(operation, since),
+        })
+    }
+
+    /// Calls an operation without waiting; `done` gets the result.
+    ///
+    /// # Errors
+    /// [`CallError`] when the call was not sent; `done` is then dropped without being called.
+    pub fn submit(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+        done: Done,
+    ) -> Result<CallId, CallError> {
+        let core = &self.0;
+        let end = End::Done { done, operation: operation.to_owned(), since: Instant::now() };
+        core.offhand.fetch_add(1, Ordering::Relaxed);
+        let correlation = core.begin(operation, inputs, options, 0, end).inspect_err(|_| {
+            core.offhand.fetch_sub(1, Ordering::Relaxed);
+        })?;
+        core.ensure_read();
+        core.ensure_timer(options.deadline);
+        Ok(CallId(correlation))
+    }
+
+    /// Submits several calls with one write. Each has its own outcome, in the order of the batch.
+    pub fn submit_batch(&self, batch: Vec<Submission<'_>>) -> Vec<Result<CallId, CallError>> {
+        let core = &self.0;
+        let mut bytes = Vec::new();
+        let mut soonest: Option<Instant> = None;
+        let mut outcomes = Vec::with_capacity(batch.len());
+        {
+            let mut book = core.book.lock();
+            for Submission { operation, inputs, options, done } in batch {
+                let end =
+                    End::Done { done, operation: operation.to_owned(), since: Instant::now() };
+                let entered = core.enter(&mut book, operation, inputs, &options, 0, end);
+                outcomes.push(entered.map(|(correlation, head)| {
+                    core.offhand.fetch_add(1, Ordering::Relaxed);
+                    bytes.extend_from_slice(&head);
+                    bytes.extend_from_slice(inputs.bytes());
+                    soonest = soonest.into_iter().chain(options.deadline).min();
+                    CallId(correlation)
+                }));
+            }
+        }
+        let sent = core.send(&bytes, &Bytes::new(), Room::Call);
+        if let Err(unsent) = sent {
+            let error = core.unsent(&unsent);
+            for outcome in &mut outcomes {
+                if let Ok(CallId(correlation)) = *outcome
+                    && core.book.lock().leave(correlation).is_some()
+                {
+                    core.offhand.fetch_sub(1, Ordering::Relaxed);
+                    *outcome = Err(error.clone());
+                }
+            }
+        }
+        core.ensure_read();
+        core.ensure_timer(soonest);
+        outcomes
+    }
+
+    /// Calls an operation whose result is a stream.
+    ///
+    /// # Errors
+    /// [`CallError`] when the call was not sent.
+    pub fn request_stream(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+    ) -> Result<Items, CallError> {
+        let stream = Arc::new(Stream::default());
+        let end = End::Stream(Arc::clone(&stream));
+        let correlation = self.0.begin(operation, inputs, options, STREAM, end)?;
+        Ok(Items::new(self.clone(), stream, CallId(correlation), operation, options.deadline))
+    }
+
+    /// Gives a submitted call up: its `done` gets [`CallError::Cancelled`] at once and the peer is told. False if it
+    /// is answered or given up already.
+    pub fn cancel(&self, call: CallId) -> bool {
+        self.0.give_up(call.0, |_, _| CallError::Cancelled)
+    }
+
+    /// Asks the peer whether it is there; see [`Lane::silence`].
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed.
+    pub fn ping(&self) -> Result<(), CallError> {
+        {
+            let mut book = self.0.book.lock();
+            if let Some(reason) = &book.closed {
+                return Err(self.0.closed_error(reason.clone()));
+            }
+            book.pinged.get_or_insert_with(Instant::now);
+        }
+        let sent = self.0.send_bare(Header::new(Kind::Ping, 0));
+        self.0.ensure_read();
+        if let Err(error) = sent {
+            self.0.violate(error.clone());
+            return Err(self.0.closed_error(Closed::Violation(error)));
+        }
+        Ok(())
+    }
+
+    /// For how long a ping has been without its pong, where one is.
+    pub fn silence(&self) -> Option<Duration> {
+        self.0.book.lock().pinged.map(|since| since.elapsed())
+    }
+
+    /// For how long the peer has owed the answer to a call that was given up; the longest, where there is one.
+    pub fn overdue(&self) -> Option<Duration> {
+        self.0.book.lock().overdue().map(|since| since.elapsed())
+    }
+}
+
+impl Core {
+    /// Enters a call and makes its head; what the lane's state forbids is refused.
+    fn enter(
+        &self,
+        book: &mut Book,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+        flags: u16,
+        end: End,
+    ) -> Result<(u64, Vec<u8>), CallError> {
+        if let Some(reason) = &book.closed {
+            return Err(self.closed_error(reason.clone()));
+        }
+        if self.side == Side::Host && book.phase != Phase::Open {
+            return Err(CallError::NotReady { lane: self.name.clone() });
+        }
+        if book.is_full() {
+            return Err(CallError::Overloaded { lane: self.name.clone(), queue: book.queue });
+        }
+        let mut prefix = Vec::with_capacity(operation.len() + 8);
+        prefix.push(0x93);
+        write_text(&mut prefix, operation);
+        write_int(&mut prefix, i64::from(options.priority));
+        let deadline = clock::to_wire(options.deadline);
+        let header = Header { flags, deadline, ..Header::new(Kind::Request, 0) };
+        let mut head = head(header, &prefix, inputs.size())?;
+        let correlation = book.enter(options.deadline, end);
+        head[16..24].copy_from_slice(&correlation.to_le_bytes());
+        Ok((correlation, head))
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+        flags: u16,
+        end: End,
+    ) -> Result<u64, CallError> {
+        let (correlation, head) =
+            self.enter(&mut self.book.lock(), operation, inputs, options, flags, end)?;
+        if let Err(unsent) = self.send(&head, inputs.bytes(), Room::Call)
+            && self.book.lock().leave(correlation).is_some()
+        {
+            return Err(self.unsent(&unsent));
+        }
+        count(&self.counters.calls, 1);
+        Ok(correlation)
+    }
+
+    fn unsent(&self, unsent: &Unsent) -> CallError {
+        let book = self.book.lock();
+        match unsent {
+            Unsent::Broken => self.closed_error(book.closed.clone().unwrap_or(Closed::Eof)),
+            Unsent::Full | Unsent::NotReading(_) => {
+                CallError::Overloaded { lane: self.name.clone(), queue: book.queue }
+            }
+        }
+    }
+
+    fn timed_out(&self, operation: &str, since: Option<Instant>) -> CallError {
+        CallError::TimedOut {
+            lane: self.name.clone(),
+            operation: operation.to_owned(),
+            after: since.map(|since| since.elapsed()).unwrap_or_default(),
+        }
+    }
+
+    /// Waits for a call's answer; the error says why the wait ended without one.
+    fn wait_answer(
+        self: &Arc<Self>,
+        waiter: &Arc<Waiter>,
+        deadline: Option<Instant>,
+        poll: Poll<'_>,
+    ) -> Result<Result<Payload, CallError>, Waited> {
+        loop {
+            match self.wait(waiter, deadline, poll) {
+                Waited::Delivered(Delivery::Answer(result)) => return Ok(result),
+                Waited::Delivered(Delivery::Closed(error)) => return Ok(Err(error)),
+                Waited::Delivered(_) => {}
+                ended => return Err(ended),
+            }
+        }
+    }
+
+    /// Ends a call that nobody waits for, with an error of this side's.
+    fn give_up(
+        self: &Arc<Self>,
+        correlation: u64,
+        error: impl Fn(&str, Instant) -> CallError,
+    ) -> bool {
+        let Some(end) = self.book.lock().abandon(correlation) else { return false };
+        self.send_cancel(correlation);
+        match end {
+            End::Done { done, operation, since } => {
+                self.offhand.fetch_sub(1, Ordering::Relaxed);
+                self.perform(vec![Work::Done(done, Err(error(&operation, since)))]);
+            }
+            End::Stream(stream) => stream.end(Some(CallError::Cancelled)),
+            End::Waiter(waiter) => waiter.deliver(Delivery::Answer(Err(CallError::Cancelled))),
+            End::Abandoned { .. } => {}
+        }
+        true
+    }
+
+    fn ensure_timer(&self, deadline: Option<Instant>) {
+        if deadline.is_none() {
+            return;
+        }
+        let at = clock::to_wire(deadline);
+        if at < self.timer.fetch_min(at, Ordering::AcqRel) {
+            self.reader.timer(self.id, at);
+        }
+    }
+
+    /// The background thread's timer: times submitted calls out.
+    pub(crate) fn on_timer(self: &Arc<Self>) {
+        self.timer.store(u64::MAX, Ordering::Release);
+        let (late, next) = self.book.lock().expired(Instant::now());
+        for correlation in late {
+            self.give_up(correlation, |operation, since| self.timed_out(operation, Some(since)));
+        }
+        self.ensure_timer(next);
+        self.on_writable();
+    }
+}

@@ -1,0 +1,335 @@
+//! Gives every frame of the peer to its place, and refuses what is not lawful on this side at this moment.
+//!
+//! Runs while the lane is being read: it only moves values under short locks; user code is left to `work`.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use component::Code;
+use serde::de::DeserializeOwned;
+
+use super::book::{End, Phase, Serving};
+use super::inbound::InboundRequest;
+use super::options::Side;
+use super::stream::WINDOW;
+use super::waiter::Delivery;
+use super::work::Work;
+use super::{Core, count};
+use crate::clock;
+use crate::error::{CallError, ProtocolError, RemoteFailure, ValueError};
+use crate::frame::{Assembler, Frame, Header, Kind, STREAM};
+use crate::handshake::{Hello, Refused, Welcome};
+use crate::payload::Payload;
+use crate::scan::{Scanner, Token};
+
+type Taken = Result<(), ProtocolError>;
+
+/// A frame's payload as one value.
+fn payload(frame: Frame) -> Result<Payload, ProtocolError> {
+    let kind = frame.header.kind;
+    Payload::new(frame.payload).map_err(|source| ProtocolError::Payload { kind, source })
+}
+
+/// A frame's payload as a type.
+fn read<T: DeserializeOwned>(frame: Frame) -> Result<T, ProtocolError> {
+    let kind = frame.header.kind;
+    let value = payload(frame)?;
+    value.deserialize().map_err(|source| ProtocolError::Payload { kind, source })
+}
+
+/// Reads the beginning of a list of `count` values.
+fn begin_list(scanner: &mut Scanner<'_>, count: usize) -> Result<(), ValueError> {
+    match scanner.token()? {
+        Token::List(found) if found == count => Ok(()),
+        _ => Err(ValueError::Shape { reason: format!("a list of {count} is expected") }),
+    }
+}
+
+/// `[topic, value]`.
+fn read_event(bytes: &Bytes) -> Result<(String, Payload), ValueError> {
+    let mut scanner = Scanner::new(bytes);
+    begin_list(&mut scanner, 2)?;
+    let topic = scanner.key()?.to_owned();
+    Ok((topic, Payload::new(bytes.slice(scanner.position()..))?))
+}
+
+/// `[operation, priority, inputs]`.
+fn read_request(header: &Header, bytes: &Bytes) -> Result<InboundRequest, ValueError> {
+    let mut scanner = Scanner::new(bytes);
+    begin_list(&mut scanner, 3)?;
+    let operation = scanner.key()?.to_owned();
+    let Token::Int(priority) = scanner.token()? else {
+        return Err(ValueError::Shape { reason: "the priority is an integer".to_owned() });
+    };
+    let inputs = Payload::new(bytes.slice(scanner.position()..))?;
+    if !inputs.is_map() {
+        return Err(ValueError::Shape { reason: "the inputs are a map".to_owned() });
+    }
+    Ok(InboundRequest {
+        correlation: header.correlation,
+        operation,
+        inputs,
+        deadline: clock::from_wire(header.deadline),
+        priority: i32::try_from(priority.clamp(i32::MIN.into(), i32::MAX.into())).unwrap_or(0),
+        stream: header.flags & STREAM != 0,
+    })
+}
+
+impl Core {
+    pub(super) fn dispatch(
+        &self,
+        frame: Frame,
+        input: &mut Assembler,
+        work: &mut Vec<Work>,
+    ) -> Taken {
+        let kind = frame.header.kind;
+        let correlation = frame.header.correlation;
+        match kind {
+            Kind::Reply | Kind::Error => self.on_answer(frame, work),
+            Kind::Request => self.on_request(&frame, work),
+            Kind::Ping => self.send_bare(Header::new(Kind::Pong, correlation)),
+            Kind::Pong => {
+                self.book.lock().pinged = None;
+                Ok(())
+            }
+            Kind::Item | Kind::End => self.on_item(frame),
+            Kind::Cancel => {
+                self.on_cancel(correlation);
+                Ok(())
+            }
+            Kind::Credit => self.on_credit(frame),
+            Kind::Publish => {
+                self.expect_ready(kind)?;
+                let (topic, value) = read_event(&frame.payload)
+                    .map_err(|source| ProtocolError::Payload { kind, source })?;
+                work.push(Work::Publish(topic, value));
+                Ok(())
+            }
+            Kind::Hello | Kind::Ready | Kind::Subscribe | Kind::Unsubscribe | Kind::Stopped => {
+                self.expect_side(Side::Host, kind)?;
+                self.from_guest(frame, input, work)
+            }
+            Kind::Welcome | Kind::Refused | Kind::Stop | Kind::Dropped => {
+                self.expect_side(Side::Guest, kind)?;
+                self.from_host(frame, work)
+            }
+        }
+    }
+
+    fn expect_side(&self, side: Side, kind: Kind) -> Taken {
+        let when = match self.side {
+            Side::Host => "from a guest",
+            Side::Guest => "from the host",
+        };
+        if self.side == side { Ok(()) } else { Err(ProtocolError::Unexpected { kind, when }) }
+    }
+
+    /// A host takes work from a guest only after the guest's `Ready`.
+    fn expect_ready(&self, kind: Kind) -> Taken {
+        if self.side == Side::Host && self.book.lock().phase != Phase::Open {
+            return Err(ProtocolError::Unexpected { kind, when: "before `Ready`" });
+        }
+        Ok(())
+    }
+
+    fn from_guest(&self, frame: Frame, input: &mut Assembler, work: &mut Vec<Work>) -> Taken {
+        let kind = frame.header.kind;
+        match kind {
+            Kind::Hello => {
+                let hello: Hello = read(frame)?;
+                let mut book = self.book.lock();
+                if book.phase != Phase::New {
+                    return Err(ProtocolError::Unexpected { kind, when: "twice" });
+                }
+                book.phase = Phase::Greeting;
+                work.push(Work::Hello(hello));
+            }
+            Kind::Ready => {
+                let mut book = self.book.lock();
+                if book.phase != Phase::Welcomed {
+                    return Err(ProtocolError::Unexpected { kind, when: "before `Welcome`" });
+                }
+                book.phase = Phase::Open;
+                input.set_limit(self.max_frame);
+                work.push(Work::Ready);
+            }
+            Kind::Subscribe | Kind::Unsubscribe => {
+                self.expect_ready(kind)?;
+                let topic: String = read(frame)?;
+                work.push(if kind == Kind::Subscribe {
+                    Work::Subscribe(topic)
+                } else {
+                    Work::Unsubscribe(topic)
+                });
+            }
+            _ => work.push(Work::Stopped),
+        }
+        Ok(())
+    }
+
+    fn from_host(&self, frame: Frame, work: &mut Vec<Work>) -> Taken {
+        let kind = frame.header.kind;
+        let greeting = match kind {
+            Kind::Welcome => Ok(read::<Welcome>(frame)?),
+            Kind::Refused => Err(read::<Refused>(frame)?),
+            Kind::Dropped => {
+                let (topic, count): (String, u64) = read(frame)?;
+                work.push(Work::Dropped(topic, count));
+                return Ok(());
+            }
+            _ => {
+                let mut book = self.book.lock();
+                book.stopping = true;
+                for server in book.servers.drain(..) {
+                    server.deliver(Delivery::Look);
+                }
+                return Ok(());
+            }
+        };
+        let mut book = self.book.lock();
+        let Some(greeter) = book.greeter.take() else {
+            return Err(ProtocolError::Unexpected { kind, when: "without a `Hello`" });
+        };
+        if let Ok(welcome) = &greeting {
+            book.welcomed(welcome.queue);
+        }
+        greeter.deliver(Delivery::Greeting(greeting));
+        Ok(())
+    }
+
+    fn on_answer(&self, frame: Frame, work: &mut Vec<Work>) -> Taken {
+        let kind = frame.header.kind;
+        let correlation = frame.header.correlation;
+        let failed = (kind == Kind::Error).then_some(());
+        let value = payload(frame)?;
+        let result = match failed {
+            None => Ok(value),
+            Some(()) => {
+                let failure: RemoteFailure = value
+                    .deserialize()
+                    .map_err(|source| ProtocolError::Payload { kind, source })?;
+                Err(self.remote(failure))
+            }
+        };
+        let end = self.book.lock().leave(correlation);
+        count(&self.counters.answers, 1);
+        match end {
+            Some(End::Waiter(waiter)) => waiter.deliver(Delivery::Answer(result)),
+            Some(End::Done { done, .. }) => {
+                self.offhand.fetch_sub(1, Ordering::Relaxed);
+                work.push(Work::Done(done, result));
+            }
+            Some(End::Stream(stream)) => match result {
+                // A plain answer to a streaming call is a stream of one.
+                Ok(value) => {
+                    stream.push(value);
+                    stream.end(None);
+                }
+                Err(error) => stream.end(Some(error)),
+            },
+            Some(End::Abandoned { .. }) | None => count(&self.counters.late, 1),
+        }
+        Ok(())
+    }
+
+    fn remote(&self, failure: RemoteFailure) -> CallError {
+        match Code::parse(&failure.code) {
+            Some(Code::CANCELLED) => CallError::Cancelled,
+            Some(Code::OVERLOADED) => {
+                CallError::Overloaded { lane: self.name.clone(), queue: self.book.lock().queue }
+            }
+            _ => CallError::Remote(failure),
+        }
+    }
+
+    fn on_item(&self, frame: Frame) -> Taken {
+        let kind = frame.header.kind;
+        let correlation = frame.header.correlation;
+        if kind == Kind::End {
+            match self.book.lock().leave(correlation) {
+                Some(End::Stream(stream)) => stream.end(None),
+                Some(End::Abandoned { .. }) | None => count(&self.counters.late, 1),
+                Some(_) => {
+                    return Err(ProtocolError::Unexpected { kind, when: "for a plain call" });
+                }
+            }
+            return Ok(());
+        }
+        let value = payload(frame)?;
+        let (stream, known) = {
+            let mut book = self.book.lock();
+            (book.stream(correlation), book.knows(correlation))
+        };
+        match stream {
+            Some(stream) if stream.push(value) => Ok(()),
+            Some(_) => Err(ProtocolError::Credit { correlation }),
+            // Items of a stream that was given up, or that ended, are on their way for a while.
+            None => {
+                count(&self.counters.late, usize::from(!known));
+                Ok(())
+            }
+        }
+    }
+
+    fn on_cancel(&self, correlation: u64) {
+        let mut book = self.book.lock();
+        if let Some(serving) = book.serving.get_mut(&correlation) {
+            serving.cancelled = true;
+            if let Some(waiter) = &serving.waiter {
+                waiter.deliver(Delivery::Look);
+            }
+        }
+    }
+
+    fn on_credit(&self, frame: Frame) -> Taken {
+        let correlation = frame.header.correlation;
+        let credit: u32 = read(frame)?;
+        if let Some(serving) = self.book.lock().serving.get_mut(&correlation) {
+            serving.credit = serving.credit.saturating_add(credit);
+            if let Some(waiter) = &serving.waiter {
+                waiter.deliver(Delivery::Look);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_request(&self, frame: &Frame, work: &mut Vec<Work>) -> Taken {
+        let kind = Kind::Request;
+        self.expect_ready(kind)?;
+        let correlation = frame.header.correlation;
+        let request = read_request(&frame.header, &frame.payload)
+            .map_err(|source| ProtocolError::Payload { kind, source })?;
+        let mut book = self.book.lock();
+        if book.serving.contains_key(&correlation) {
+            return Err(ProtocolError::Duplicate { correlation });
+        }
+        if book.serving.len() >= book.queue as usize {
+            let queue = book.queue;
+            drop(book);
+            let message = format!("more than {queue} calls are pending");
+            let failure = RemoteFailure::new(Code::OVERLOADED, message);
+            let body = Payload::serialize(&failure)
+                .map_err(|source| ProtocolError::Payload { kind, source })?;
+            return self.send_reply(Header::new(Kind::Error, correlation), &body);
+        }
+        book.serving.insert(correlation, Serving { credit: WINDOW, ..Serving::default() });
+        count(&self.counters.served, 1);
+        if self.side == Side::Host {
+            drop(book);
+            work.push(Work::Request(request));
+        } else if let Some(server) = book.servers.pop_front() {
+            server.deliver(Delivery::Request(request));
+        } else {
+            book.requests.push_back(request);
+        }
+        Ok(())
+    }
+
+    /// Tells the peer that a call is no longer wanted.
+    pub(super) fn send_cancel(self: &Arc<Self>, correlation: u64) {
+        if let Err(error) = self.send_bare(Header::new(Kind::Cancel, correlation)) {
+            self.violate(error);
+        }
+    }
+}

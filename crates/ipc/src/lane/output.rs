@@ -1,0 +1,289 @@
+//! Writing a lane: straight to the socket when it takes it, else into a bounded queue that the background thread
+//! empties. Nobody ever waits in a write.
+//!
+//! Invariant: what waits for a slow peer is bounded. Calls and events find the queue full first; replies and control
+//! frames have as much room again, and a peer that fills even that loses its lane.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::os::fd::OwnedFd;
+
+use bytes::Bytes;
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+
+use super::{Core, count};
+use crate::error::{CallError, Closed, ProtocolError};
+use crate::frame::{HEADER, Header, MAX_LENGTH};
+use crate::payload::Payload;
+
+/// How many pieces one write takes from the queue.
+const PIECES: usize = 64;
+
+/// Which room a frame may use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Calls and events.
+    Call,
+    /// Answers, cancels, pongs, the handshake.
+    Reply,
+}
+
+/// An event that waits until the queue is empty: it can still be dropped.
+struct Event {
+    topic: String,
+    frame: Vec<u8>,
+    body: Bytes,
+}
+
+#[derive(Default)]
+pub(super) struct Output {
+    queue: VecDeque<Bytes>,
+    bytes: usize,
+    events: VecDeque<Event>,
+    broken: bool,
+    /// The same socket under another number: epoll keeps one interest for each, and writing has its own.
+    watch: Option<OwnedFd>,
+}
+
+/// Why nothing was written.
+pub(super) enum Unsent {
+    Full,
+    Broken,
+    /// The reply room is full too.
+    NotReading(usize),
+}
+
+impl Output {
+    pub(super) fn bytes(&self) -> usize {
+        let events = self.events.iter().map(|event| event.frame.len() + event.body.len());
+        self.bytes + events.sum::<usize>()
+    }
+
+    /// The lane is closed: nothing will be written any more.
+    pub(super) fn abandon(&mut self) {
+        *self = Self { broken: true, ..Self::default() };
+    }
+
+    fn write(
+        &mut self,
+        socket: &OwnedFd,
+        head: &[u8],
+        body: &Bytes,
+        limit: usize,
+    ) -> Result<(), Unsent> {
+        if self.broken {
+            return Err(Unsent::Broken);
+        }
+        let length = head.len() + body.len();
+        let mut written = 0;
+        if self.bytes == 0 {
+            let pieces = [IoSlice::new(head), IoSlice::new(body)];
+            let pieces = if body.is_empty() { &pieces[..1] } else { &pieces[..] };
+            written = match send(socket, pieces) {
+                Ok(written) => written,
+                Err(Errno::AGAIN) => 0,
+                Err(_) => {
+                    self.broken = true;
+                    return Err(Unsent::Broken);
+                }
+            };
+        } else if self.bytes + length > limit {
+            return Err(Unsent::Full);
+        }
+        if written < length {
+            self.bytes += length - written;
+            if written < head.len() {
+                self.queue.push_back(Bytes::copy_from_slice(&head[written..]));
+            }
+            let body_written = written.saturating_sub(head.len());
+            if body_written < body.len() {
+                self.queue.push_back(body.slice(body_written..));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what waits until the socket takes no more. False: the socket is broken.
+    fn flush(&mut self, socket: &OwnedFd) -> bool {
+        loop {
+            if self.queue.is_empty() {
+                let Some(event) = self.events.pop_front() else { return true };
+                self.bytes += event.frame.len() + event.body.len();
+                self.queue.push_back(Bytes::from(event.frame));
+                self.queue.push_back(event.body);
+            }
+            let pieces: Vec<_> =
+                self.queue.iter().take(PIECES).map(|piece| IoSlice::new(piece)).collect();
+            let mut written = match send(socket, &pieces) {
+                Ok(written) => written,
+                Err(Errno::AGAIN) => return true,
+                Err(_) => {
+                    self.broken = true;
+                    return false;
+                }
+            };
+            self.bytes -= written;
+            while let Some(piece) = self.queue.front_mut() {
+                if written < piece.len() {
+                    let _ = piece.split_to(written);
+                    break;
+                }
+                written -= piece.len();
+                self.queue.pop_front();
+            }
+        }
+    }
+}
+
+fn send(socket: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    loop {
+        match sendmsg(socket, pieces, &mut SendAncillaryBuffer::default(), flags) {
+            Err(Errno::INTR) => {}
+            sent => return sent,
+        }
+    }
+}
+
+/// The frame's length, where it is lawful.
+pub(super) fn frame_length(length: usize) -> Result<u32, CallError> {
+    u32::try_from(length)
+        .ok()
+        .filter(|length| *length <= MAX_LENGTH)
+        .ok_or(CallError::TooLarge { length, limit: MAX_LENGTH as usize })
+}
+
+impl Core {
+    /// Writes header and prefix (`head`) and `body` as one.
+    pub(super) fn send(&self, head: &[u8], body: &Bytes, room: Room) -> Result<(), Unsent> {
+        let limit = match room {
+            Room::Call => self.out_limit,
+            Room::Reply => self.out_limit.saturating_mul(2).saturating_add(MAX_LENGTH as usize),
+        };
+        let mut output = self.output.lock();
+        let sent = output.write(&self.socket, head, body, limit);
+        let waiting = output.bytes;
+        if sent.is_ok() {
+            count(&self.counters.bytes_out, head.len() + body.len());
+            if waiting > 0 {
+                self.watch_writing(&mut output);
+            }
+            return Ok(());
+        }
+        drop(output);
+        match sent {
+            Err(Unsent::Broken) => {
+                // Its reader finds what the peer still said, and then the end.
+                let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+                self.ensure_read();
+                Err(Unsent::Broken)
+            }
+            Err(Unsent::Full) if room == Room::Reply => Err(Unsent::NotReading(waiting)),
+            sent => sent,
+        }
+    }
+
+    /// Sends a frame that has room of its own.
+    pub(super) fn send_reply(&self, header: Header, body: &Payload) -> Result<(), ProtocolError> {
+        let length = u32::try_from(body.size()).unwrap_or(u32::MAX);
+        let head = Header { length, ..header }.encode();
+        self.send_control(&head, body.bytes())
+    }
+
+    /// Sends a frame without a payload that has room of its own.
+    pub(super) fn send_bare(&self, header: Header) -> Result<(), ProtocolError> {
+        self.send_control(&header.encode(), &Bytes::new())
+    }
+
+    fn send_control(&self, head: &[u8], body: &Bytes) -> Result<(), ProtocolError> {
+        match self.send(head, body, Room::Reply) {
+            Err(Unsent::NotReading(queued)) => Err(ProtocolError::NotReading { queued }),
+            // A broken socket has been reported to its reader.
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends an event, or keeps it until the peer reads again; per topic at most `capacity` are kept.
+    /// Returns how many were dropped, this one included.
+    pub(super) fn send_event(
+        &self,
+        topic: &str,
+        frame: Vec<u8>,
+        body: Bytes,
+        capacity: usize,
+        newest: bool,
+    ) -> u64 {
+        let mut output = self.output.lock();
+        if output.broken {
+            return 1;
+        }
+        if output.bytes == 0 && output.events.is_empty() {
+            drop(output);
+            return u64::from(self.send(&frame, &body, Room::Call).is_err());
+        }
+        let kept = output.events.iter().filter(|event| event.topic == topic).count();
+        let mut dropped = 0;
+        if kept >= capacity.max(1) || output.bytes() + frame.len() + body.len() > self.out_limit {
+            dropped = 1;
+            let oldest = output.events.iter().position(|event| event.topic == topic);
+            match oldest.filter(|_| newest) {
+                Some(oldest) => drop(output.events.remove(oldest)),
+                None => {
+                    count(&self.counters.dropped, 1);
+                    return 1;
+                }
+            }
+            count(&self.counters.dropped, 1);
+        }
+        output.events.push_back(Event { topic: topic.to_owned(), frame, body });
+        self.watch_writing(&mut output);
+        dropped
+    }
+
+    fn watch_writing(&self, output: &mut Output) {
+        if output.watch.is_none() {
+            let watch = rustix::io::fcntl_dupfd_cloexec(&self.socket, 0);
+            output.watch = watch.ok().filter(|watch| self.reader.add_write(watch, self.id));
+            if output.watch.is_some() {
+                return;
+            }
+        }
+        match &output.watch {
+            Some(watch) => self.reader.arm_write(watch, self.id),
+            // Out of descriptors: the background thread tries again in a moment.
+            None => self.reader.timer(self.id, crate::clock::now() + 10_000_000),
+        }
+    }
+
+    /// The background thread was told that the socket takes bytes again.
+    pub(crate) fn on_writable(&self) {
+        let mut output = self.output.lock();
+        if output.broken {
+            return;
+        }
+        if !output.flush(&self.socket) {
+            drop(output);
+            let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+            self.ensure_read();
+        } else if output.bytes > 0 || !output.events.is_empty() {
+            self.watch_writing(&mut output);
+        }
+    }
+
+    /// Closes the lane because of what the peer did, on a thread that does not read it.
+    pub(super) fn violate(self: &std::sync::Arc<Self>, error: ProtocolError) {
+        let mut work = Vec::new();
+        self.finish(Closed::Violation(error), &mut work);
+        self.perform(work);
+    }
+}
+
+/// The first bytes of a frame: header and prefix in one piece.
+pub(super) fn head(header: Header, prefix: &[u8], body: usize) -> Result<Vec<u8>, CallError> {
+    let length = frame_length(prefix.len() + body)?;
+    let mut head = Vec::with_capacity(HEADER + prefix.len());
+    head.extend_from_slice(&Header { length, ..header }.encode());
+    head.extend_from_slice(prefix);
+    Ok(head)
+}

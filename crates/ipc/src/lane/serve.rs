@@ -1,0 +1,314 @@
+//! The guest's side of a lane: greeting the host, taking requests, answering, publishing, stopping.
+//! (Answering and publishing are the host's too.)
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use component::Code;
+
+use super::book::Phase;
+use super::inbound::InboundRequest;
+use super::output::head;
+use super::turn::Waited;
+use super::waiter::{Delivery, Waiter};
+use super::{Core, Lane};
+use crate::error::{CallError, Closed, RemoteFailure};
+use crate::frame::{Header, Kind, MAX_LENGTH};
+use crate::handshake::{Hello, Welcome};
+use crate::payload::Payload;
+use crate::value::write_text;
+
+/// How many events of one topic wait for a guest that reads slowly.
+const EVENTS: usize = 1024;
+
+impl Lane {
+    /// Greets the host and waits for its welcome. [`Lane::ready`] must follow.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] with the host's reason; [`CallError::TimedOut`]; [`CallError::Closed`].
+    pub fn hello(&self, hello: &Hello, timeout: Duration) -> Result<Welcome, CallError> {
+        let core = &self.0;
+        let since = Instant::now();
+        let deadline = since.checked_add(timeout);
+        let body = Payload::serialize(hello)?;
+        let waiter = Arc::new(Waiter::default());
+        {
+            let mut book = core.book.lock();
+            if let Some(reason) = &book.closed {
+                return Err(core.closed_error(reason.clone()));
+            }
+            book.phase = Phase::Greeting;
+            book.greeter = Some(Arc::clone(&waiter));
+        }
+        core.answer(Header::new(Kind::Hello, 0), &body)?;
+        loop {
+            match core.wait(&waiter, deadline, None) {
+                Waited::Delivered(Delivery::Greeting(Ok(welcome))) => return Ok(welcome),
+                Waited::Delivered(Delivery::Greeting(Err(refused))) => {
+                    let (code, reason) = (refused.code, refused.reason);
+                    return Err(CallError::Refused { code, reason });
+                }
+                Waited::Delivered(Delivery::Closed(error)) => return Err(error),
+                Waited::Delivered(_) => {}
+                Waited::TimedOut | Waited::Interrupted => {
+                    let lane = self.name().to_owned();
+                    let operation = "Hello".to_owned();
+                    return Err(CallError::TimedOut { lane, operation, after: since.elapsed() });
+                }
+            }
+        }
+    }
+
+    /// Says that this guest answers calls from here on.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed.
+    pub fn ready(&self) -> Result<(), CallError> {
+        self.0.book.lock().phase = Phase::Open;
+        self.0.answer_bare(Header::new(Kind::Ready, 0))
+    }
+
+    /// The next request to serve; this thread reads the lane while it waits. `None` when the host asked this guest
+    /// to stop ([`Lane::stop_requested`]) and no request is left, or when `timeout` passed.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed; [`CallError::Interrupted`] when `poll` gave up.
+    pub fn next_request(
+        &self,
+        timeout: Option<Duration>,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<Option<InboundRequest>, CallError> {
+        let core = &self.0;
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let waiter = Arc::new(Waiter::default());
+        loop {
+            {
+                let mut book = core.book.lock();
+                if let Some(request) = book.requests.pop_front() {
+                    return Ok(Some(request));
+                }
+                if let Some(reason) = &book.closed {
+                    return Err(core.closed_error(reason.clone()));
+                }
+                if book.stopping {
+                    return Ok(None);
+                }
+                book.servers.push_back(Arc::clone(&waiter));
+            }
+            let waited = core.wait(&waiter, deadline, poll);
+            core.book.lock().servers.retain(|other| !Arc::ptr_eq(other, &waiter));
+            // A request may have been given to this thread while it gave up.
+            let last = waiter.take();
+            match last.map_or(waited, Waited::Delivered) {
+                Waited::Delivered(Delivery::Request(request)) => return Ok(Some(request)),
+                Waited::Delivered(Delivery::Closed(error)) => return Err(error),
+                Waited::Delivered(_) => {}
+                Waited::TimedOut => return Ok(None),
+                Waited::Interrupted => return Err(CallError::Interrupted),
+            }
+        }
+    }
+
+    /// Answers a request of the peer. An answer to a request that is not pending (twice, or after the end) is dropped.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed; [`CallError::TooLarge`] when the result does not fit a frame
+    /// (the peer then gets that as the failure).
+    pub fn reply(
+        &self,
+        correlation: u64,
+        result: Result<Payload, RemoteFailure>,
+    ) -> Result<(), CallError> {
+        if !self.0.served(correlation)? {
+            return Ok(());
+        }
+        let (kind, body) = match result {
+            Ok(value) => (Kind::Reply, value),
+            Err(failure) => (Kind::Error, Payload::serialize(&failure)?),
+        };
+        if body.size() > MAX_LENGTH as usize {
+            let error = CallError::TooLarge { length: body.size(), limit: MAX_LENGTH as usize };
+            let failure = RemoteFailure::from_hint(&error);
+            self.0.answer(Header::new(Kind::Error, correlation), &Payload::serialize(&failure)?)?;
+            return Err(error);
+        }
+        self.0.answer(Header::new(kind, correlation), &body)
+    }
+
+    /// Sends one item of a streamed result; waits while the caller has no room for it.
+    ///
+    /// # Errors
+    /// [`CallError::Cancelled`] when the caller gave the stream up; [`CallError::Closed`]; [`CallError::Interrupted`].
+    pub fn item(
+        &self,
+        correlation: u64,
+        item: &Payload,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<(), CallError> {
+        let core = &self.0;
+        loop {
+            let waiter = {
+                let mut book = core.book.lock();
+                if let Some(reason) = &book.closed {
+                    return Err(core.closed_error(reason.clone()));
+                }
+                let serving = book.serving.get_mut(&correlation).ok_or(CallError::Cancelled)?;
+                if serving.cancelled {
+                    return Err(CallError::Cancelled);
+                }
+                if let Some(left) = serving.credit.checked_sub(1) {
+                    serving.credit = left;
+                    serving.waiter = None;
+                    None
+                } else {
+                    let waiter = Arc::new(Waiter::default());
+                    serving.waiter = Some(Arc::clone(&waiter));
+                    Some(waiter)
+                }
+            };
+            let Some(waiter) = waiter else {
+                return core.answer(Header::new(Kind::Item, correlation), item);
+            };
+            match core.wait(&waiter, None, poll) {
+                Waited::Delivered(Delivery::Closed(error)) => return Err(error),
+                Waited::Delivered(_) | Waited::TimedOut => {}
+                Waited::Interrupted => return Err(CallError::Interrupted),
+            }
+        }
+    }
+
+    /// Ends a streamed result.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed.
+    pub fn end(&self, correlation: u64) -> Result<(), CallError> {
+        if !self.0.served(correlation)? {
+            return Ok(());
+        }
+        self.0.answer_bare(Header::new(Kind::End, correlation))
+    }
+
+    /// Whether the caller of that request no longer wants its answer, or the lane is closed.
+    pub fn is_cancelled(&self, correlation: u64) -> bool {
+        let book = self.0.book.lock();
+        book.closed.is_some()
+            || book.serving.get(&correlation).is_none_or(|serving| serving.cancelled)
+    }
+
+    /// Publishes a value to the peer. It never waits: for a peer that reads slowly a bounded number is kept, and how
+    /// many were dropped, this or an older one, is the result.
+    ///
+    /// # Errors
+    /// [`CallError::TooLarge`]; [`CallError::Closed`].
+    pub fn publish(&self, topic: &str, value: &Payload) -> Result<u64, CallError> {
+        self.publish_with(topic, value, EVENTS, true)
+    }
+
+    /// As [`Lane::publish`], with at most `capacity` values of the topic kept; `newest` says that older ones give way.
+    ///
+    /// # Errors
+    /// As [`Lane::publish`].
+    pub fn publish_with(
+        &self,
+        topic: &str,
+        value: &Payload,
+        capacity: usize,
+        newest: bool,
+    ) -> Result<u64, CallError> {
+        self.0.alive()?;
+        let mut prefix = vec![0x92];
+        write_text(&mut prefix, topic);
+        let frame = head(Header::new(Kind::Publish, 0), &prefix, value.size())?;
+        Ok(self.0.send_event(topic, frame, value.bytes().clone(), capacity, newest))
+    }
+
+    /// Tells a guest how many events of a topic it lost.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed.
+    pub fn report_dropped(&self, topic: &str, count: u64) -> Result<(), CallError> {
+        let body = Payload::serialize(&(topic, count))?;
+        self.0.answer(Header::new(Kind::Dropped, 0), &body)
+    }
+
+    /// Asks the host for what is published on a topic; it comes through [`super::Inbound::publish`].
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed.
+    pub fn subscribe(&self, topic: &str) -> Result<(), CallError> {
+        self.0.answer(Header::new(Kind::Subscribe, 0), &Payload::serialize(topic)?)
+    }
+
+    /// Asks the host for no more of a topic.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed.
+    pub fn unsubscribe(&self, topic: &str) -> Result<(), CallError> {
+        self.0.answer(Header::new(Kind::Unsubscribe, 0), &Payload::serialize(topic)?)
+    }
+
+    /// Asks a guest to finish and exit.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed.
+    pub fn stop(&self) -> Result<(), CallError> {
+        self.0.answer_bare(Header::new(Kind::Stop, 0))
+    }
+
+    /// Whether the host asked this guest to stop.
+    pub fn stop_requested(&self) -> bool {
+        self.0.book.lock().stopping
+    }
+
+    /// Says that this guest is done and about to exit.
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed.
+    pub fn stopped(&self) -> Result<(), CallError> {
+        self.0.answer_bare(Header::new(Kind::Stopped, 0))
+    }
+
+    /// Refuses every request that is not taken yet with that reason; what a guest does when it stops.
+    pub fn refuse_waiting(&self, code: Code, message: &str) {
+        let waiting: Vec<_> = self.0.book.lock().requests.drain(..).collect();
+        for request in waiting {
+            // A lane that closed meanwhile has nobody to tell.
+            let _ = self.reply(request.correlation, Err(RemoteFailure::new(code, message)));
+        }
+    }
+}
+
+impl Core {
+    fn alive(&self) -> Result<(), CallError> {
+        match &self.book.lock().closed {
+            Some(reason) => Err(self.closed_error(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a request of the peer out. False: it is not pending.
+    fn served(&self, correlation: u64) -> Result<bool, CallError> {
+        let mut book = self.book.lock();
+        if let Some(reason) = &book.closed {
+            return Err(self.closed_error(reason.clone()));
+        }
+        Ok(book.serving.remove(&correlation).is_some())
+    }
+
+    fn answer(self: &Arc<Self>, header: Header, body: &Payload) -> Result<(), CallError> {
+        self.alive()?;
+        self.send_reply(header, body).map_err(|error| {
+            self.violate(error.clone());
+            self.closed_error(Closed::Violation(error))
+        })
+    }
+
+    fn answer_bare(self: &Arc<Self>, header: Header) -> Result<(), CallError> {
+        self.alive()?;
+        self.send_bare(header).map_err(|error| {
+            self.violate(error.clone());
+            self.closed_error(Closed::Violation(error))
+        })
+    }
+}
