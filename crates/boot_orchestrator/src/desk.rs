@@ -46,6 +46,24 @@ pub(crate) struct Ended {
     pub(crate) at: Instant,
 }
 
+/// What becomes of a step that is given up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Then {
+    /// Nobody waits for it any more.
+    Abandon,
+    /// It stays in flight, without a deadline for now.
+    Keep,
+    /// It stays in flight until this moment.
+    Wait(Instant),
+}
+
+/// A step that was given up.
+pub(crate) struct GivenUp {
+    pub(crate) begun: Instant,
+    /// Where it hangs, as far as its component knows.
+    pub(crate) place: Option<String>,
+}
+
 struct Flight {
     serial: u64,
     begun: Instant,
@@ -191,32 +209,43 @@ impl Desk {
         Some(Ended { component, step, result, begun: flight.begun, at })
     }
 
-    /// Tells a component that its step is given up, and asks what it knows of where the step hangs. The step stays in
-    /// flight, with this deadline.
-    pub(crate) fn give_up(
-        &mut self,
-        number: u32,
-        step: Step,
-        deadline: Option<Instant>,
-    ) -> Option<String> {
+    /// Tells a component that its step is given up, and asks what it knows of where the step hangs. None when the step
+    /// has just ended: its outcome is in the channel then, and will come.
+    pub(crate) fn give_up(&mut self, number: u32, step: Step, then: Then) -> Option<GivenUp> {
         let flight = self.flights.get(&(number, step))?;
-        if let Some(deadline) = deadline {
-            self.timers.push(Reverse((deadline, flight.serial, number, step)));
+        let (begun, serial) = (flight.begun, flight.serial);
+        let told = *flight.ticket.lock().unwrap_or_else(PoisonError::into_inner) == Ticket::Told;
+        if told {
+            return None;
+        }
+        match then {
+            Then::Abandon if !self.abandon(number, step) => return None,
+            Then::Wait(deadline) => self.timers.push(Reverse((deadline, serial, number, step))),
+            Then::Abandon | Then::Keep => {}
         }
         let planned = &self.plan.components()[number as usize];
         self.events.emit(BootEvent::StepGivenUp {
             component: planned.name().clone(),
             step,
-            seconds: flight.begun.elapsed().as_secs_f64(),
+            seconds: begun.elapsed().as_secs_f64(),
         });
         let component = planned.component();
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| component.give_up(step)))
-            .unwrap_or_else(|panic| {
-                Some(format!("where it hangs is not known: {}", panic_text(&*panic)))
-            })
+        let place =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| component.give_up(step)))
+                .unwrap_or_else(|panic| {
+                    Some(format!("where it hangs is not known: {}", panic_text(&*panic)))
+                });
+        Some(GivenUp { begun, place })
     }
 
-    /// Waits for a step no longer. `false` when it has just ended: its outcome is in the channel then, and will be told.
+    /// Gives a step that is in flight another deadline.
+    pub(crate) fn extend(&mut self, number: u32, step: Step, deadline: Instant) {
+        if let Some(flight) = self.flights.get(&(number, step)) {
+            self.timers.push(Reverse((deadline, flight.serial, number, step)));
+        }
+    }
+
+    /// Waits for a step no longer. `false` when it has just ended: its outcome is in the channel then, and will come.
     pub(crate) fn abandon(&mut self, number: u32, step: Step) -> bool {
         let Some(flight) = self.flights.get(&(number, step)) else { return true };
         let mut ticket = flight.ticket.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,10 +1,28 @@
 //! Runs a plan: phase by phase, each component the moment its own needs are healthy.
+//!
+//! One thread dispatches: it begins steps, hears of them through the desk's channel, and waits for nothing but that channel,
+//! until the nearest deadline. So no component can keep it, and `run` returns at its deadline whatever they do. The parts
+//! of a run: `start` (a phase's starts), `gate` (health between phases), `deadline` (which one binds, and what its passing
+//! says), `rollback`.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use component::{Code, Descriptor, Phase, Seconds, Step};
+
+use crate::deadline::{Deadlines, GRACE};
+use crate::desk::{Desk, Then};
 use crate::error::BootFailure;
+use crate::event::{BootEvent, Events, Status};
+use crate::fault::Fault;
+use crate::graph::index;
+use crate::memory;
 use crate::options::BootOptions;
 use crate::plan::Plan;
+use crate::report::{self, BootReport, BudgetViolation, ErrorReport};
+use crate::rollback::{Life, StopLimits, Stopper, Stops};
 use crate::running::Running;
-use crate::standing::Standings;
+use crate::standing::{Standing, Standings};
 
 /// A boot that is about to run.
 pub struct Boot {
@@ -25,11 +43,272 @@ impl Boot {
         self.standings.clone()
     }
 
-    /// Runs the boot on this thread, which only dispatches: it returns at its deadline whatever the components do.
+    /// Runs the boot on this thread, which only dispatches: it returns at its deadline (and what the rollback takes)
+    /// whatever the components do.
     ///
     /// # Errors
     /// [`BootFailure`] with the first failure, after everything that had started was stopped.
     pub fn run(self) -> Result<Running, Box<BootFailure>> {
-        todo!()
+        let latch = self.options.latch.clone();
+        let result = Run::new(self).run();
+        if let Some(latch) = latch {
+            latch.ended();
+        }
+        result
+    }
+}
+
+/// A boot that runs.
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) options: BootOptions,
+    pub(crate) standings: Standings,
+    pub(crate) events: Events,
+    pub(crate) desk: Desk,
+    pub(crate) deadlines: Deadlines,
+    /// What is up and has to be stopped once.
+    pub(crate) started: Vec<bool>,
+    /// For each component, how many of its needs have no outcome yet.
+    pub(crate) waiting: Vec<u32>,
+    pub(crate) attempts: Vec<u32>,
+    pub(crate) begun: Vec<Option<Instant>>,
+    /// Until when each may start, retries included.
+    pub(crate) due: Vec<Option<Instant>>,
+    /// Starts that are tried again, and when.
+    pub(crate) retries: Vec<(Instant, u32)>,
+    /// Why a component is not well.
+    pub(crate) reasons: Vec<Option<String>>,
+    /// Components of the phase that have no outcome yet.
+    pub(crate) open: usize,
+    /// The phase that runs.
+    pub(crate) current: Phase,
+    called: Instant,
+    memory_before: u64,
+}
+
+impl Run {
+    fn new(boot: Boot) -> Self {
+        let Boot { plan, options, standings } = boot;
+        let called = options.called.unwrap_or_else(Instant::now);
+        let events = Events::new(called, options.sinks.clone());
+        let count = plan.components().len();
+        let mut waiting = vec![0; count];
+        for edge in plan.edges().iter().filter(|edge| edge.orders()) {
+            waiting[edge.from as usize] += 1;
+        }
+        Self {
+            desk: Desk::new(plan.clone(), events.clone()),
+            deadlines: Deadlines::new(called, &options),
+            started: vec![false; count],
+            waiting,
+            attempts: vec![0; count],
+            begun: vec![None; count],
+            due: vec![None; count],
+            retries: Vec::new(),
+            reasons: vec![None; count],
+            open: 0,
+            current: Phase::Foundation,
+            called,
+            memory_before: options.memory_before.unwrap_or_else(memory::peak),
+            plan,
+            options,
+            standings,
+            events,
+        }
+    }
+
+    fn run(mut self) -> Result<Running, Box<BootFailure>> {
+        self.events.emit(BootEvent::BootStarted {
+            system: Arc::clone(&self.options.system),
+            components: self.plan.components().len(),
+        });
+        self.options.canceller.wake(self.desk.waker());
+        if let Some(latch) = &self.options.latch {
+            latch.wake(self.desk.waker());
+        }
+        for phase in Phase::ALL {
+            if let Err(fault) = self.phase(phase) {
+                return Err(self.fail(phase, *fault));
+            }
+        }
+        Ok(self.ready())
+    }
+
+    fn phase(&mut self, phase: Phase) -> Result<(), Box<Fault>> {
+        self.wait_for_latch(phase)?;
+        let begun = Instant::now();
+        let limits = self.options.phases.of(phase);
+        self.current = phase;
+        self.deadlines.enter(begun, limits.timeout);
+        let components = self.plan.range(phase).len();
+        self.events.emit_at(begun, BootEvent::PhaseStarted { phase, components });
+        let started = self.starts(phase);
+        if started.is_err() {
+            self.cut_short();
+        }
+        let ended = started.and_then(|()| self.gate(phase));
+        let status = match &ended {
+            Ok(status) => *status,
+            Err(_) => Status::Failed,
+        };
+        let took = begun.elapsed();
+        let seconds = took.as_secs_f64();
+        self.events.emit(BootEvent::PhaseFinished { phase, status, seconds });
+        ended?;
+        self.budget(&format!("phases.{phase}"), limits.budget, took);
+        if let Some(latch) = &self.options.latch {
+            latch.passed(phase);
+        }
+        Ok(())
+    }
+
+    /// Waits until the phase was asked for. The wait is its caller's: the boot's deadline moves with it.
+    fn wait_for_latch(&mut self, phase: Phase) -> Result<(), Box<Fault>> {
+        self.interrupted(phase)?;
+        let Some(latch) = self.options.latch.clone() else { return Ok(()) };
+        if latch.is_open(phase) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.events.emit_at(begun, BootEvent::WaitStarted { phase });
+        while !latch.is_open(phase) {
+            let _ = self.desk.next(None);
+            self.interrupted(phase)?;
+        }
+        let waited = begun.elapsed();
+        self.deadlines.waited(waited);
+        self.events.emit(BootEvent::WaitFinished { phase, seconds: waited.as_secs_f64() });
+        Ok(())
+    }
+
+    pub(crate) fn descriptor(&self, number: u32) -> &Descriptor {
+        self.plan.components()[number as usize].descriptor()
+    }
+
+    /// The failure of an interrupted boot.
+    pub(crate) fn interrupted(&self, phase: Phase) -> Result<(), Box<Fault>> {
+        match self.options.canceller.reason() {
+            None => Ok(()),
+            Some(reason) => {
+                let message = format!("the boot was interrupted by {reason}");
+                let mut fault = Fault::new(Code::INTERRUPTED, message).in_phase(phase);
+                for (number, step, begun) in self.desk.in_flight() {
+                    let (name, spent) = (&self.descriptor(number).name, Seconds::from(begun.elapsed()));
+                    fault.causes.push(format!("`{name}` was still in its {step} after {spent}"));
+                }
+                Err(Box::new(fault))
+            }
+        }
+    }
+
+    fn budget(&self, name: &str, budget: Option<Duration>, actual: Duration) {
+        if let Some(limit) = budget.filter(|limit| actual > *limit) {
+            let (limit, actual) = (limit.as_secs_f64(), actual.as_secs_f64());
+            self.events.emit(BootEvent::BudgetExceeded { name: name.to_owned(), limit, actual });
+        }
+    }
+
+    fn ready(self) -> Running {
+        let at = Instant::now();
+        let degraded = self.plan.components().iter().zip(0..).any(|(_, number)| {
+            !matches!(self.standings.at(number), Standing::Ready)
+        });
+        let status = if degraded { Status::Degraded } else { Status::Ready };
+        let seconds = self.events.seconds(at);
+        let mut report = self.report(at, None);
+        for violation in report.exceeded(&self.options.budgets) {
+            let BudgetViolation { name, limit, actual } = violation.clone();
+            self.events.emit(BootEvent::BudgetExceeded { name, limit, actual });
+            report.budget_violations.push(violation);
+        }
+        self.events.emit_at(at, BootEvent::BootFinished { status, seconds, error: None });
+        report.events = self.events.kept();
+        Running::new(self.plan, self.events, self.standings, self.started, Arc::new(report))
+    }
+
+    fn fail(mut self, phase: Phase, fault: Fault) -> Box<BootFailure> {
+        let mut fault = fault;
+        fault.phase.get_or_insert(phase);
+        let begun = Instant::now();
+        self.events.emit_at(begun, BootEvent::RollbackStarted { reason: fault.message.clone() });
+        let stops = self.roll_back();
+        self.events.emit(BootEvent::RollbackFinished {
+            seconds: begun.elapsed().as_secs_f64(),
+            stopped: stops.stopped,
+            errors: stops.errors.len(),
+        });
+        let at = Instant::now();
+        let seconds = self.events.seconds(at);
+        let error = Some(fault.message.clone());
+        self.events.emit_at(at, BootEvent::BootFinished { status: Status::Failed, seconds, error });
+        let report = Arc::new(self.report(begun, Some(fault.report())));
+        Box::new(fault.into_failure(stops.errors, report))
+    }
+
+    /// Gives up what is in flight, and takes down what is up. A start that was just given up has a moment to end, so that it
+    /// is stopped in its turn; what does not is dealt with whenever it ends.
+    fn roll_back(&mut self) -> Stops {
+        let mut lives: Vec<Life> =
+            self.started.iter().map(|up| if *up { Life::Up } else { Life::Gone }).collect();
+        let grace = Instant::now() + GRACE;
+        for (number, step, _) in self.desk.in_flight() {
+            let told = self.deadlines.is_given_up(number, step);
+            if step == Step::Start {
+                lives[number as usize] = Life::Ending;
+                if told {
+                    self.desk.extend(number, step, grace);
+                } else {
+                    // One that has just ended needs no deadline: its outcome is in the channel.
+                    let _ = self.desk.give_up(number, step, Then::Wait(grace));
+                }
+            } else {
+                self.desk.abandon(number, step);
+            }
+        }
+        let limits = StopLimits::rollback();
+        let lives = lives.into_iter();
+        Stopper::new(&self.plan, &mut self.desk, &self.events, &self.standings, limits, lives).run()
+    }
+
+    /// Gives everything that is in flight an end in the events, so that each start has its finish. What becomes of the steps
+    /// themselves is the rollback's.
+    pub(crate) fn cut_short(&mut self) {
+        let now = Instant::now();
+        for (number, step, begun) in self.desk.in_flight() {
+            if step == Step::Health && self.desk.abandon(number, step) {
+                self.events.emit_at(
+                    now,
+                    BootEvent::HealthFinished {
+                        component: self.descriptor(number).name.clone(),
+                        health: "unhealthy",
+                        seconds: now.saturating_duration_since(begun).as_secs_f64(),
+                        reason: Some("it gave no answer before the boot failed".to_owned()),
+                    },
+                );
+            }
+        }
+        for place in self.plan.range(self.current) {
+            let number = index(place);
+            if self.standings.at(number) == Standing::Starting {
+                let hung = self.deadlines.is_given_up(number, Step::Start);
+                let (standing, why) = if hung {
+                    (Standing::Failed, "it was not done in time")
+                } else {
+                    (Standing::Stopped, "it was given up, because the boot fails")
+                };
+                self.finish(number, standing, Some(why.to_owned()), now);
+            }
+        }
+    }
+
+    fn report(&self, end: Instant, error: Option<ErrorReport>) -> BootReport {
+        let source = report::Source {
+            plan: &self.plan,
+            options: &self.options,
+            called: self.called,
+            end: self.events.seconds(end),
+            memory_before: self.memory_before,
+        };
+        report::build(&source, self.events.kept(), error)
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use component::{ComponentName, Health, Step};
 
-use crate::desk::{Desk, Ended, Signal};
+use crate::desk::{Desk, Ended, Signal, Then};
 use crate::plan::Plan;
 
 /// How one component is.
@@ -43,13 +43,10 @@ pub(crate) fn ask(plan: &Plan, mut desk: Desk, numbers: &[u32], limit: Duration)
                 (ended.component, word(ended), seconds)
             }
             Signal::Expired { component, step } => {
-                let stack = desk.give_up(component, step, None);
-                if !desk.abandon(component, step) {
-                    continue;
-                }
+                let Some(given_up) = desk.give_up(component, step, Then::Abandon) else { continue };
                 let mut text = format!("gave no answer within {}", component::Seconds::from(limit));
-                if let Some(stack) = stack {
-                    text = format!("{text}\n{stack}");
+                if let Some(place) = given_up.place {
+                    text = format!("{text}\n{place}");
                 }
                 (component, Health::Unhealthy(text), begun.elapsed().as_secs_f64())
             }

@@ -5,24 +5,32 @@
 //! [`BootReport`] is made.
 
 mod cancel;
+mod critical_path;
 mod cut;
+mod deadline;
 mod desk;
 mod error;
 mod event;
 mod executor;
+mod fault;
 mod faults;
+mod gate;
 mod graph;
 mod health;
 mod latch;
 mod launch;
+mod memory;
 mod options;
+mod overhead;
 mod plan;
 mod registry;
 mod report;
 mod rollback;
 mod running;
 mod standing;
+mod start;
 mod threads;
+mod timeline;
 
 pub use cancel::Cancel;
 pub use error::{BootFailure, PlanFaults, StopFailure};
@@ -30,6 +38,7 @@ pub use event::{BootEvent, EventSink, Level, Stamped, Status};
 pub use executor::Boot;
 pub use graph::Edge;
 pub use health::{ComponentHealth, SystemHealth};
+pub use memory::{peak as peak_memory, process_start};
 pub use latch::{Passage, PhaseLatch};
 pub use launch::{Blocking, Immediate, Task};
 pub use options::{BootOptions, Budgets, PhaseLimits, PhaseTable, Retry};

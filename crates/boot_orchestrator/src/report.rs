@@ -2,10 +2,16 @@
 //!
 //! The JSON keys are a promise (`BootReport::to_json`). A report of a failed boot has the same keys.
 
+use std::time::{Duration, Instant};
+
 use component::{ComponentName, Phase};
 use serde::Serialize;
 
-use crate::event::{Stamped, Status};
+use crate::event::{BootEvent, Stamped, Status};
+use crate::options::{BootOptions, Budgets};
+use crate::plan::Plan;
+use crate::timeline::Timeline;
+use crate::{critical_path, memory, overhead};
 
 /// The report of one boot.
 #[derive(Debug, Clone, Serialize)]
@@ -109,7 +115,111 @@ pub struct ErrorReport {
     pub hints: Vec<String>,
 }
 
+/// Of what a report is made, besides the events.
+pub(crate) struct Source<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) options: &'a BootOptions,
+    pub(crate) called: Instant,
+    /// When everything was ready, or the rollback began: seconds after the call.
+    pub(crate) end: f64,
+    pub(crate) memory_before: u64,
+}
+
+/// Makes the report of a boot that ended.
+pub(crate) fn build(
+    source: &Source<'_>,
+    events: Vec<Stamped>,
+    error: Option<ErrorReport>,
+) -> BootReport {
+    let Source { plan, options, called, end, memory_before } = *source;
+    let timeline = Timeline::of(plan, &events, end);
+    let pieces = critical_path::pieces(plan, &timeline);
+    let ok = error.is_none();
+    let launched = options.launched.or_else(memory::process_start);
+    let since_launch =
+        launched.map(|launched| called.saturating_duration_since(launched).as_secs_f64() + end);
+    let kit = &timeline.phases[Phase::OrchestraKit as usize];
+    let passed = matches!(kit.status, Some(Status::Ready | Status::Degraded));
+    let budget_violations = events
+        .iter()
+        .filter_map(|stamped| match &stamped.event {
+            BootEvent::BudgetExceeded { name, limit, actual } => {
+                Some(BudgetViolation { name: name.clone(), limit: *limit, actual: *actual })
+            }
+            _ => None,
+        })
+        .collect();
+    BootReport {
+        schema: 1,
+        ok,
+        system: options.system.to_string(),
+        ready_seconds: ok.then_some(end),
+        since_launch_seconds: since_launch.filter(|_| ok),
+        overhead_seconds: overhead::seconds(plan, &pieces),
+        infrastructure_seconds: kit.finished.filter(|_| passed),
+        memory_mb: memory::peak().saturating_sub(memory_before) as f64 / (1024.0 * 1024.0),
+        phases: phases(&timeline, options, ok),
+        components: components(plan, &timeline),
+        critical_path: critical_path::names(plan, &pieces),
+        budget_violations,
+        error,
+        events,
+    }
+}
+
+fn phases(timeline: &Timeline, options: &BootOptions, ok: bool) -> Vec<PhaseReport> {
+    Phase::ALL
+        .into_iter()
+        .zip(&timeline.phases)
+        .map(|(phase, spans)| PhaseReport {
+            name: phase,
+            status: match spans.status {
+                None => Status::Skipped,
+                Some(Status::Ready | Status::Degraded) if !ok => Status::Stopped,
+                Some(status) => status,
+            },
+            seconds: spans.seconds,
+            budget_seconds: options.phases.of(phase).budget.map(|budget| budget.as_secs_f64()),
+        })
+        .collect()
+}
+
+fn components(plan: &Plan, timeline: &Timeline) -> Vec<ComponentReport> {
+    (0..)
+        .zip(plan.components())
+        .zip(&timeline.components)
+        .map(|((number, planned), spans)| ComponentReport {
+            name: planned.name().clone(),
+            phase: planned.descriptor().phase,
+            status: spans.status.unwrap_or(Status::Skipped),
+            started_at: spans.begun,
+            seconds: match (spans.begun, spans.finished) {
+                (Some(begun), Some(finished)) => (finished - begun).max(0.0),
+                _ => 0.0,
+            },
+            requires: plan.required_names(number).into_iter().cloned().collect(),
+            reason: spans.reason.clone(),
+        })
+        .collect()
+}
+
 impl BootReport {
+    /// The budgets of the system that this boot exceeded.
+    pub(crate) fn exceeded(&self, budgets: &Budgets) -> Vec<BudgetViolation> {
+        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
+        [
+            ("ready", seconds(budgets.ready), self.ready_seconds),
+            ("overhead", seconds(budgets.overhead), Some(self.overhead_seconds)),
+            ("memory", budgets.memory, Some(self.memory_mb)),
+        ]
+        .into_iter()
+        .filter_map(|(name, limit, actual)| {
+            let (limit, actual) = (limit?, actual?);
+            (actual > limit).then(|| BudgetViolation { name: name.to_owned(), limit, actual })
+        })
+        .collect()
+    }
+
     /// The report as one JSON document.
     pub fn to_json(&self) -> String {
         self.to_value().to_string()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use component::{Code, Failure, Phase, Seconds, Step};
 
-use crate::desk::{Desk, Ended, Signal};
+use crate::desk::{Desk, Ended, Signal, Then};
 use crate::error::StopFailure;
 use crate::event::{BootEvent, Events};
 use crate::plan::Plan;
@@ -155,16 +155,15 @@ impl<'a> Stopper<'a> {
     fn expired(&mut self, component: u32, step: Step, phase: Phase, end: Instant) {
         let place = component as usize;
         let limit = self.limits.of(self.plan.components()[place].descriptor().phase);
-        let stack = (step == Step::Stop).then(|| self.desk.give_up(component, step, None));
-        if !self.desk.abandon(component, step) {
-            return;
-        }
-        if let Some(stack) = stack {
+        if step == Step::Stop {
+            let Some(given_up) = self.desk.give_up(component, step, Then::Abandon) else { return };
             let limit = limit.min(self.limits.all);
             let text = format!("it did not end within {}", Seconds::from(limit));
             let mut failure = Failure::new(Code::STOP_TIMEOUT, text);
-            failure.causes.extend(stack);
+            failure.causes.extend(given_up.place);
             self.told(place, limit, Some(failure));
+        } else if !self.desk.abandon(component, step) {
+            return;
         }
         self.gone(place, phase, end);
     }
@@ -194,7 +193,10 @@ impl<'a> Stopper<'a> {
             None => self.stops.stopped += 1,
             Some(failure) => self.stops.errors.push(StopFailure { component, failure }),
         }
-        self.standings.set(crate::graph::index(place), Standing::Stopped);
+        let number = crate::graph::index(place);
+        if self.standings.at(number) != Standing::Failed {
+            self.standings.set(number, Standing::Stopped);
+        }
     }
 
     fn gone(&mut self, place: usize, phase: Phase, end: Instant) {

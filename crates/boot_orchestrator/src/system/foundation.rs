@@ -1,0 +1,93 @@
+//! Phase `foundation` and phase `ipc_bus`: the state folder, the supervisor's process, the bus.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use component::{Code, Descriptor, Failure, Health, Hint as _, Key, Need, Phase, Work};
+use ipc::Bus;
+
+use super::parts::Parts;
+use crate::{Blocking, Immediate, Registry, Threads};
+
+/// How long the supervisor may take until it is up.
+const SUPERVISOR_DEADLINE: Duration = Duration::from_secs(10);
+
+pub(super) fn register(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
+    state(registry, parts, threads);
+    if parts.supervisor.lock().is_some() {
+        supervisor(registry, parts, threads);
+    }
+    bus(registry, parts);
+}
+
+fn state(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
+    let (taking, releasing) = (Arc::clone(parts), Arc::clone(parts));
+    let component = Blocking::new(threads, move || taking.state.take().map(|()| Health::Healthy))
+        .stop(move || releasing.state.release());
+    let descriptor = Descriptor::new("state", Phase::Foundation).provides(Key::named("state"));
+    registry.add(descriptor, Arc::new(component));
+}
+
+/// The process was started when the manifests were about to be read; here it is waited for.
+fn supervisor(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
+    let (waiting, asked, stopping) = (Arc::clone(parts), Arc::clone(parts), Arc::clone(parts));
+    let component = Blocking::new(threads, move || {
+        let supervisor = waiting.supervisor.lock().clone();
+        let Some(supervisor) = supervisor else { return Err(gone()) };
+        supervisor
+            .wait_up(Instant::now() + SUPERVISOR_DEADLINE)
+            .map(|_| Health::Healthy)
+            .map_err(|error| lost(&error))
+    })
+    .health(move || {
+        let supervisor = asked.supervisor.lock().clone();
+        let Some(supervisor) = supervisor else { return Err(gone()) };
+        Ok(supervisor.health().err().map_or(Health::Healthy, |error| Health::Unhealthy(error.to_string())))
+    })
+    .stop(move || {
+        // Dropping it ends the whole tree, and waits for that.
+        let supervisor = stopping.supervisor.lock().take();
+        if let Some(supervisor) = supervisor {
+            supervisor.stop();
+        }
+        Ok(())
+    });
+    let mut descriptor = Descriptor::new("supervisor", Phase::Foundation).provides(Key::named("supervisor"));
+    descriptor.work = Work::Other;
+    registry.add(descriptor, Arc::new(component));
+}
+
+fn bus(registry: &mut Registry, parts: &Arc<Parts>) {
+    let (starting, stopping) = (Arc::clone(parts), Arc::clone(parts));
+    let component = Immediate::new(move || {
+        let bus = Bus::new().map_err(|error| Failure::from_error(error.code(), &error))?;
+        if starting.bus.set(Arc::new(bus)).is_err() {
+            return Err(Failure::new(Code::INTERNAL, "the bus was started twice"));
+        }
+        Ok(Health::Healthy)
+    })
+    .stop(move || {
+        if let Some(bus) = stopping.bus.get() {
+            bus.close();
+        }
+        Ok(())
+    });
+    let descriptor =
+        Descriptor::new("ipc-bus", Phase::IpcBus).provides(Key::labelled("ipc-bus", "IpcBus"));
+    registry.add(descriptor, Arc::new(component));
+}
+
+fn gone() -> Failure {
+    Failure::new(Code::INTERNAL, "the supervisor was not started")
+}
+
+fn lost(error: &orchestra_kit::error::SupervisorError) -> Failure {
+    let mut failure = Failure::from_error(Code::START_FAILED, error);
+    failure.hints = error.hints();
+    failure
+}
+
+/// The need of a component that waits for another one by its name.
+pub(super) fn need(name: &'static str) -> Need {
+    Need::one(Key::named(name))
+}

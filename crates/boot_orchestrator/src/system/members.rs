@@ -1,0 +1,133 @@
+//! Phase `pit`: the five members in three waves by their dependencies, then the Pit as a whole.
+
+use std::sync::Arc;
+
+use component::{Descriptor, Failure, Health, Hint as _, Key, Phase};
+use orchestra_kit::manifest::Member;
+use pit::arbitration_engine::ArbitrationEngine;
+use pit::artifact_store::ArtifactStore;
+use pit::dag_tracker::DagTracker;
+use pit::pool_manager::{PoolManager, PoolManagerOptions};
+use pit::stale_manager::StaleManager;
+use pit::{Durability, Pit, PitError};
+
+use super::foundation::need;
+use super::parts::Parts;
+use crate::{Blocking, Immediate, Registry, Threads};
+
+/// What Python calls the handle of a member.
+const fn label(member: Member) -> &'static str {
+    match member {
+        Member::PoolManager => "PoolManager",
+        Member::DagTracker => "DagTracker",
+        Member::ArtifactStore => "ArtifactStore",
+        Member::ArbitrationEngine => "ArbitrationEngine",
+        Member::StaleManager => "StaleManager",
+    }
+}
+
+/// Registers these members; those that are replaced by a caller's own object are left out.
+pub(super) fn register(
+    registry: &mut Registry,
+    parts: &Arc<Parts>,
+    threads: &Threads,
+    members: &[Member],
+    replaced: &[String],
+    durability: Durability,
+) {
+    for member in members {
+        if replaced.iter().any(|key| key == member.as_str()) {
+            continue;
+        }
+        let mut descriptor = Descriptor::new(member.as_str(), Phase::Pit)
+            .provides(Key::labelled(member.as_str(), label(*member)))
+            .needs(need("state"));
+        for needed in member.requires() {
+            if !replaced.iter().any(|key| key == needed.as_str()) {
+                descriptor = descriptor.needs(need(needed.as_str()));
+            }
+        }
+        let (starting, stopping, member) = (Arc::clone(parts), Arc::clone(parts), *member);
+        let component = Blocking::new(threads, move || {
+            start(&starting, member, durability).map(|()| Health::Healthy).map_err(|error| failed(&error))
+        })
+        .stop(move || stop(&stopping, member).map_err(|error| failed(&error)));
+        registry.add(descriptor, Arc::new(component));
+    }
+    if replaced.iter().any(|key| key == "pit") {
+        return;
+    }
+    let mut descriptor = Descriptor::new("pit", Phase::Pit).provides(Key::labelled("pit", "Pit"));
+    for member in members {
+        descriptor = descriptor.needs(need(member.as_str()));
+    }
+    registry.add(descriptor, Arc::new(Immediate::new(|| Ok(Health::Healthy))));
+}
+
+fn failed(error: &PitError) -> Failure {
+    let mut failure = Failure::from_error(error.code(), error);
+    failure.hints = error.hints();
+    failure
+}
+
+fn start(parts: &Parts, member: Member, durability: Durability) -> Result<(), PitError> {
+    let folder = parts.state.path();
+    match member {
+        Member::PoolManager => {
+            let pool = PoolManager::new(PoolManagerOptions::default());
+            parts.pit.lock().pool = Some(pool);
+        }
+        Member::ArtifactStore => {
+            let store = ArtifactStore::open(&folder.join("artifacts"), durability)?;
+            parts.pit.lock().artifacts = Some(store);
+        }
+        Member::DagTracker => {
+            let dag = DagTracker::open(&folder.join("dag"), durability)?;
+            parts.pit.lock().dag = Some(dag);
+        }
+        Member::ArbitrationEngine => {
+            parts.pit.lock().arbitration = Some(ArbitrationEngine::new());
+        }
+        Member::StaleManager => {
+            let Pit { artifacts, dag, .. } = parts.pit.lock().clone();
+            let (Some(artifacts), Some(dag)) = (artifacts, dag) else {
+                return Err(PitError::Stopped { member: "artifact-store" });
+            };
+            let stale = StaleManager::open(&folder.join("stale"), artifacts, dag, durability)?;
+            parts.pit.lock().stale = Some(stale);
+        }
+    }
+    Ok(())
+}
+
+fn stop(parts: &Parts, member: Member) -> Result<(), PitError> {
+    let pit = parts.pit.lock().clone();
+    match member {
+        Member::PoolManager => {
+            if let Some(pool) = pit.pool {
+                pool.close();
+            }
+        }
+        Member::ArtifactStore => {
+            if let Some(store) = pit.artifacts {
+                store.close()?;
+            }
+        }
+        Member::DagTracker => {
+            if let Some(dag) = pit.dag {
+                dag.close()?;
+            }
+        }
+        Member::ArbitrationEngine => {
+            if let Some(engine) = pit.arbitration {
+                engine.close();
+            }
+        }
+        Member::StaleManager => {
+            if let Some(stale) = pit.stale {
+                stale.close()?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! The composition root: the one place that names concrete components and wires the real system.
+//!
+//! [`System::open`] starts the supervisor and reads the manifests; [`System::register`] adds every component of
+//! Symphony's own to a registry; what they make is found in the system's parts while it runs.
+
+mod extensions;
+mod foundation;
+mod members;
+mod open;
+mod options;
+mod outside;
+mod parts;
+mod state_folder;
+
+pub use open::System;
+pub use options::SystemOptions;
+pub use outside::Outside;

@@ -1,0 +1,218 @@
+//! Opens a system: the supervisor first, so that it comes up while the manifests are read and the graph is planned.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use component::{Code, Diagnostic, Hint as _};
+use ipc::Bus;
+use orchestra_kit::catalogue::Sources;
+use orchestra_kit::kit::Kit;
+use orchestra_kit::manifest::{self, Member};
+use orchestra_kit::melody::engine::Engine;
+use orchestra_kit::supervisor::{Launch, Supervisor};
+use orchestra_kit::{Catalogue, SourceReader, SystemManifest};
+use parking_lot::Mutex;
+use pit::{Durability, Pit};
+
+use super::options::SystemOptions;
+use super::outside::Outside;
+use super::parts::Parts;
+use super::state_folder::StateFolder;
+use super::{extensions, foundation, members};
+use crate::{BootOptions, Budgets, PhaseLimits, Registry, Threads};
+
+/// A system that is about to boot, or runs.
+pub struct System {
+    parts: Arc<Parts>,
+    threads: Threads,
+    manifest: Option<SystemManifest>,
+    catalogue: Arc<Catalogue>,
+    members: Vec<Member>,
+    replaced: Mutex<Vec<String>>,
+}
+
+impl System {
+    /// Starts the supervisor, then reads the manifests.
+    ///
+    /// # Errors
+    /// Every fault of the manifests at once; the supervisor is ended again.
+    pub fn open(options: SystemOptions, reader: &dyn SourceReader) -> Result<Self, Vec<Diagnostic>> {
+        let begun = Instant::now();
+        let supervisor = match &options.manifest {
+            Some(manifest) if manifest.is_file() => Some(launch(&options)?),
+            _ => None,
+        };
+        let read = read(&options, reader);
+        let (manifest, catalogue, members) = match read {
+            Ok(read) => read,
+            Err(faults) => {
+                if let Some(supervisor) = supervisor {
+                    supervisor.stop();
+                }
+                return Err(faults);
+            }
+        };
+        let state = options.state.or_else(|| manifest.as_ref().map(|manifest| manifest.state.clone()));
+        let parts = Parts::new(StateFolder::new(state), supervisor);
+        parts.outside.lock().push(Outside { name: "manifests".into(), from: begun, to: Instant::now() });
+        Ok(Self {
+            parts: Arc::new(parts),
+            threads: Threads::new("symphony-start", 2),
+            manifest,
+            catalogue: Arc::new(catalogue),
+            members,
+            replaced: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// A component of Symphony's own is overridden by its key: it will not be registered.
+    pub fn replace(&self, key: &str) {
+        self.replaced.lock().push(key.to_owned());
+    }
+
+    /// Adds every component of Symphony's own that is not replaced.
+    pub fn register(&self, registry: &mut Registry) {
+        let replaced = self.replaced.lock().clone();
+        foundation::register(registry, &self.parts, &self.threads);
+        members::register(registry, &self.parts, &self.threads, &self.members, &replaced, self.durability());
+        extensions::register(
+            registry,
+            &self.parts,
+            &self.threads,
+            extensions::Source {
+                catalogue: &self.catalogue,
+                manifest: self.manifest.as_ref(),
+                members: &self.members,
+                replaced: &replaced,
+            },
+        );
+    }
+
+    /// What the manifest says of the boot itself.
+    pub fn boot_options(&self) -> BootOptions {
+        let mut options = BootOptions::default();
+        let Some(manifest) = &self.manifest else { return options };
+        options.system = Arc::from(manifest.name.as_str());
+        options.budgets = Budgets {
+            ready: manifest.budgets.ready,
+            overhead: manifest.budgets.overhead,
+            memory: manifest.budgets.memory.map(|bytes| bytes as f64 / f64::from(1 << 20)),
+        };
+        for (phase, limits) in &manifest.phases {
+            let limits = PhaseLimits { timeout: limits.timeout, budget: limits.budget };
+            options.phases.set(*phase, limits);
+        }
+        options
+    }
+
+    /// The name in reports.
+    pub fn name(&self) -> &str {
+        self.manifest.as_ref().map_or("symphony", |manifest| &manifest.name)
+    }
+
+    /// The extensions that the manifests declare.
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// The bus, once it was started.
+    pub fn bus(&self) -> Option<Arc<Bus>> {
+        self.parts.bus.get().cloned()
+    }
+
+    /// The members that were started so far.
+    pub fn pit(&self) -> Pit {
+        self.parts.pit.lock().clone()
+    }
+
+    /// The Orchestra Kit, once it was started.
+    pub fn kit(&self) -> Option<Kit> {
+        self.parts.kit.get().cloned()
+    }
+
+    /// The engine that runs Melodies, once it was started.
+    pub fn engine(&self) -> Option<Engine> {
+        self.parts.engine.get().cloned()
+    }
+
+    /// Remembers work beside the engine, for the report.
+    pub fn outside(&self, name: &str, from: Instant, to: Instant) {
+        self.parts.outside.lock().push(Outside { name: name.to_owned(), from, to });
+    }
+
+    /// The work beside the engine, in the order of its end.
+    pub fn outside_work(&self) -> Vec<Outside> {
+        self.parts.outside.lock().clone()
+    }
+
+    /// Ends what was started before the boot began; nothing when the boot ended by itself.
+    pub fn close(&self) {
+        let supervisor = self.parts.supervisor.lock().take();
+        if let Some(supervisor) = supervisor {
+            supervisor.stop();
+        }
+    }
+
+    /// The descriptors that a forked child of this process must let go of.
+    pub fn descriptors(&self) -> Vec<i32> {
+        self.parts.state.descriptor().into_iter().collect()
+    }
+
+    fn durability(&self) -> Durability {
+        match self.manifest.as_ref().map(|manifest| manifest.durability) {
+            Some(manifest::Durability::Power) => Durability::Power,
+            _ => Durability::Process,
+        }
+    }
+}
+
+type Read = (Option<SystemManifest>, Catalogue, Vec<Member>);
+
+fn read(options: &SystemOptions, reader: &dyn SourceReader) -> Result<Read, Vec<Diagnostic>> {
+    let mut members = Member::ALL.to_vec();
+    let mut manifest = None;
+    let mut catalogue = Catalogue::default();
+    if let Some(path) = &options.manifest {
+        let mut system = SystemManifest::read(path)?;
+        if let Some(workspace) = &options.workspace {
+            system.workspace.clone_from(workspace);
+        }
+        if let Some(python) = &options.python {
+            system.python = Some(python.clone());
+        }
+        members.clone_from(&system.members);
+        catalogue = Catalogue::read(&system, Sources { reader: Some(reader), ..Sources::default() })?;
+        manifest = Some(system);
+    }
+    if let Some(names) = &options.members {
+        members = named(names)?;
+    }
+    Ok((manifest, catalogue, members))
+}
+
+fn named(names: &[String]) -> Result<Vec<Member>, Vec<Diagnostic>> {
+    let mut members = Vec::new();
+    let mut faults = Vec::new();
+    for name in names {
+        match Member::parse(name) {
+            Some(member) => members.push(member),
+            None => faults.push(Diagnostic::error(
+                Code::MANIFEST_INVALID,
+                format!("the Pit has no member `{name}`"),
+            )),
+        }
+    }
+    if faults.is_empty() { Ok(members) } else { Err(faults) }
+}
+
+fn launch(options: &SystemOptions) -> Result<Arc<Supervisor>, Vec<Diagnostic>> {
+    let mut command = options.supervisor.iter();
+    let program = options.python.clone().or_else(|| command.next().map(PathBuf::from)).unwrap_or_default();
+    Supervisor::start(Launch::new(program, command)).map_err(|error| {
+        let mut fault = Diagnostic::error(Code::START_FAILED, error.to_string());
+        fault.hint = error.hints().into_iter().next();
+        vec![fault]
+    })
+}
+

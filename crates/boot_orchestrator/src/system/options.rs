@@ -1,0 +1,20 @@
+//! What a caller may set in the place of the manifest.
+
+use std::path::PathBuf;
+
+/// Where a system's manifest is, and what overrides it.
+#[derive(Debug, Clone, Default)]
+pub struct SystemOptions {
+    /// The `Symphony.toml`; none: no extensions.
+    pub manifest: Option<PathBuf>,
+    /// The state folder; none: the manifest's, or a temporary one that ends with the system.
+    pub state: Option<PathBuf>,
+    /// The opened project.
+    pub workspace: Option<PathBuf>,
+    /// The interpreter of Python guests.
+    pub python: Option<PathBuf>,
+    /// The Pit members to start.
+    pub members: Option<Vec<String>>,
+    /// The command that becomes the supervisor.
+    pub supervisor: Vec<String>,
+}

@@ -1,0 +1,38 @@
+//! What the components of the system made, each set once by its start and read by the handles.
+
+use std::sync::{Arc, OnceLock};
+
+use ipc::Bus;
+use orchestra_kit::kit::Kit;
+use orchestra_kit::melody::engine::Engine;
+use orchestra_kit::supervisor::Supervisor;
+use parking_lot::Mutex;
+use pit::Pit;
+
+use super::outside::Outside;
+use super::state_folder::StateFolder;
+
+/// The parts of one system.
+pub(super) struct Parts {
+    pub(super) state: StateFolder,
+    pub(super) supervisor: Mutex<Option<Arc<Supervisor>>>,
+    pub(super) bus: OnceLock<Arc<Bus>>,
+    pub(super) pit: Mutex<Pit>,
+    pub(super) kit: OnceLock<Kit>,
+    pub(super) engine: OnceLock<Engine>,
+    pub(super) outside: Mutex<Vec<Outside>>,
+}
+
+impl Parts {
+    pub(super) fn new(state: StateFolder, supervisor: Option<Arc<Supervisor>>) -> Self {
+        Self {
+            state,
+            supervisor: Mutex::new(supervisor),
+            bus: OnceLock::new(),
+            pit: Mutex::new(Pit::default()),
+            kit: OnceLock::new(),
+            engine: OnceLock::new(),
+            outside: Mutex::new(Vec::new()),
+        }
+    }
+}
