@@ -84,7 +84,14 @@ class Scope:
         if name in known:
             return known[name]
         module = self._globals.get("__name__")
-        imported = self._imports(module).get(name) if isinstance(module, str) else None
+        if not isinstance(module, str):
+            raise KeyError(name)
+        if module.startswith("symphony."):
+            # Our own modules name public types under `TYPE_CHECKING`; the package knows them without `ast`.
+            public = getattr(sys.modules["symphony"], name, None)
+            if public is not None:
+                return public
+        imported = self._imports(module).get(name)
         if imported is None:
             raise KeyError(name)
         return imported()
@@ -97,14 +104,16 @@ def evaluate(text: str, scope: Scope) -> Any:
         Unresolved: It cannot be found, or is no expression.
     """
     text = text.strip()
+    names: Any = scope
     try:
         if text.isidentifier():
             return None if text == "None" else scope[text]
         try:
-            return eval(text, {"__builtins__": {}}, scope)
+            return eval(text, {"__builtins__": {}}, names)  # noqa: S307 - the user's own annotation.
         except TypeError:
             # Before 3.10 `type | None` is no expression, and `list[int]`'s kin may not be either.
-            return eval(_without_bars(text), {"__builtins__": {}, "_union": _union}, scope)
+            known = {"__builtins__": {}, "_union": _union}
+            return eval(_without_bars(text), known, names)  # noqa: S307
     except Unresolved:
         raise
     except Exception as error:
@@ -115,7 +124,7 @@ def _union(left: Any, right: Any) -> Any:
     """`left | right` on every Python."""
     import typing
 
-    return typing.Union[left, right]  # noqa: UP007  # This is what `|` is made into.
+    return typing.Union[left, right]
 
 
 def _without_bars(text: str) -> Any:

@@ -226,7 +226,9 @@ class Collector:
         """What a factory provides, and the life of what it makes."""
         annotation = function.__annotations__.get("return", _EMPTY)
         owner = getattr(target, "__self__", None)
-        if isinstance(owner, type) and (annotation is _EMPTY or text_of(annotation) == "Self"):
+        if isinstance(owner, type) and (
+            annotation is _EMPTY or text_of(annotation) in ("Self", owner.__name__)
+        ):
             annotation = owner
         if annotation is _EMPTY:
             if not lenient:

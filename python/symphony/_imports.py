@@ -36,12 +36,8 @@ def _read(module: str) -> dict[str, Callable[[], Any]]:
     import ast
 
     loaded = sys.modules.get(module)
-    loader = getattr(getattr(loaded, "__spec__", None), "loader", None) or getattr(
-        loaded, "__loader__", None
-    )
     try:
-        source = loader.get_source(module)  # type: ignore[union-attr]
-        tree = ast.parse(source or "")
+        tree = ast.parse(_source_of(module, loaded))
     except (AttributeError, ImportError, OSError, SyntaxError, ValueError):
         return {}
     package = getattr(loaded, "__package__", None) or ""
@@ -56,6 +52,20 @@ def _read(module: str) -> dict[str, Callable[[], Any]]:
             for alias in node.names:
                 bound[alias.asname or alias.name] = _name_import(origin, alias.name)
     return bound
+
+
+def _source_of(module: str, loaded: Any) -> str | bytes:
+    """The source of a module, from its file, or from what loaded it (a zip file)."""
+    file = getattr(loaded, "__file__", None)
+    if isinstance(file, str) and file.endswith(".py"):
+        try:
+            with open(file, "rb") as source:
+                return source.read()
+        except OSError:
+            pass  # It may lie in an archive, which only its loader can open.
+    loader = getattr(getattr(loaded, "__spec__", None), "loader", None)
+    source_text: str | None = loader.get_source(module)  # type: ignore[union-attr]
+    return source_text or ""
 
 
 def absolute(module: str | None, level: int, package: str) -> str:

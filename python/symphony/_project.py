@@ -31,6 +31,7 @@ class SourceModule:
         file: Its absolute path.
         tree: Its syntax tree.
         is_package: It is the `__init__.py` of a package.
+        stars: The modules that it imports all names of.
         bindings: What each name at its top level stands for: a definition, an expression that was assigned,
             or the qualified name that was imported.
     """
@@ -50,6 +51,7 @@ class SourceModule:
         self.is_package = os.path.basename(file) == "__init__.py"
         self.tree = ast.parse(text, file)
         self._lines = text.split(b"\n")
+        self.stars: list[str] = []
         self.bindings: dict[str, Definition | ast.expr | str] = {}
         for statement in _top_level(self.tree):
             self._bind(statement)
@@ -75,7 +77,10 @@ class SourceModule:
         elif isinstance(statement, ast.ImportFrom):
             origin = absolute(statement.module, statement.level, self.package)
             for alias in statement.names:
-                self.bindings[alias.asname or alias.name] = f"{origin}.{alias.name}"
+                if alias.name == "*":
+                    self.stars.append(origin)
+                else:
+                    self.bindings[alias.asname or alias.name] = f"{origin}.{alias.name}"
         elif isinstance(statement, ast.Assign):
             for target in statement.targets:
                 if isinstance(target, ast.Name):
@@ -126,11 +131,13 @@ class Project:
             return None
         bound = module.bindings.get(node.id)
         if bound is None:
+            bound = self._by_star(module, node.id)
+        if bound is None:
             return f"builtins.{node.id}" if not parts and hasattr(builtins, node.id) else None
         if isinstance(bound, str):
             start = bound
         elif isinstance(bound, ast.expr):
-            alias = None if node is bound else self._followed(module, bound)
+            alias = self._followed(module, bound)
             if alias is None:
                 return None
             start = alias
@@ -156,6 +163,18 @@ class Project:
             return self._followed(module, bound)
         if bound is not None or self.module(name) is not None:
             return name
+        star = self._by_star(module, attribute)
+        if star is not None:
+            return self.canonical(star, depth + 1)
+        # A module that makes names when they are asked for has names that its text does not tell.
+        return name if "__getattr__" in module.bindings else None
+
+    def _by_star(self, module: SourceModule, name: str) -> str | None:
+        """The full name of what `from … import *` brings; of a foreign module it is taken to be there."""
+        for star in module.stars:
+            origin = self.module(star)
+            if origin is None or name in origin.bindings:
+                return f"{star}.{name}"
         return None
 
     def definition(self, name: str) -> tuple[SourceModule, Definition] | None:
