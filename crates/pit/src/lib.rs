@@ -4,6 +4,7 @@
 //! `component`: no Python, no bus.
 
 pub mod artifact_store;
+pub mod arbitration_engine;
 pub mod dag_tracker;
 mod durability;
 mod error;
