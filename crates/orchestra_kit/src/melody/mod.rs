@@ -3,6 +3,7 @@
 //! [`Melody`] is what a file says; [`check`] holds it against what can be called; [`engine`] runs it.
 
 mod check;
+pub mod engine;
 mod manifest;
 mod model;
 mod reference;

@@ -1,0 +1,267 @@
+//! A run, as its submitter holds it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use component::{Code, Hint};
+use crossbeam_channel::Sender;
+use ipc::Payload;
+use parking_lot::{Condvar, Mutex};
+
+use super::scheduler::Message;
+use crate::KitError;
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RunState {
+    /// It runs, or waits for slots.
+    Running,
+    /// Every node is done.
+    Done,
+    /// A node failed.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl RunState {
+    /// The word in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The values of a run's nodes in the Melody's order; none for a skipped one.
+pub type Results = Vec<(Arc<str>, Option<Payload>)>;
+
+/// Why a run has no results: the first failure.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", self.message())]
+pub struct RunFailure {
+    /// The Melody.
+    pub melody: Arc<str>,
+    /// The node that failed; none when the run itself was cancelled or stopped.
+    pub node: Option<Arc<str>>,
+    /// What it called.
+    pub call: Option<Arc<str>>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The error itself, as the kit gave it.
+    #[source]
+    pub error: Arc<KitError>,
+}
+
+impl RunFailure {
+    fn message(&self) -> String {
+        match (&self.node, &self.call) {
+            (Some(node), Some(call)) => {
+                format!("node `{node}` (`{call}`) of `{}` failed", self.melody)
+            }
+            _ => format!("the run of `{}` ended without results", self.melody),
+        }
+    }
+}
+
+impl Hint for RunFailure {
+    fn code(&self) -> Code {
+        self.error.code()
+    }
+
+    fn hints(&self) -> Vec<String> {
+        self.error.hints()
+    }
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Nodes of the Melody that a run without failures calls.
+    pub total: u32,
+    /// Nodes that have their value.
+    pub done: u32,
+    /// Nodes that were skipped.
+    pub skipped: u32,
+    /// Calls on their way now.
+    pub running: u32,
+    /// Calls that were tried again.
+    pub retried: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) total: AtomicU32,
+    pub(super) done: AtomicU32,
+    pub(super) skipped: AtomicU32,
+    pub(super) running: AtomicU32,
+    pub(super) retried: AtomicU32,
+}
+
+type Listener = Box<dyn FnOnce() + Send>;
+
+enum Ending {
+    Open(Vec<Listener>),
+    Ended(Result<Arc<Results>, RunFailure>, Duration),
+}
+
+/// What the handle and the scheduler share.
+pub(super) struct Shared {
+    pub(super) id: u64,
+    pub(super) melody: Arc<str>,
+    pub(super) counters: Counters,
+    pub(super) submitted: Instant,
+    ending: Mutex<Ending>,
+    ended: Condvar,
+}
+
+impl Shared {
+    pub(super) fn new(id: u64, melody: Arc<str>, total: u32) -> Self {
+        let counters = Counters { total: AtomicU32::new(total), ..Counters::default() };
+        Self {
+            id,
+            melody,
+            counters,
+            submitted: Instant::now(),
+            ending: Mutex::new(Ending::Open(Vec::new())),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Ends the run; the first ending counts.
+    pub(super) fn end(&self, outcome: Result<Arc<Results>, RunFailure>) {
+        let listeners = {
+            let mut ending = self.ending.lock();
+            let Ending::Open(listeners) = &mut *ending else { return };
+            let listeners = std::mem::take(listeners);
+            *ending = Ending::Ended(outcome, self.submitted.elapsed());
+            self.ended.notify_all();
+            listeners
+        };
+        // Outside the lock: a listener is its submitter's code.
+        for listener in listeners {
+            listener();
+        }
+    }
+}
+
+/// A Melody that was submitted. Dropping the handle does not stop the run.
+#[derive(Clone)]
+pub struct Run {
+    pub(super) shared: Arc<Shared>,
+    pub(super) engine: Sender<Message>,
+}
+
+impl Run {
+    /// Its number: later runs have larger ones.
+    pub fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// The name of its Melody.
+    pub fn melody(&self) -> &Arc<str> {
+        &self.shared.melody
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> RunState {
+        match &*self.shared.ending.lock() {
+            Ending::Open(_) => RunState::Running,
+            Ending::Ended(Ok(_), _) => RunState::Done,
+            Ending::Ended(Err(failure), _) if failure.code() == Code::CANCELLED => {
+                RunState::Cancelled
+            }
+            Ending::Ended(Err(_), _) => RunState::Failed,
+        }
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        let counters = &self.shared.counters;
+        let read = |counter: &AtomicU32| counter.load(Ordering::Relaxed);
+        Progress {
+            total: read(&counters.total),
+            done: read(&counters.done),
+            skipped: read(&counters.skipped),
+            running: read(&counters.running),
+            retried: read(&counters.retried),
+        }
+    }
+
+    /// How long it took, or has been running.
+    pub fn elapsed(&self) -> Duration {
+        match &*self.shared.ending.lock() {
+            Ending::Open(_) => self.shared.submitted.elapsed(),
+            Ending::Ended(_, took) => *took,
+        }
+    }
+
+    /// Waits for its end; no timeout waits for ever.
+    ///
+    /// # Errors
+    /// The failure of the first node that failed; a cancelled run; [`KitError::TimedOut`], after which the run goes on.
+    pub fn wait(&self, timeout: Option<Duration>) -> Result<Arc<Results>, RunFailure> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut ending = self.shared.ending.lock();
+        loop {
+            if let Ending::Ended(outcome, _) = &*ending {
+                return outcome.clone();
+            }
+            match deadline {
+                None => self.shared.ended.wait(&mut ending),
+                Some(deadline) => {
+                    if self.shared.ended.wait_until(&mut ending, deadline).timed_out()
+                        && matches!(*ending, Ending::Open(_))
+                    {
+                        let seconds = timeout.unwrap_or_default().as_secs_f64();
+                        let what = self.shared.melody.to_string();
+                        return Err(self.failure(KitError::TimedOut { what, seconds }));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Calls `listener` at its end, on the engine's thread, or at once when it has ended: it must not block.
+    pub fn when_ended(&self, listener: impl FnOnce() + Send + 'static) {
+        {
+            let mut ending = self.shared.ending.lock();
+            if let Ending::Open(listeners) = &mut *ending {
+                listeners.push(Box::new(listener));
+                return;
+            }
+        }
+        listener();
+    }
+
+    /// Cancels it: nothing of it starts any more, and what runs is told. A run that has ended is left as it is.
+    pub fn cancel(&self) {
+        if self.engine.send(Message::Cancel(self.shared.id)).is_err() {
+            self.shared.end(Err(self.failure(KitError::Stopped { what: "the Melody engine" })));
+        }
+    }
+
+    fn failure(&self, error: KitError) -> RunFailure {
+        RunFailure {
+            melody: Arc::clone(&self.shared.melody),
+            node: None,
+            call: None,
+            attempts: 0,
+            error: Arc::new(error),
+        }
+    }
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Run")
+            .field("id", &self.id())
+            .field("melody", self.melody())
+            .field("state", &self.state())
+            .finish()
+    }
+}
