@@ -75,7 +75,7 @@ def serve_lane(entry: str, folder: str, lane: GuestLane) -> int:
     try:
         try:
             extension = load(entry, folder)
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001  # Whatever an author's module raises.
             report = describe_fault(fault)
             sys.stderr.write(report[2])
             lane.error(START, "start-failed", *report)
@@ -88,7 +88,7 @@ def serve_lane(entry: str, folder: str, lane: GuestLane) -> int:
         return _exit_code(leaving)
     except KeyboardInterrupt:
         return 130
-    except BaseException as fault:
+    except BaseException as fault:  # noqa: BLE001  # Told on stderr; the process ends.
         sys.stderr.write(describe_fault(fault)[2])
         return 1
     finally:
@@ -189,7 +189,7 @@ class Server:
                 self._send_stream(correlation, function(**inputs))
             else:
                 self._lane.reply(correlation, function(**inputs))
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
             self._send_fault(correlation, raised)
         finally:
             self._serving = None
@@ -230,7 +230,7 @@ class Server:
     ) -> None:
         try:
             self._lane.reply(correlation, await function(**inputs))
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
             self._send_fault(correlation, raised)
 
     async def _run_async_stream(
@@ -242,7 +242,7 @@ class Server:
             async for value in values:
                 self._lane.item(correlation, value)
             self._lane.end(correlation)
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
             self._send_fault(correlation, raised)
         finally:
             close = getattr(values, "aclose", None)
@@ -272,14 +272,14 @@ def describe_fault(fault: BaseException) -> tuple[str, str, str]:
         name = f"{kind.__module__}.{name}"
     try:
         message = str(fault)
-    except Exception as unprintable:
+    except Exception as unprintable:  # noqa: BLE001  # An author's `__str__`.
         message = f"<unprintable `{name}`: its str() raised `{type(unprintable).__name__}`>"
     import traceback
 
     frames = _own_frames_removed(fault.__traceback__)
     try:
         text = "".join(traceback.format_exception(kind, fault, frames))
-    except Exception as unprintable:
+    except Exception as unprintable:  # noqa: BLE001  # An author's `__str__`.
         text = f"{name}: {message}\n(no traceback: {type(unprintable).__name__})\n"
     return message, name, text
 
@@ -322,6 +322,6 @@ def _flush_standard_streams() -> None:
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError):  # noqa: PERF203
             # The reader of the pipe is gone; there is nobody left to tell.
             continue

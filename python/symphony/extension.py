@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
         def call(self, operation: str, inputs: dict[str, Any], timeout: float | None) -> Any:
             """Call an operation of the Pit or of another extension and wait for its result."""
+            ...
 
         def publish(self, topic: str, value: Any) -> None:
             """Publish a value to whoever subscribed to the topic."""
@@ -97,7 +98,7 @@ class OperationDescription:
         count = code.co_argcount
         names = code.co_varnames
         first_default = count - len(inner.__defaults__ or ())
-        with_default = inner.__kwdefaults__ or {}
+        with_default: dict[str, Any] = inner.__kwdefaults__ or {}
         by_name = names[count : count + code.co_kwonlyargcount]
         self.name = name
         self.required: tuple[str, ...] = (
@@ -222,7 +223,7 @@ class Extension:
         Returns:
             The operation's result.
         """
-        return self._served("call").call(operation, inputs, None)
+        return self.lane_for("call").call(operation, inputs, None)
 
     async def call_async(self, operation: str, /, **inputs: Any) -> Any:
         """Call as `call` does, from an `async def` operation, without holding up the others.
@@ -236,7 +237,7 @@ class Extension:
         """
         import asyncio
 
-        lane = self._served("call")
+        lane = self.lane_for("call")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, lane.call, operation, inputs, None)
 
@@ -258,7 +259,7 @@ class Extension:
             topic: The topic's name.
             value: What its subscribers get.
         """
-        self._served("publish").publish(topic, value)
+        self.lane_for("publish").publish(topic, value)
 
     def cancelled(self) -> bool:
         """Tell whether the caller has given up the request that is being answered.
@@ -283,7 +284,8 @@ class Extension:
         self._lane = lane
         self._current = current or _no_request
 
-    def _served(self, wish: str) -> Lane:
+    def lane_for(self, wish: str) -> Lane:
+        """Return the lane, or raise a `RuntimeError` that says what cannot be done without it."""
         if self._lane is None:
             raise RuntimeError(
                 f"extension `{self.name}` cannot {wish}: it is not served by Symphony; "
@@ -308,7 +310,7 @@ class CallView:
 
     def call(self, operation: str, /, **inputs: Any) -> Any:
         """Call as `Extension.call` does, with this view's options."""
-        return self._extension._served("call").call(operation, inputs, self._timeout)
+        return self._extension.lane_for("call").call(operation, inputs, self._timeout)
 
 
 def serve(entry: str, folder: str, lane_descriptor: int) -> int:

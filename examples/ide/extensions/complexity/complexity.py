@@ -14,7 +14,15 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 SCOPES = (*FUNCTIONS, ast.ClassDef)
 BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.IfExp, ast.ExceptHandler)
 BODIES = ("body", "handlers", "orelse", "finalbody", "cases")  # Where definitions may stand.
-LEAVES = (ast.Name, ast.Constant, ast.expr_context, ast.operator, ast.cmpop, ast.arguments)
+SKIPPED = (
+    *SCOPES,
+    ast.Name,
+    ast.Constant,
+    ast.expr_context,
+    ast.operator,
+    ast.cmpop,
+    ast.arguments,
+)
 NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.With, ast.AsyncWith)
 
 
@@ -62,7 +70,7 @@ def measure(
     waiting: list[tuple[ast.AST, int]] = [(statement, 0) for statement in function.body]
     while waiting:
         node, depth = waiting.pop()
-        if isinstance(node, LEAVES) or isinstance(node, SCOPES):
+        if isinstance(node, SKIPPED):
             continue
         value += branches_of(node)
         if isinstance(node, NESTING):

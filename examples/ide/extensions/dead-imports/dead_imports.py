@@ -58,15 +58,17 @@ def imported_names(tree: ast.Module) -> list[tuple[str, str, int]]:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 name = alias.asname or alias.name.split(".", 1)[0]
-                if alias.asname is None or alias.asname != alias.name:
+                if alias.asname != alias.name:
                     found.append((name, alias.name, node.lineno))
         elif isinstance(node, ast.ImportFrom):
             if node.module == "__future__" and node.level == 0:
                 continue
             module = "." * node.level + (node.module or "")
-            for alias in node.names:
-                if alias.name != "*" and (alias.asname is None or alias.asname != alias.name):
-                    found.append((alias.asname or alias.name, module, node.lineno))
+            found += [
+                (alias.asname or alias.name, module, node.lineno)
+                for alias in node.names
+                if alias.name not in ("*", alias.asname)
+            ]
         elif isinstance(node, ast.If):
             waiting += reversed([*node.body, *node.orelse])
     return found
@@ -83,21 +85,28 @@ def used_names(tree: ast.Module) -> tuple[set[str], bool]:
                 is_dynamic = is_dynamic or node.id in DYNAMIC
         elif isinstance(node, ast.Global):
             used.update(node.names)
-        elif isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
-                used.update(texts_in(node.value))
-        elif isinstance(node, ast.Call):
-            # `__all__.extend([...])` and `__all__.append("...")`.
-            owner = getattr(node.func, "value", None)
-            if isinstance(owner, ast.Name) and owner.id == "__all__":
-                for argument in node.args:
-                    used.update(texts_in(argument))
+        else:
+            used.update(exported_names(node))
         annotation = getattr(node, "annotation", None) or getattr(node, "returns", None)
         if annotation is not None:
             for text in texts_in(annotation):
                 used.update(WORD.findall(text))
     return used, is_dynamic
+
+
+def exported_names(node: ast.AST) -> list[str]:
+    """List the names that a node puts into `__all__`: by assignment, `extend` or `append`."""
+    if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
+        owners = node.targets if isinstance(node, ast.Assign) else [node.target]
+        values = [node.value]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        owners = [node.func.value]
+        values = list(node.args)
+    else:
+        return []
+    if any(isinstance(owner, ast.Name) and owner.id == "__all__" for owner in owners):
+        return [text for value in values for text in texts_in(value)]
+    return []
 
 
 def texts_in(node: ast.AST | None) -> list[str]:

@@ -6,6 +6,8 @@ import ast
 import os
 import sys
 import warnings
+from functools import cache
+from pathlib import Path
 
 from symphony.extension import Extension
 
@@ -82,21 +84,21 @@ def origin_of(module: str) -> str:
     """Tell where a module comes from, by its name."""
     if module.startswith("."):
         return "relative"
-    return "standard" if module.split(".", 1)[0] in standard_modules() else "third-party"
-
-
-_standard_modules: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())
+    top = module.split(".", 1)[0]
+    is_standard = top == "__main__" or top in standard_modules()
+    return "standard" if is_standard else "third-party"
 
 
 def standard_modules() -> frozenset[str]:
     """List the top-level modules of the standard library; Python 3.9 has to look at its files."""
-    global _standard_modules
-    if not _standard_modules:
-        folder = os.path.dirname(os.__file__)
-        files = {name.split(".", 1)[0] for name in os.listdir(folder)}
-        extensions = os.path.join(folder, "lib-dynload")
-        if os.path.isdir(extensions):
-            files |= {name.split(".", 1)[0] for name in os.listdir(extensions)}
-        files -= {"site-packages", "__pycache__"}
-        _standard_modules = frozenset(files) | frozenset(sys.builtin_module_names)
-    return _standard_modules
+    known: frozenset[str] = getattr(sys, "stdlib_module_names", frozenset())
+    return known or modules_by_file()
+
+
+@cache
+def modules_by_file() -> frozenset[str]:
+    """List the standard library's modules by its files."""
+    folder = Path(os.__file__).parent
+    files = {*folder.glob("*"), *folder.glob("lib-dynload/*")}
+    names = {file.name.split(".", 1)[0] for file in files} - {"site-packages", "__pycache__"}
+    return frozenset(names) | frozenset(sys.builtin_module_names)

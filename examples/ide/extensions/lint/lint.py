@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from symphony.extension import Extension
 
@@ -38,7 +39,7 @@ def lint(
         "--exit-zero",
         "--output-format=json",
         f"--select={select}",
-        f"--stdin-filename={os.path.basename(path) or 'stdin.py'}",
+        f"--stdin-filename={Path(path).name or 'stdin.py'}",
         "-",
     ]
     done = subprocess.run(
@@ -79,11 +80,8 @@ def find_ruff() -> str:
     Raises:
         FileNotFoundError: It is at neither place.
     """
-    folder = os.path.dirname(sys.executable) if sys.executable else ""
-    beside = os.path.join(folder, "ruff")
-    if folder and os.access(beside, os.X_OK):
-        return beside
-    found = shutil.which("ruff")
+    folder = os.fspath(Path(sys.executable).parent) if sys.executable else ""
+    found = shutil.which("ruff", path=folder) or shutil.which("ruff")
     if found is None:
         raise FileNotFoundError(
             f"no program `ruff` in `{folder}` or on PATH; `pip install ruff` brings it"

@@ -10,8 +10,6 @@ from symphony.extension import Extension
 
 extension = Extension("naming", "0.1.0")
 
-CAP_WORDS = re.compile(r"_*[A-Z][A-Za-z0-9]*_?$")
-LOWER = re.compile(r"_*[a-z][a-z0-9_]*$|_+[0-9]*$")
 # Names that another interface dictates: visitors, unittest's hooks, http.server's handlers.
 DICTATED = re.compile(
     r"(visit|depart|leave|do|test|handle|assert)_?[A-Z]\w*$"
@@ -42,14 +40,13 @@ def naming(source: str) -> list[dict[str, object]]:
     while waiting:
         node, scope = waiting.pop()
         if isinstance(node, ast.ClassDef):
-            if not CAP_WORDS.match(node.name):
-                found.append((node.lineno, "N801", node.name, "a class is named in CapWords"))
+            found += faults_of_class(node)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             found += faults_of_function(node, isinstance(scope, ast.ClassDef))
         elif isinstance(node, ast.ImportFrom):
             found += faults_of_import(node)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            if node.id in AMBIGUOUS:
+        elif isinstance(node, ast.Name):
+            if node.id in AMBIGUOUS and isinstance(node.ctx, ast.Store):
                 found.append((node.lineno, "E741", node.id, "reads like 1 or 0"))
         inner = node if is_scope(node) else scope
         waiting += [(child, inner) for child in ast.iter_child_nodes(node)]
@@ -60,9 +57,27 @@ def naming(source: str) -> list[dict[str, object]]:
     ]
 
 
+def is_cap_words(name: str) -> bool:
+    """Tell whether a name is in CapWords, in any script."""
+    bare = name.strip("_")
+    return "_" not in bare and (not bare or not bare[0].islower())
+
+
+def is_lower(name: str) -> bool:
+    """Tell whether a name is in lower_case, in any script."""
+    return name == name.lower()
+
+
 def is_scope(node: ast.AST) -> bool:
     """Tell whether names inside a node belong to it."""
     return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda))
+
+
+def faults_of_class(node: ast.ClassDef) -> list[tuple[int, str, str, str]]:
+    """Check the name of a class."""
+    if is_cap_words(node.name):
+        return []
+    return [(node.lineno, "N801", node.name, "a class is named in CapWords")]
 
 
 def faults_of_function(
@@ -71,17 +86,17 @@ def faults_of_function(
     """Check the name of a function and of its parameters."""
     found: list[tuple[int, str, str, str]] = []
     name, line = function.name, function.lineno
-    is_special = name.startswith("__") and name.endswith("__")
+    is_special = name.startswith("__") and name.endswith("__") and bool(name.strip("_"))
     if is_special and not is_method and name not in ("__getattr__", "__dir__"):
         found.append((line, "N807", name, "double underscores on both sides are the language's"))
-    elif not is_special and not LOWER.match(name) and not DICTATED.match(name):
+    elif not is_special and not is_lower(name) and not DICTATED.match(name):
         found.append((line, "N802", name, "a function is named in lower_case"))
     arguments = function.args
     positional = [*arguments.posonlyargs, *arguments.args]
     for parameter in [*positional, *arguments.kwonlyargs]:
         if parameter.arg in AMBIGUOUS:
             found.append((parameter.lineno, "E741", parameter.arg, "reads like 1 or 0"))
-        elif not LOWER.match(parameter.arg):
+        elif not is_lower(parameter.arg):
             message = "a parameter is named in lower_case"
             found.append((parameter.lineno, "N803", parameter.arg, message))
     if is_method and positional:
@@ -109,8 +124,8 @@ def faults_of_import(node: ast.ImportFrom) -> list[tuple[int, str, str, str]]:
     """Check that an import does not turn a constant's name into another kind of name."""
     found: list[tuple[int, str, str, str]] = []
     for alias in node.names:
-        if alias.asname and alias.name.isupper() and len(alias.name) > 1:
-            if not alias.asname.isupper():
-                message = f"the constant `{alias.name}` is imported as no constant"
-                found.append((node.lineno, "N811", alias.asname, message))
+        is_constant = alias.name.isupper() and len(alias.name) > 1
+        if is_constant and alias.asname and not alias.asname.isupper():
+            message = f"the constant `{alias.name}` is imported as no constant"
+            found.append((node.lineno, "N811", alias.asname, message))
     return found

@@ -7,6 +7,11 @@ import warnings
 
 from symphony.extension import Extension
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 extension = Extension("pitfalls", "0.1.0")
 
 MUTABLE_CALLS = frozenset({"list", "dict", "set", "bytearray", "defaultdict", "deque"})
@@ -31,32 +36,19 @@ def pitfalls(source: str) -> list[dict[str, object]]:
         return []
     found: list[tuple[int, str, str]] = []
     for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            found += mutable_defaults(node.args)
-        elif isinstance(node, ast.ExceptHandler):
-            found += silent_handler(node)
-        elif isinstance(node, ast.Compare):
-            found += odd_comparison(node)
-        elif isinstance(node, ast.Assert):
-            if isinstance(node.test, ast.Tuple) and node.test.elts:
-                found.append((node.lineno, "assert-tuple", "a tuple is always true"))
-        elif isinstance(node, ast.Raise):
-            name = getattr(node.exc, "id", getattr(getattr(node.exc, "func", None), "id", ""))
-            if name == "NotImplemented":
-                message = "`NotImplemented` is no exception; `NotImplementedError` is"
-                found.append((node.lineno, "raise-not-implemented", message))
-        elif isinstance(node, ast.Try):
-            found += jump_in_finally(node)
-        elif isinstance(node, (ast.Dict, ast.Set)):
-            found += repeated_keys(node)
+        check = CHECKS.get(type(node))
+        if check is not None:
+            found += check(node)
     found.sort()
     return [{"rule": rule, "line": line, "message": message} for line, rule, message in found]
 
 
-def mutable_defaults(arguments: ast.arguments) -> list[tuple[int, str, str]]:
+def mutable_defaults(
+    function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+) -> list[tuple[int, str, str]]:
     """Find defaults that all calls share."""
     found: list[tuple[int, str, str]] = []
-    for default in [*arguments.defaults, *arguments.kw_defaults]:
+    for default in [*function.args.defaults, *function.args.kw_defaults]:
         is_call = isinstance(default, ast.Call) and getattr(default.func, "id", "") in MUTABLE_CALLS
         if default is not None and (is_call or isinstance(default, MUTABLE_NODES)):
             message = "all calls share this default; use None and make it inside"
@@ -91,6 +83,22 @@ def odd_comparison(node: ast.Compare) -> list[tuple[int, str, str]]:
     return found
 
 
+def tuple_assertion(node: ast.Assert) -> list[tuple[int, str, str]]:
+    """Find an assertion that always holds."""
+    if isinstance(node.test, ast.Tuple) and node.test.elts:
+        return [(node.lineno, "assert-tuple", "a tuple is always true")]
+    return []
+
+
+def no_exception(node: ast.Raise) -> list[tuple[int, str, str]]:
+    """Find `raise NotImplemented`."""
+    name = getattr(node.exc, "id", getattr(getattr(node.exc, "func", None), "id", ""))
+    if name != "NotImplemented":
+        return []
+    message = "`NotImplemented` is no exception; `NotImplementedError` is"
+    return [(node.lineno, "raise-not-implemented", message)]
+
+
 def jump_in_finally(node: ast.Try) -> list[tuple[int, str, str]]:
     """Find a `return` in a `finally`, which drops the exception on its way."""
     found: list[tuple[int, str, str]] = []
@@ -118,3 +126,17 @@ def repeated_keys(node: ast.Dict | ast.Set) -> list[tuple[int, str, str]]:
             found.append((key.lineno, "repeated-key", f"`{key.value!r:.40}` is there twice"))
         seen.add(identity)
     return found
+
+
+CHECKS: dict[type[ast.AST], Callable[[Any], list[tuple[int, str, str]]]] = {
+    ast.FunctionDef: mutable_defaults,
+    ast.AsyncFunctionDef: mutable_defaults,
+    ast.Lambda: mutable_defaults,
+    ast.ExceptHandler: silent_handler,
+    ast.Compare: odd_comparison,
+    ast.Assert: tuple_assertion,
+    ast.Raise: no_exception,
+    ast.Try: jump_in_finally,
+    ast.Dict: repeated_keys,
+    ast.Set: repeated_keys,
+}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import os
 import tokenize
 import warnings
+from pathlib import Path
 
 BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.IfExp, ast.ExceptHandler)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -122,7 +122,7 @@ def decode(data: bytes) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-_known: dict[str, tuple[tuple[int, int], FileFacts]] = {}
+_known: dict[Path, tuple[tuple[int, int], FileFacts]] = {}
 
 
 def facts_of(root: str, file: str) -> FileFacts | None:
@@ -135,15 +135,14 @@ def facts_of(root: str, file: str) -> FileFacts | None:
     Returns:
         The facts; None where the file vanished since it was listed, or may not be read.
     """
-    path = os.path.join(root, file)
+    path = Path(root, file)
     try:
-        status = os.stat(path)
+        status = path.stat()
         state = (status.st_mtime_ns, status.st_size)
         known = _known.get(path)
         if known is not None and known[0] == state:
             return known[1]
-        with open(path, "rb") as opened:
-            facts = FileFacts(opened.read())
+        facts = FileFacts(path.read_bytes())
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         return None
     _known[path] = (state, facts)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
+from pathlib import Path
 
-from facts import FileFacts
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from facts import FileFacts
 
 
 def module_name(file: str, package: str = "") -> str:
@@ -14,7 +17,7 @@ def module_name(file: str, package: str = "") -> str:
         file: A path with slashes, relative to the project.
         package: The package that the project's folder itself is, if any.
     """
-    parts = (file[:-3] if file.endswith(".py") else file).split("/")
+    parts = posixpath.splitext(file)[0].split("/")
     if package:
         parts.insert(0, package)
     if len(parts) > 1 and parts[-1] == "__init__":
@@ -26,10 +29,10 @@ def module_name(file: str, package: str = "") -> str:
 def enclosing_package(root: str) -> str:
     """Name the package that a folder is, the packages around it included; empty if it is none."""
     parts: list[str] = []
-    folder = os.path.abspath(root)
-    while os.path.isfile(os.path.join(folder, "__init__.py")):
-        folder, name = os.path.split(folder)
-        parts.insert(0, name)
+    folder = Path(root).resolve()
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
     return ".".join(parts)
 
 
@@ -75,46 +78,50 @@ def absolute(module: str, is_package: bool, level: int, base: str) -> str | None
 
 
 def rings(edges: dict[str, list[str]]) -> list[list[str]]:
-    """Find the strongly connected components of more than one module (Tarjan, without recursion).
+    """Find the modules that import each other, however long the way round.
 
     Args:
         edges: For each module, the modules that it imports.
 
     Returns:
-        The modules of each, sorted; the largest first.
+        The modules of each ring, sorted; the largest first.
     """
-    index: dict[str, int] = {}
-    lowest: dict[str, int] = {}
-    stack: list[str] = []
-    on_stack: set[str] = set()
-    found: list[list[str]] = []
-    for start in edges:
-        if start in index:
-            continue
-        work: list[tuple[str, int]] = [(start, 0)]
-        while work:
-            module, position = work.pop()
-            if position == 0:
-                index[module] = lowest[module] = len(index)
-                stack.append(module)
-                on_stack.add(module)
-            targets = edges.get(module, [])
-            if position > 0:
-                lowest[module] = min(lowest[module], lowest[targets[position - 1]])
-            while position < len(targets):
-                target = targets[position]
-                position += 1
-                if target not in index:
-                    work += [(module, position), (target, 0)]
-                    break
-                if target in on_stack:
-                    lowest[module] = min(lowest[module], index[target])
-            else:
-                if lowest[module] == index[module]:
-                    ring: list[str] = []
-                    while not ring or ring[-1] != module:
-                        ring.append(stack.pop())
-                        on_stack.discard(ring[-1])
-                    if len(ring) > 1:
-                        found.append(sorted(ring))
-    return sorted(found, key=lambda ring: (-len(ring), ring))
+    # Kosaraju: in reverse order of completion, what reaches a module backwards is in its ring.
+    backwards: dict[str, list[str]] = {module: [] for module in edges}
+    for module, targets in edges.items():
+        for target in targets:
+            backwards.setdefault(target, []).append(module)
+    seen: set[str] = set()
+    completed: list[str] = []
+    for module in edges:
+        completed += reached(module, edges, seen)
+    seen.clear()
+    found = [reached(module, backwards, seen) for module in reversed(completed)]
+    return sorted(
+        (sorted(ring) for ring in found if len(ring) > 1), key=lambda ring: (-len(ring), ring)
+    )
+
+
+def reached(start: str, edges: dict[str, list[str]], seen: set[str]) -> list[str]:
+    """List what a depth-first walk reaches from a module, in the order of completion.
+
+    Args:
+        start: Where the walk begins.
+        edges: The graph.
+        seen: What is not walked again; what is reached is added.
+    """
+    if start in seen:
+        return []
+    seen.add(start)
+    completed: list[str] = []
+    walk = [(start, iter(edges.get(start, ())))]
+    while walk:
+        module, targets = walk[-1]
+        target = next((target for target in targets if target not in seen), None)
+        if target is None:
+            walk.pop()
+            completed.append(module)
+        else:
+            seen.add(target)
+            walk.append((target, iter(edges.get(target, ()))))
+    return completed

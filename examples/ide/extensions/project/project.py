@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from facts import FileFacts, facts_of
 from graph import enclosing_package, import_edges, module_name, rings
-
 from symphony.extension import Extension
 
 extension = Extension("project", "0.1.0")

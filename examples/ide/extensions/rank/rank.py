@@ -16,6 +16,7 @@ TOO_COMPLEX = 10
 def review(
     path: str,
     lines: int,
+    *,
     outline: list[dict[str, object]] | None = None,
     imports: list[dict[str, object]] | None = None,
     complexity: list[dict[str, object]] | None = None,
@@ -91,7 +92,14 @@ def review(
         "lint": int(number(lint or {}, "count")),
     }
     repeated = sum(int(number(block, "lines")) for block in duplicates or [])
-    score = score_of(lines, functions, documentation, annotation, findings, repeated)
+    score = score_of(
+        lines,
+        functions,
+        documentation=documentation,
+        annotation=annotation,
+        findings=findings,
+        repeated=repeated,
+    )
     result: dict[str, object] = {
         "path": path,
         "lines": lines,
@@ -112,7 +120,14 @@ def review(
         "documentation": documentation,
         "annotation": annotation,
         "findings": findings,
-        "places": places_of(path, limit, secrets, pitfalls, dead_imports, functions),
+        "places": places_of(
+            path,
+            limit,
+            secrets=secrets,
+            pitfalls=pitfalls,
+            dead_imports=dead_imports,
+            functions=functions,
+        ),
         "measures": {
             "tokens": int(number(tokens or {}, "total")),
             "code": int(number(line_counts or {}, "code")),
@@ -186,6 +201,7 @@ def project(
 def score_of(
     lines: int,
     functions: list[dict[str, object]],
+    *,
     documentation: float | None,
     annotation: float | None,
     findings: dict[str, int],
@@ -209,6 +225,7 @@ def score_of(
 def places_of(
     path: str,
     limit: int,
+    *,
     secrets: list[dict[str, object]] | None,
     pitfalls: list[dict[str, object]] | None,
     dead_imports: list[dict[str, object]] | None,
@@ -216,16 +233,17 @@ def places_of(
 ) -> list[dict[str, object]]:
     """List what to look at first, the weightiest kinds first."""
     found: list[tuple[object, str]] = []
-    for entry in secrets or []:
-        found.append((entry.get("line"), f"credential ({entry.get('rule')})"))
-    for entry in pitfalls or []:
-        found.append((entry.get("line"), str(entry.get("message"))))
-    for entry in functions:
-        if number(entry, "complexity") > 2 * TOO_COMPLEX:
-            text = f"`{entry.get('name')}` has complexity {entry.get('complexity')}"
-            found.append((entry.get("line"), text))
-    for entry in dead_imports or []:
-        found.append((entry.get("line"), f"`{entry.get('name')}` is imported and never used"))
+    found += [(entry.get("line"), f"credential ({entry.get('rule')})") for entry in secrets or []]
+    found += [(entry.get("line"), str(entry.get("message"))) for entry in pitfalls or []]
+    found += [
+        (entry.get("line"), f"`{entry.get('name')}` has complexity {entry.get('complexity')}")
+        for entry in functions
+        if number(entry, "complexity") > 2 * TOO_COMPLEX
+    ]
+    found += [
+        (entry.get("line"), f"`{entry.get('name')}` is imported and never used")
+        for entry in dead_imports or []
+    ]
     return [{"place": f"{path}:{line}", "what": text} for line, text in found[: 2 * max(limit, 0)]]
 
 

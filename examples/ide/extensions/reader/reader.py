@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tokenize
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from symphony.extension import Extension
 
@@ -24,8 +25,7 @@ def read(path: str) -> dict[str, object]:
         `path`, `source`, `encoding`, `size` in bytes, `lines`, and `replaced`: how many
         characters could not be decoded and stand as U+FFFD.
     """
-    with open(path, "rb") as file:
-        data = file.read()
+    data = Path(path).read_bytes()
     source, encoding = decode(data)
     return {
         "path": path,
@@ -49,7 +49,7 @@ def list_files(root: str, pattern: str = "*.py", recursive: bool = True) -> list
     Returns:
         Paths relative to `root`, with slashes, sorted.
     """
-    if not os.path.isdir(root):
+    if not Path(root).is_dir():
         raise NotADirectoryError(f"`{root}` is not a folder")
     found: list[str] = []
     for folder, folders, files in os.walk(root):
@@ -72,8 +72,8 @@ def decode(data: bytes) -> tuple[str, str]:
         data: A file's content.
 
     Returns:
-        The text with `\\n` line ends, and the encoding's name. Bytes that their declared
-        encoding cannot read are read as UTF-8 with replacements: `utf-8 (damaged)`.
+        The text with lines that end as Unix has it, and the encoding's name. Bytes that their
+        declared encoding cannot read are read as UTF-8 with replacements: `utf-8 (damaged)`.
     """
     lines = iter(data.splitlines(keepends=True)[:2])
     try:

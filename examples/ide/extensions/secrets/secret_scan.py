@@ -54,7 +54,7 @@ def scan(source: str) -> list[dict[str, object]]:
                     if group and PLACEHOLDER.search(match[group]):
                         continue
                     taken.append(range(*match.span(group)))
-                    found.append(finding(rule, severity, number, *match.span(group), line))
+                    found.append(finding(rule, severity, number, match.span(group), line))
         if "=" not in line and ":" not in line:
             continue
         for match in ASSIGNMENT.finditer(line):
@@ -62,7 +62,7 @@ def scan(source: str) -> list[dict[str, object]]:
             value = match[2]
             is_known = any(span[0] < known.stop and known.start < span[1] for known in taken)
             if not is_known and not PLACEHOLDER.search(value) and is_random(value):
-                found.append(finding("hard-coded-password", "normal", number, *span, line))
+                found.append(finding("hard-coded-password", "normal", number, span, line))
     found.sort(key=lambda item: item[:2])
     return [entry for _, _, entry in found]
 
@@ -82,9 +82,10 @@ def entropy(value: str) -> float:
 
 
 def finding(
-    rule: str, severity: str, number: int, start: int, end: int, line: str
+    rule: str, severity: str, number: int, span: tuple[int, int], line: str
 ) -> tuple[int, int, dict[str, object]]:
     """Describe a finding, with the credential masked but for its first four characters."""
+    start, end = span
     kept = min(4, (end - start) // 2)
     masked = line[:start] + line[start : start + kept] + "****" + line[end:]
     entry: dict[str, object] = {

@@ -52,8 +52,9 @@ def comments_of(source: str) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
     try:
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            # One at a time: what was found before a fault is kept.
             if token.type == tokenize.COMMENT:
-                found.append((token.start[0], token.string))
+                found.append((token.start[0], token.string))  # noqa: PERF401
     except (tokenize.TokenError, SyntaxError, RecursionError):
         # Python 3.12 stops at the first fault; go on by lines after the last comment seen.
         last = found[-1][0] if found else 0

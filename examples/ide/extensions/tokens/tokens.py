@@ -95,9 +95,7 @@ def halstead(operators: dict[str, int], operands: dict[str, int]) -> dict[str, f
     length = sum(operators.values()) + sum(operands.values())
     vocabulary = len(operators) + len(operands)
     volume = length * math.log2(vocabulary) if vocabulary else 0.0
-    difficulty = (
-        len(operators) / 2 * sum(operands.values()) / len(operands) if operands else 0.0
-    )
+    difficulty = len(operators) / 2 * sum(operands.values()) / len(operands) if operands else 0.0
     return {
         "volume": round(volume, 1),
         "difficulty": round(difficulty, 1),
