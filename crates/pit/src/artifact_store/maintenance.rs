@@ -130,7 +130,8 @@ impl Core {
         // The index must never be ahead of the journal, also after a power cut.
         self.journal.sync()?;
         let base = batch.commit()?;
-        self.index.write().rows_mut().thaw(base);
+        let done = self.index.write().rows_mut().thaw(base);
+        drop(done);
         Ok(())
     }
 

@@ -22,4 +22,5 @@ mod touches;
 pub use id::ArtifactId;
 pub use metadata::{Metadata, PutOptions, StoreStats, VerifyReport};
 pub use reader::ArtifactReader;
+pub(crate) use store::now;
 pub use store::{ArtifactStore, LARGE_BLOB};

@@ -138,10 +138,10 @@ impl Rows {
         Some(Batch { path: self.path.clone(), changes, database })
     }
 
-    /// Lets the rows of a committed batch be read from redb.
-    pub(super) fn thaw(&mut self, base: (Arc<Database>, Snapshot)) {
+    /// Lets the rows of a committed batch be read from redb. The answer is the batch, to be dropped under no lock.
+    pub(super) fn thaw(&mut self, base: (Arc<Database>, Snapshot)) -> Option<Arc<Changes>> {
         self.base = Some(base);
-        self.frozen = None;
+        self.frozen.take()
     }
 }
 

@@ -351,7 +351,7 @@ impl Core {
             if index.waiting() >= REPLAY_BATCH {
                 if let Some(batch) = index.freeze()? {
                     let base = batch.commit()?;
-                    index.rows_mut().thaw(base);
+                    drop(index.rows_mut().thaw(base));
                 }
             }
             Ok(())

@@ -1,0 +1,78 @@
+//! Pinned artifacts, kept in a journal of their own.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use parking_lot::RwLock;
+
+use crate::artifact_store::ArtifactId;
+use crate::journal::{Format, Journal};
+use crate::{Durability, PitError, PitResult};
+
+const FORMAT: Format = Format { magic: *b"sympins\0", version: 1 };
+const PIN: u8 = 1;
+const UNPIN: u8 = 0;
+/// Records beyond twice the pins at which the journal is written anew.
+const SLACK: u64 = 1000;
+
+#[derive(Debug)]
+pub(super) struct Pins {
+    journal: Journal,
+    pinned: RwLock<HashSet<ArtifactId>>,
+}
+
+impl Pins {
+    pub(super) fn open(path: &Path, durability: Durability) -> PitResult<Self> {
+        let mut pinned = HashSet::new();
+        let journal = Journal::open(path, FORMAT, durability, |record| {
+            let reason = "it is no record of a pin";
+            let unknown = || PitError::Corrupt { path: path.to_owned(), offset: 0, reason };
+            let (id, kind) = record.split_first_chunk::<32>().ok_or_else(unknown)?;
+            let id = ArtifactId::from_bytes(*id);
+            match kind {
+                [PIN] => pinned.insert(id),
+                [UNPIN] => pinned.remove(&id),
+                _ => return Err(unknown()),
+            };
+            Ok(())
+        })?;
+        if journal.recovery().records > SLACK + 2 * pinned.len() as u64 {
+            journal.rewrite(pinned.iter().map(|id| record(id, PIN)))?;
+        }
+        Ok(Self { journal, pinned: RwLock::new(pinned) })
+    }
+
+    pub(super) fn contains(&self, id: &ArtifactId) -> bool {
+        self.pinned.read().contains(id)
+    }
+
+    /// Pins or unpins; answers whether that changed anything.
+    pub(super) fn set(&self, id: &ArtifactId, pin: bool) -> PitResult<bool> {
+        let mut pinned = self.pinned.write();
+        if pinned.contains(id) == pin {
+            return Ok(false);
+        }
+        let record = record(id, if pin { PIN } else { UNPIN });
+        let written = self.journal.write_all([record.as_slice()])?;
+        if pin {
+            pinned.insert(*id)
+        } else {
+            pinned.remove(id)
+        };
+        drop(pinned);
+        self.journal.settle(written)?;
+        Ok(true)
+    }
+
+    pub(super) fn all(&self) -> Vec<ArtifactId> {
+        let mut pinned: Vec<_> = self.pinned.read().iter().copied().collect();
+        pinned.sort_unstable();
+        pinned
+    }
+}
+
+fn record(id: &ArtifactId, kind: u8) -> Vec<u8> {
+    let mut record = id.as_bytes().to_vec();
+    record.push(kind);
+    record
+}

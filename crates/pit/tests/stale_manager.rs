@@ -1,0 +1,214 @@
+//! The stale manager deletes what the rules name, and never what is pinned or in use.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pit::artifact_store::{ArtifactId, ArtifactStore, PutOptions};
+use pit::stale_manager::{Action, InUse, NothingInUse, Rule, StaleManager};
+use pit::{Durability, PitError};
+
+#[derive(Default)]
+struct Runs(Mutex<Vec<ArtifactId>>);
+
+impl InUse for Runs {
+    fn in_use(&self, id: &ArtifactId) -> Option<String> {
+        self.0.lock().contains(id).then(|| "run 7".to_owned())
+    }
+}
+
+struct World {
+    store: Arc<ArtifactStore>,
+    runs: Arc<Runs>,
+    stale: Arc<StaleManager>,
+}
+
+fn open(folder: &Path) -> World {
+    let store = ArtifactStore::open(&folder.join("artifacts"), Durability::Process).unwrap();
+    let runs = Arc::new(Runs::default());
+    let in_use: Arc<dyn InUse> = Arc::clone(&runs) as _;
+    let stale =
+        StaleManager::open(&folder.join("stale"), Durability::Process, Arc::clone(&store), in_use)
+            .unwrap();
+    World { store, runs, stale }
+}
+
+fn put(store: &ArtifactStore, data: &[u8], name: &str, tags: &[&str]) -> ArtifactId {
+    let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    store.put(data, &PutOptions { name: Some(name.to_owned()), tags, parents: vec![] }).unwrap()
+}
+
+fn delete_tagged(tag: &str) -> Rule {
+    Rule { tag: Some(tag.to_owned()), ..Rule::new("scratch", Action::Delete) }
+}
+
+#[test]
+fn the_first_rule_that_fits_decides_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let World { store, stale, .. } = open(folder.path());
+    let training = put(&store, b"123456", "train/set", &["scratch"]);
+    let scratch = put(&store, b"1234567", "tmp/a", &["scratch"]);
+    let poor = put(&store, b"12345678", "out/b", &["quality=0.2"]);
+    let good = put(&store, b"123456789", "out/c", &["quality=0.9"]);
+    for id in [training, scratch, poor, good] {
+        assert_eq!(stale.evaluate(&id).unwrap(), Action::Keep);
+    }
+    assert_eq!(stale.explain(&good).unwrap().to_string(), "keep: no rule fits it");
+    stale
+        .rule(Rule { named: Some("train/*".into()), ..Rule::new("training", Action::Keep) })
+        .unwrap();
+    stale.rule(Rule { larger_than: Some(6), ..delete_tagged("scratch") }).unwrap();
+    stale.rule(Rule { quality_below: Some(0.5), ..Rule::new("poor", Action::Archive) }).unwrap();
+    let verdicts = [training, scratch, poor, good].map(|id| stale.evaluate(&id).unwrap());
+    assert_eq!(verdicts, [Action::Keep, Action::Delete, Action::Archive, Action::Keep]);
+    assert_eq!(
+        stale.explain(&scratch).unwrap().to_string(),
+        "delete: rule `scratch`: 7 bytes (more than 6), tagged `scratch`"
+    );
+    assert_eq!(
+        stale.explain(&poor).unwrap().to_string(),
+        "archive: rule `poor`: quality 0.2 (below 0.5)"
+    );
+    assert_eq!(stale.explain(&training).unwrap().rule.as_deref(), Some("training"));
+    stale.remove_rule("training").unwrap();
+    stale.rule(delete_tagged("scratch")).unwrap();
+    assert_eq!(stale.evaluate(&training).unwrap(), Action::Delete, "replaced where it stood");
+    assert_eq!(stale.rules().len(), 2);
+    assert!(matches!(stale.remove_rule("training"), Err(PitError::NotFound { .. })));
+}
+
+#[test]
+fn age_and_use_are_measured_from_the_last_put_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let World { store, stale, .. } = open(folder.path());
+    let limit = Some(Duration::from_millis(300));
+    let old = put(&store, b"old", "old", &[]);
+    let read = put(&store, b"read", "read", &[]);
+    let again = put(&store, b"again", "again", &[]);
+    std::thread::sleep(Duration::from_millis(320));
+    store.get(&read).unwrap();
+    put(&store, b"again", "again", &[]);
+    stale.rule(Rule { unused_for: limit, ..Rule::new("unused", Action::Archive) }).unwrap();
+    let verdicts = |ids: [ArtifactId; 3]| ids.map(|id| stale.evaluate(&id).unwrap());
+    assert_eq!(verdicts([old, read, again]), [Action::Archive, Action::Keep, Action::Keep]);
+    stale.rule(Rule { older_than: limit, ..Rule::new("aged", Action::Delete) }).unwrap();
+    assert_eq!(verdicts([old, read, again]), [Action::Archive, Action::Delete, Action::Keep]);
+    let reason = stale.explain(&read).unwrap().reason;
+    assert!(reason.starts_with("put 0.") && reason.ends_with("s ago (limit 0.3 s)"), "{reason}");
+    let never = Rule { reads_below: Some(1), ..Rule::new("unused", Action::Delete) };
+    stale.rule(never).unwrap();
+    stale.remove_rule("aged").unwrap();
+    assert_eq!(verdicts([old, read, again]), [Action::Delete, Action::Keep, Action::Delete]);
+}
+
+#[test]
+fn a_sweep_spares_what_is_pinned_or_in_use_and_a_dry_one_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let World { store, runs, stale } = open(folder.path());
+    let pinned = put(&store, b"pinned", "a", &["scratch"]);
+    let used = put(&store, b"used", "b", &["scratch"]);
+    let gone = put(&store, b"gone", "c", &["scratch"]);
+    let archived = put(&store, b"archived", "d", &["big"]);
+    let kept = put(&store, b"kept", "e", &[]);
+    stale.rule(delete_tagged("scratch")).unwrap();
+    stale.rule(Rule { tag: Some("big".into()), ..Rule::new("big", Action::Archive) }).unwrap();
+    assert!(stale.pin(&pinned).unwrap());
+    assert!(!stale.pin(&pinned).unwrap());
+    runs.0.lock().push(used);
+    assert_eq!(stale.explain(&pinned).unwrap().to_string(), "keep: it is pinned");
+    assert_eq!(stale.explain(&used).unwrap().to_string(), "keep: it is in use by run 7");
+
+    let dry = stale.sweep(true).unwrap();
+    let wet = stale.sweep(false).unwrap();
+    for report in [&dry, &wet] {
+        assert_eq!((report.examined, report.kept, report.pinned, report.in_use), (5, 3, 1, 1));
+        assert_eq!((&report.deleted[..], &report.archived[..]), (&[gone][..], &[archived][..]));
+        assert_eq!(report.deleted_bytes, 4);
+        assert!(report.failures.is_empty());
+    }
+    assert!(dry.dry_run && !wet.dry_run);
+    assert_eq!(store.find(None, None).unwrap(), [pinned, used, archived, kept]);
+    assert_eq!(store.get(&archived).unwrap(), b"archived");
+
+    runs.0.lock().clear();
+    assert!(stale.unpin(&pinned).unwrap());
+    let last = stale.sweep(false).unwrap();
+    assert_eq!(last.deleted, [pinned, used]);
+    assert!(last.archived.is_empty(), "it is in the archive already");
+}
+
+#[test]
+fn pins_outlive_the_process_and_their_journal_does_not_grow_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("stale").join("pins");
+    let world = open(folder.path());
+    let one = put(&world.store, b"one", "n", &[]);
+    let two = put(&world.store, b"two", "n", &[]);
+    for _ in 0..1000 {
+        world.stale.pin(&two).unwrap();
+        world.stale.unpin(&two).unwrap();
+    }
+    world.stale.pin(&one).unwrap();
+    let missing = ArtifactId::of(b"missing");
+    assert!(matches!(world.stale.pin(&missing), Err(PitError::NotFound { .. })));
+    let long = std::fs::metadata(&journal).unwrap().len();
+    drop(world);
+    let world = open(folder.path());
+    assert_eq!(world.stale.pinned(), [one]);
+    assert!(std::fs::metadata(&journal).unwrap().len() < long / 100);
+    drop(world);
+    assert_eq!(open(folder.path()).stale.pinned(), [one]);
+}
+
+#[test]
+fn rules_that_cannot_be_meant_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let World { stale, .. } = open(folder.path());
+    for rule in [
+        Rule::new("everything", Action::Delete),
+        Rule::new("", Action::Keep),
+        Rule { quality_below: Some(f64::NAN), ..Rule::new("nan", Action::Archive) },
+    ] {
+        assert!(matches!(stale.rule(rule), Err(PitError::Invalid { .. })));
+    }
+    assert!(stale.rules().is_empty());
+    stale.rule(Rule::new("all of it", Action::Keep)).unwrap();
+}
+
+#[test]
+fn a_pin_that_succeeded_is_never_swept_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let World { store, stale, .. } = open(folder.path());
+    stale.rule(delete_tagged("scratch")).unwrap();
+    for round in 0..30_u32 {
+        let ids: Vec<_> = (0..40_u32)
+            .map(|number| {
+                let data = [round.to_le_bytes(), number.to_le_bytes()].concat();
+                put(&store, &data, "n", &["scratch"])
+            })
+            .collect();
+        let pinned = std::thread::scope(|scope| {
+            let sweeper = scope.spawn(|| stale.sweep(false).unwrap());
+            let pinned: Vec<_> =
+                ids.iter().rev().filter(|id| stale.pin(id).is_ok_and(|new| new)).collect();
+            sweeper.join().unwrap();
+            pinned
+        });
+        for id in pinned {
+            assert!(store.exists(id).unwrap());
+            stale.unpin(id).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_file_for_a_folder_is_a_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open(&folder.path().join("a"), Durability::Process).unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, b"precious").unwrap();
+    let error =
+        StaleManager::open(&file, Durability::Process, store, Arc::new(NothingInUse)).unwrap_err();
+    assert!(matches!(error, PitError::NotAFolder { .. }), "{error}");
+}
