@@ -119,8 +119,7 @@ impl Active {
 impl Drop for Active {
     fn drop(&mut self) {
         // The first ending counts: this one is for runs that the engine did not bring to theirs.
-        self.shared
-            .end(Err(self.ended_by(KitError::Stopped { what: "the Melody engine" })));
+        self.shared.end(Err(self.ended_by(KitError::Stopped { what: "the Melody engine" })));
         let mut runs = self.gauge.runs.lock();
         *runs = runs.saturating_sub(1);
         if *runs == 0 {

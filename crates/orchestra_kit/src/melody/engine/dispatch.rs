@@ -128,9 +128,9 @@ impl Scheduler {
         }
         let mut taken = vec![false; asked.tasks.len()];
         let lawful = chosen.as_ref().is_some_and(|chosen| {
-            chosen.iter().all(|at| {
-                taken.get_mut(*at).is_some_and(|taken| !std::mem::replace(taken, true))
-            })
+            chosen
+                .iter()
+                .all(|at| taken.get_mut(*at).is_some_and(|taken| !std::mem::replace(taken, true)))
         });
         let free = self.slots.saturating_sub(self.used);
         let mut batches = Batches::new();
@@ -237,13 +237,8 @@ impl Answer {
 
     fn send(&mut self, outcome: Result<ipc::Payload, KitError>) {
         self.told = true;
-        let done = Done {
-            run: self.run,
-            node: self.node,
-            call: self.call,
-            target: self.target,
-            outcome,
-        };
+        let done =
+            Done { run: self.run, node: self.node, call: self.call, target: self.target, outcome };
         // An engine that has ended has told its runs already.
         let _ = self.engine.send(Message::Done(done));
     }

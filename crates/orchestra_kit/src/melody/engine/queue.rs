@@ -46,8 +46,7 @@ impl Queues {
 
     /// Takes a task out; false when it is not there any more.
     pub(super) fn remove(&mut self, target: Target, task: &Task) -> bool {
-        let removed =
-            self.queues.get_mut(&target).is_some_and(|queue| queue.ready.remove(task));
+        let removed = self.queues.get_mut(&target).is_some_and(|queue| queue.ready.remove(task));
         if removed && !target.in_process {
             self.waiting -= 1;
         }

@@ -85,10 +85,7 @@ impl Score {
     pub(super) fn new(melody: &Arc<Melody>, calls: &dyn Calls) -> Result<Self, KitError> {
         let diagnostics = crate::melody::check::structure(melody);
         if !diagnostics.is_empty() {
-            return Err(KitError::Invalid {
-                code: component::Code::MELODY_INVALID,
-                diagnostics,
-            });
+            return Err(KitError::Invalid { code: component::Code::MELODY_INVALID, diagnostics });
         }
         let index: HashMap<&str, usize> =
             melody.nodes.iter().enumerate().map(|(at, node)| (node.id.as_str(), at)).collect();
@@ -142,12 +139,9 @@ struct Names<'a> {
 impl Names<'_> {
     fn place(&self, reference: &Reference) -> Result<Place, KitError> {
         let slot = match &reference.origin {
-            Origin::Input(name) => self
-                .melody
-                .inputs
-                .iter()
-                .position(|input| input.value == *name)
-                .map(Slot::Input),
+            Origin::Input(name) => {
+                self.melody.inputs.iter().position(|input| input.value == *name).map(Slot::Input)
+            }
             Origin::Node(id) => self.index.get(id.as_str()).map(|at| Slot::Node(*at)),
         };
         let written = reference.to_string();
@@ -168,9 +162,7 @@ impl Names<'_> {
                     .iter()
                     .map(|piece| match piece {
                         Piece::Text(text) => Ok(TextPart::Text(text.clone())),
-                        Piece::Reference(reference) => {
-                            Ok(TextPart::Value(self.place(reference)?))
-                        }
+                        Piece::Reference(reference) => Ok(TextPart::Value(self.place(reference)?)),
                     })
                     .collect::<Result<_, KitError>>()?,
             ),
