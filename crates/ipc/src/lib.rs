@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod frame;
 mod handshake;
+mod inherited;
 mod lane;
 mod payload;
 mod reader;
@@ -23,6 +24,7 @@ pub use frame::{
     Assembler, Frame, HEADER, Header, Kind, MAGIC, MAX_LENGTH, STREAM, Space, VERSION,
 };
 pub use handshake::{Hello, Input, Operation, PROTOCOL, Refused, Welcome};
+pub use inherited::{LANE_VARIABLE, inherited};
 pub use lane::{
     CallId, CallOptions, Done, Inbound, InboundRequest, Items, Lane, LaneOptions, LaneStats, Side,
     Submission,

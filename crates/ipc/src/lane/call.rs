@@ -93,7 +93,7 @@ impl Lane {
         let end = End::Waiter(Arc::clone(&waiter));
         let correlation = core.begin(operation, inputs, options, 0, end)?;
         let error = match core.wait_answer(&waiter, options.deadline, poll) {
-            Ok(result) => return result,
+            Ok(result) => return result.map_err(|error| core.named(error, operation)),
             Err(error) => error,
         };
         if core.book.lock().abandon(correlation).is_none() {

@@ -216,8 +216,9 @@ impl Core {
         count(&self.counters.answers, 1);
         match end {
             Some(End::Waiter(waiter)) => waiter.deliver(Delivery::Answer(result)),
-            Some(End::Done { done, .. }) => {
+            Some(End::Done { done, operation, .. }) => {
                 self.offhand.fetch_sub(1, Ordering::Relaxed);
+                let result = result.map_err(|error| self.named(error, &operation));
                 work.push(Work::Done(done, result));
             }
             Some(End::Stream(stream)) => match result {
@@ -240,6 +241,17 @@ impl Core {
                 CallError::Overloaded { lane: self.name.clone(), queue: self.book.lock().queue }
             }
             _ => CallError::Remote(failure),
+        }
+    }
+
+    /// An unknown operation with its name, which only this side still knows.
+    pub(super) fn named(&self, error: CallError, operation: &str) -> CallError {
+        match error {
+            CallError::Remote(failure) if failure.code == Code::UNKNOWN_OPERATION.as_str() => {
+                let lane = self.name.clone();
+                CallError::UnknownOperation { lane, operation: operation.to_owned() }
+            }
+            error => error,
         }
     }
 

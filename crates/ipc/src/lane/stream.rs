@@ -111,7 +111,9 @@ impl Items {
                     let credit = if due { std::mem::take(&mut state.taken) } else { 0 };
                     Some((item, credit))
                 } else if state.ended {
-                    return state.error.take().map_or(Ok(None), Err);
+                    let error = state.error.take();
+                    let named = |error| Err(self.lane.0.named(error, &self.operation));
+                    return error.map_or(Ok(None), named);
                 } else {
                     state.waiter = Some(Arc::clone(&waiter));
                     None

@@ -1,0 +1,86 @@
+//! What an operation can do besides returning: call the host, publish, stream items, see that it was cancelled.
+
+use std::time::Instant;
+
+use ipc::{CallOptions, InboundRequest, Lane, Payload, Value};
+use parking_lot::Mutex;
+
+use crate::error::GuestError;
+
+/// One running operation.
+pub struct Context<'a> {
+    lane: &'a Lane,
+    correlation: u64,
+    deadline: Option<Instant>,
+    priority: i32,
+    /// Where items go when the caller takes one result only.
+    collected: Option<Mutex<Vec<Payload>>>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(lane: &'a Lane, request: &InboundRequest) -> Self {
+        Self {
+            lane,
+            correlation: request.correlation,
+            deadline: request.deadline,
+            priority: request.priority,
+            collected: (!request.stream).then(Mutex::default),
+        }
+    }
+
+    /// Calls an operation of a Pit member or of another extension, as far as the manifest grants it. It ends when the
+    /// deadline of the running operation passes.
+    ///
+    /// # Errors
+    /// [`GuestError::Call`] when there is no result.
+    pub fn call(&self, operation: &str, inputs: impl Into<Value>) -> Result<Value, GuestError> {
+        let inputs = Payload::from_value(&inputs.into())?;
+        let options = CallOptions { deadline: self.deadline, priority: self.priority };
+        Ok(self.lane.request(operation, &inputs, &options)?.value()?)
+    }
+
+    /// Publishes a value on a topic of the bus.
+    ///
+    /// # Errors
+    /// [`GuestError::Call`] when the lane is closed or the value does not fit a frame.
+    pub fn publish(&self, topic: &str, value: impl Into<Value>) -> Result<(), GuestError> {
+        self.lane.publish(topic, &Payload::from_value(&value.into())?)?;
+        Ok(())
+    }
+
+    /// Gives one item of a streamed result; waits while the caller has no room for it.
+    ///
+    /// # Errors
+    /// [`GuestError::Call`] with `Cancelled` when the caller wants no more.
+    pub fn item(&self, value: impl Into<Value>) -> Result<(), GuestError> {
+        let item = Payload::from_value(&value.into())?;
+        match &self.collected {
+            Some(items) => items.lock().push(item),
+            None => self.lane.item(self.correlation, &item, None)?,
+        }
+        Ok(())
+    }
+
+    /// Whether the caller no longer wants the result, or its deadline has passed.
+    pub fn cancelled(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+            || self.lane.is_cancelled(self.correlation)
+    }
+
+    /// When the caller stops waiting.
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// How urgent the call is.
+    pub const fn priority(&self) -> i32 {
+        self.priority
+    }
+
+    /// The items as one list, for a caller that takes one result; `None` for one that took them as they came.
+    pub(crate) fn into_list(self) -> Result<Option<Payload>, GuestError> {
+        let Some(items) = self.collected else { return Ok(None) };
+        let items = items.into_inner();
+        Ok(Some(Payload::list(&items.iter().collect::<Vec<_>>())?))
+    }
+}

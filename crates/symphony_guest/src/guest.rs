@@ -1,0 +1,225 @@
+//! A guest: its operations, and the loop that serves them until the host stops it or goes away.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use component::Code;
+use ipc::{
+    CallError, Closed, Hello, Inbound, InboundRequest, LANE_VARIABLE, Lane, LaneOptions, Operation,
+    Payload, Reader, RemoteFailure, Value,
+};
+
+use crate::context::Context;
+use crate::error::GuestError;
+
+/// How long the host may take for its welcome.
+const WELCOME: Duration = Duration::from_secs(30);
+
+/// An operation's code; `None` is the result of one that gives items.
+type Run = Box<dyn Fn(Value, &Context<'_>) -> Result<Option<Value>, GuestError> + Send + Sync>;
+type Listen = Box<dyn Fn(&str, Value) + Send + Sync>;
+
+struct Offered {
+    operation: Operation,
+    run: Run,
+}
+
+/// An extension in the making: what it offers, then [`Guest::run`].
+pub struct Guest {
+    hello: Hello,
+    offered: Vec<Offered>,
+    topics: Vec<String>,
+    listen: Option<Listen>,
+    threads: usize,
+}
+
+impl Guest {
+    /// A guest of that name, which its manifest gives too.
+    pub fn new(name: impl Into<String>) -> Self {
+        let hello = Hello { language: "rust".to_owned(), ..Hello::new(name) };
+        Self { hello, offered: Vec::new(), topics: Vec::new(), listen: None, threads: 1 }
+    }
+
+    /// Says its version.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.hello.version = version.into();
+        self
+    }
+
+    /// Offers an operation.
+    #[must_use]
+    pub fn operation<F>(self, name: impl Into<String>, run: F) -> Self
+    where
+        F: Fn(Value, &Context<'_>) -> Result<Value, GuestError> + Send + Sync + 'static,
+    {
+        self.describe(Operation { name: name.into(), ..Operation::default() }, run)
+    }
+
+    /// Offers an operation whose result is what it gives to [`Context::item`].
+    #[must_use]
+    pub fn stream<F>(self, name: impl Into<String>, run: F) -> Self
+    where
+        F: Fn(Value, &Context<'_>) -> Result<(), GuestError> + Send + Sync + 'static,
+    {
+        let operation = Operation { name: name.into(), stream: true, ..Operation::default() };
+        self.offer(operation, Box::new(move |inputs, context| run(inputs, context).map(|()| None)))
+    }
+
+    /// Offers an operation with its whole description.
+    #[must_use]
+    pub fn describe<F>(self, operation: Operation, run: F) -> Self
+    where
+        F: Fn(Value, &Context<'_>) -> Result<Value, GuestError> + Send + Sync + 'static,
+    {
+        self.offer(operation, Box::new(move |inputs, context| run(inputs, context).map(Some)))
+    }
+
+    fn offer(mut self, operation: Operation, run: Run) -> Self {
+        self.offered.push(Offered { operation, run });
+        self
+    }
+
+    /// Subscribes to topics; `listen` gets what is published there, on a background thread, and must not block.
+    #[must_use]
+    pub fn listen<F>(mut self, topics: &[&str], listen: F) -> Self
+    where
+        F: Fn(&str, Value) + Send + Sync + 'static,
+    {
+        self.topics = topics.iter().map(|&topic| topic.to_owned()).collect();
+        self.listen = Some(Box::new(listen));
+        self
+    }
+
+    /// Serves with that many threads, so that as many operations run at once. Default: one.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Serves over the lane that Symphony handed to this process, until it is told to stop or the host is gone.
+    ///
+    /// # Errors
+    /// [`GuestError::NotStarted`] when nobody handed a lane over; else as [`Guest::serve`].
+    pub fn run(self) -> Result<(), GuestError> {
+        let value = std::env::var(LANE_VARIABLE).map_err(|_| GuestError::NotStarted)?;
+        let number = value.parse().map_err(|_| GuestError::Variable { value })?;
+        self.serve(ipc::inherited(number)?)
+    }
+
+    /// Serves over that socket, until it is told to stop or the host is gone; both are a good end.
+    ///
+    /// # Errors
+    /// [`GuestError`] when an operation is defined twice, the host refuses this guest, or the host breaks the protocol.
+    pub fn serve(mut self, socket: OwnedFd) -> Result<(), GuestError> {
+        let mut table: BTreeMap<String, Run> = BTreeMap::new();
+        for Offered { operation, run } in self.offered {
+            let name = operation.name.clone();
+            self.hello.operations.push(operation);
+            if table.insert(name.clone(), run).is_some() {
+                return Err(GuestError::Duplicate { name });
+            }
+        }
+        let reader = Reader::new()?;
+        let listener = Arc::new(Listener(self.listen));
+        let lane = Lane::open(socket, LaneOptions::guest(&reader), listener)?;
+        lane.hello(&self.hello, WELCOME)?;
+        lane.ready()?;
+        for topic in &self.topics {
+            lane.subscribe(topic)?;
+        }
+        let served = std::thread::scope(|scope| {
+            for _ in 1..self.threads {
+                scope.spawn(|| serve(&lane, &table));
+            }
+            serve(&lane, &table)
+        });
+        match served {
+            Err(CallError::Closed { reason: Closed::Eof | Closed::Local, .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(()) => match lane.stopped() {
+                Ok(()) | Err(CallError::Closed { .. }) => Ok(()),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+}
+
+/// Hears what is published.
+struct Listener(Option<Listen>);
+
+impl Inbound for Listener {
+    fn publish(&self, topic: &str, value: Payload) {
+        if let Some(listen) = &self.0
+            && let Ok(value) = value.value()
+        {
+            listen(topic, value);
+        }
+    }
+}
+
+fn serve(lane: &Lane, table: &BTreeMap<String, Run>) -> Result<(), CallError> {
+    while let Some(request) = lane.next_request(None, None)? {
+        let correlation = request.correlation;
+        match perform(lane, table, request) {
+            Ok(Some(result)) => reply(lane, correlation, Ok(result))?,
+            Ok(None) => lane.end(correlation)?,
+            Err(failure) => reply(lane, correlation, Err(failure))?,
+        }
+    }
+    Ok(())
+}
+
+/// A result that is too large for a frame is the caller's failure, not the end of this guest.
+fn reply(
+    lane: &Lane,
+    correlation: u64,
+    result: Result<Payload, RemoteFailure>,
+) -> Result<(), CallError> {
+    match lane.reply(correlation, result) {
+        Err(CallError::TooLarge { .. }) => Ok(()),
+        sent => sent,
+    }
+}
+
+/// Runs an operation. `None`: its result was streamed.
+fn perform(
+    lane: &Lane,
+    table: &BTreeMap<String, Run>,
+    request: InboundRequest,
+) -> Result<Option<Payload>, RemoteFailure> {
+    let failure = |error: &GuestError| error.to_failure();
+    let Some(run) = table.get(&request.operation) else {
+        let message = format!("there is no operation `{}`", request.operation);
+        return Err(RemoteFailure::new(Code::UNKNOWN_OPERATION, message));
+    };
+    if lane.is_cancelled(request.correlation) {
+        return Err(RemoteFailure::new(Code::CANCELLED, "the call was cancelled"));
+    }
+    let context = Context::new(lane, &request);
+    let inputs = request.inputs.value().map_err(|error| failure(&error.into()))?;
+    let value = catch_unwind(AssertUnwindSafe(|| run(inputs, &context)))
+        .map_err(|panic| panicked(panic.as_ref()))?
+        .map_err(|error| failure(&error))?;
+    match value {
+        None => context.into_list().map_err(|error| failure(&error)),
+        Some(value) => {
+            Payload::from_value(&value).map(Some).map_err(|error| failure(&error.into()))
+        }
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> RemoteFailure {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned());
+    let type_name = "panic".to_owned();
+    RemoteFailure { type_name, ..RemoteFailure::new(Code::REMOTE_ERROR, text) }
+}
