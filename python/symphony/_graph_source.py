@@ -50,6 +50,7 @@ def read_graphs(paths: list[str]) -> tuple[list[SourceGraph], list[Diagnostic]]:
     for path in paths:
         reading = _Reading(path)
         reading.run()
+        reading.add_hints()
         graphs.extend(reading.graphs)
         diagnostics.extend(reading.diagnostics)
     return graphs, diagnostics
@@ -89,6 +90,15 @@ class _Reading:
         self.graphs.append(
             SourceGraph(qualified(specs), names if len(specs) > len(names) else None)
         )
+
+    def add_hints(self) -> None:
+        """Says what to do about each need that nobody provides."""
+        for graph in self.graphs:
+            provided = {key for spec in graph.specs for key in spec.provides}
+            for spec in graph.specs:
+                for need in spec.needs:
+                    if need.key not in provided:
+                        need.hint = self.reader.hint(need.key, graph.specs)
 
     def _modules(self) -> Iterator[SourceModule]:
         """Parses what mentions Symphony; a file that cannot be parsed is a fault of its own."""

@@ -1,0 +1,229 @@
+"""Many runs of a Melody with a bounded number in flight, and what became of them.
+
+Used by `symphony run` and by the example's review. The invariant kept here: each job ends once, in one of the
+two counts, whatever its run raises; and only so many runs are open that neither memory nor queues grow.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from symphony.exceptions import SymphonyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, Protocol
+
+    class Run(Protocol):
+        """What is needed of a run."""
+
+        @property
+        def state(self) -> str:
+            """`running`, or how it ended."""
+
+        def result(self, timeout: float | None = None) -> Mapping[str, Any]:
+            """Its values by node."""
+
+        def cancel(self) -> None:
+            """Ends it."""
+
+    class Submits(Protocol):
+        """What is needed of a system."""
+
+        def submit(self, melody: Any, inputs: Mapping[str, Any]) -> Run:
+            """Starts a run."""
+
+
+IN_FLIGHT = 256
+_TICK = 0.05
+
+
+class Job:
+    """One run that is wanted.
+
+    Attributes:
+        name: What people call it: the file that it is about, or its number.
+        inputs: The inputs of the Melody.
+    """
+
+    __slots__ = ("inputs", "name")
+
+    def __init__(self, name: str, inputs: Mapping[str, Any]) -> None:
+        """Keeps both."""
+        self.name = name
+        self.inputs = inputs
+
+
+class Tally:
+    """What became of the jobs so far.
+
+    Attributes:
+        ok: Runs that ended well.
+        failed: Runs that did not.
+        seconds: From the first submission to the latest end.
+        failures: Each failed job's name with its error, in the order of their ends.
+        spans: Name, start, end and outcome of each run, in seconds after the first submission.
+    """
+
+    __slots__ = ("failed", "failures", "ok", "seconds", "spans")
+
+    def __init__(self) -> None:
+        """Nothing has ended yet."""
+        self.ok = 0
+        self.failed = 0
+        self.seconds = 0.0
+        self.failures: list[tuple[str, SymphonyError]] = []
+        self.spans: list[tuple[str, float, float, bool]] = []
+
+    @property
+    def count(self) -> int:
+        """Runs that ended."""
+        return self.ok + self.failed
+
+    @property
+    def per_second(self) -> float:
+        """Runs that ended per second."""
+        return self.count / self.seconds if self.seconds > 0 else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The `runs` of `run --json`."""
+        return {
+            "count": self.count,
+            "ok": self.ok,
+            "failed": self.failed,
+            "seconds": round(self.seconds, 6),
+            "per_second": round(self.per_second, 3),
+        }
+
+    def line(self) -> str:
+        """One line for people."""
+        noun = "run" if self.count == 1 else "runs"
+        return (
+            f"{self.count} {noun}: {self.ok} ok, {self.failed} failed, "
+            f"in {self.seconds:.2f} s ({self.per_second:.1f} runs/s)"
+        )
+
+    def failure_lines(self, limit: int = 5) -> list[str]:
+        """The first failures, each with the extension that it came from."""
+        lines = []
+        for name, error in self.failures[:limit]:
+            extension = getattr(error, "extension", None)
+            place = f" in extension `{extension}`" if extension else ""
+            lines.append(f"`{name}` failed{place}: {error.message.splitlines()[0]}")
+        if len(self.failures) > limit:
+            lines.append(f"and {len(self.failures) - limit} more")
+        return lines
+
+
+def run_batch(
+    system: Submits,
+    melody: Any,
+    jobs: Iterable[Job],
+    *,
+    in_flight: int = IN_FLIGHT,
+    ended: Callable[[Job, Mapping[str, Any] | None], None] | None = None,
+    progress: Callable[[Tally], None] | None = None,
+) -> Tally:
+    """Runs every job.
+
+    Args:
+        system: The system to submit to.
+        melody: The Melody, or its path.
+        jobs: The jobs; taken one by one as there is room.
+        in_flight: How many runs are open at once.
+        ended: Called with each job that ended and its values by node; none where it failed.
+        progress: Called when the counts have changed, and now and then.
+
+    Returns:
+        What became of them.
+    """
+    batch = _Batch(ended, progress)
+    waiting = iter(jobs)
+    try:
+        for job in waiting:
+            while len(batch.open) >= in_flight:
+                batch.wait()
+            batch.open.append((job, system.submit(melody, job.inputs), batch.now()))
+        while batch.open:
+            batch.wait()
+    except BaseException:
+        for _, run, _ in batch.open:
+            run.cancel()
+        raise
+    return batch.tally
+
+
+class _Batch:
+    """The open runs, oldest first."""
+
+    def __init__(
+        self,
+        ended: Callable[[Job, Mapping[str, Any] | None], None] | None,
+        progress: Callable[[Tally], None] | None,
+    ) -> None:
+        self.tally = Tally()
+        self.open: deque[tuple[Job, Run, float]] = deque()
+        self._ended = ended
+        self._progress = progress
+        self._began = time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since the first submission."""
+        return time.monotonic() - self._began
+
+    def wait(self) -> None:
+        """Waits a moment for the oldest run, then takes out every run that has ended."""
+        job, run, began = self.open[0]
+        try:
+            values = run.result(timeout=_TICK)
+        except TimeoutError as error:
+            # Either the wait is over or the run failed with a timeout of its own: its state tells.
+            if run.state != "running":
+                self.open.popleft()
+                self._end(job, began, None, error)
+        except SymphonyError as error:
+            self.open.popleft()
+            self._end(job, began, None, error)
+        else:
+            self.open.popleft()
+            self._end(job, began, values, None)
+        self._sweep()
+        if self._progress is not None:
+            self._progress(self.tally)
+
+    def _sweep(self) -> None:
+        """Ends what has ended behind the oldest run too."""
+        still: deque[tuple[Job, Run, float]] = deque()
+        while self.open:
+            job, run, began = self.open.popleft()
+            if run.state == "running":
+                still.append((job, run, began))
+                continue
+            try:
+                values = run.result(timeout=None)
+            except (SymphonyError, TimeoutError) as error:
+                self._end(job, began, None, error)
+            else:
+                self._end(job, began, values, None)
+        self.open = still
+
+    def _end(
+        self,
+        job: Job,
+        began: float,
+        values: Mapping[str, Any] | None,
+        error: BaseException | None,
+    ) -> None:
+        now = self.now()
+        self.tally.seconds = now
+        self.tally.spans.append((job.name, began, now, error is None))
+        if error is None:
+            self.tally.ok += 1
+        else:
+            self.tally.failed += 1
+            ours = error if isinstance(error, SymphonyError) else SymphonyError(str(error))
+            self.tally.failures.append((job.name, ours))
+        if self._ended is not None:
+            self._ended(job, values)

@@ -1,0 +1,155 @@
+"""`symphony check`: faults of manifests, Melodies and Python sources, without importing or running them.
+
+Manifests and Melodies are read by the core, Python sources by `_graph_source`, and both are judged by the
+planner that `boot()` uses. The invariant kept here: only errors make `ok` false, and what cannot be followed is
+a note.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from symphony._cli._main import FAILED, OK, USAGE
+from symphony._graph_source import SourceGraph, read_graphs
+from symphony._source import read_operations
+from symphony.exceptions import Diagnostic
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from symphony._spec import ComponentSpec, NeedSpec
+
+# What the core provides, by the qualified name that annotations give it: id, label, phase.
+_OWN = {
+    "symphony.IpcBus": ("ipc-bus", "IpcBus", "ipc_bus"),
+    "symphony.Pit": ("pit", "Pit", "pit"),
+    "symphony.PoolManager": ("pool-manager", "PoolManager", "pit"),
+    "symphony.DagTracker": ("dag-tracker", "DagTracker", "pit"),
+    "symphony.ArtifactStore": ("artifact-store", "ArtifactStore", "pit"),
+    "symphony.ArbitrationEngine": ("arbitration-engine", "ArbitrationEngine", "pit"),
+    "symphony.StaleManager": ("stale-manager", "StaleManager", "pit"),
+    "symphony.OrchestraKit": ("orchestra-kit", "OrchestraKit", "orchestra_kit"),
+}
+
+
+def check(options: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code.
+    """
+    absent = [path for path in options.path if not os.path.exists(path)]
+    if absent:
+        faults = [
+            Diagnostic("invalid-value", f"no such file or folder: `{path}`") for path in absent
+        ]
+        _report(faults, as_json=options.json)
+        return USAGE
+    faults = find_faults(options.path)
+    _report(faults, as_json=options.json)
+    return FAILED if any(fault.severity == "error" for fault in faults) else OK
+
+
+def find_faults(paths: list[str]) -> list[Diagnostic]:
+    """Every fault under the paths, by place.
+
+    Args:
+        paths: Files and folders; each folder is an import root.
+    """
+    from symphony import _core
+
+    found = [
+        Diagnostic.from_dict(entry)
+        for entry in _core.check_paths([os.path.abspath(path) for path in paths], read_operations)
+    ]
+    graphs, diagnostics = read_graphs(paths)
+    found.extend(diagnostics)
+    for graph in graphs:
+        found.extend(_plan(graph))
+    once: dict[str, Diagnostic] = {}
+    for fault in found:
+        once.setdefault(json.dumps(fault.to_dict()), fault)
+    return sorted(once.values(), key=_by_place)
+
+
+def _plan(graph: SourceGraph) -> list[Diagnostic]:
+    """What the planner of the core says of a graph; the one place that calls it.
+
+    Each component crosses as (name, phase, provides as [(id, label)], needs, required, deadline seconds, file,
+    line, column), each need as (id, label, kind, named, parameter, file, line, column, hint).
+    """
+    from symphony import _core
+
+    own = [
+        (name, phase, [(name, label)], [], True, None, None, 0, 0)
+        for name, label, phase in _OWN.values()
+    ]
+    faults = [
+        Diagnostic.from_dict(entry)
+        for entry in _core.plan_specs([*own, *(_component(spec) for spec in graph.specs)])
+    ]
+    if graph.names is None:
+        return faults
+    return [fault for fault in faults if graph.names.intersection(fault.path)]
+
+
+def _component(spec: ComponentSpec) -> tuple[Any, ...]:
+    provides = [_key(key) for key in spec.provides]
+    needs = [_need(need) for need in spec.needs]
+    return (
+        spec.name,
+        spec.phase,
+        provides,
+        needs,
+        spec.required,
+        spec.timeout,
+        spec.file,
+        spec.line,
+        spec.column,
+    )
+
+
+def _need(need: NeedSpec) -> tuple[Any, ...]:
+    identity, label = _key(need.key)
+    return (
+        identity,
+        label,
+        need.kind,
+        need.named,
+        need.parameter,
+        need.file,
+        need.line,
+        need.column,
+        need.hint,
+    )
+
+
+def _key(name: str) -> tuple[str, str]:
+    own = _OWN.get(name)
+    return own[:2] if own is not None else (name, name.rpartition(".")[2])
+
+
+def _by_place(fault: Diagnostic) -> tuple[str, int, int, str, str]:
+    return fault.file or "", fault.line or 0, fault.column or 0, fault.code, fault.message
+
+
+def _report(faults: list[Diagnostic], *, as_json: bool) -> None:
+    """Prints the faults: as text, or as the document whose keys are promised."""
+    failed = any(fault.severity == "error" for fault in faults)
+    if as_json:
+        document = {"ok": not failed, "diagnostics": [fault.to_dict() for fault in faults]}
+        print(json.dumps(document, indent=2))
+        return
+    directory = os.getcwd()
+    for fault in faults:
+        print(fault.text(directory) + "\n", file=sys.stderr)
+    counts = [
+        f"{number} {word}{'' if number == 1 else 's'}"
+        for word in ("error", "warning", "note")
+        if (number := sum(fault.severity == word for fault in faults))
+    ]
+    print(", ".join(counts) if counts else "no faults found")

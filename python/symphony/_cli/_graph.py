@@ -1,0 +1,30 @@
+"""`symphony graph`: the component graph by phase, as the core draws it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from symphony._cli._main import OK
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def graph(options: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ManifestError: The manifest cannot be read or is at fault.
+    """
+    from symphony import _core
+
+    config: str | None = options.config
+    if config is None and os.path.exists("Symphony.toml"):
+        config = "Symphony.toml"
+    path = None if config is None else os.path.abspath(config)
+    print(_core.plan_graph(path, options.format).rstrip("\n"))
+    return OK

@@ -1,0 +1,158 @@
+"""From the arguments to a command and its exit code.
+
+Exit codes: 0 ok, 1 failed or findings, 2 usage, 130 interrupted, 143 terminated; a boot that hangs for good is
+ended with 70 by the core. The invariant kept here: errors go to stderr, in the house form, and with `--json`
+stdout is one document and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from symphony._cli import _errors
+from symphony.exceptions import SymphonyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import NoReturn
+
+OK, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+
+class Terminated(BaseException):
+    """SIGTERM, as an exception, so that every `with` on the way out is left in order."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: The arguments without the program's name; those of the process when none.
+
+    Returns:
+        The exit code.
+    """
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    before = None
+    try:
+        before = signal.signal(signal.SIGTERM, _terminate)
+    except ValueError:
+        pass  # Not on the main thread: whoever called us there handles signals.
+    try:
+        if options.command == "run":
+            from symphony._cli._run import run
+
+            return run(options)
+        if options.command == "check":
+            from symphony._cli._check import check
+
+            return check(options)
+        from symphony._cli._graph import graph
+
+        return graph(options)
+    except SymphonyError as error:
+        print(_errors.render(error), file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except Terminated:
+        print("error: terminated", file=sys.stderr)
+        return TERMINATED
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing may be written at exit either.
+        sys.stdout = None  # type: ignore[assignment]
+        return FAILED
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The grammar of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="symphony", description="Boot, run and check systems of extensions."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="boot a system, run a Melody, shut down"))
+    checking = commands.add_parser(
+        "check", help="find faults in manifests, Melodies and Python sources without running them"
+    )
+    checking.add_argument("path", nargs="*", default=["."], metavar="PATH", help="files or folders")
+    checking.add_argument("--json", action="store_true", help="print one JSON document")
+    graphing = commands.add_parser("graph", help="print the component graph by phase")
+    graphing.add_argument("config", nargs="?", default=None, metavar="CONFIG")
+    graphing.add_argument(
+        "--format", default="text", choices=("text", "mermaid", "dot", "json"), help="default: text"
+    )
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config",
+        nargs="?",
+        default="Symphony.toml",
+        metavar="CONFIG",
+        help="the manifest (default: Symphony.toml)",
+    )
+    parser.add_argument(
+        "--conductor", metavar="MODULE:CALLABLE", help="who decides (default: oldest run first)"
+    )
+    parser.add_argument("--melody", metavar="FILE", help="the Melody to run")
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="K=V",
+        help="an input of the Melody, a string; may be repeated",
+    )
+    parser.add_argument(
+        "--each",
+        type=_assignment,
+        metavar="K=GLOB",
+        help="run once for each file that the glob matches, its path as input K",
+    )
+    parser.add_argument("--runs", type=_count, default=1, metavar="N", help="run N times")
+    parser.add_argument("--workspace", metavar="DIR", help="the opened project")
+    parser.add_argument(
+        "--trace", type=_trace, metavar="FILE", help="write a timeline: .html, or .json for Perfetto"
+    )
+    parser.add_argument("--strict", action="store_true", help="an exceeded budget fails")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    """`K=V`."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"`{text}` is not of the form NAME=VALUE")
+    return name, value
+
+
+def _count(text: str) -> int:
+    """A positive number."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is no positive number")
+    return number
+
+
+def _trace(text: str) -> str:
+    """A file whose name says what to write."""
+    if not text.endswith((".html", ".json")):
+        raise argparse.ArgumentTypeError(f"`{text}` ends neither in .html nor in .json")
+    return text

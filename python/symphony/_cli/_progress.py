@@ -1,0 +1,105 @@
+"""Live progress on a terminal's stderr: a line while the system boots, a bar while it works.
+
+Shared by `symphony run` and the example's review. The invariants kept here: rich is imported only when a bar
+is drawn, which is after the boot; and nothing is drawn where stderr is no terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from symphony._cli._batch import Tally
+    from symphony._core import BootEvent
+
+
+class BootLine:
+    """An observer for `boot()` that shows what is starting, on one line that is wiped at the end."""
+
+    def __init__(self) -> None:
+        """Draws nothing yet."""
+        self._shown = sys.stderr.isatty()
+        self._ended = False
+
+    def __call__(self, event: BootEvent) -> None:
+        """Shows an event."""
+        if self._shown and not self._ended:
+            sys.stderr.write(f"\r\x1b[K{event}"[:120])
+            sys.stderr.flush()
+
+    def __enter__(self) -> BootLine:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Wipes the line."""
+        self._ended = True
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+class RunsBar:
+    """A bar for a batch of runs; call it with the tally."""
+
+    def __init__(self, total: int, label: str) -> None:
+        """Knows how many there will be."""
+        self._total = total
+        self._label = label
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> RunsBar:
+        """Begins to draw, on a terminal."""
+        if sys.stderr.isatty() and self._total > 1:
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+            )
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeElapsedColumn(),
+                TextColumn("[red]{task.fields[failed]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task(self._label, total=self._total, rate="", failed="")
+        return self
+
+    def __call__(self, tally: Tally) -> None:
+        """Draws the counts."""
+        if self._bar is not None:
+            self._bar.update(
+                self._task,
+                completed=tally.count,
+                rate=f"{tally.per_second:.0f} runs/s",
+                failed=f"{tally.failed} failed" if tally.failed else "",
+            )
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Wipes the bar."""
+        if self._bar is not None:
+            self._bar.stop()

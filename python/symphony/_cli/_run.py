@@ -1,0 +1,191 @@
+"""`symphony run`: boots, runs a Melody, shows how it goes, shuts down.
+
+It uses the public API and nothing else. The invariant kept here: whatever happens after `boot()`, the system is
+shut down, and with `--json` there is one document on stdout.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from symphony._cli import _errors
+from symphony._cli._batch import Job, Tally, run_batch
+from symphony._cli._main import FAILED, INTERRUPTED, OK, TERMINATED, USAGE, Terminated
+from symphony._cli._progress import BootLine, RunsBar
+from symphony.exceptions import BootError, SymphonyError
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from symphony import System
+
+_EMPTY_REPORT: dict[str, Any] = {
+    "schema": 1,
+    "ok": False,
+    "system": None,
+    "ready_seconds": None,
+    "since_launch_seconds": None,
+    "overhead_seconds": None,
+    "infrastructure_seconds": None,
+    "memory_mb": None,
+    "phases": [],
+    "components": [],
+    "critical_path": [],
+    "budget_violations": [],
+    "error": None,
+}
+
+
+class _Session:
+    """What one call of `symphony run` came to."""
+
+    def __init__(self) -> None:
+        self.report: dict[str, Any] = dict(_EMPTY_REPORT)
+        self.tally = Tally()
+        self.error: BaseException | None = None
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Returns:
+        The exit code.
+    """
+    fault = _usage_fault(options)
+    if fault is not None:
+        print(f"error: {fault}", file=sys.stderr)
+        return USAGE
+    session = _Session()
+    jobs = _jobs(options)
+    if jobs is None:
+        name, pattern = options.each
+        error = SymphonyError(f"`--each {name}={pattern}` matches no file", code="invalid-value")
+        session.error = error
+    else:
+        _work(options, jobs, session)
+    return _conclude(options, session)
+
+
+def _usage_fault(options: argparse.Namespace) -> str | None:
+    """What is wrong with the combination of arguments."""
+    if options.melody is None and (options.input or options.each or options.runs != 1):
+        return "`--input`, `--each` and `--runs` need `--melody`"
+    names = [name for name, _ in options.input]
+    if options.each:
+        names.append(options.each[0])
+    twice = sorted({name for name in names if names.count(name) > 1})
+    return f"input `{twice[0]}` is given twice" if twice else None
+
+
+def _jobs(options: argparse.Namespace) -> list[Job] | None:
+    """The runs that are wanted; `None` where the glob matches nothing."""
+    if options.melody is None:
+        return []
+    inputs: dict[str, str] = dict(options.input)
+    if options.each is None:
+        return [Job(f"run {number}", inputs) for number in range(1, options.runs + 1)]
+    name, pattern = options.each
+    found = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+    if not found:
+        return None
+    return [
+        Job(path, {**inputs, name: os.path.abspath(path)})
+        for _ in range(options.runs)
+        for path in found
+    ]
+
+
+def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> None:
+    """Boots, works, shuts down; what goes wrong is kept in the session."""
+    from symphony import SystemConfig, boot
+
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    config = SystemConfig.load(options.config, workspace=options.workspace)
+    try:
+        with BootLine() as line:
+            settings = {"config": config, "observer": line, "on_hang": "abort"}
+            if options.conductor is None:
+                system = boot(**settings)
+            else:
+                system = boot(options.conductor, **settings)
+        with system:
+            session.report = json.loads(system.report.to_json())
+            if not options.json:
+                print(str(system.report).rstrip())
+            _play(options, system, jobs, session)
+    except BootError as error:
+        session.error = error
+        if error.report is not None:
+            session.report = json.loads(error.report.to_json())
+    except (SymphonyError, KeyboardInterrupt, Terminated) as error:
+        session.error = error
+
+
+def _play(
+    options: argparse.Namespace, system: System[Any], jobs: list[Job], session: _Session
+) -> None:
+    """Runs the Melody as often as was asked for; without one, the Conductor's own `run()`."""
+    if options.melody is None:
+        summary = system.run()
+        session.tally.ok = getattr(summary, "ok", 0)
+        session.tally.failed = getattr(summary, "failed", 0)
+        session.tally.seconds = getattr(summary, "seconds", 0.0)
+        return
+    with RunsBar(len(jobs), os.path.basename(options.melody)) as bar:
+        session.tally = run_batch(system, options.melody, jobs, progress=bar)
+
+
+def _conclude(options: argparse.Namespace, session: _Session) -> int:
+    """Prints what it came to, and chooses the exit code."""
+    tally, report = session.tally, session.report
+    violations = report["budget_violations"]
+    if options.trace and report["components"]:
+        from symphony._cli._trace import write_trace
+
+        write_trace(options.trace, report, tally)
+    if session.error is not None:
+        print(_render(session.error), file=sys.stderr)
+    for line in tally.failure_lines():
+        print(f"error: {line}", file=sys.stderr)
+    for entry in violations:
+        word = "error" if options.strict else "warning"
+        print(
+            f"{word}: budget `{entry['name']}` exceeded: {entry['actual']:.3g} instead of "
+            f"{entry['limit']:.3g}",
+            file=sys.stderr,
+        )
+    failed = session.error is not None or tally.failed > 0 or bool(options.strict and violations)
+    if options.json:
+        print(json.dumps(_document(session, ok=not failed), indent=2))
+    elif options.melody is not None and session.error is None:
+        print(tally.line())
+    if isinstance(session.error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(session.error, Terminated):
+        return TERMINATED
+    return FAILED if failed else OK
+
+
+def _render(error: BaseException) -> str:
+    """The error for people."""
+    if isinstance(error, KeyboardInterrupt):
+        return "error: interrupted"
+    if isinstance(error, Terminated):
+        return "error: terminated"
+    return _errors.render(error)
+
+
+def _document(session: _Session, *, ok: bool) -> dict[str, Any]:
+    """The document of `--json`: the boot's report with the runs."""
+    document = {**session.report, "ok": ok, "runs": session.tally.to_dict()}
+    if session.error is not None:
+        document["error"] = _errors.as_document(session.error)
+    elif document["error"] is None and session.tally.failures:
+        document["error"] = _errors.as_document(session.tally.failures[0][1])
+    return document

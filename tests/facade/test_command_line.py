@@ -1,0 +1,168 @@
+"""The command line's own part: usage, rendering, documents, traces."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from symphony._cli import _errors
+from symphony._cli._batch import Tally
+from symphony._cli._main import build_parser, main
+from symphony._cli._trace import write_trace
+from symphony.exceptions import BootError, Diagnostic, SymphonyError, plan_error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["doctor"],
+        ["run", "--input", "novalue"],
+        ["run", "--runs", "0"],
+        ["run", "--trace", "x.txt"],
+        ["graph", "--format", "png"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--runs", "3"], "need `--melody`"),
+        (["--melody", "m", "--input", "a=1", "--each", "a=*.py"], "input `a` is given twice"),
+    ],
+)
+def test_arguments_that_contradict_each_other_exit_with_2(arguments, text, capsys):
+    assert main(["run", *arguments]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_a_glob_that_matches_nothing_is_an_error_and_json_is_one_document(capsys):
+    assert main(["run", "--json", "--melody", "m.toml", "--each", "path=/no/such/*.py"]) == 1
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document["ok"] is False
+    assert document["error"]["message"] == "`--each path=/no/such/*.py` matches no file"
+    assert document["runs"] == {"count": 0, "ok": 0, "failed": 0, "seconds": 0.0, "per_second": 0.0}
+    assert set(document) == {
+        "schema",
+        "ok",
+        "system",
+        "ready_seconds",
+        "since_launch_seconds",
+        "overhead_seconds",
+        "infrastructure_seconds",
+        "memory_mb",
+        "phases",
+        "components",
+        "critical_path",
+        "budget_violations",
+        "error",
+        "runs",
+    }
+    assert err == "error: `--each path=/no/such/*.py` matches no file\n"
+
+
+def test_check_of_a_path_that_is_not_there_is_usage(capsys):
+    assert main(["check", "--json", "/no/such/folder"]) == 2
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is False
+    assert document["diagnostics"][0]["message"] == "no such file or folder: `/no/such/folder`"
+
+
+def test_an_error_prints_its_causes_then_its_hints():
+    error = BootError(
+        "phase `pit` failed",
+        component="artifact-store",
+        phase="pit",
+        hints=["free some space"],
+        rollback_errors=[SymphonyError("`pool-manager` did not stop")],
+    )
+    error.__cause__ = OSError("disk full")
+    assert _errors.render(error) == (
+        "error: phase `pit` failed\n"
+        "  Caused by: OSError: disk full\n"
+        "  While rolling back: `pool-manager` did not stop\n"
+        "\n"
+        "hint: free some space"
+    )
+    assert _errors.as_document(error) == {
+        "code": "start-failed",
+        "message": "phase `pit` failed",
+        "phase": "pit",
+        "component": "artifact-store",
+        "causes": ["OSError: disk full"],
+        "hints": ["free some space"],
+    }
+
+
+def test_a_plan_error_prints_every_fault(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = plan_error(
+        "",
+        [
+            Diagnostic("missing-dependency", "`A` needs `B`", file=f"{tmp_path}/a.py", line=3),
+            Diagnostic("duplicate-component", "`C` stands twice", hint="take one out"),
+        ],
+    )
+    assert _errors.render(error) == (
+        "error: `A` needs `B`\n  a.py:3\n\nerror: `C` stands twice\nhint: take one out"
+    )
+
+
+REPORT = {
+    "system": "ide <1>",
+    "ready_seconds": 0.05,
+    "critical_path": ["supervisor"],
+    "components": [
+        {
+            "name": "supervisor",
+            "phase": "foundation",
+            "status": "ready",
+            "started_at": 0.001,
+            "seconds": 0.02,
+            "requires": [],
+        },
+        {
+            "name": "never",
+            "phase": "pit",
+            "status": "skipped",
+            "started_at": None,
+            "seconds": 0.0,
+            "requires": ["supervisor"],
+        },
+    ],
+}
+
+
+def test_a_trace_has_every_component_that_began_and_runs_that_do_not_overlap(tmp_path):
+    tally = Tally()
+    tally.spans = [("a", 0.0, 1.0, True), ("b", 0.5, 1.5, False), ("c", 1.2, 1.3, True)]
+    path = tmp_path / "x.json"
+    write_trace(str(path), REPORT, tally)
+    events = [e for e in json.loads(path.read_text())["traceEvents"] if e["ph"] == "X"]
+    assert [event["name"] for event in events] == ["supervisor", "a", "b", "c"]
+    tracks = {event["name"]: event["tid"] for event in events}
+    assert tracks["a"] == tracks["c"] != tracks["b"]
+    assert events[0]["ts"] == pytest.approx(1000.0)
+
+
+def test_a_page_escapes_names_and_marks_the_critical_path(tmp_path):
+    path = tmp_path / "x.html"
+    write_trace(str(path), REPORT, Tally())
+    page = path.read_text()
+    assert "ide &lt;1&gt;" in page
+    assert 'class="row critical"' in page
+    assert "never" not in page
+
+
+def test_help_lists_only_what_there_is():
+    text = build_parser().format_help()
+    assert all(word in text for word in ("run", "check", "graph"))
+    assert "doctor" not in text
