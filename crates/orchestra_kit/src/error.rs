@@ -1,6 +1,11 @@
 //! The errors of this crate: one enum, fields and not strings.
 
+use std::time::Duration;
+
 use component::{Code, Diagnostic, Hint};
+use ipc::{CallError, RemoteFailure};
+
+use crate::extension::Ended;
 
 /// What can go wrong in the Orchestra Kit.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +51,31 @@ pub enum KitError {
         /// What was stopped.
         what: &'static str,
     },
+    /// A call was lost on its way: a bug of Symphony.
+    #[error("the call of `{call}` was dropped without an outcome")]
+    Lost {
+        /// The call.
+        call: String,
+    },
     /// A Pit member refused.
     #[error(transparent)]
     Pit(#[from] PitRefusal),
+    /// An extension did not answer as it was asked.
+    #[error(transparent)]
+    Extension(#[from] ExtensionError),
+    /// More calls wait than may.
+    #[error("too many calls of `{what}` are waiting")]
+    Overloaded {
+        /// Who is called.
+        what: &'static str,
+    },
+    /// The system gives no thread.
+    #[error("no thread can be started")]
+    Thread {
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
 /// A Pit member's refusal, as the engine meets it.
@@ -80,7 +107,13 @@ impl Hint for KitError {
             Self::Cancelled { .. } => Code::CANCELLED,
             Self::TimedOut { .. } => Code::CALL_TIMEOUT,
             Self::Stopped { .. } => Code::STOPPED,
-            Self::Pit(_) => Code::INTERNAL,
+            Self::Pit(refusal) => match refusal.source.downcast_ref::<pit::PitError>() {
+                Some(error) => error.code(),
+                None => Code::INTERNAL,
+            },
+            Self::Extension(error) => error.code(),
+            Self::Overloaded { .. } => Code::OVERLOADED,
+            Self::Lost { .. } | Self::Thread { .. } => Code::INTERNAL,
         }
     }
 
@@ -92,6 +125,11 @@ impl Hint for KitError {
             Self::UnknownOperation { .. } => {
                 vec!["`symphony check` lists every call that nobody answers".to_owned()]
             }
+            Self::Extension(error) => error.hints(),
+            Self::Pit(refusal) => match refusal.source.downcast_ref::<pit::PitError>() {
+                Some(error) => error.hints(),
+                None => Vec::new(),
+            },
             _ => Vec::new(),
         }
     }
@@ -192,4 +230,175 @@ impl Hint for SupervisorError {
             _ => Vec::new(),
         }
     }
+}
+
+/// What can go wrong with an extension, as its caller meets it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExtensionError {
+    /// No extension has that name.
+    #[error("there is no extension `{name}`")]
+    NotFound {
+        /// The name as it was asked for.
+        name: String,
+        /// The nearest known one.
+        meant: Option<String>,
+    },
+    /// It could not be brought up.
+    #[error("extension `{name}` did not start: {how}")]
+    StartFailed {
+        /// The extension.
+        name: String,
+        /// How its start ended.
+        how: Box<Ended>,
+        /// The last lines of its standard error.
+        lines: Vec<String>,
+    },
+    /// It ended by itself while it was in use.
+    #[error("extension `{name}` crashed: {how}")]
+    Crashed {
+        /// The extension.
+        name: String,
+        /// How it ended.
+        how: Box<Ended>,
+        /// The last lines of its standard error.
+        lines: Vec<String>,
+    },
+    /// It failed too often and is left alone.
+    #[error(
+        "extension `{name}` is quarantined: it failed {failures} times within {}, last: {last}",
+        component::Seconds::from(*window)
+    )]
+    Quarantined {
+        /// The extension.
+        name: String,
+        /// How often it failed.
+        failures: usize,
+        /// Within which time.
+        window: Duration,
+        /// How it ended last.
+        last: Box<Ended>,
+        /// The last lines of its standard error.
+        lines: Vec<String>,
+    },
+    /// It did not answer in time.
+    #[error("`{name}.{operation}` did not answer within {}", component::Seconds::from(*after))]
+    TimedOut {
+        /// The extension.
+        name: String,
+        /// The operation.
+        operation: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The operation raised.
+    #[error("`{name}.{operation}` failed: {failure}")]
+    Remote {
+        /// The extension.
+        name: String,
+        /// The operation.
+        operation: String,
+        /// What it told.
+        failure: Box<RemoteFailure>,
+    },
+    /// It has no such operation.
+    #[error("extension `{name}` has no operation `{operation}`")]
+    UnknownOperation {
+        /// The extension.
+        name: String,
+        /// The operation.
+        operation: String,
+        /// The nearest known one.
+        meant: Option<String>,
+    },
+    /// Its manifest does not grant the call.
+    #[error("extension `{name}` may not call `{call}`")]
+    NotGranted {
+        /// The caller.
+        name: String,
+        /// What it wanted to call.
+        call: String,
+    },
+    /// It was stopped, or the whole system is.
+    #[error("extension `{name}` is stopped")]
+    Stopped {
+        /// The extension.
+        name: String,
+    },
+    /// The lane refused: overloaded, cancelled, a value that cannot cross.
+    #[error("`{name}.{operation}` was not called")]
+    Call {
+        /// The extension.
+        name: String,
+        /// The operation.
+        operation: String,
+        /// Why.
+        #[source]
+        source: CallError,
+    },
+}
+
+impl Hint for ExtensionError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound { .. } => Code::COMPONENT_NOT_FOUND,
+            Self::StartFailed { how, .. } => match **how {
+                Ended::NeverReady(_) => Code::START_TIMEOUT,
+                Ended::Mismatch(_) => Code::PROTOCOL_MISMATCH,
+                Ended::Violation(_) => Code::PROTOCOL_VIOLATION,
+                Ended::Library(_) => Code::PIT_LIBRARY,
+                _ => Code::START_FAILED,
+            },
+            Self::Crashed { .. } => Code::EXTENSION_CRASHED,
+            Self::Quarantined { .. } => Code::QUARANTINED,
+            Self::TimedOut { .. } => Code::CALL_TIMEOUT,
+            Self::Remote { failure, .. } => {
+                Code::parse(&failure.code).unwrap_or(Code::REMOTE_ERROR)
+            }
+            Self::UnknownOperation { .. } => Code::UNKNOWN_OPERATION,
+            Self::NotGranted { .. } => Code::NOT_GRANTED,
+            Self::Stopped { .. } => Code::STOPPED,
+            Self::Call { source, .. } => source.code(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NotFound { meant: Some(meant), .. }
+            | Self::UnknownOperation { meant: Some(meant), .. } => {
+                vec![format!("did you mean `{meant}`?")]
+            }
+            Self::StartFailed { how, lines, .. } => {
+                let mut hints = last_lines(lines);
+                if let Ended::Raised(failure) = &**how
+                    && !failure.traceback.is_empty()
+                {
+                    hints.insert(0, failure.traceback.clone());
+                }
+                if matches!(**how, Ended::NeverReady(_)) {
+                    hints
+                        .push("raise `limits.start` in its manifest if it needs longer".to_owned());
+                }
+                hints
+            }
+            Self::Crashed { lines, .. } => last_lines(lines),
+            Self::Quarantined { name, lines, .. } => {
+                let mut hints = last_lines(lines);
+                hints.push(format!("mend it, then `kit.extension(\"{name}\").restart()`"));
+                hints
+            }
+            Self::NotGranted { call, .. } => {
+                vec![format!("add `calls = [\"{call}\"]` under `[extension.permissions]`")]
+            }
+            Self::Call { source, .. } => source.hints(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn last_lines(lines: &[String]) -> Vec<String> {
+    if lines.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("its last lines were:\n  {}", lines.join("\n  "))]
 }

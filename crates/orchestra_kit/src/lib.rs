@@ -4,15 +4,22 @@
 //! declares) comes in through traits.
 
 pub mod catalogue;
+pub mod check;
 pub mod document;
 pub mod error;
+pub mod extension;
+pub mod host;
+pub mod kit;
 pub mod manifest;
 pub mod melody;
+pub mod operations;
 mod ring;
 pub mod supervisor;
 
 pub use catalogue::{Catalogue, Entry, Operation, OperationInput, Operations, SourceReader};
 pub use document::Located;
-pub use error::KitError;
+pub use error::{ExtensionError, KitError, SupervisorError};
+pub use extension::ExtensionHandle;
+pub use kit::{Kit, KitParts};
 pub use manifest::{ExtensionManifest, SystemManifest};
 pub use melody::Melody;

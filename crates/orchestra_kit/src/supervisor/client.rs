@@ -104,7 +104,7 @@ pub trait Watch: Send + Sync {
     /// Its process exists.
     fn spawned(&self, process: &Arc<Process>);
     /// It ended, or never was: the last call.
-    fn ended(&self, ending: Ending);
+    fn ended(self: Arc<Self>, ending: Ending);
 }
 
 struct Guest {

@@ -10,6 +10,6 @@ pub mod protocol;
 pub mod server;
 mod tree;
 
-pub use client::{Launch, Supervisor, Watch};
+pub use client::{Launch, Process, Supervisor, Watch};
 pub use protocol::{Ending, Program, Span, SpawnRequest, Status, Termination};
-pub use server::{Order, Prepared, Server, Start};
+pub use server::{LANE_VARIABLE, Order, Prepared, Server, Start};

@@ -70,6 +70,8 @@ pub struct Prepared {
     pub name: String,
     /// What to run.
     pub program: Program,
+    /// Its folder, which the process stands in.
+    pub folder: PathBuf,
     /// The guest's end of its lane; survives `exec` for a program of its own.
     pub lane: OwnedFd,
     /// Variables to set; `SYMPHONY_LANE` among them for a program of its own.
@@ -388,7 +390,13 @@ impl Start {
             let number: RawFd = lane.as_raw_fd();
             environment.push((LANE_VARIABLE.to_owned(), number.to_string()));
         }
-        Ok(Prepared { name: request.name, program: request.program, lane, environment })
+        Ok(Prepared {
+            name: request.name,
+            program: request.program,
+            folder: request.folder,
+            lane,
+            environment,
+        })
     }
 }
 

@@ -1,0 +1,401 @@
+//! Calling an extension: the handle that everybody holds, whatever runs behind it.
+//!
+//! Called by Python's door, the melody engine and other guests' routed calls. Invariants: a ready extension is called on
+//! the caller's own thread with one lock read in front of it; what the lane reports is told in terms of the extension.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use component::{Health, State, did_you_mean};
+use crossbeam_channel::bounded;
+use ipc::{CallError, CallId, CallOptions, Closed, Operation, Payload, RemoteFailure};
+use parking_lot::Mutex;
+
+use super::life::{Current, Unready};
+use super::{Extension, StopReport, stop_all};
+use crate::error::ExtensionError;
+use crate::host::Guest;
+
+/// Receives a submitted call's outcome, once, on whichever thread has it. It must not block.
+pub type CallDone = Box<dyn FnOnce(Result<Payload, ExtensionError>) + Send>;
+
+/// How long a caller waits to hear how an extension crashed before it is told without that.
+const OBITUARY: Duration = Duration::from_secs(2);
+
+/// An extension, by which it is called, watched and restarted. Cheap to clone.
+#[derive(Clone)]
+pub struct ExtensionHandle {
+    extension: Arc<Extension>,
+}
+
+/// A submitted call, by which it can be cancelled.
+#[derive(Clone)]
+pub struct Call {
+    extension: Arc<Extension>,
+    stage: Arc<Mutex<Stage>>,
+}
+
+enum Stage {
+    /// The extension is not ready yet; the ticket of the wait.
+    Waiting(Option<u64>, Option<CallDone>),
+    /// It was sent.
+    Sent(Arc<dyn Guest>, Option<CallId>),
+    /// It has its outcome, or was not sent.
+    Over,
+}
+
+impl ExtensionHandle {
+    pub(crate) const fn new(extension: Arc<Extension>) -> Self {
+        Self { extension }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.extension.name()
+    }
+
+    /// Its manifest.
+    pub fn manifest(&self) -> &Arc<crate::manifest::ExtensionManifest> {
+        self.extension.manifest()
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        self.extension.state()
+    }
+
+    /// How it is, for the gate and `health()`.
+    pub fn health(&self) -> Health {
+        self.extension.health()
+    }
+
+    /// Why it is not ready, or how it crashed last.
+    pub fn fault(&self) -> Option<ExtensionError> {
+        self.extension.fault()
+    }
+
+    /// The number of its process, while it has one of its own.
+    pub fn pid(&self) -> Option<u32> {
+        self.extension.current().and_then(|current| current.guest.pid())
+    }
+
+    /// The operations that it said it has; None while it is not ready.
+    pub fn operations(&self) -> Option<Vec<Operation>> {
+        self.extension.current().map(|current| current.guest.operations())
+    }
+
+    /// How many more calls its queue takes now.
+    pub fn room(&self) -> usize {
+        let queue = self.extension.manifest().limits.queue as usize;
+        let pending = self.extension.current().map_or(0, |current| current.guest.pending());
+        queue.saturating_sub(pending)
+    }
+
+    /// Starts it where it does not run and waits until it is ready.
+    ///
+    /// # Errors
+    /// Why it is not ready; [`ExtensionError::TimedOut`] when the deadline passed.
+    pub fn activate(&self, deadline: Option<Instant>) -> Result<(), ExtensionError> {
+        self.ready("activate", deadline, None).map(|_| ())
+    }
+
+    /// The same without waiting: `then` is called once, on whichever thread knows. It must not block.
+    pub fn activated(&self, then: impl FnOnce(Result<(), ExtensionError>) + Send + 'static) {
+        self.extension.when_ready(Box::new(move |ready| then(ready.map(|_| ()))));
+    }
+
+    /// Calls an operation and waits on this thread. Starts the extension where it does not run.
+    ///
+    /// # Errors
+    /// [`ExtensionError`].
+    pub fn call(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+    ) -> Result<Payload, ExtensionError> {
+        self.call_polling(operation, inputs, options, None)
+    }
+
+    /// As [`ExtensionHandle::call`]; `poll` is asked at least every 50 ms while it waits, and true gives the call up.
+    ///
+    /// # Errors
+    /// [`ExtensionError`]; its code is `interrupted` when `poll` gave up.
+    pub fn call_polling(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<Payload, ExtensionError> {
+        let current = self.ready(operation, options.deadline, poll)?;
+        let run = current.run;
+        current.guest.call(operation, inputs, options, poll).map_err(|error| match error {
+            CallError::Closed { reason, .. } => self.obituary(run, &reason),
+            error => told(&self.extension, Some(&current), operation, error),
+        })
+    }
+
+    /// Calls an operation; the outcome comes to `done`, also when the extension has to be started first.
+    pub fn submit(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+        done: CallDone,
+    ) -> Call {
+        let stage = Arc::new(Mutex::new(Stage::Waiting(None, Some(done))));
+        let call = Call { extension: Arc::clone(&self.extension), stage };
+        if let Some(current) = self.extension.current() {
+            call.send(Ok(current), operation, inputs, options);
+            return call;
+        }
+        let (waiting, operation, inputs, options) =
+            (call.clone(), operation.to_owned(), inputs.clone(), options.clone());
+        if let Some(deadline) = options.deadline {
+            let (call, operation) = (call.clone(), operation.clone());
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.extension.after(left, move || call.expire(&operation, left));
+        }
+        let ticket = self.extension.when_ready(Box::new(move |ready| {
+            waiting.send(ready, &operation, &inputs, &options);
+        }));
+        if let Stage::Waiting(place, _) = &mut *call.stage.lock() {
+            *place = Some(ticket);
+        }
+        call
+    }
+
+    /// Calls one operation many times and waits for all of them; each has its own outcome, in order.
+    pub fn call_many(
+        &self,
+        operation: &str,
+        inputs: &[Payload],
+        options: &CallOptions,
+    ) -> Vec<Result<Payload, ExtensionError>> {
+        // Never more at once than its queue takes.
+        let window = (self.extension.manifest().limits.queue as usize).clamp(2, 256) / 2;
+        let (tell, told) = bounded(inputs.len());
+        let mut outcomes: Vec<Option<Result<Payload, ExtensionError>>> = Vec::new();
+        outcomes.resize_with(inputs.len(), || None);
+        let mut open = 0_usize;
+        let mut next = inputs.iter().enumerate();
+        loop {
+            while open < window
+                && let Some((index, inputs)) = next.next()
+            {
+                let tell = tell.clone();
+                open += 1;
+                let done: CallDone = Box::new(move |outcome| {
+                    // Its receiver waits below until the last one came.
+                    let _ = tell.send((index, outcome));
+                });
+                self.submit(operation, inputs, options, done);
+            }
+            if open == 0 {
+                break;
+            }
+            // Each submitted call has exactly one outcome, and this function holds a sender.
+            if let Ok((index, outcome)) = told.recv() {
+                outcomes[index] = Some(outcome);
+                open -= 1;
+            }
+        }
+        outcomes.into_iter().flatten().collect()
+    }
+
+    /// Stops it and starts it anew, also out of quarantine; waits until it is ready. Calls made meanwhile wait with it.
+    ///
+    /// # Errors
+    /// Why it is not ready again; [`ExtensionError::TimedOut`] when the deadline passed.
+    pub fn restart(&self, deadline: Instant) -> Result<(), ExtensionError> {
+        stop_all(std::slice::from_ref(&self.extension), deadline, true);
+        self.extension.start_again();
+        self.activate(Some(deadline))
+    }
+
+    /// Stops it for good, by `deadline`.
+    pub fn stop(&self, deadline: Instant) -> StopReport {
+        stop_all(std::slice::from_ref(&self.extension), deadline, false)
+    }
+
+    fn ready(
+        &self,
+        operation: &str,
+        deadline: Option<Instant>,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<Current, ExtensionError> {
+        if let Some(current) = self.extension.current() {
+            return Ok(current);
+        }
+        let begun = Instant::now();
+        self.extension.wait_ready(deadline, poll).unwrap_or_else(|wait| {
+            let (name, operation) = (self.name().to_owned(), operation.to_owned());
+            Err(match wait {
+                Unready::TimedOut => {
+                    ExtensionError::TimedOut { name, operation, after: begun.elapsed() }
+                }
+                Unready::Interrupted => {
+                    ExtensionError::Call { name, operation, source: CallError::Interrupted }
+                }
+            })
+        })
+    }
+
+    /// The lane closed under a call: how the extension ended is known a moment later.
+    fn obituary(&self, run: u64, reason: &Closed) -> ExtensionError {
+        let (tell, told) = bounded(1);
+        self.extension.when_ended(
+            run,
+            Box::new(move |error| {
+                // The caller may have stopped waiting.
+                let _ = tell.send(error);
+            }),
+        );
+        told.recv_timeout(OBITUARY).unwrap_or_else(|_| unexplained(&self.extension, reason))
+    }
+}
+
+impl std::fmt::Debug for ExtensionHandle {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("ExtensionHandle")
+            .field("name", &self.name())
+            .field("state", &self.state())
+            .finish()
+    }
+}
+
+impl Call {
+    /// Gives the call up; its outcome is then that it was cancelled, unless it already has another.
+    pub fn cancel(&self) {
+        let (ticket, done) = match &mut *self.stage.lock() {
+            Stage::Waiting(ticket, done) => (*ticket, done.take()),
+            Stage::Sent(guest, Some(id)) => {
+                let (guest, id) = (Arc::clone(guest), *id);
+                guest.cancel(id);
+                return;
+            }
+            Stage::Sent(_, None) | Stage::Over => return,
+        };
+        if let Some(ticket) = ticket {
+            self.extension.withdraw(ticket);
+        }
+        self.finish(done, CallError::Cancelled);
+    }
+
+    fn expire(&self, operation: &str, after: Duration) {
+        let done = match &mut *self.stage.lock() {
+            Stage::Waiting(_, done) => done.take(),
+            // The lane keeps the deadline of what was sent.
+            Stage::Sent(..) | Stage::Over => None,
+        };
+        if let Some(done) = done {
+            *self.stage.lock() = Stage::Over;
+            done(Err(ExtensionError::TimedOut {
+                name: self.extension.name().to_owned(),
+                operation: operation.to_owned(),
+                after,
+            }));
+        }
+    }
+
+    fn finish(&self, done: Option<CallDone>, error: CallError) {
+        *self.stage.lock() = Stage::Over;
+        if let Some(done) = done {
+            done(Err(told(&self.extension, None, "", error)));
+        }
+    }
+
+    /// The extension is ready, or will not be.
+    fn send(
+        &self,
+        ready: Result<Current, ExtensionError>,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+    ) {
+        let done = match &mut *self.stage.lock() {
+            Stage::Waiting(_, done) => done.take(),
+            Stage::Sent(..) | Stage::Over => None,
+        };
+        let Some(done) = done else { return };
+        let current = match ready {
+            Ok(current) => current,
+            Err(error) => {
+                *self.stage.lock() = Stage::Over;
+                done(Err(error));
+                return;
+            }
+        };
+        // The answer and a refusal can both come; whichever is first takes it.
+        let done = Arc::new(Mutex::new(Some(done)));
+        let (extension, answered, name) =
+            (Arc::clone(&self.extension), Arc::clone(&done), operation.to_owned());
+        let seen = current.clone();
+        let answer = Box::new(move |outcome: Result<Payload, CallError>| {
+            let Some(done) = answered.lock().take() else { return };
+            match outcome {
+                Ok(result) => done(Ok(result)),
+                Err(CallError::Closed { .. }) => {
+                    extension.when_ended(seen.run, Box::new(move |error| done(Err(error))));
+                }
+                Err(error) => done(Err(told(&extension, Some(&seen), &name, error))),
+            }
+        });
+        match Arc::clone(&current.guest).submit(operation, inputs, options, answer) {
+            Ok(id) => *self.stage.lock() = Stage::Sent(Arc::clone(&current.guest), id),
+            Err(error) => {
+                *self.stage.lock() = Stage::Over;
+                let Some(done) = done.lock().take() else { return };
+                match error {
+                    CallError::Closed { .. } => {
+                        let then = Box::new(move |error| done(Err(error)));
+                        self.extension.when_ended(current.run, then);
+                    }
+                    error => done(Err(told(&self.extension, Some(&current), operation, error))),
+                }
+            }
+        }
+    }
+}
+
+/// A lane's refusal, in terms of the extension.
+fn told(
+    extension: &Extension,
+    current: Option<&Current>,
+    operation: &str,
+    error: CallError,
+) -> ExtensionError {
+    let (name, operation) = (extension.name().to_owned(), operation.to_owned());
+    let unknown = |name, operation: String| {
+        let known = current.map(|current| current.guest.operations()).unwrap_or_default();
+        let meant = did_you_mean(&operation, known.iter().map(|known| known.name.as_str()));
+        let meant = meant.map(str::to_owned);
+        ExtensionError::UnknownOperation { name, operation, meant }
+    };
+    match error {
+        CallError::TimedOut { after, .. } => ExtensionError::TimedOut { name, operation, after },
+        CallError::Remote(failure) if is_unknown(&failure) => unknown(name, operation),
+        CallError::UnknownOperation { .. } => unknown(name, operation),
+        CallError::Remote(failure) => {
+            ExtensionError::Remote { name, operation, failure: Box::new(failure) }
+        }
+        CallError::Closed { reason, .. } => unexplained(extension, &reason),
+        source => ExtensionError::Call { name, operation, source },
+    }
+}
+
+fn is_unknown(failure: &RemoteFailure) -> bool {
+    failure.code == component::Code::UNKNOWN_OPERATION.as_str() && failure.traceback.is_empty()
+}
+
+/// The lane is closed and nothing more is known.
+fn unexplained(extension: &Extension, reason: &Closed) -> ExtensionError {
+    let name = extension.name().to_owned();
+    let how = match reason {
+        Closed::Eof => super::Ended::ClosedLane,
+        Closed::Violation(error) => super::Ended::Violation(error.clone()),
+        Closed::Local => return ExtensionError::Stopped { name },
+    };
+    ExtensionError::Crashed { name, how: Box::new(how), lines: Vec::new() }
+}

@@ -1,0 +1,57 @@
+//! The ways in which one run of an extension ends, as its host reports them.
+
+use std::time::Duration;
+
+use component::Seconds;
+use ipc::{ProtocolError, RemoteFailure};
+
+use crate::supervisor::Status;
+
+/// How one run ended. Whether that is a failed start or a crash depends on whether it was ready before.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ended {
+    /// Its process exited or was ended by a signal.
+    Exited(Status),
+    /// Its process never was; the reason is a fragment.
+    NotStarted(String),
+    /// Its own code raised while it came up.
+    Raised(Box<RemoteFailure>),
+    /// It speaks no protocol version of this core, or introduced itself as somebody else.
+    Mismatch(String),
+    /// It did not say that it is ready.
+    NeverReady(Duration),
+    /// It answered no ping for so long, and was killed.
+    Unresponsive(Duration),
+    /// It sent what is no lawful frame, and was killed.
+    Violation(ProtocolError),
+    /// It closed its lane and lived on, and was killed.
+    ClosedLane,
+    /// The supervisor died, and every extension with it.
+    SupervisorLost,
+    /// Its library failed.
+    Library(String),
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(status) => write!(out, "{status}"),
+            Self::NotStarted(reason) | Self::Mismatch(reason) | Self::Library(reason) => {
+                out.write_str(reason)
+            }
+            Self::Raised(failure) if failure.type_name.is_empty() => {
+                out.write_str(&failure.message)
+            }
+            Self::Raised(failure) => write!(out, "{}: {}", failure.type_name, failure.message),
+            Self::NeverReady(limit) => {
+                write!(out, "it did not say that it is ready within {}", Seconds::from(*limit))
+            }
+            Self::Unresponsive(silent) => {
+                write!(out, "it did not answer for {} and was killed", Seconds::from(*silent))
+            }
+            Self::Violation(error) => write!(out, "it broke the protocol: {error}"),
+            Self::ClosedLane => out.write_str("it closed its lane"),
+            Self::SupervisorLost => out.write_str("the supervisor died"),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! One extension's life: activation, calls, crashes, restarts, quarantine, stop.
+//!
+//! Knows no process and no library: what runs is behind [`crate::host`]. Invariants: the state moves only along
+//! [`component::State::go`]; concurrent callers share one start; a call that was in flight when the extension crashed
+//! fails and is never sent again.
+
+mod call;
+mod ended;
+mod life;
+mod restart;
+mod stop;
+mod timer;
+
+pub use call::{Call, CallDone, ExtensionHandle};
+pub use ended::Ended;
+pub use stop::StopReport;
+
+pub use life::Report;
+
+pub(crate) use life::Extension;
+pub(crate) use stop::stop_all;
+pub(crate) use timer::Timer;

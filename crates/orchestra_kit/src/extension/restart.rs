@@ -1,0 +1,137 @@
+//! When an extension that failed is started again, and when no more.
+//!
+//! Pure: the caller brings the time. Called by [`super::life`]. Invariant: more than `budget` failures within `window`
+//! quarantine it, however they are spaced.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The second restart waits so long, each further one twice as long.
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// No restart waits longer.
+const LONGEST_DELAY: Duration = Duration::from_secs(30);
+/// So long without a failure, and the past is forgotten.
+pub(super) const HEALTHY: Duration = Duration::from_secs(60);
+
+/// What follows a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Start it again after that time.
+    After(Duration),
+    /// Leave it.
+    Quarantine,
+}
+
+/// One extension's failures.
+#[derive(Debug)]
+pub(super) struct Restarts {
+    budget: usize,
+    window: Duration,
+    failures: VecDeque<Instant>,
+    in_a_row: u32,
+    noise: u64,
+}
+
+impl Restarts {
+    /// `seed` spreads the delays of extensions that fail together.
+    pub(super) fn new(budget: u32, window: Duration, seed: u64) -> Self {
+        let budget = usize::try_from(budget).unwrap_or(usize::MAX);
+        Self { budget, window, failures: VecDeque::new(), in_a_row: 0, noise: seed | 1 }
+    }
+
+    /// It failed now, after being ready for so long (None: it never was).
+    pub(super) fn failed(&mut self, now: Instant, ready_for: Option<Duration>) -> Verdict {
+        if ready_for.is_some_and(|ready| ready >= HEALTHY) {
+            self.reset();
+        }
+        self.failures.push_back(now);
+        while self.failures.front().is_some_and(|failure| now - *failure > self.window) {
+            self.failures.pop_front();
+        }
+        if self.failures.len() > self.budget {
+            return Verdict::Quarantine;
+        }
+        let delay = match self.in_a_row {
+            0 => Duration::ZERO,
+            count => self.spread(FIRST_DELAY.saturating_mul(1 << (count - 1).min(16))),
+        };
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        Verdict::After(delay.min(LONGEST_DELAY))
+    }
+
+    /// How many failures count at present.
+    pub(super) fn count(&self) -> usize {
+        self.failures.len()
+    }
+
+    /// A person started it anew.
+    pub(super) fn reset(&mut self) {
+        self.failures.clear();
+        self.in_a_row = 0;
+    }
+
+    /// Up to a quarter more or less.
+    fn spread(&mut self, delay: Duration) -> Duration {
+        self.noise ^= self.noise << 13;
+        self.noise ^= self.noise >> 7;
+        self.noise ^= self.noise << 17;
+        let permille = 750 + u32::try_from(self.noise % 501).unwrap_or(250);
+        delay * permille / 1000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{HEALTHY, Restarts, Verdict};
+
+    const WINDOW: Duration = Duration::from_secs(300);
+
+    fn near(verdict: Verdict, milliseconds: u64) {
+        let Verdict::After(delay) = verdict else { panic!("quarantined") };
+        let wanted = Duration::from_millis(milliseconds);
+        assert!(delay >= wanted * 3 / 4 && delay <= wanted * 5 / 4, "{delay:?}, not {wanted:?}");
+    }
+
+    #[test]
+    fn the_first_restart_is_at_once_and_the_delays_double() {
+        let mut restarts = Restarts::new(100, WINDOW, 7);
+        let now = Instant::now();
+        for wanted in [0, 100, 200, 400, 800] {
+            near(restarts.failed(now, None), wanted);
+        }
+        for _ in 0..40 {
+            let Verdict::After(delay) = restarts.failed(now, None) else { panic!("quarantined") };
+            assert!(delay <= Duration::from_secs(30));
+        }
+    }
+
+    #[test]
+    fn the_failure_after_the_budget_quarantines_and_an_old_one_does_not_count() {
+        let start = Instant::now();
+        let mut restarts = Restarts::new(3, WINDOW, 7);
+        for second in 0..3 {
+            let now = start + Duration::from_secs(second);
+            assert!(matches!(restarts.failed(now, None), Verdict::After(_)));
+        }
+        let later = start + WINDOW + Duration::from_secs(1);
+        assert!(matches!(restarts.failed(later, None), Verdict::After(_)), "one is out of window");
+        assert_eq!(restarts.failed(later, None), Verdict::Quarantine);
+    }
+
+    #[test]
+    fn a_minute_of_health_forgets() {
+        let now = Instant::now();
+        let mut restarts = Restarts::new(1, WINDOW, 7);
+        near(restarts.failed(now, Some(Duration::from_secs(1))), 0);
+        near(restarts.failed(now, Some(HEALTHY)), 0);
+        assert_eq!(restarts.failed(now, Some(Duration::from_secs(1))), Verdict::Quarantine);
+    }
+
+    #[test]
+    fn no_budget_is_no_restart() {
+        let mut restarts = Restarts::new(0, WINDOW, 7);
+        assert_eq!(restarts.failed(Instant::now(), None), Verdict::Quarantine);
+    }
+}

@@ -1,0 +1,116 @@
+//! What a guest's lane tells, passed on to its run, to the router and to the bus.
+//!
+//! Called on whichever thread reads the lane. Invariant: nothing that a guest sends waits here for anything.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use component::Code;
+use ipc::{
+    Bus, CallOptions, Closed, Hello, Inbound, InboundRequest, Lane, Payload, Policy, Refused,
+    RemoteFailure, Welcome,
+};
+
+use super::process::{GuestProcess, Routed, Router};
+use crate::manifest::ExtensionManifest;
+
+/// How many values of one topic wait for a guest that reads slowly.
+const TOPIC: usize = 256;
+
+/// The host's ear on one lane.
+pub(super) struct GuestEvents {
+    manifest: Arc<ExtensionManifest>,
+    router: Weak<dyn Router>,
+    bus: Bus,
+    guest: OnceLock<Weak<GuestProcess>>,
+}
+
+impl GuestEvents {
+    pub(super) fn new(
+        manifest: Arc<ExtensionManifest>,
+        router: Weak<dyn Router>,
+        bus: Bus,
+    ) -> Self {
+        Self { manifest, router, bus, guest: OnceLock::new() }
+    }
+
+    /// Says whose lane it is; before the process exists, so that nothing can have come.
+    pub(super) fn belong_to(&self, guest: &Arc<GuestProcess>) {
+        if self.guest.set(Arc::downgrade(guest)).is_err() {
+            tracing::error!(extension = %self.manifest.name.value, "a lane was given away twice");
+        }
+    }
+
+    fn guest(&self) -> Option<Arc<GuestProcess>> {
+        self.guest.get().and_then(Weak::upgrade)
+    }
+
+    fn refuse(&self, reason: String) -> Refused {
+        if let Some(guest) = self.guest() {
+            guest.raised_mismatch(reason.clone());
+        }
+        Refused { code: Code::PROTOCOL_MISMATCH.as_str().to_owned(), reason }
+    }
+}
+
+impl Inbound for GuestEvents {
+    fn hello(&self, hello: Hello) -> Result<Welcome, Refused> {
+        let Some(protocol) = hello.agreed() else {
+            let (low, high) = hello.protocol;
+            return Err(self.refuse(format!(
+                "it speaks protocol {low} to {high}, this core {} to {}",
+                ipc::PROTOCOL.0,
+                ipc::PROTOCOL.1
+            )));
+        };
+        if hello.name != self.manifest.name.value {
+            return Err(self.refuse(format!(
+                "it calls itself `{}`, its manifest `{}`",
+                hello.name, self.manifest.name.value
+            )));
+        }
+        if let Some(guest) = self.guest() {
+            guest.introduced(hello);
+        }
+        Ok(Welcome { protocol, ..Welcome::new(self.manifest.limits.queue) })
+    }
+
+    fn ready(&self) {
+        if let Some(guest) = self.guest() {
+            guest.is_ready();
+        }
+    }
+
+    fn request(&self, lane: &Lane, request: InboundRequest) {
+        let (lane, correlation) = (lane.clone(), request.correlation);
+        let answer = Box::new(move |outcome: Result<Payload, RemoteFailure>| {
+            // A guest that is gone needs no answer.
+            let _ = lane.reply(correlation, outcome);
+        });
+        let options = CallOptions { deadline: request.deadline, priority: request.priority };
+        let routed = Routed { call: request.operation, inputs: request.inputs, options, answer };
+        match self.router.upgrade() {
+            Some(router) => router.route(&self.manifest, routed),
+            None => {
+                (routed.answer)(Err(RemoteFailure::new(Code::STOPPED, "the system is stopped")))
+            }
+        }
+    }
+
+    fn publish(&self, topic: &str, value: Payload) {
+        self.bus.topic(topic).publish_from_lane(&value);
+    }
+
+    fn subscribe(&self, lane: &Lane, topic: &str) {
+        self.bus.topic(topic).subscribe_lane(lane, Policy::DropOldest, TOPIC);
+    }
+
+    fn unsubscribe(&self, lane: &Lane, topic: &str) {
+        self.bus.topic(topic).unsubscribe_lane(lane);
+    }
+
+    fn closed(&self, reason: Closed) {
+        if let Some(guest) = self.guest() {
+            guest.lane_closed(reason);
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! An extension in a process of its own, started by the supervisor.
+//!
+//! One run: a socket pair for its lane, two pipes for what it prints, a process that the supervisor forks. Events come
+//! from three sides (the lane, the supervisor, the pipes) and meet here. Invariant: the end that is reported is the
+//! process's own, except where this side killed it and knows why.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use ipc::{
+    Bus, CallError, CallId, CallOptions, Captured, Closed, Done, Hello, Lane, LaneOptions,
+    Operation, Payload, RemoteFailure,
+};
+use parking_lot::Mutex;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::capture::Capture;
+use super::inbound::GuestEvents;
+use super::workers::Workers;
+use super::{Guest, Host, Stop};
+use crate::extension::{Ended, Report, Timer};
+use crate::manifest::{Entry, ExtensionManifest};
+use crate::supervisor::{Ending, Process, Program, SpawnRequest, Supervisor, Termination, Watch};
+
+/// A process whose lane is closed may take so long to exit before it is killed.
+const CLOSED: Duration = Duration::from_millis(250);
+/// How long the last lines may take to come out of the pipe after the process ended.
+const LAST_LINES: Duration = Duration::from_millis(50);
+/// An idle guest is pinged so often; one with calls pending, at every look.
+const IDLE_PING: Duration = Duration::from_secs(5);
+
+/// What answers the calls that guests make. Implemented by the kit.
+pub trait Router: Send + Sync {
+    /// Answers one call of an extension, sooner or later and on any thread. Must not block.
+    fn route(&self, caller: &Arc<ExtensionManifest>, request: Routed);
+}
+
+/// One call that a guest makes.
+pub struct Routed {
+    /// What it calls: `artifact-store.put`.
+    pub call: String,
+    /// With which inputs.
+    pub inputs: Payload,
+    /// Until when, and how urgent.
+    pub options: CallOptions,
+    /// What gets the answer, once.
+    pub answer: Box<dyn FnOnce(Result<Payload, RemoteFailure>) + Send>,
+}
+
+/// What the process host needs beside the supervisor.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessHostOptions {
+    /// The arguments by which an interpreter of an extension's own (`python = …`) becomes its guest; the entry and the
+    /// folder follow. Empty: such extensions cannot be started.
+    pub foreign_python: Vec<String>,
+}
+
+/// Starts extensions as processes.
+pub(crate) struct ProcessHost {
+    supervisor: Arc<Supervisor>,
+    bus: Bus,
+    router: Weak<dyn Router>,
+    workers: Arc<Workers>,
+    timer: Arc<Timer>,
+    options: ProcessHostOptions,
+}
+
+impl ProcessHost {
+    pub(crate) fn new(
+        supervisor: Arc<Supervisor>,
+        bus: Bus,
+        router: Weak<dyn Router>,
+        workers: Arc<Workers>,
+        timer: Arc<Timer>,
+        options: ProcessHostOptions,
+    ) -> Self {
+        Self { supervisor, bus, router, workers, timer, options }
+    }
+
+    fn program(&self, manifest: &ExtensionManifest) -> Result<Program, Ended> {
+        let folder = &manifest.folder;
+        match (&manifest.entry, &manifest.python) {
+            (Entry::Python(entry), None) => {
+                Ok(Program::Python { entry: entry.value.to_string(), paths: vec![folder.clone()] })
+            }
+            (Entry::Python(_), Some(_)) if self.options.foreign_python.is_empty() => {
+                let reason =
+                    "no interpreter but this one can be used here (`python` in its manifest)";
+                Err(Ended::NotStarted(reason.to_owned()))
+            }
+            (Entry::Python(entry), Some(interpreter)) => {
+                let mut argv = vec![text(interpreter)?];
+                argv.extend(self.options.foreign_python.iter().cloned());
+                argv.push(entry.value.to_string());
+                argv.push(text(folder)?);
+                Ok(Program::Command { argv })
+            }
+            (Entry::Command(words), _) => {
+                Ok(Program::Command { argv: words.iter().map(|word| word.value.clone()).collect() })
+            }
+            (Entry::Library { .. }, _) => {
+                Err(Ended::NotStarted("a library does not run in a process".to_owned()))
+            }
+        }
+    }
+}
+
+fn text(path: &std::path::Path) -> Result<String, Ended> {
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Ended::NotStarted(format!("`{}` is not UTF-8", path.display())))
+}
+
+impl Host for ProcessHost {
+    fn start(
+        &self,
+        manifest: &Arc<ExtensionManifest>,
+        report: Report,
+    ) -> Result<Arc<dyn Guest>, Ended> {
+        let name = manifest.name.value.clone();
+        let request = SpawnRequest {
+            id: self.supervisor.next_id(),
+            name: name.clone(),
+            program: self.program(manifest)?,
+            folder: manifest.folder.clone(),
+            environment: granted(manifest),
+        };
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+                .map_err(refused)?;
+        let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
+        let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
+        let capture = Arc::new(Capture::default());
+        self.capture(&name, stdout, stderr, &capture)?;
+
+        let events = Arc::new(GuestEvents::new(
+            Arc::clone(manifest),
+            Weak::clone(&self.router),
+            self.bus.clone(),
+        ));
+        let options = LaneOptions::host(name, manifest.limits.queue, self.bus.reader());
+        let handler: Arc<dyn ipc::Inbound> = Arc::<GuestEvents>::clone(&events);
+        let lane = Lane::open(ours, options, handler)
+            .map_err(|error| Ended::NotStarted(error.to_string()))?;
+        let guest = Arc::new(GuestProcess {
+            id: request.id,
+            lane,
+            supervisor: Arc::clone(&self.supervisor),
+            workers: Arc::clone(&self.workers),
+            timer: Arc::clone(&self.timer),
+            capture,
+            report,
+            pid: AtomicI32::new(0),
+            about: Mutex::default(),
+        });
+        events.belong_to(&guest);
+        let descriptors = [theirs.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()];
+        let watch: Arc<dyn Watch> = Arc::<GuestProcess>::clone(&guest);
+        self.supervisor
+            .spawn(request, descriptors, watch)
+            .map_err(|error| Ended::NotStarted(error.to_string()))?;
+        Ok(guest)
+    }
+}
+
+impl ProcessHost {
+    /// Has both pipes read, line by line, into the log; the last lines of stderr are kept.
+    fn capture(
+        &self,
+        name: &str,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+        capture: &Arc<Capture>,
+    ) -> Result<(), Ended> {
+        let failed = |error: ipc::IpcError| Ended::NotStarted(error.to_string());
+        let reader = self.bus.reader();
+        let named = name.to_owned();
+        let log = move |captured: Captured<'_>| {
+            if let Captured::Line(line) = captured {
+                let line = String::from_utf8_lossy(line);
+                tracing::info!(target: "symphony.extension", extension = named, stream = "stdout", "{line}");
+            }
+        };
+        reader.capture(stdout, log).map_err(failed)?;
+        let named = name.to_owned();
+        let capture = Arc::clone(capture);
+        let keep = move |captured: Captured<'_>| match captured {
+            Captured::Line(line) => {
+                let line = String::from_utf8_lossy(line);
+                tracing::info!(target: "symphony.extension", extension = named, stream = "stderr", "{line}");
+                capture.push(&line);
+            }
+            Captured::End => capture.end(),
+        };
+        reader.capture(stderr, keep).map_err(failed)
+    }
+}
+
+/// The variables that the manifest grants and this process has.
+fn granted(manifest: &ExtensionManifest) -> Vec<(String, String)> {
+    let value = |name: &String| Some((name.clone(), std::env::var(name).ok()?));
+    manifest.permissions.env.iter().filter_map(|name| value(&name.value)).collect()
+}
+
+fn refused(error: rustix::io::Errno) -> Ended {
+    Ended::NotStarted(format!("no socket or pipe for it: {error}"))
+}
+
+/// What is learned of a run as it goes.
+#[derive(Default)]
+struct About {
+    hello: Option<Hello>,
+    /// Why this side killed it, where it did.
+    killed_for: Option<Ended>,
+    pinged: Option<Instant>,
+    ended: bool,
+}
+
+/// One run of an extension in a process.
+pub(super) struct GuestProcess {
+    id: u64,
+    lane: Lane,
+    supervisor: Arc<Supervisor>,
+    workers: Arc<Workers>,
+    timer: Arc<Timer>,
+    capture: Arc<Capture>,
+    report: Report,
+    pid: AtomicI32,
+    about: Mutex<About>,
+}
+
+impl GuestProcess {
+    /// It said who it is.
+    pub(super) fn introduced(&self, hello: Hello) {
+        self.about.lock().hello = Some(hello);
+    }
+
+    /// It says that it is ready.
+    pub(super) fn is_ready(self: Arc<Self>) {
+        let report = self.report.clone();
+        report.ready(self);
+    }
+
+    /// It did what it may not: it is killed, and this is why.
+    pub(super) fn condemn(&self, why: Ended) {
+        self.about.lock().killed_for.get_or_insert(why);
+        self.supervisor.end(self.id, Termination::Kill);
+    }
+
+    /// It told why it cannot start; it exits by itself.
+    pub(super) fn raised(&self, failure: RemoteFailure) {
+        self.about.lock().killed_for.get_or_insert(Ended::Raised(Box::new(failure)));
+    }
+
+    /// It was refused for this; it exits by itself, or is made to.
+    pub(super) fn raised_mismatch(&self, reason: String) {
+        self.about.lock().killed_for.get_or_insert(Ended::Mismatch(reason));
+    }
+
+    /// Its lane is closed: it exits at once, or is made to.
+    pub(super) fn lane_closed(self: &Arc<Self>, reason: Closed) {
+        match reason {
+            Closed::Violation(error) => self.condemn(Ended::Violation(error)),
+            Closed::Eof => {
+                let me = Arc::downgrade(self);
+                self.timer.after(CLOSED, move || {
+                    if let Some(guest) = me.upgrade()
+                        && !guest.about.lock().ended
+                    {
+                        guest.condemn(Ended::ClosedLane);
+                    }
+                });
+            }
+            // This side closed it, and has its reasons.
+            Closed::Local => {}
+        }
+    }
+
+    fn tell_end(&self, how: Ended) {
+        let lines = self.capture.last_lines(LAST_LINES);
+        self.lane.close();
+        self.report.ended(how, lines);
+    }
+}
+
+impl Watch for GuestProcess {
+    fn spawned(&self, process: &Arc<Process>) {
+        self.pid.store(process.pid, Ordering::Relaxed);
+    }
+
+    fn ended(self: Arc<Self>, ending: Ending) {
+        let how = {
+            let mut about = self.about.lock();
+            about.ended = true;
+            about.killed_for.take().unwrap_or(match ending {
+                Ending::Exited(status) => Ended::Exited(status),
+                Ending::NotStarted(reason) => Ended::NotStarted(reason),
+                Ending::SupervisorLost => Ended::SupervisorLost,
+            })
+        };
+        // The pipe may still hold its last words, and this thread may not wait for them.
+        let me = Arc::clone(&self);
+        let told = how.clone();
+        if self.workers.run(move || me.tell_end(told)).is_err() {
+            self.lane.close();
+            self.report.ended(how, self.capture.lines());
+        }
+    }
+}
+
+impl Guest for GuestProcess {
+    fn call(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<Payload, CallError> {
+        self.lane.request_polling(operation, inputs, options, poll)
+    }
+
+    fn submit(
+        self: Arc<Self>,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+        done: Done,
+    ) -> Result<Option<CallId>, CallError> {
+        self.lane.submit(operation, inputs, options, done).map(Some)
+    }
+
+    fn cancel(&self, call: CallId) {
+        self.lane.cancel(call);
+    }
+
+    fn stop(&self, how: Stop) {
+        match how {
+            Stop::Ask => {
+                // One that cannot hear it any more is ended by the next step.
+                if let Err(error) = self.lane.stop() {
+                    tracing::debug!(%error, "a guest could not be asked to stop");
+                }
+            }
+            Stop::Terminate => self.supervisor.end(self.id, Termination::Ask),
+            Stop::Kill => self.supervisor.end(self.id, Termination::Kill),
+        }
+    }
+
+    fn silence(&self) -> Duration {
+        let pending = self.lane.stats().pending > 0;
+        let mut about = self.about.lock();
+        if about.pinged.is_none_or(|last| pending || last.elapsed() >= IDLE_PING) {
+            about.pinged = Some(Instant::now());
+            drop(about);
+            // A closed lane is told as the end of the run.
+            let _ = self.lane.ping();
+        }
+        let silent = self.lane.silence().unwrap_or_default();
+        silent.max(self.lane.overdue().unwrap_or_default())
+    }
+
+    fn operations(&self) -> Vec<Operation> {
+        self.about.lock().hello.as_ref().map(|hello| hello.operations.clone()).unwrap_or_default()
+    }
+
+    fn pending(&self) -> usize {
+        self.lane.stats().pending
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.capture.lines()
+    }
+
+    fn pid(&self) -> Option<u32> {
+        u32::try_from(self.pid.load(Ordering::Relaxed)).ok().filter(|pid| *pid > 0)
+    }
+}

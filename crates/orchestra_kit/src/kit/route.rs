@@ -1,0 +1,62 @@
+//! Calls that guests make: granted, then sent on to the Pit or to another extension.
+//!
+//! Runs on a lane's reader, so nothing here waits: the Pit is called on a worker, an extension is submitted to.
+
+use std::sync::Arc;
+
+use component::{Code, Hint};
+use ipc::RemoteFailure;
+
+use super::Inner;
+use crate::error::ExtensionError;
+use crate::host::{Routed, Router};
+use crate::manifest::{ExtensionManifest, Member};
+
+impl Router for Inner {
+    fn route(&self, caller: &Arc<ExtensionManifest>, request: Routed) {
+        let Routed { call, inputs, options, answer } = request;
+        if !caller.permissions.grants_call(&call) {
+            let name = caller.name.value.clone();
+            return answer(Err(failure(&ExtensionError::NotGranted { name, call })));
+        }
+        let Some((target, operation)) = call.split_once('.') else {
+            return answer(Err(failure(&crate::KitError::UnknownOperation { call })));
+        };
+        if Member::parse(target).is_some() {
+            let members = self.members.clone();
+            // Whoever does not get to run it has to answer, so both ways hold it.
+            let answer = Arc::new(parking_lot::Mutex::new(Some(answer)));
+            let answering = Arc::clone(&answer);
+            let queued = self.workers.run(move || {
+                let outcome = members.call_named(&call, &inputs, options.deadline);
+                if let Some(answer) = answering.lock().take() {
+                    answer(outcome.map_err(|error| failure(&error)));
+                }
+            });
+            if queued.is_err()
+                && let Some(answer) = answer.lock().take()
+            {
+                let message = "too many calls of extensions are waiting";
+                answer(Err(RemoteFailure::new(Code::OVERLOADED, message)));
+            }
+            return;
+        }
+        match self.extension(target) {
+            Ok(extension) => {
+                let done = Box::new(move |outcome: Result<_, ExtensionError>| {
+                    answer(outcome.map_err(|error| match error {
+                        // What the called one told reaches the caller as it is.
+                        ExtensionError::Remote { failure, .. } => *failure,
+                        error => failure(&error),
+                    }));
+                });
+                extension.submit(operation, &inputs, &options, done);
+            }
+            Err(error) => answer(Err(failure(&error))),
+        }
+    }
+}
+
+fn failure(error: &dyn Hint) -> RemoteFailure {
+    RemoteFailure::from_hint(error)
+}

@@ -1,0 +1,109 @@
+//! `arbitration-engine.…`: a grant is held here by number, because a guest cannot hold the object.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ipc::Value;
+use parking_lot::Mutex;
+use pit::arbitration_engine::{ArbitrationEngine, Grant, Request, Strategy};
+
+use super::inputs::{Inputs, number};
+use super::{Members, Row, patience, refused};
+use crate::KitError;
+use crate::manifest::Member;
+
+const MEMBER: Member = Member::ArbitrationEngine;
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        name: "define",
+        inputs: &["resource", "capacity", "strategy?"],
+        waits: false,
+        run: define,
+    },
+    Row {
+        name: "request",
+        inputs: &["resource", "owner", "amount?", "priority?", "timeout?"],
+        waits: true,
+        run: request,
+    },
+    Row { name: "release", inputs: &["grant"], waits: false, run: release },
+    Row { name: "audit", inputs: &[], waits: false, run: audit },
+];
+
+/// The arbiter, and the grants that are held through operations.
+pub struct Arbitration {
+    engine: Arc<ArbitrationEngine>,
+    grants: Mutex<HashMap<u64, Grant>>,
+    next: AtomicU64,
+}
+
+impl Arbitration {
+    pub(super) fn new(engine: Arc<ArbitrationEngine>) -> Self {
+        Self { engine, grants: Mutex::default(), next: AtomicU64::new(1) }
+    }
+}
+
+fn arbitration(members: &Members) -> Result<&Arbitration, KitError> {
+    members.arbitration.as_deref().ok_or(KitError::Stopped { what: "the arbitration engine" })
+}
+
+fn define(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
+    let wrong = |error| refused(MEMBER, "define", error);
+    let strategy = inputs.text_or_none("strategy")?.unwrap_or("priority");
+    let strategy = Strategy::parse(strategy).map_err(wrong)?;
+    let (resource, capacity) = (inputs.text("resource")?, inputs.count("capacity", 0)?);
+    arbitration(members)?.engine.define(resource, capacity, strategy).map_err(wrong)?;
+    Ok(Value::None)
+}
+
+fn request(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
+    let arbitration = arbitration(members)?;
+    let timeout = inputs.seconds("timeout")?.unwrap_or(Duration::ZERO);
+    let grant = arbitration.engine.request(Request {
+        resource: inputs.text("resource")?,
+        owner: inputs.text("owner")?,
+        amount: inputs.count("amount", 1)?,
+        priority: inputs.int("priority", 0)?,
+        timeout: patience(inputs.deadline, Some(timeout)),
+    });
+    let grant = grant.map_err(|error| refused(MEMBER, "decide", error))?;
+    let mut answer = vec![
+        ("outcome".to_owned(), Value::Text(grant.outcome().as_str().to_owned())),
+        ("reason".to_owned(), Value::Text(grant.reason().to_string())),
+    ];
+    if grant.is_granted() {
+        let id = arbitration.next.fetch_add(1, Ordering::Relaxed);
+        arbitration.grants.lock().insert(id, grant);
+        answer.push(("grant".to_owned(), number(id)));
+    }
+    Ok(Value::Map(answer))
+}
+
+/// Releasing twice is as good as once.
+fn release(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
+    let id = inputs.count("grant", 0)?;
+    let grant = arbitration(members)?.grants.lock().remove(&id);
+    let held = grant.is_some();
+    if let Some(grant) = grant {
+        grant.release();
+    }
+    Ok(Value::Bool(held))
+}
+
+fn audit(members: &Members, _: &Inputs<'_>) -> Result<Value, KitError> {
+    let entries = arbitration(members)?.engine.audit().into_iter().map(|entry| {
+        Value::from([
+            ("at", Value::Float(entry.at.as_secs_f64())),
+            ("resource", Value::Text(entry.resource.to_string())),
+            ("owner", Value::Text(entry.owner.to_string())),
+            ("amount", number(entry.amount)),
+            ("priority", Value::Int(entry.priority)),
+            ("decision", Value::Text(entry.decision.as_str().to_owned())),
+            ("reason", Value::Text(entry.reason.to_string())),
+        ])
+    });
+    Ok(Value::List(entries.collect()))
+}

@@ -1,0 +1,172 @@
+//! The Pit behind the same door as an extension: `artifact-store.put` and the rest, values in, values out.
+//!
+//! Called by the melody engine, by guests through the kit, and by whoever holds a [`Members`]. An operation runs on the
+//! caller's thread. Invariant: the table of operations that is checked against is the one that is called.
+
+mod arbitration;
+mod artifacts;
+mod dag;
+mod inputs;
+mod pool;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use component::did_you_mean;
+use ipc::{Payload, Value};
+use pit::arbitration_engine::ArbitrationEngine;
+use pit::artifact_store::ArtifactStore;
+use pit::dag_tracker::DagTracker;
+use pit::pool_manager::PoolManager;
+
+use crate::KitError;
+use crate::catalogue::{Known, MemberOperations, Operation};
+use crate::manifest::Member;
+use inputs::Inputs;
+
+/// How one operation runs.
+type Run = fn(&Members, &Inputs<'_>) -> Result<Value, KitError>;
+
+/// One operation of a member.
+struct Row {
+    name: &'static str,
+    /// Its inputs; one that ends with `?` may be left out.
+    inputs: &'static [&'static str],
+    /// Whether it may wait for others (a lease, a grant), so that it has no place on a thread that must not.
+    waits: bool,
+    run: Run,
+}
+
+/// The members that are started, as far as they are.
+#[derive(Clone, Default)]
+pub struct Members {
+    /// The artifact store.
+    pub artifacts: Option<Arc<ArtifactStore>>,
+    /// The tracker of runs.
+    pub dag: Option<Arc<DagTracker>>,
+    /// The pools.
+    pub pool: Option<Arc<PoolManager>>,
+    /// The arbiter, with the grants that are held by number.
+    pub arbitration: Option<Arc<Arbitration>>,
+}
+
+pub use arbitration::Arbitration;
+
+const fn rows(member: Member) -> &'static [Row] {
+    match member {
+        Member::ArtifactStore => artifacts::ROWS,
+        Member::DagTracker => dag::ROWS,
+        Member::PoolManager => pool::ROWS,
+        Member::ArbitrationEngine => arbitration::ROWS,
+        Member::StaleManager => &[],
+    }
+}
+
+impl Members {
+    /// The arbiter behind operations.
+    #[must_use]
+    pub fn with_arbitration(mut self, engine: Arc<ArbitrationEngine>) -> Self {
+        self.arbitration = Some(Arc::new(Arbitration::new(engine)));
+        self
+    }
+
+    /// Whether that member is started.
+    pub fn has(&self, member: Member) -> bool {
+        match member {
+            Member::ArtifactStore => self.artifacts.is_some(),
+            Member::DagTracker => self.dag.is_some(),
+            Member::PoolManager => self.pool.is_some(),
+            Member::ArbitrationEngine => self.arbitration.is_some(),
+            Member::StaleManager => false,
+        }
+    }
+
+    /// Whether the operation may wait, or has so much to write that it takes a while.
+    pub fn may_wait(&self, member: Member, operation: &str, inputs: &Payload) -> bool {
+        const MUCH: usize = 256 * 1024;
+        inputs.size() > MUCH || row(member, operation).is_some_and(|row| row.waits)
+    }
+
+    /// Calls an operation on this thread.
+    ///
+    /// # Errors
+    /// [`KitError`]: an unknown operation or input, a wrong value, or what the member said.
+    pub fn call(
+        &self,
+        member: Member,
+        operation: &str,
+        inputs: &Payload,
+        deadline: Option<Instant>,
+    ) -> Result<Payload, KitError> {
+        let call = || format!("{}.{operation}", member.as_str());
+        let Some(row) = row(member, operation).filter(|_| self.has(member)) else {
+            return Err(KitError::UnknownOperation { call: call() });
+        };
+        let value = inputs.value().map_err(|error| KitError::InvalidValue {
+            what: format!("the inputs of `{}` cannot be read: {error}", call()),
+        })?;
+        let inputs = Inputs::new(member, row.name, row.inputs, &value, deadline)?;
+        let result = (row.run)(self, &inputs)?;
+        Payload::from_value(&result).map_err(|error| KitError::InvalidValue {
+            what: format!("the result of `{}` cannot be sent: {error}", call()),
+        })
+    }
+
+    /// Calls `member.operation` by its full name.
+    ///
+    /// # Errors
+    /// As [`Members::call`]; [`KitError::UnknownOperation`] where there is no such member.
+    pub fn call_named(
+        &self,
+        call: &str,
+        inputs: &Payload,
+        deadline: Option<Instant>,
+    ) -> Result<Payload, KitError> {
+        let parts = call.split_once('.');
+        match parts.and_then(|(member, operation)| Some((Member::parse(member)?, operation))) {
+            Some((member, operation)) => self.call(member, operation, inputs, deadline),
+            None => Err(KitError::UnknownOperation { call: call.to_owned() }),
+        }
+    }
+}
+
+fn row(member: Member, operation: &str) -> Option<&'static Row> {
+    rows(member).iter().find(|row| row.name == operation)
+}
+
+/// The operations of these members, to check Melodies against.
+pub fn known_operations(members: &[Member]) -> MemberOperations {
+    let known = members.iter().map(|member| {
+        let operations =
+            rows(*member).iter().map(|row| Operation::with_inputs(row.name, row.inputs)).collect();
+        (member.as_str().to_owned(), Known::Operations(operations))
+    });
+    MemberOperations(known.collect())
+}
+
+/// A member's refusal.
+fn refused(member: Member, step: &'static str, error: pit::PitError) -> KitError {
+    KitError::Pit(crate::error::PitRefusal {
+        member: member.as_str(),
+        step,
+        source: Box::new(error),
+    })
+}
+
+/// What is left of a deadline, and of a timeout that was asked for.
+fn patience(deadline: Option<Instant>, timeout: Option<Duration>) -> Option<Duration> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    left.into_iter().chain(timeout).min()
+}
+
+fn unknown_input(name: &str, known: &[&str]) -> String {
+    let names = known.iter().map(|input| input.trim_end_matches('?'));
+    did_you_mean(name, names).map_or_else(String::new, |meant| format!(", did you mean `{meant}`?"))
+}
+
+impl std::fmt::Debug for Members {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let started = Member::ALL.into_iter().filter(|member| self.has(*member));
+        out.debug_set().entries(started.map(Member::as_str)).finish()
+    }
+}
