@@ -36,7 +36,10 @@ _ITERATORS = tuple(
 )
 _WITHOUT_INIT = ("builtins.object", "typing.Protocol", "typing.Generic", "abc.ABC")
 # What a class of the package needs, where a user's class inherits its `__init__`.
-_KNOWN_NEEDS = {"symphony.Conductor": [("kit", "symphony.OrchestraKit")]}
+_KNOWN_NEEDS = {
+    f"symphony.{name}": [("kit", "symphony.OrchestraKit")]
+    for name in ("Conductor", "Fifo", "ShortestRemaining", "WarmFirst", "TorchPolicy")
+}
 
 
 class Unfollowed(Exception):  # noqa: N818  # It is caught where it is raised for, and never leaves the package.
@@ -143,8 +146,7 @@ def factory_spec(path: str) -> tuple[ComponentSpec, list[Diagnostic]]:
     """
     name, _, attribute = path.partition(":")
     project = Project(search_path())
-    canonical = project.canonical(f"{name}.{attribute}") if attribute else None
-    found = project.definition(canonical) if canonical else None
+    found = _factory(project, f"{name}.{attribute}") if attribute else None
     if found is None:
         label = attribute.rpartition(".")[2] or name
         return ComponentSpec(label, None, "function", name, attribute), []
@@ -154,6 +156,22 @@ def factory_spec(path: str) -> tuple[ComponentSpec, list[Diagnostic]]:
     for need in spec.needs:
         need.key = _loaded(need.key)
     return spec, []
+
+
+def _factory(project: Project, name: str) -> tuple[SourceModule, Definition] | None:
+    """The definition of a factory, also of one that the package itself defines."""
+    for _ in range(20):
+        found = project.definition(name)
+        if found is not None:
+            return found
+        owner, _, attribute = name.rpartition(".")
+        module = project.module(owner)
+        bound = module.bindings.get(attribute) if module else None
+        if not isinstance(bound, str):
+            canonical = project.canonical(name)
+            return project.definition(canonical) if canonical else None
+        name = bound
+    return None
 
 
 def _loaded(name: str) -> Any:

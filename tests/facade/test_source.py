@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import textwrap
 
@@ -260,3 +261,22 @@ def test_a_factory_named_by_a_string_has_the_edges_of_its_text(write, monkeypatc
         "late_factory.Planner",
     ]
     assert factory_spec("no_such_module:make")[0].needs == []
+
+
+def test_our_own_policy_named_by_a_string_is_read_without_importing_torch():
+    import symphony
+
+    code = "import sys; from symphony._source import factory_spec as f; "
+    code += "print([n.parameter for n in f('symphony.conductor:TorchPolicy')[0].needs], "
+    code += "'torch' in sys.modules)"
+    environment = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "['kit'] False\n"
+    assert factory_spec("symphony.conductor:TorchPolicy")[0].needs[0].key is symphony.OrchestraKit
