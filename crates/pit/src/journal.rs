@@ -21,7 +21,8 @@ use parking_lot::Mutex;
 use crate::durability::BatchedSync;
 use crate::{Durability, PitError, PitResult};
 
-const HEADER: u64 = 32;
+const HEADER_BYTES: usize = 32;
+const HEADER: u64 = HEADER_BYTES as u64;
 const FRAME: usize = 12;
 /// The longest record; more than that in a length field is damage.
 pub const MAX_RECORD: usize = 16 << 20;
@@ -147,10 +148,7 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Self::append`].
-    pub fn append_all<'a>(
-        &self,
-        records: impl IntoIterator<Item = &'a [u8]>,
-    ) -> PitResult<Mark> {
+    pub fn append_all<'a>(&self, records: impl IntoIterator<Item = &'a [u8]>) -> PitResult<Mark> {
         let written = self.write_all(records)?;
         let mark = written.mark;
         self.settle(written)?;
@@ -161,10 +159,7 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Self::append`].
-    pub fn write_all<'a>(
-        &self,
-        records: impl IntoIterator<Item = &'a [u8]>,
-    ) -> PitResult<Written> {
+    pub fn write_all<'a>(&self, records: impl IntoIterator<Item = &'a [u8]>) -> PitResult<Written> {
         let mut tail = self.tail.lock();
         let mut scratch = std::mem::take(&mut tail.scratch);
         scratch.clear();
@@ -361,8 +356,8 @@ pub(crate) fn sync_folder_of(path: &Path) -> PitResult<()> {
         .map_err(PitError::io("flush the folder", folder))
 }
 
-fn header(format: Format, generation: u64) -> [u8; HEADER as usize] {
-    let mut bytes = [0; HEADER as usize];
+fn header(format: Format, generation: u64) -> [u8; HEADER_BYTES] {
+    let mut bytes = [0; HEADER_BYTES];
     bytes[..8].copy_from_slice(&format.magic);
     bytes[8..10].copy_from_slice(&format.version.to_le_bytes());
     bytes[16..24].copy_from_slice(&generation.to_le_bytes());
@@ -373,7 +368,7 @@ fn header(format: Format, generation: u64) -> [u8; HEADER as usize] {
 
 fn read_header(file: &File, path: &Path, format: Format) -> PitResult<u64> {
     let damage = |reason| PitError::Corrupt { path: path.to_owned(), offset: 0, reason };
-    let mut bytes = [0; HEADER as usize];
+    let mut bytes = [0; HEADER_BYTES];
     match file.read_exact_at(&mut bytes, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             return Err(damage("it is too short for a journal"));

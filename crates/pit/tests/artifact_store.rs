@@ -1,5 +1,7 @@
 //! The artifact store keeps its promises, with real files.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
+
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -36,6 +38,19 @@ fn bytes(length: usize, seed: u64) -> Vec<u8> {
 
 fn length_of_folder(folder: &Path) -> u64 {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+}
+
+/// Runs `body` and fails when it has not ended after a minute.
+fn within_a_minute(body: impl FnOnce() + Send + 'static) {
+    let (done, finished) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        body();
+        done.send(()).unwrap();
+    });
+    if finished.recv_timeout(std::time::Duration::from_secs(60)).is_err() {
+        assert!(thread.is_finished(), "it hangs");
+        thread.join().unwrap();
+    }
 }
 
 #[test]
@@ -349,43 +364,45 @@ fn dead_bytes_of_full_segments_are_given_back() {
 
 #[test]
 fn readers_and_writers_at_once_see_whole_artifacts() {
-    let folder = tempfile::tempdir().unwrap();
-    for durability in [Durability::Process, Durability::Power] {
-        let store = ArtifactStore::open(folder.path(), durability).unwrap();
-        let rounds = if durability == Durability::Process { 300 } else { 20 };
-        std::thread::scope(|scope| {
-            for thread in 0..4_u64 {
-                let store = &store;
-                scope.spawn(move || {
-                    for round in 0..rounds {
-                        // Half of the content is shared by all threads; some of it comes and goes.
-                        let seed = if round % 2 == 0 { round } else { thread << 32 | round };
-                        let size = if round % 7 == 0 { 70_000 } else { 3000 };
-                        let data = bytes(size, seed);
-                        let id = store.put(&data, &named("shared")).unwrap();
-                        match store.get(&id) {
-                            Ok(found) => assert_eq!(found, data),
-                            Err(PitError::NotFound { .. }) => assert_eq!(round % 2, 0),
-                            Err(error) => panic!("{error:?}"),
-                        }
-                        if round % 6 == 0 {
-                            match store.delete(&id) {
-                                Ok(()) | Err(PitError::NotFound { .. }) => {}
+    within_a_minute(|| {
+        let folder = tempfile::tempdir().unwrap();
+        for durability in [Durability::Process, Durability::Power] {
+            let store = ArtifactStore::open(folder.path(), durability).unwrap();
+            let rounds = if durability == Durability::Process { 300 } else { 20 };
+            std::thread::scope(|scope| {
+                for thread in 0..4_u64 {
+                    let store = &store;
+                    scope.spawn(move || {
+                        for round in 0..rounds {
+                            // Half of the content is shared by all threads; some of it comes and goes.
+                            let seed = if round % 2 == 0 { round } else { thread << 32 | round };
+                            let size = if round % 7 == 0 { 70_000 } else { 3000 };
+                            let data = bytes(size, seed);
+                            let id = store.put(&data, &named("shared")).unwrap();
+                            match store.get(&id) {
+                                Ok(found) => assert_eq!(found, data),
+                                Err(PitError::NotFound { .. }) => assert_eq!(round % 2, 0),
                                 Err(error) => panic!("{error:?}"),
                             }
+                            if round % 6 == 0 {
+                                match store.delete(&id) {
+                                    Ok(()) | Err(PitError::NotFound { .. }) => {}
+                                    Err(error) => panic!("{error:?}"),
+                                }
+                            }
+                            if round % 50 == 0 {
+                                store.flush().unwrap();
+                            }
                         }
-                        if round % 50 == 0 {
-                            store.flush().unwrap();
-                        }
-                    }
-                });
-            }
-        });
-        assert_eq!(store.verify().unwrap().bad, []);
-        let found = store.find(None, None).unwrap();
-        assert_eq!(found.len() as u64, store.stats().artifacts);
-        store.close().unwrap();
-    }
+                    });
+                }
+            });
+            assert_eq!(store.verify().unwrap().bad, []);
+            let found = store.find(None, None).unwrap();
+            assert_eq!(found.len() as u64, store.stats().artifacts);
+            store.close().unwrap();
+        }
+    });
 }
 
 #[test]
@@ -407,13 +424,15 @@ fn a_failing_source_stores_nothing() {
 
 #[test]
 fn a_closed_store_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    let id = store.put(b"data", &plain()).unwrap();
-    store.close().unwrap();
-    store.close().unwrap();
-    assert!(matches!(store.get(&id), Err(PitError::Stopped { member: "artifact-store" })));
-    assert!(matches!(store.put(b"data", &plain()), Err(PitError::Stopped { .. })));
+    within_a_minute(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let id = store.put(b"data", &plain()).unwrap();
+        store.close().unwrap();
+        store.close().unwrap();
+        assert!(matches!(store.get(&id), Err(PitError::Stopped { member: "artifact-store" })));
+        assert!(matches!(store.put(b"data", &plain()), Err(PitError::Stopped { .. })));
+    });
 }
 
 #[test]
@@ -449,4 +468,39 @@ fn a_folder_that_cannot_be_used_is_a_clear_error() {
     assert!(matches!(error, PitError::Io { .. }), "{error}");
     assert!(error.hints()[0].contains("writable"), "{:?}", error.hints());
     assert_eq!(error.code(), component::Code::STATE_INVALID);
+}
+
+#[test]
+fn a_journal_that_is_mostly_history_is_written_anew_and_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let first = store.put(b"first", &named("n")).unwrap();
+    let gone = store.put(b"gone", &named("n")).unwrap();
+    let last = store.put(b"last", &PutOptions { parents: vec![first], ..tagged(&["t"]) }).unwrap();
+    for _ in 0..50_000 {
+        store.put(b"first", &plain()).unwrap();
+    }
+    store.get(&last).unwrap();
+    store.archive(&last).unwrap();
+    store.delete(&gone).unwrap();
+    let before = [first, last].map(|id| store.metadata(&id).unwrap());
+    drop(store);
+    // Twice: once as the rewriting process goes on, once from what it left; then from the journal alone.
+    for round in 0..3 {
+        if round == 2 {
+            fs::remove_file(folder.path().join("index.redb")).unwrap();
+        }
+        let store = open(folder.path());
+        assert!(store.stats().journal_bytes < 10_000, "{}", store.stats().journal_bytes);
+        assert_eq!([first, last].map(|id| store.metadata(&id).unwrap()), before);
+        assert_eq!(store.find(None, None).unwrap(), [first, last]);
+        assert_eq!(store.find(None, Some("t")).unwrap(), [last]);
+        assert_eq!(store.versions("n").unwrap(), [first]);
+        assert_eq!((store.stats().artifacts, store.stats().bytes), (2, 9));
+        assert_eq!(store.verify().unwrap().bad, []);
+    }
+    let store = open(folder.path());
+    let third = store.put(b"third", &named("n")).unwrap();
+    assert_eq!(store.metadata(&third).unwrap().names, [("n".to_owned(), 3)]);
+    assert_eq!(store.find(None, None).unwrap(), [first, last, third]);
 }

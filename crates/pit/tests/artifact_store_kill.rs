@@ -2,6 +2,8 @@
 //!
 //! The test binary runs itself as the child that is killed.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,7 @@
 //! The store against a model in plain maps, with reopening, crashes and every kind of upkeep in between.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -156,7 +158,7 @@ fn open(folder: &Path) -> Arc<ArtifactStore> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 30, max_shrink_iters: 400, ..ProptestConfig::default() })]
     #[test]
     fn the_store_is_what_the_model_says(steps in prop::collection::vec(step(), 1..40)) {
         let mut folder = tempfile::tempdir().unwrap();

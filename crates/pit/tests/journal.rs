@@ -1,5 +1,7 @@
 //! The journal keeps every acknowledged record, and nothing that was not appended.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
+
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -18,6 +20,19 @@ fn open(path: &Path) -> Result<(Journal, Vec<Vec<u8>>), PitError> {
         Ok(())
     })?;
     Ok((journal, records))
+}
+
+/// Runs `body` and fails when it has not ended after a minute.
+fn within_a_minute(body: impl FnOnce() + Send + 'static) {
+    let (done, finished) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        body();
+        done.send(()).unwrap();
+    });
+    if finished.recv_timeout(std::time::Duration::from_secs(60)).is_err() {
+        assert!(thread.is_finished(), "it hangs");
+        thread.join().unwrap();
+    }
 }
 
 #[test]
@@ -59,7 +74,7 @@ fn a_tail_cut_anywhere_loses_only_the_record_it_cuts() {
 fn a_tail_of_zeroes_or_noise_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
-    for tail in [vec![0; 5000], (0..5000).map(|n| (n * 31 % 251) as u8).collect::<Vec<u8>>()] {
+    for tail in [vec![0; 5000], (0..=250).cycle().step_by(31).take(5000).collect::<Vec<u8>>()] {
         let (journal, _) = open(&path).unwrap();
         journal.rewrite([b"kept".to_vec()]).unwrap();
         drop(journal);
@@ -135,26 +150,29 @@ fn another_file_or_version_is_refused_untouched() {
 
 #[test]
 fn writers_at_once_lose_nothing_also_with_flushes() {
-    for durability in [Durability::Process, Durability::Power] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal");
-        let journal = Journal::open(&path, FORMAT, durability, |_| Ok(())).unwrap();
-        std::thread::scope(|scope| {
-            for writer in 0..4_u8 {
-                let journal = &journal;
-                scope.spawn(move || {
-                    for number in 0..50_u8 {
-                        journal.append(&[writer, number]).unwrap();
-                    }
-                });
-            }
-        });
-        drop(journal);
-        let (_, mut records) = open(&path).unwrap();
-        records.sort();
-        let all = (0..4_u8).flat_map(|w| (0..50_u8).map(move |n| vec![w, n])).collect::<Vec<_>>();
-        assert_eq!(records, all);
-    }
+    within_a_minute(|| {
+        for durability in [Durability::Process, Durability::Power] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("journal");
+            let journal = Journal::open(&path, FORMAT, durability, |_| Ok(())).unwrap();
+            std::thread::scope(|scope| {
+                for writer in 0..4_u8 {
+                    let journal = &journal;
+                    scope.spawn(move || {
+                        for number in 0..50_u8 {
+                            journal.append(&[writer, number]).unwrap();
+                        }
+                    });
+                }
+            });
+            drop(journal);
+            let (_, mut records) = open(&path).unwrap();
+            records.sort();
+            let all =
+                (0..4_u8).flat_map(|w| (0..50_u8).map(move |n| vec![w, n])).collect::<Vec<_>>();
+            assert_eq!(records, all);
+        }
+    });
 }
 
 proptest! {

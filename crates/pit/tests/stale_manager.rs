@@ -1,5 +1,7 @@
 //! The stale manager deletes what the rules name, and never what is pinned or in use.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,19 @@ fn put(store: &ArtifactStore, data: &[u8], name: &str, tags: &[&str]) -> Artifac
 
 fn delete_tagged(tag: &str) -> Rule {
     Rule { tag: Some(tag.to_owned()), ..Rule::new("scratch", Action::Delete) }
+}
+
+/// Runs `body` and fails when it has not ended after a minute.
+fn within_a_minute(body: impl FnOnce() + Send + 'static) {
+    let (done, finished) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        body();
+        done.send(()).unwrap();
+    });
+    if finished.recv_timeout(std::time::Duration::from_secs(60)).is_err() {
+        assert!(thread.is_finished(), "it hangs");
+        thread.join().unwrap();
+    }
 }
 
 #[test]
@@ -178,28 +193,30 @@ fn rules_that_cannot_be_meant_are_refused() {
 
 #[test]
 fn a_pin_that_succeeded_is_never_swept_away() {
-    let folder = tempfile::tempdir().unwrap();
-    let World { store, stale, .. } = open(folder.path());
-    stale.rule(delete_tagged("scratch")).unwrap();
-    for round in 0..30_u32 {
-        let ids: Vec<_> = (0..40_u32)
-            .map(|number| {
-                let data = [round.to_le_bytes(), number.to_le_bytes()].concat();
-                put(&store, &data, "n", &["scratch"])
-            })
-            .collect();
-        let pinned = std::thread::scope(|scope| {
-            let sweeper = scope.spawn(|| stale.sweep(false).unwrap());
-            let pinned: Vec<_> =
-                ids.iter().rev().filter(|id| stale.pin(id).is_ok_and(|new| new)).collect();
-            sweeper.join().unwrap();
-            pinned
-        });
-        for id in pinned {
-            assert!(store.exists(id).unwrap());
-            stale.unpin(id).unwrap();
+    within_a_minute(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let World { store, stale, .. } = open(folder.path());
+        stale.rule(delete_tagged("scratch")).unwrap();
+        for round in 0..30_u32 {
+            let ids: Vec<_> = (0..40_u32)
+                .map(|number| {
+                    let data = [round.to_le_bytes(), number.to_le_bytes()].concat();
+                    put(&store, &data, "n", &["scratch"])
+                })
+                .collect();
+            let pinned = std::thread::scope(|scope| {
+                let sweeper = scope.spawn(|| stale.sweep(false).unwrap());
+                let pinned: Vec<_> =
+                    ids.iter().rev().filter(|id| stale.pin(id).is_ok_and(|new| new)).collect();
+                sweeper.join().unwrap();
+                pinned
+            });
+            for id in pinned {
+                assert!(store.exists(id).unwrap());
+                stale.unpin(id).unwrap();
+            }
         }
-    }
+    });
 }
 
 #[test]

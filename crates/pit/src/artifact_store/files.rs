@@ -153,10 +153,10 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if !self.adopted {
-            if let Err(error) = fs::remove_file(&self.path) {
-                tracing::warn!(path = %self.path.display(), %error, "a temporary file stays until the next start");
-            }
+        if !self.adopted
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %error, "a temporary file stays until the next start");
         }
     }
 }

@@ -77,12 +77,12 @@ impl Segments {
         let next = sealed.keys().next_back().map_or(0, |last| last + 1);
         let mut tail = Tail { segment: None, next, end: 0, sealed };
         // The last one goes on where it ended, if it has room.
-        if let Some((number, length)) = tail.sealed.last_key_value().map(|(n, l)| (*n, l.0)) {
-            if length < SEGMENT_BYTES {
-                tail.sealed.remove(&number);
-                tail.segment = Some(Arc::new(Segment::open(folder, number)?));
-                tail.end = length;
-            }
+        if let Some((number, length)) = tail.sealed.last_key_value().map(|(n, l)| (*n, l.0))
+            && length < SEGMENT_BYTES
+        {
+            tail.sealed.remove(&number);
+            tail.segment = Some(Arc::new(Segment::open(folder, number)?));
+            tail.end = length;
         }
         let open = RwLock::new(BTreeMap::new());
         Ok(Self { folder: folder.to_owned(), durability, tail: Mutex::new(tail), open })

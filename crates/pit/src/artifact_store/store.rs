@@ -348,11 +348,11 @@ impl Core {
             }
             let change = index.prepare(&record)?;
             index.apply(change, mark);
-            if index.waiting() >= REPLAY_BATCH {
-                if let Some(batch) = index.freeze()? {
-                    let base = batch.commit()?;
-                    drop(index.rows_mut().thaw(base));
-                }
+            if index.waiting() >= REPLAY_BATCH
+                && let Some(batch) = index.freeze()?
+            {
+                let base = batch.commit()?;
+                drop(index.rows_mut().thaw(base));
             }
             Ok(())
         })?;
@@ -436,10 +436,10 @@ impl Core {
             tags: options.tags.clone(),
             parents: options.parents.clone(),
         });
-        if existing.is_none() {
-            if let Some(Blob::Large(draft)) = blob.take_if(|blob| matches!(blob, Blob::Large(_))) {
-                self.files.adopt(draft, &id, place)?;
-            }
+        if existing.is_none()
+            && let Some(Blob::Large(draft)) = blob.take_if(|blob| matches!(blob, Blob::Large(_)))
+        {
+            self.files.adopt(draft, &id, place)?;
         }
         let written = self.record(&mut index, &record);
         drop(index);

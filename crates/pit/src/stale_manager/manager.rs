@@ -175,10 +175,10 @@ impl StaleManager {
             return (Action::Keep, Ground::Pinned);
         }
         // Only what would be touched is worth asking about.
-        if verdict != Action::Keep {
-            if let Some(user) = self.in_use.in_use(&artifact.id) {
-                return (Action::Keep, Ground::InUse(user));
-            }
+        if verdict != Action::Keep
+            && let Some(user) = self.in_use.in_use(&artifact.id)
+        {
+            return (Action::Keep, Ground::InUse(user));
         }
         (verdict, fitting.map_or(Ground::NoRule, Ground::Rule))
     }

@@ -62,7 +62,8 @@ impl StaleManager {
             }
             Ok(())
         })?;
-        if !dry_run && !(report.deleted.is_empty() && report.archived.is_empty()) {
+        let touched = report.deleted.len() + report.archived.len();
+        if touched > 0 && !dry_run {
             report.reclaimed_bytes = self.store.reclaim()?;
         }
         Ok(report)
