@@ -167,6 +167,14 @@ pub enum PitError {
         /// What happened.
         reason: String,
     },
+    /// An earlier start of this very file took the process down.
+    #[error("the library `{}` is quarantined: its last start did not come back", path.display())]
+    LibraryQuarantined {
+        /// The library's file.
+        path: PathBuf,
+        /// The mark that the start left behind.
+        mark: PathBuf,
+    },
     /// Something inside the Pit broke; a bug.
     #[error("internal error in `{member}`: {reason}")]
     Internal {
@@ -211,6 +219,7 @@ impl Hint for PitError {
             Self::Stopped { .. } => Code::STOPPED,
             Self::Abi { .. } => Code::ABI_MISMATCH,
             Self::Library { .. } => Code::PIT_LIBRARY,
+            Self::LibraryQuarantined { .. } => Code::QUARANTINED,
             Self::Internal { .. } => Code::INTERNAL,
         }
     }
@@ -244,6 +253,10 @@ impl Hint for PitError {
             Self::Index { path, .. } => {
                 vec![format!("remove `{}`: it is rebuilt at the next start", path.display())]
             }
+            Self::LibraryQuarantined { mark, .. } => vec![
+                "install another build of it".to_owned(),
+                format!("or remove `{}` to try this one again", mark.display()),
+            ],
             Self::UnknownNeed { similar: Some(similar), .. } => {
                 vec![format!("did you mean `{similar}`?")]
             }

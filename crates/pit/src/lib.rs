@@ -3,14 +3,18 @@
 //! Each member is one module and one component; it takes what it depends on as `Arc`s. The crate knows only
 //! `component`: no Python, no bus.
 
-pub mod artifact_store;
 pub mod arbitration_engine;
+pub mod artifact_store;
 pub mod dag_tracker;
 mod durability;
 mod error;
 pub mod journal;
+pub mod library;
+mod pit;
 pub mod pool_manager;
 pub mod priority;
+pub mod stale_manager;
 
 pub use durability::Durability;
 pub use error::{PitError, PitResult};
+pub use pit::{Pit, PitConfig, member};

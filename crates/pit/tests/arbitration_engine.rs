@@ -23,7 +23,7 @@ fn gpu(owner: &str, amount: u64, timeout: Option<Duration>) -> Request<'_> {
 
 fn engine(capacity: u64, strategy: Strategy) -> Arc<ArbitrationEngine> {
     let engine = ArbitrationEngine::new();
-    engine.define("gpu", capacity, strategy).unwrap();
+    engine.define("gpu", capacity, strategy).expect("a resource");
     engine
 }
 

@@ -246,7 +246,7 @@ fn artifacts_are_in_use_until_their_run_cannot_go_on() {
     tracker.complete(first, "a", Some("shared")).unwrap();
     tracker.complete(second, "a", Some("shared")).unwrap();
     tracker.complete(first, "b", Some("own")).unwrap();
-    assert!(tracker.uses("shared"));
+    assert_eq!(tracker.user_of("shared"), Some(second), "the first is completed");
     assert!(!tracker.uses("own"), "its run is completed");
     tracker.fail(second, "b", "broke").unwrap();
     assert!(tracker.uses("shared"), "a failed run may be retried");

@@ -94,7 +94,9 @@ fn whoever_asked_first_is_served_first() {
             })
             .collect();
         drop(held);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert_eq!(*order.lock().unwrap(), [0, 1, 2, 3, 4]);
     });
 }
@@ -142,7 +144,9 @@ fn a_big_worker_does_not_starve_behind_small_ones() {
             drop(manager.lease("big", LONG).unwrap());
         }
         drop(stop);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         assert!(manager.memory() <= 10);
     });
 }
@@ -298,7 +302,9 @@ fn many_threads_never_share_a_worker() {
                 })
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         let leased = |name| manager.stats(name).unwrap().leased;
         assert_eq!(leased("a") + leased("b") + leased("c"), 0);
     });

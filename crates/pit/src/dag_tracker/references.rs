@@ -5,29 +5,33 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Counts by artifact id; an id is present while at least one run holds it.
+use super::RunId;
+
+/// The runs that hold an artifact, one entry for each node that made it.
 #[derive(Debug, Default)]
-pub(super) struct References(Mutex<HashMap<Arc<str>, u32>>);
+pub(super) struct References(Mutex<HashMap<Arc<str>, Vec<RunId>>>);
 
 impl References {
-    pub(super) fn hold(&self, artifact: &Arc<str>) {
-        *self.0.lock().entry(Arc::clone(artifact)).or_insert(0) += 1;
+    pub(super) fn hold(&self, artifact: &Arc<str>, run: RunId) {
+        self.0.lock().entry(Arc::clone(artifact)).or_default().push(run);
     }
 
-    pub(super) fn release<'a>(&self, artifacts: impl Iterator<Item = &'a Arc<str>>) {
-        let mut counts = self.0.lock();
+    pub(super) fn release<'a>(&self, artifacts: impl Iterator<Item = &'a Arc<str>>, run: RunId) {
+        let mut holders = self.0.lock();
         for artifact in artifacts {
-            if let Some(count) = counts.get_mut(artifact) {
-                *count -= 1;
-                if *count == 0 {
-                    counts.remove(artifact);
-                }
+            let Some(runs) = holders.get_mut(artifact) else { continue };
+            if let Some(at) = runs.iter().position(|&holder| holder == run) {
+                runs.swap_remove(at);
+            }
+            if runs.is_empty() {
+                holders.remove(artifact);
             }
         }
     }
 
-    pub(super) fn holds(&self, artifact: &str) -> bool {
-        self.0.lock().contains_key(artifact)
+    /// The oldest run that holds it.
+    pub(super) fn holder(&self, artifact: &str) -> Option<RunId> {
+        self.0.lock().get(artifact)?.iter().min().copied()
     }
 
     pub(super) fn all(&self) -> BTreeSet<Arc<str>> {

@@ -41,7 +41,9 @@ impl DagTracker {
         let (ledger, recovered) = Ledger::open(folder, durability)?;
         let references = References::default();
         for run in recovered.runs.values() {
-            run.artifacts().for_each(|artifact| references.hold(artifact));
+            for artifact in run.artifacts() {
+                references.hold(artifact, run.id);
+            }
         }
         let runs: BTreeMap<_, _> =
             recovered.runs.into_iter().map(|(id, run)| (id, Arc::new(Mutex::new(run)))).collect();
@@ -297,12 +299,12 @@ impl DagTracker {
             };
             for step in steps {
                 if let Some(artifact) = run.perform(*step, newly_ready, blocked) {
-                    self.references.hold(&artifact);
+                    self.references.hold(&artifact, run.id);
                 }
             }
             let state = run.state();
             if state == RunState::Completed {
-                self.references.release(run.artifacts());
+                self.references.release(run.artifacts(), run.id);
             }
             Ok((state, written))
         })?;
@@ -328,7 +330,7 @@ impl DagTracker {
                 _ => None,
             };
             run.cancel();
-            self.references.release(run.artifacts());
+            self.references.release(run.artifacts(), run.id);
             Ok(written)
         })?;
         self.settle(written)
@@ -353,7 +355,7 @@ impl DagTracker {
             }
             entry.forgotten = true;
             if state == RunState::Failed {
-                self.references.release(entry.artifacts());
+                self.references.release(entry.artifacts(), run);
             }
             drop(entry);
             runs.remove(&run);
@@ -416,7 +418,12 @@ impl DagTracker {
 
     /// Whether a run that may still go on holds that artifact.
     pub fn uses(&self, artifact: &str) -> bool {
-        self.references.holds(artifact)
+        self.user_of(artifact).is_some()
+    }
+
+    /// The oldest run that holds that artifact and may still go on.
+    pub fn user_of(&self, artifact: &str) -> Option<RunId> {
+        self.references.holder(artifact)
     }
 
     /// All artifacts that runs hold that may still go on.
