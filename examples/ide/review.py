@@ -1,7 +1,7 @@
 """Reviews the Python standard library that this interpreter ships, with the example IDE.
 
-`make run` calls it: it boots the system of this folder's `Symphony.toml`, runs the Melody `review-file` over
-every top-level module file, and prints what a person would want to know.
+`make run` calls it: it boots the system of this folder's `Symphony.toml`, runs the Melody
+`review-file` over every top-level module file, and prints what a person would want to know.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From one annotation to what is to be injected: a key, how many, early or late, object or handle.
 
-Called by `_components` for each parameter and result. The invariant kept here: nothing of `typing`, `ast`
-or `inspect` is imported for annotations that are plain types or names of a module; what needs more (a name
-under `TYPE_CHECKING`) imports it then.
+Called by `_components` for each parameter and result. The invariant kept here: nothing of `typing`,
+`ast` or `inspect` is imported for annotations that are plain types or names of a module; what needs
+more (a name under `TYPE_CHECKING`) imports it then.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ _UNION_TYPE: Any = type(int | str) if sys.version_info >= (3, 10) else None
 _ABSENT: Any = object()
 _ITERATORS: tuple[Any, ...] = (Iterator, Generator, Iterable)
 _ASYNC_ITERATORS: tuple[Any, ...] = (AsyncIterator, AsyncGenerator, AsyncIterable)
-# These mark the choice that an annotation makes, in the order in which the kinds exclude each other.
+# These mark the choice that an annotation makes, in the order in which the kinds exclude each
+# other.
 ONE, OPTIONAL, EVERY, LATE = "one", "optional", "every", "late"
 
 
-class Unresolved(Exception):  # noqa: N818  # It is caught where it is raised for, and never leaves the package.
+class Unresolved(Exception):  # noqa: N818 - it never leaves the package.
     """An annotation that names something that cannot be found.
 
     Attributes:
@@ -54,8 +55,8 @@ class Unresolved(Exception):  # noqa: N818  # It is caught where it is raised fo
 class Scope:
     """Where the names of one function's string annotations are looked up.
 
-    The order is: the module's globals, classes that were registered from the same function body, what the
-    caller of `boot()` sees, the builtins, and last the module's own import statements.
+    The order is: the module's globals, classes that were registered from the same function body,
+    what the caller of `boot()` sees, the builtins, and last the module's own import statements.
     """
 
     __slots__ = ("_globals", "_imports", "_namespace", "_siblings")
@@ -87,7 +88,8 @@ class Scope:
         if not isinstance(module, str):
             raise KeyError(name)
         if module.startswith("symphony."):
-            # Our own modules name public types under `TYPE_CHECKING`; the package knows them without `ast`.
+            # Our own modules name public types under `TYPE_CHECKING`; the package knows them
+            # without `ast`.
             public = getattr(sys.modules["symphony"], name, None)
             if public is not None:
                 return public
@@ -109,7 +111,7 @@ def evaluate(text: str, scope: Scope) -> Any:
         if text.isidentifier():
             return None if text == "None" else scope[text]
         try:
-            return eval(text, {"__builtins__": {}}, names)  # noqa: S307 - the user's own annotation.
+            return eval(text, {"__builtins__": {}}, names)  # noqa: S307 - the user's.
         except TypeError:
             # Before 3.10 `type | None` is no expression, and `list[int]`'s kin may not be either.
             known = {"__builtins__": {}, "_union": _union}
@@ -144,7 +146,7 @@ def _without_bars(text: str) -> Any:
     )
 
 
-def resolve(annotation: Any, scope: Scope) -> Resolved:
+def resolve(annotation: Any, scope: Scope) -> Resolved:  # noqa: C901, PLR0911 - one case each.
     """What an annotation asks for: (key, kind, whether by handle, name of the provider).
 
     Raises:

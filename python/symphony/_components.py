@@ -1,8 +1,8 @@
 """From what a user registers to what the planner needs to know: a list of `ComponentSpec`.
 
-Called by `boot()` with `components=`, `overrides=` and `conductor=`. The invariants kept here: nothing that
-a user wrote is called, only looked at; and a plain class costs a few microseconds, so places that need the
-source (`_places`) are found only when a fault is to be told.
+Called by `boot()` with `components=`, `overrides=` and `conductor=`. The invariants kept here:
+nothing that a user wrote is called, only looked at; and a plain class costs a few microseconds, so
+places that need the source (`_places`) are found only when a fault is to be told.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from symphony._annotations import (
     text_of,
 )
 from symphony._imports import ModuleImports
-from symphony._spec import MARK, ComponentSpec, NeedSpec, Options, component
+from symphony._spec import MARK, ONE_TYPE_HINT, ComponentSpec, NeedSpec, Options, component
 from symphony.exceptions import Diagnostic
 
 TYPE_CHECKING = False
@@ -35,7 +35,7 @@ _EMPTY: dict[str, Any] = {}
 
 
 class Factory:
-    """Marks a value of `overrides=` as what makes the instance, where it would be taken for the instance."""
+    """Marks a value of `overrides=` as what makes the instance, not as the instance."""
 
     __slots__ = ("target",)
 
@@ -60,7 +60,8 @@ class Collected:
 
     Attributes:
         specs: The components, in the order of their registration, overrides in place.
-        overridden: The keys that overrides stand in for; whoever provides one of them is not started.
+        overridden: The keys that overrides stand in for; whoever provides one of them is not
+            started.
         diagnostics: What could not be read; the plan fails with these too.
     """
 
@@ -83,7 +84,7 @@ class Collector:
     __slots__ = ("_imports", "_namespace", "_registered", "_siblings", "diagnostics")
 
     def __init__(self, namespace: Mapping[str, Any] | None = None) -> None:
-        """`namespace` is what the caller of `boot()` sees: its local names, for classes made in a function."""
+        """Takes the names that the caller of `boot()` sees, for classes made in a function."""
         self._imports = ModuleImports()
         self._namespace: Mapping[str, Any] = _EMPTY if namespace is None else namespace
         self._registered: list[Any] = []
@@ -91,7 +92,7 @@ class Collector:
         self.diagnostics: list[Diagnostic] = []
 
     def register(self, targets: Iterable[Any]) -> None:
-        """Makes classes known that were defined in the body of one function, to each other's annotations."""
+        """Lets annotations find classes that the body of the same function defines."""
         self._registered.extend(targets)
         self._siblings = None
 
@@ -118,7 +119,7 @@ class Collector:
             first = len(target.args) + (1 if inner is not partial else 0)
             if type(inner) is _FUNCTION:
                 return self._function(target, inner, first, bound, conductor)
-        call = getattr(type(target), "__call__", None)
+        call = getattr(type(target), "__call__", None)  # noqa: B004 - its function is asked for.
         if type(call) is _FUNCTION:
             return self._function(target, call, 1, (), conductor)
         if callable(target):
@@ -310,7 +311,7 @@ class Collector:
         hint: str,
         parameter: str | None = None,
     ) -> None:
-        """Notes a fault at the place of a component or of its parameter, which is looked up for it."""
+        """Notes a fault at the place of a component or of its parameter."""
         from symphony._places import place
 
         file, line, column = place(spec, parameter)
@@ -327,7 +328,7 @@ def _unresolved_text(spec: ComponentSpec, text: str) -> tuple[str, str]:
         f"`{spec.name}` needs `{text}`, which `{spec.module}` cannot resolve",
         f"import `{text}` in `{spec.module}`, also under `if TYPE_CHECKING:`"
         if text.isidentifier()
-        else "annotate with one type, `Optional[T]`, `Sequence[T]`, `Handle[T]` or `Late[T]`",
+        else ONE_TYPE_HINT,
     )
 
 
@@ -357,7 +358,7 @@ def _lifecycle(spec: ComponentSpec, made: type) -> None:
 
 
 def _step(method: Any) -> str:
-    """`async` for a coroutine function, `sync` for what else can be called, nothing for the rest."""
+    """`async` for a coroutine function, `sync` for another callable, nothing for the rest."""
     code = getattr(method, "__code__", None)
     if code is None:
         return "sync" if callable(method) else ""
@@ -400,7 +401,8 @@ def collect(
     collector.register(targets)
     if overrides:
         collector.register(value for value in overrides.values() if isinstance(value, type))
-    # A spec whose annotations cannot be resolved may be one that an override takes away, with its faults.
+    # A spec whose annotations cannot be resolved may be one that an override takes away, with its
+    # faults.
     for target in targets:
         before = len(collector.diagnostics)
         spec = collector.describe(target)
@@ -455,7 +457,7 @@ def _override(collected: Collected, collector: Collector, overrides: Mapping[Any
 
 
 def _replacement(collector: Collector, key: Any, replacement: Any) -> ComponentSpec:
-    """A class or a plain function is a factory; any other value, callable or not, is the instance."""
+    """A class or plain function is a factory; any other value, callable or not, the instance."""
     if isinstance(replacement, Factory):
         return collector.describe(replacement.target, conductor=True)
     if isinstance(replacement, type) or type(replacement) is _FUNCTION:
@@ -465,7 +467,7 @@ def _replacement(collector: Collector, key: Any, replacement: Any) -> ComponentS
 
 
 def _qualify(specs: list[ComponentSpec]) -> None:
-    """Two different targets of one name get their module in front; what stands twice stays a duplicate."""
+    """Different targets of one name get their module in front; one target twice does not."""
     if len({spec.name for spec in specs}) == len(specs):
         return
     by_name: dict[str, list[ComponentSpec]] = {}

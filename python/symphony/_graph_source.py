@@ -1,8 +1,8 @@
 """The component graphs of a folder, from its Python sources alone.
 
-Called by `symphony check`. It takes what `@component` marks and the literal `components=`, `overrides=` and
-`conductor=` of calls to `boot`. The invariant kept here: each graph holds what one call of `boot` would
-register; what the text does not tell is a note, and never a guess.
+Called by `symphony check`. It takes what `@component` marks and the literal `components=`,
+`overrides=` and `conductor=` of calls to `boot`. The invariant kept here: each graph holds what one
+call of `boot` would register; what the text does not tell is a note, and never a guess.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """`Handle[T]` and `Late[T]`: a slot that holds the current object of a component.
 
-Consumers read `.value`; the container binds, rewrites on a swap, and stops. The invariant kept here: a bound
-handle costs one slot read and nothing else. So the two states in which a read must raise (not yet bound,
-stopped) are classes of their own, with the same layout, and the container changes the handle's class.
+Consumers read `.value`; the container binds, rewrites on a swap, and stops. The invariant kept
+here: a bound handle costs one slot read and nothing else. So the two states in which a read must
+raise (not yet bound, stopped) are classes of their own, with the same layout, and the container
+changes the handle's class.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ else:
         __slots__ = ("__weakref__", "_label", "value")
         __class_getitem__ = classmethod(type(list[int]))
 
-        def __repr__(self):
+        def __repr__(self) -> str:
             """Its class and its component."""
             return f"<{type(self).__name__}[{self._label}]>"
 

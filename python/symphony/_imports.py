@@ -1,7 +1,8 @@
 """The import statements of a module, read from its source.
 
-Asked for a name that an annotation uses and its module does not have at run time: one under `TYPE_CHECKING`.
-The invariant kept here: a module is parsed once for each asker, and imported from only when the name is used.
+Asked for a name that an annotation uses and its module does not have at run time: one under
+`TYPE_CHECKING`. The invariant kept here: a module is parsed once for each asker, and imported from
+only when the name is used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where a person wrote a component and each of its parameters, and what to do about a missing one.
 
-Called only when a fault is to be told, because it reads and parses sources. The invariant kept here: the
-places and hints are those that `symphony check` finds from the text alone.
+Called only when a fault is to be told, because it reads and parses sources. The invariant kept
+here: the places and hints are those that `symphony check` finds from the text alone.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import ast
 import os
 import sys
 from typing import TYPE_CHECKING, Any
-
-from symphony._annotations import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,7 +60,8 @@ def place(spec: ComponentSpec, parameter: str | None = None) -> Place:
 def locate(specs: Iterable[ComponentSpec]) -> None:
     """Gives each spec and each of its needs the exact place, and a missing need its hint.
 
-    The core plans with what is cheap to know; when the plan has a fault, it asks for this and plans again.
+    The core plans with what is cheap to know; when the plan has a fault, it asks for this and plans
+    again.
     """
     specs = list(specs)
     sources = Sources()
@@ -76,7 +75,7 @@ def locate(specs: Iterable[ComponentSpec]) -> None:
 
 
 def missing_hint(key: Any, specs: Iterable[ComponentSpec]) -> str | None:
-    """What to do about a type that nobody provides: a registered class that would fit, or register it."""
+    """What to do about a type that nobody provides: a class that would fit, or register it."""
     if not isinstance(key, type):
         return None
     for spec in specs:
@@ -201,7 +200,7 @@ def field_of(node: ast.ClassDef, name: str) -> ast.AnnAssign | None:
 def _node(
     tree: ast.AST | None, path: list[str], line: int
 ) -> ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """The definition at a qualified name; of several of that name the one that begins at the line."""
+    """The definition at a qualified name; of several the one that begins at the line."""
     if tree is None:
         return None
     found = [tree]

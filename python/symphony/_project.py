@@ -1,7 +1,8 @@
 """Python sources as modules with names, read and never imported.
 
-Used by `_source` for `symphony check` and for factories named by a string. The invariant kept here: a name
-is followed through import statements and assignments only; what cannot be followed has no qualified name.
+Used by `_source` for `symphony check` and for factories named by a string. The invariant kept here:
+a name is followed through import statements and assignments only; what cannot be followed has no
+qualified name.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class SourceModule:
         tree: Its syntax tree.
         is_package: It is the `__init__.py` of a package.
         stars: The modules that it imports all names of.
-        bindings: What each name at its top level stands for: a definition, an expression that was assigned,
+        bindings: What each name at its top level stands for: a definition, an expression that was
+            assigned,
             or the qualified name that was imported.
     """
 
@@ -67,7 +69,7 @@ class SourceModule:
         """The package that relative imports start from."""
         return self.name if self.is_package else self.name.rpartition(".")[0]
 
-    def _bind(self, statement: ast.stmt) -> None:
+    def _bind(self, statement: ast.stmt) -> None:  # noqa: C901 - one case for each statement.
         if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             self.bindings[statement.name] = statement
         elif isinstance(statement, ast.Import):
@@ -86,8 +88,9 @@ class SourceModule:
                 if isinstance(target, ast.Name):
                     self.bindings[target.id] = statement.value
         elif isinstance(statement, ast.AnnAssign):
-            if isinstance(statement.target, ast.Name) and statement.value is not None:
-                self.bindings[statement.target.id] = statement.value
+            target = statement.target
+            if isinstance(target, ast.Name) and statement.value is not None:
+                self.bindings[target.id] = statement.value
 
 
 class Project:
@@ -145,10 +148,11 @@ class Project:
             start = f"{module.name}.{node.id}"
         return self.canonical(".".join([start, *reversed(parts)]))
 
-    def canonical(self, name: str, depth: int = 0) -> str | None:
+    def canonical(self, name: str, depth: int = 0) -> str | None:  # noqa: PLR0911
         """The name at the place of the definition, through the re-exports of the project's modules.
 
-        Nothing where a module of the project has no such name; names of foreign modules stay as they are.
+        Nothing where a module of the project has no such name; names of foreign modules stay as
+        they are.
         """
         owner, _, attribute = name.rpartition(".")
         if owner == "symphony" or owner.startswith("symphony."):
@@ -170,7 +174,7 @@ class Project:
         return name if "__getattr__" in module.bindings else None
 
     def _by_star(self, module: SourceModule, name: str) -> str | None:
-        """The full name of what `from … import *` brings; of a foreign module it is taken to be there."""
+        """The full name of what `from … import *` brings; a foreign module is taken to have it."""
         for star in module.stars:
             origin = self.module(star)
             if origin is None or name in origin.bindings:
@@ -210,7 +214,7 @@ class Project:
 
 
 def source_files(root: str) -> Iterator[tuple[str, str]]:
-    """The module name and path of every Python file under a root; hidden and cache folders are left out."""
+    """The module name and path of every Python file under a root, but in hidden folders."""
     root = os.path.abspath(root)
     if os.path.isfile(root):
         if root.endswith(".py"):

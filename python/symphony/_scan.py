@@ -1,7 +1,8 @@
 """From a module or its name to the components that it defines itself and `@component` marks.
 
-Called by `boot()` for such entries of `components=`. The invariant kept here: there is no registry; what a
-module imported from elsewhere is not its own, and importing happens at `boot()` and nowhere else.
+Called by `boot()` for such entries of `components=`. The invariant kept here: there is no registry;
+what a module imported from elsewhere is not its own, and importing happens at `boot()` and nowhere
+else.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ def load(name: str) -> ModuleType:
         __import__(name)
         return sys.modules[name]
     except Exception as error:
-        missing = isinstance(error, ModuleNotFoundError) and name.startswith(error.name or "\0")
-        text = f"there is no module `{error.name}`" if missing else f"`{name}` failed to import"  # type: ignore[attr-defined]
-        hints = ["its folder has to be on `sys.path`"] if missing else []
+        absent = error.name if isinstance(error, ModuleNotFoundError) else None
+        text, hints = f"`{name}` failed to import", []
+        if absent is not None and (name == absent or name.startswith(absent + ".")):
+            text, hints = f"there is no module `{absent}`", ["its folder has to be on `sys.path`"]
         raise BootError(text, phase="conductor", component=name, hints=hints) from error
 
 
@@ -63,7 +65,7 @@ def attribute_of(module: ModuleType, path: str) -> Any:
     for part in path.split("."):
         try:
             found = getattr(found, part)
-        except AttributeError as error:
+        except AttributeError as error:  # noqa: PERF203 - it is raised at the first.
             raise BootError(
                 f"`{module.__name__}` has no attribute `{path}`",
                 phase="conductor",
@@ -82,7 +84,7 @@ def _nearest(name: str, owner: Any) -> list[str]:
 
 
 def _with_submodules(module: ModuleType) -> Iterator[ModuleType]:
-    """A module, then its submodules in the order of their names; a `__main__` is a program and left out."""
+    """A module, then its submodules by name; a `__main__` is a program and left out."""
     yield module
     path = getattr(module, "__path__", None)
     if path is None:

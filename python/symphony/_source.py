@@ -1,7 +1,8 @@
-"""Static analysis: operations of an extension, edges of a factory, specs of components, from text alone.
+"""Static analysis: operations of an extension, edges of a factory, specs of components.
 
-Imported by `symphony check` and by `boot()` for a Conductor that is named by a string. The invariant kept
-here: nothing that a user wrote is imported or run, and what cannot be followed is said, never guessed.
+Imported by `symphony check` and by `boot()` for a Conductor that is named by a string. The
+invariant kept here: nothing that a user wrote is imported or run, and what cannot be followed is
+said, never guessed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from symphony._places import Function, argument_of, field_of, fitting_hint, register_hint
 from symphony._project import Project, SourceModule, search_path
-from symphony._spec import ComponentSpec, NeedSpec
+from symphony._spec import ONE_TYPE_HINT, ComponentSpec, NeedSpec
 from symphony.exceptions import Diagnostic
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _KNOWN_NEEDS = {
 }
 
 
-class Unfollowed(Exception):  # noqa: N818  # It is caught where it is raised for, and never leaves the package.
+class Unfollowed(Exception):  # noqa: N818 - it never leaves the package.
     """An annotation or expression that cannot be followed in the text."""
 
 
@@ -54,8 +55,9 @@ def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
         attribute: The name of the `Extension` in it.
 
     Returns:
-        For each operation its name, inputs, whether it is a stream, and its summary; `None` where the
-        attribute is not plainly an `Extension` of this file, so that only running it would tell.
+        For each operation its name, inputs, whether it is a stream, and its summary; `None` where
+        the attribute is not plainly an `Extension` of this file, so that only running it would
+        tell.
 
     Raises:
         OSError: The file cannot be read.
@@ -76,7 +78,8 @@ def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
                 if name is not None:
                     operations.append(_operation(name, node))
         elif isinstance(node, ast.Call) and _is_operation(node.func, attribute) and node.args:
-            # `extension.operation(function)` and `extension.operation(name=…)(function)`, called by hand.
+            # `extension.operation(function)` and `extension.operation(name=…)(function)`, called by
+            # hand.
             target = node.args[0]
             definition = module.bindings.get(target.id) if isinstance(target, ast.Name) else None
             if not isinstance(definition, Function):
@@ -95,7 +98,7 @@ def _is_operation(node: ast.expr, attribute: str) -> bool:
 
 
 def _operation_name(mark: ast.expr, attribute: str, name: str) -> str | None:
-    """The operation's name where the decorator is `@extension.operation`, bare or with a literal name."""
+    """The name where the decorator is `@extension.operation`, bare or with a literal name."""
     if _is_operation(mark, attribute):
         return name
     if isinstance(mark, ast.Call) and _is_operation(mark.func, attribute):
@@ -137,9 +140,9 @@ def _yields(node: ast.AST) -> bool:
 def factory_spec(path: str) -> tuple[ComponentSpec, list[Diagnostic]]:
     """The spec of a factory named `"package.module:callable"`, before its module is imported.
 
-    Its keys are the types themselves where their modules are loaded already, which they are for all that was
-    registered; else qualified names. What cannot be found or followed is left out here, and is no fault:
-    the import will tell.
+    Its keys are the types themselves where their modules are loaded already, which they are for all
+    that was registered; else qualified names. What cannot be found or followed is left out here,
+    and is no fault: the import will tell.
 
     Returns:
         The spec and its faults, which are none, as `_components.describe_conductor` returns them.
@@ -333,7 +336,7 @@ class Reader:
                 f"`{spec.name}` needs `{text}`, which `{module.name}` cannot resolve",
                 f"import `{text}` in `{module.name}`, also under `if TYPE_CHECKING:`"
                 if text.isidentifier()
-                else "annotate with one type, `Optional[T]`, `Sequence[T]`, `Handle[T]` or `Late[T]`",
+                else ONE_TYPE_HINT,
             )
             return
         if has_default:
@@ -367,7 +370,7 @@ class Reader:
             raise Unfollowed(ast.unparse(node))
         return name, "one", False, None
 
-    def _subscript(
+    def _subscript(  # noqa: PLR0911 - one case each.
         self, module: SourceModule, node: ast.Subscript
     ) -> tuple[str, str, bool, str | None]:
         origin = self.project.qualify(module, node.value)
@@ -428,11 +431,14 @@ class Reader:
             try:
                 made = ast.parse(made.value.strip(), mode="eval").body
             except SyntaxError:
-                made = ast.Constant(made.value)
-        if spec.kind.endswith("generator") and isinstance(made, ast.Subscript):
-            if self.project.qualify(module, made.value) in _ITERATORS:
-                inner = made.slice
-                made = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
+                made = ast.Constant(None)  # What it makes is told by its import.
+        if (
+            spec.kind.endswith("generator")
+            and isinstance(made, ast.Subscript)
+            and self.project.qualify(module, made.value) in _ITERATORS
+        ):
+            inner = made.slice
+            made = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
         if isinstance(made, ast.Constant) and made.value is None:
             return
         try:
@@ -447,7 +453,9 @@ class Reader:
                     f"import `{error}` in `{module.name}`, also under `if TYPE_CHECKING:`",
                 )
 
-    def _options(self, spec: ComponentSpec, module: SourceModule, node: Definition) -> None:
+    def _options(  # noqa: C901 - one case for each option.
+        self, spec: ComponentSpec, module: SourceModule, node: Definition
+    ) -> None:
         """What a literal `@component(...)` says."""
         mark = self.mark(module, node)
         for keyword in mark.keywords if isinstance(mark, ast.Call) else []:
@@ -476,10 +484,13 @@ class Reader:
     def hint(self, key: str, specs: list[ComponentSpec]) -> str | None:
         """What to do about a key that nobody provides, in the words of `_places.missing_hint`."""
         found = self.project.definition(key)
-        if found is None or not isinstance(found[1], ast.ClassDef):
+        if found is None:
+            return None
+        module, node = found
+        if not isinstance(node, ast.ClassDef):
             return None
         label = key.rpartition(".")[2]
-        asked = self._asked(*found)
+        asked = self._asked(module, node)
         for spec in specs:
             if (
                 spec.provides
@@ -502,9 +513,11 @@ class Reader:
     def _fits(self, made: str, key: str, asked: set[str] | None, depth: int = 0) -> bool:
         """Whether a class inherits from another one, or has all that a protocol asks for."""
         found = self.project.definition(made)
-        if found is None or not isinstance(found[1], ast.ClassDef) or depth > 20:
+        if found is None or depth > 20:
             return False
         module, node = found
+        if not isinstance(node, ast.ClassDef):
+            return False
         bases = [self.project.qualify(module, base) for base in node.bases]
         if key in bases:
             return True

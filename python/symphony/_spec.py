@@ -1,7 +1,8 @@
 """What the planner knows of a Python component, and the `@component` mark.
 
-Made by `_components` at boot and by `_source` from text; read by the core's planner. The invariant kept
-here: a spec holds what was read, in the same fields whether a component was imported or only parsed.
+Made by `_components` at boot and by `_source` from text; read by the core's planner. The invariant
+kept here: a spec holds what was read, in the same fields whether a component was imported or only
+parsed.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     Target = TypeVar("Target", bound=Callable[..., Any])
 else:
 
-    def overload(function):
+    def overload(function: Any) -> Any:
         """Stands in for `typing.overload`, which only type checkers read."""
         return function
 
 
 MARK = "__symphony_component__"
+ONE_TYPE_HINT = "annotate with one type, `Optional[T]`, `Sequence[T]`, `Handle[T]` or `Late[T]`"
 PHASES = ("foundation", "ipc_bus", "pit", "orchestra_kit", "conductor")
 
 
@@ -54,7 +56,7 @@ class NeedSpec:
         "positional",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - called for each parameter at boot, where names cost time.
         self,
         parameter: str,
         key: Any,
@@ -164,7 +166,7 @@ class Options:
 
     __slots__ = ("main_thread", "name", "phase", "provides", "required", "timeout")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - `component` is its one caller.
         self,
         phase: str,
         provides: Any,
@@ -199,7 +201,7 @@ def component(target: Target, /) -> Target: ...
 
 
 @overload
-def component(
+def component(  # noqa: F811 - an overload.
     *,
     phase: str = "conductor",
     provides: Any = None,
@@ -210,7 +212,7 @@ def component(
 ) -> Callable[[Target], Target]: ...
 
 
-def component(
+def component(  # noqa: F811 - what the overloads describe.
     target: Any = None,
     /,
     *,

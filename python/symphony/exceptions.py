@@ -1,8 +1,9 @@
 """Every exception that Symphony raises, and the diagnostic that several of them carry.
 
-The core raises these classes, built from fields; nothing else in the package raises a bare `Exception`.
-The invariant kept here: an exception's text, its hints and its fields are the same on every Python, only
-the place of the hints differs (notes from 3.11 on, the end of `str(error)` before).
+The core raises these classes, built from fields; nothing else in the package raises a bare
+`Exception`. The invariant kept here: an exception's text, its hints and its fields are the same on
+every Python, only the place of the hints differs (notes from 3.11 on, the end of `str(error)`
+before).
 """
 
 from __future__ import annotations

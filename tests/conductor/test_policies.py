@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ready_nodes import Kit, ready, runs
-
 from symphony.conductor import Conductor, Fifo, ShortestRemaining, WarmFirst
 
 

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 from ready_nodes import Kit, ready, runs
-
 from symphony.conductor import ShortestRemaining, TorchPolicy
 
 

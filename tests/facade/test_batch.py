@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-
 from symphony._cli._batch import Job, run_batch
 from symphony.exceptions import CallTimeoutError, ExtensionCrashedError
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from symphony._cli import _errors
 from symphony._cli._batch import Tally
 from symphony._cli._main import build_parser, main

@@ -1,5 +1,8 @@
 """From what users register to specs: annotations, kinds, options, scans, overrides."""
 
+# The annotations themselves are what is tested, so they stay as they are.
+# ruff: noqa: TC002, TC003, UP037, UP045
+
 from __future__ import annotations
 
 import dataclasses
@@ -11,7 +14,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Optional, Protocol
 
 import pytest
-
 from symphony._components import collect, component, describe_conductor, factory
 from symphony._handles import Handle, Late
 from symphony._places import locate
@@ -306,7 +308,7 @@ def test_an_override_stands_in_under_every_key_and_takes_the_faults_with_it():
     fake = FileStore()
     collected = collect([Index, Broken], {Store: fake})
     assert collected.diagnostics == []
-    index, override = collected.specs
+    _, override = collected.specs
     assert (override.kind, override.target, override.name) == ("instance", fake, "Broken")
     assert set(override.provides) == {Store, Broken}
     assert set(collected.overridden) == {Store, Broken}

@@ -6,7 +6,6 @@ import pickle
 import sys
 
 import pytest
-
 from symphony import exceptions
 from symphony.exceptions import (
     BootError,

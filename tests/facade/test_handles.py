@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from symphony import _handles as handles
 from symphony.exceptions import LateBindingError, StoppedError
 

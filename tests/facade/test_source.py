@@ -7,7 +7,6 @@ import sys
 import textwrap
 
 import pytest
-
 from symphony._components import collect
 from symphony._graph_source import read_graphs
 from symphony._places import locate
@@ -115,7 +114,8 @@ PROJECT = {
         @component
         class Planner:
             def __init__(self, index: Late[Index], store: Optional[Store], every: Sequence[Store],
-                         main: Annotated[Store, "files"], n: int = 3, *, h: Handle[FileStore]) -> None: ...
+                         main: Annotated[Store, "files"],
+                         n: int = 3, *, h: Handle[FileStore]) -> None: ...
         @component
         @dataclasses.dataclass
         class Data:
@@ -146,7 +146,17 @@ def summary(specs):
             spec.required,
             [_name(key) for key in spec.provides],
             [
-                (n.parameter, _name(n.key), n.kind, n.handle, n.named, n.file, n.line, n.column, n.hint)
+                (
+                    n.parameter,
+                    _name(n.key),
+                    n.kind,
+                    n.handle,
+                    n.named,
+                    n.file,
+                    n.line,
+                    n.column,
+                    n.hint,
+                )
                 for n in spec.needs
             ],
             (spec.file, spec.line, spec.column),
@@ -219,7 +229,9 @@ def test_a_file_that_is_no_python_is_a_fault_with_its_place(write, tmp_path):
     assert (fault.file, fault.line) == (file, 2)
 
 
-def test_an_annotation_that_nothing_resolves_is_told_in_the_words_of_the_boot(write, monkeypatch, tmp_path):
+def test_an_annotation_that_nothing_resolves_is_told_in_the_words_of_the_boot(
+    write, monkeypatch, tmp_path
+):
     write(
         "lost_part.py",
         """

@@ -1,8 +1,8 @@
-"""`symphony check`: faults of manifests, Melodies and Python sources, without importing or running them.
+"""`symphony check`: faults of manifests, Melodies and Python sources, without running them.
 
-Manifests and Melodies are read by the core, Python sources by `_graph_source`, and both are judged by the
-planner that `boot()` uses. The invariant kept here: only errors make `ok` false, and what cannot be followed is
-a note.
+Manifests and Melodies are read by the core, Python sources by `_graph_source`, and both are judged
+by the planner that `boot()` uses. The invariant kept here: only errors make `ok` false, and what
+cannot be followed is a note.
 """
 
 from __future__ import annotations
@@ -79,12 +79,13 @@ def find_faults(paths: list[str]) -> list[Diagnostic]:
 def _plan(graph: SourceGraph) -> list[Diagnostic]:
     """What the planner of the core says of a graph; the one place that calls it.
 
-    Each component crosses as (name, phase, provides as [(id, label)], needs, required, deadline seconds, file,
-    line, column), each need as (id, label, kind, named, parameter, file, line, column, hint).
+    Each component crosses as (name, phase, provides as [(id, label)], needs, required, deadline
+    seconds, file, line, column), each need as (id, label, kind, named, parameter, file, line,
+    column, hint).
     """
     from symphony import _core
 
-    own = [
+    own: list[tuple[Any, ...]] = [
         (name, phase, [(name, label)], [], True, None, None, 0, 0)
         for name, label, phase in _OWN.values()
     ]

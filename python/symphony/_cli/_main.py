@@ -1,13 +1,14 @@
 """From the arguments to a command and its exit code.
 
-Exit codes: 0 ok, 1 failed or findings, 2 usage, 130 interrupted, 143 terminated; a boot that hangs for good is
-ended with 70 by the core. The invariant kept here: errors go to stderr, in the house form, and with `--json`
-stdout is one document and nothing else.
+Exit codes: 0 ok, 1 failed or findings, 2 usage, 130 interrupted, 143 terminated; a boot that hangs
+for good is ended with 70 by the core. The invariant kept here: errors go to stderr, in the house
+form, and with `--json` stdout is one document and nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -39,22 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     before = None
-    try:
+    # Not on the main thread there is a ValueError: whoever called us there handles signals.
+    with contextlib.suppress(ValueError):
         before = signal.signal(signal.SIGTERM, _terminate)
-    except ValueError:
-        pass  # Not on the main thread: whoever called us there handles signals.
     try:
-        if options.command == "run":
-            from symphony._cli._run import run
-
-            return run(options)
-        if options.command == "check":
-            from symphony._cli._check import check
-
-            return check(options)
-        from symphony._cli._graph import graph
-
-        return graph(options)
+        return _run_command(options)
     except SymphonyError as error:
         print(_errors.render(error), file=sys.stderr)
         return FAILED
@@ -66,11 +56,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return TERMINATED
     except BrokenPipeError:
         # Whoever read our output has gone; nothing may be written at exit either.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return FAILED
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+def _run_command(options: argparse.Namespace) -> int:
+    """Imports what the command needs, and only that."""
+    if options.command == "run":
+        from symphony._cli._run import run
+
+        return run(options)
+    if options.command == "check":
+        from symphony._cli._check import check
+
+        return check(options)
+    from symphony._cli._graph import graph
+
+    return graph(options)
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -126,7 +131,10 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=_count, default=1, metavar="N", help="run N times")
     parser.add_argument("--workspace", metavar="DIR", help="the opened project")
     parser.add_argument(
-        "--trace", type=_trace, metavar="FILE", help="write a timeline: .html, or .json for Perfetto"
+        "--trace",
+        type=_trace,
+        metavar="FILE",
+        help="write a timeline: .html, or .json for Perfetto",
     )
     parser.add_argument("--strict", action="store_true", help="an exceeded budget fails")
     parser.add_argument("--json", action="store_true", help="print one JSON document")

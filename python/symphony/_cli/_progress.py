@@ -1,7 +1,7 @@
 """Live progress on a terminal's stderr: a line while the system boots, a bar while it works.
 
-Shared by `symphony run` and the example's review. The invariants kept here: rich is imported only when a bar
-is drawn, which is after the boot; and nothing is drawn where stderr is no terminal.
+Shared by `symphony run` and the example's review. The invariants kept here: rich is imported only
+when a bar is drawn, which is after the boot; and nothing is drawn where stderr is no terminal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class BootLine:
-    """An observer for `boot()` that shows what is starting, on one line that is wiped at the end."""
+    """An observer for `boot()` that shows what starts, on one line that is wiped at the end."""
 
     def __init__(self) -> None:
         """Draws nothing yet."""
@@ -31,7 +31,7 @@ class BootLine:
             sys.stderr.write(f"\r\x1b[K{event}"[:120])
             sys.stderr.flush()
 
-    def __enter__(self) -> BootLine:
+    def __enter__(self) -> BootLine:  # noqa: PYI034 - `Self` came with 3.11.
         """Itself."""
         return self
 
@@ -58,7 +58,7 @@ class RunsBar:
         self._bar: Any = None
         self._task: Any = None
 
-    def __enter__(self) -> RunsBar:
+    def __enter__(self) -> RunsBar:  # noqa: PYI034
         """Begins to draw, on a terminal."""
         if sys.stderr.isatty() and self._total > 1:
             from rich.console import Console

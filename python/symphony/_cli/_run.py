@@ -1,7 +1,7 @@
 """`symphony run`: boots, runs a Melody, shows how it goes, shuts down.
 
-It uses the public API and nothing else. The invariant kept here: whatever happens after `boot()`, the system is
-shut down, and with `--json` there is one document on stdout.
+It uses the public API and nothing else. The invariant kept here: whatever happens after `boot()`,
+the system is shut down, and with `--json` there is one document on stdout.
 """
 
 from __future__ import annotations
@@ -109,11 +109,12 @@ def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> No
     config = SystemConfig.load(options.config, workspace=options.workspace)
     try:
         with BootLine() as line:
-            settings = {"config": config, "observer": line, "on_hang": "abort"}
+            system: System[Any]
             if options.conductor is None:
-                system = boot(**settings)
+                system = boot(config=config, observer=line, on_hang="abort")
             else:
-                system = boot(options.conductor, **settings)
+                conductor: str = options.conductor
+                system = boot(conductor, config=config, observer=line, on_hang="abort")
         with system:
             session.report = json.loads(system.report.to_json())
             if not options.json:

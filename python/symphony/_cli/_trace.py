@@ -1,4 +1,4 @@
-"""The timeline of a boot and its runs as a file: for Perfetto (`.json`), or as one page (`.html`)."""
+"""The timeline of a boot and its runs as a file: Perfetto's `.json`, or one page of `.html`."""
 
 from __future__ import annotations
 

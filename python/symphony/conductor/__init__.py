@@ -1,7 +1,7 @@
 """Conductors: who decides what runs next.
 
-`Conductor` (which is `Fifo`) comes with this import; the heuristics and `TorchPolicy` are fetched when they
-are first asked for, so that only `TorchPolicy` imports torch.
+`Conductor` (which is `Fifo`) comes with this import; the heuristics and `TorchPolicy` are fetched
+when they are first asked for, so that only `TorchPolicy` imports torch.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The base Conductor, which serves the oldest run first.
 
-The system makes one, by injection, in the last phase. The engine asks it only when more nodes are ready than
-slots are free, on one thread, and goes on without it when it fails or is late. The invariant kept here: a
-Conductor only orders; it can neither lose a node nor run one twice.
+The system makes one, by injection, in the last phase. The engine asks it only when more nodes are
+ready than slots are free, on one thread, and goes on without it when it fails or is late. The
+invariant kept here: a Conductor only orders; it can neither lose a node nor run one twice.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Conductor:
         self.kit = kit
 
     @classmethod
-    def from_components(cls: type[Self], kit: OrchestraKit) -> Self:
+    def from_components(cls: type[Self], kit: OrchestraKit) -> Self:  # noqa: PYI019 - on 3.9 too.
         """A Conductor on these components: `cls(kit)`."""
         return cls(kit)
 

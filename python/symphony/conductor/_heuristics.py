@@ -30,12 +30,10 @@ class ShortestRemaining(Conductor):
 
     def score(self, node: ReadyNode) -> float:
         """How soon a node should run; the greatest first."""
-        return (
-            self.ageing * node.age + _NODES_PER_PRIORITY * node.priority - node.remaining
-        )
+        return self.ageing * node.age + _NODES_PER_PRIORITY * node.priority - node.remaining
 
     def choose(self, ready: Sequence[ReadyNode]) -> Sequence[ReadyNode]:
-        """The ready nodes, the greatest score first; of equal ones the longest path, then the oldest."""
+        """The ready nodes by score; of equal ones the longest path, then the oldest run."""
         return self.ordered(ready, [self.score(node) for node in ready])
 
     @staticmethod

@@ -1,10 +1,11 @@
 """`TorchPolicy`: a small PyTorch network that corrects the heuristic by what it has seen.
 
-Importing this module imports torch. The heuristic counts the nodes that a run has left; the network learns by
-how much a run's real remaining work differs from that count, from the outcomes of earlier runs, and its
-correction is added to the heuristic's score. The invariants kept here: an untrained network corrects by
-nothing; one whose predictions were lately worse than none is not listened to; a choice runs at most one
-forward pass; and a learning step is bounded, and taken on the report of an outcome and never in a choice.
+Importing this module imports torch. The heuristic counts the nodes that a run has left; the network
+learns by how much a run's real remaining work differs from that count, from the outcomes of earlier
+runs, and its correction is added to the heuristic's score. The invariants kept here: an untrained
+network corrects by nothing; one whose predictions were lately worse than none is not listened to; a
+choice runs at most one forward pass; and a learning step is bounded, and taken on the report of an
+outcome and never in a choice.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ Shape = tuple[str, str, str, int, int]
 
 
 class ResidualNetwork(nn.Module):
-    """Features of a node in, correction of its run's remaining work out, as a share of the heuristic's count."""
+    """Features of a node in, correction of its run's remaining work out.
+
+    A correction of 0.5 says that the run takes half as long again as its count of nodes says.
+    """
 
     def __init__(self) -> None:
         """Starts with a last layer of zeros: the correction is nothing."""
@@ -61,7 +65,7 @@ class ResidualNetwork(nn.Module):
 
 
 class _Averages:
-    """Running means of seconds by key, bounded by dropping the key that was not seen for longest."""
+    """Running means of seconds by key, bounded by dropping the key that was not seen longest."""
 
     __slots__ = ("_limit", "_means")
 
@@ -200,7 +204,7 @@ class TorchPolicy(ShortestRemaining):
         self._error_without += weight * (without - self._error_without)
 
     def _corrections(self, ready: Sequence[ReadyNode]) -> list[float]:
-        """The corrections, from the cache by the shape of the graph; one forward pass for the rest."""
+        """The corrections, cached by the shape of the graph; one forward pass for the rest."""
         keys = [self._cache_key(node) for node in ready]
         missing = {key: node for key, node in zip(keys, ready) if key not in self._cache}
         if missing:
