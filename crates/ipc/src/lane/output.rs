@@ -19,14 +19,20 @@ use crate::payload::Payload;
 
 /// How many pieces one write takes from the queue.
 const PIECES: usize = 64;
+/// Pieces shorter than this are put together in the queue, so that many small ones cost what they weigh.
+const SMALL: usize = 4096;
+/// How long such a collection grows.
+const COLLECTED: usize = 64 * 1024;
 
 /// Which room a frame may use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
     /// Calls and events.
     Call,
-    /// Answers, cancels, pongs, the handshake.
+    /// Answers, items, the handshake.
     Reply,
+    /// Cancels, pongs: frames without a payload.
+    Control,
 }
 
 /// An event that waits until the queue is empty: it can still be dropped.
@@ -39,6 +45,9 @@ struct Event {
 #[derive(Default)]
 pub(super) struct Output {
     queue: VecDeque<Bytes>,
+    /// The end of the queue, while it is made of small pieces.
+    tail: Vec<u8>,
+    /// How many bytes queue and tail hold.
     bytes: usize,
     events: VecDeque<Event>,
     broken: bool,
@@ -94,19 +103,36 @@ impl Output {
         if written < length {
             self.bytes += length - written;
             if written < head.len() {
-                self.queue.push_back(Bytes::copy_from_slice(&head[written..]));
+                self.tail.extend_from_slice(&head[written..]);
             }
             let body_written = written.saturating_sub(head.len());
-            if body_written < body.len() {
-                self.queue.push_back(body.slice(body_written..));
+            let rest = body.slice(body_written.min(body.len())..);
+            if rest.len() < SMALL {
+                self.tail.extend_from_slice(&rest);
+            } else {
+                self.collect();
+                self.queue.push_back(rest);
+            }
+            if self.tail.len() >= COLLECTED {
+                self.collect();
             }
         }
         Ok(())
     }
 
+    /// Makes the collected small pieces one piece of the queue.
+    fn collect(&mut self) {
+        if !self.tail.is_empty() {
+            self.queue.push_back(Bytes::from(std::mem::take(&mut self.tail)));
+        }
+    }
+
     /// Writes what waits until the socket takes no more. False: the socket is broken.
     fn flush(&mut self, socket: &OwnedFd) -> bool {
         loop {
+            if self.queue.is_empty() {
+                self.collect();
+            }
             if self.queue.is_empty() {
                 let Some(event) = self.events.pop_front() else { return true };
                 self.bytes += event.frame.len() + event.body.len();
@@ -159,6 +185,7 @@ impl Core {
     pub(super) fn send(&self, head: &[u8], body: &Bytes, room: Room) -> Result<(), Unsent> {
         let limit = match room {
             Room::Call => self.out_limit,
+            Room::Control => self.out_limit.saturating_mul(2),
             Room::Reply => self.out_limit.saturating_mul(2).saturating_add(MAX_LENGTH as usize),
         };
         let mut output = self.output.lock();
@@ -179,7 +206,7 @@ impl Core {
                 self.ensure_read();
                 Err(Unsent::Broken)
             }
-            Err(Unsent::Full) if room == Room::Reply => Err(Unsent::NotReading(waiting)),
+            Err(Unsent::Full) if room != Room::Call => Err(Unsent::NotReading(waiting)),
             sent => sent,
         }
     }
@@ -188,16 +215,16 @@ impl Core {
     pub(super) fn send_reply(&self, header: Header, body: &Payload) -> Result<(), ProtocolError> {
         let length = u32::try_from(body.size()).unwrap_or(u32::MAX);
         let head = Header { length, ..header }.encode();
-        self.send_control(&head, body.bytes())
+        self.send_checked(&head, body.bytes(), Room::Reply)
     }
 
     /// Sends a frame without a payload that has room of its own.
     pub(super) fn send_bare(&self, header: Header) -> Result<(), ProtocolError> {
-        self.send_control(&header.encode(), &Bytes::new())
+        self.send_checked(&header.encode(), &Bytes::new(), Room::Control)
     }
 
-    fn send_control(&self, head: &[u8], body: &Bytes) -> Result<(), ProtocolError> {
-        match self.send(head, body, Room::Reply) {
+    fn send_checked(&self, head: &[u8], body: &Bytes, room: Room) -> Result<(), ProtocolError> {
+        match self.send(head, body, room) {
             Err(Unsent::NotReading(queued)) => Err(ProtocolError::NotReading { queued }),
             // A broken socket has been reported to its reader.
             _ => Ok(()),
