@@ -74,6 +74,8 @@ fn assembled(
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn what_is_written_is_read_back(value in value()) {
         let bytes = encode(&value);

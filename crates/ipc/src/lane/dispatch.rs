@@ -209,6 +209,11 @@ impl Core {
                 let failure: RemoteFailure = value
                     .deserialize()
                     .map_err(|source| ProtocolError::Payload { kind, source })?;
+                // Number 0 is no call: it is the guest's own start.
+                if correlation == 0 && self.side == Side::Host {
+                    work.push(Work::Failed(failure));
+                    return Ok(());
+                }
                 Err(self.remote(failure))
             }
         };

@@ -44,6 +44,9 @@ pub trait Inbound: Send + Sync {
     /// The guest answers calls from here on. (Host's side.)
     fn ready(&self) {}
 
+    /// The guest cannot start, and exits. (Host's side.)
+    fn failed(&self, _failure: RemoteFailure) {}
+
     /// The guest calls an operation. (Host's side; a guest takes requests with [`Lane::next_request`].)
     fn request(&self, lane: &Lane, request: InboundRequest) {
         let message = format!("there is no operation `{}`", request.operation);

@@ -136,6 +136,14 @@ impl Lane {
         self.0.answer(Header::new(kind, correlation), &body)
     }
 
+    /// Says that this guest cannot start, and why; it exits then. (Guest's side, before [`Lane::hello`].)
+    ///
+    /// # Errors
+    /// [`CallError::Closed`] when the lane is closed.
+    pub fn fail_start(&self, failure: &RemoteFailure) -> Result<(), CallError> {
+        self.0.answer(Header::new(Kind::Error, 0), &Payload::serialize(failure)?)
+    }
+
     /// Sends one item of a streamed result; waits while the caller has no room for it.
     ///
     /// # Errors

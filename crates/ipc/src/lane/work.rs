@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::call::Done;
 use super::inbound::InboundRequest;
 use super::{Core, Side};
-use crate::error::{CallError, Closed};
+use crate::error::{CallError, Closed, RemoteFailure};
 use crate::frame::{Header, Kind};
 use crate::handshake::{Hello, Refused, Welcome};
 use crate::payload::Payload;
@@ -17,6 +17,7 @@ pub(super) enum Work {
     Request(InboundRequest),
     Hello(Hello),
     Ready,
+    Failed(RemoteFailure),
     Publish(String, Payload),
     Subscribe(String),
     Unsubscribe(String),
@@ -74,6 +75,7 @@ impl Core {
         match item {
             Work::Hello(hello) => self.answer_hello(hello),
             Work::Ready => handler.ready(),
+            Work::Failed(failure) => handler.failed(failure),
             Work::Publish(topic, value) => handler.publish(&topic, value),
             Work::Subscribe(topic) => handler.subscribe(&self.lane(), &topic),
             Work::Unsubscribe(topic) => handler.unsubscribe(&self.lane(), &topic),
