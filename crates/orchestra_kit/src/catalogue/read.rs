@@ -7,7 +7,7 @@ use component::{Code, Diagnostic, Severity};
 
 use super::find::is_glob;
 use super::{Catalogue, Entry, Known, Operation, SourceReader, find_manifests, requirements};
-use crate::document::{Faults, Located};
+use crate::document::{Content, Faults, Located, Source};
 use crate::manifest::{
     Entry as Start, ExtensionManifest, FILE_NAME, Manifest, PythonEntry, SystemManifest,
 };
@@ -35,6 +35,13 @@ impl Catalogue {
         Ok(catalogue)
     }
 
+    /// An extension that no system names, for `check`.
+    pub fn alone(manifest: ExtensionManifest, sources: Sources<'_>) -> (Self, Vec<Diagnostic>) {
+        let mut faults = Faults::new(Code::MANIFEST_INVALID);
+        let entries = vec![entry(&mut faults, manifest, sources)];
+        (Self { entries, notes: Vec::new() }, faults.into_sorted())
+    }
+
     /// Reads what can be read, for `check`: the good entries, and everything that is wrong or worth knowing.
     pub fn survey(system: &SystemManifest, sources: Sources<'_>) -> (Self, Vec<Diagnostic>) {
         let mut faults = Faults::new(Code::MANIFEST_INVALID);
@@ -48,11 +55,13 @@ impl Catalogue {
         files.sort();
         files.dedup();
         let mut entries: Vec<Entry> = Vec::with_capacity(files.len());
+        let mut broken = Vec::new();
         for file in files {
             let manifest = match ExtensionManifest::read(&file) {
                 Ok(manifest) => manifest,
                 Err(found) => {
                     faults.extend(found);
+                    broken.extend(name_of_broken(&file));
                     continue;
                 }
             };
@@ -69,9 +78,23 @@ impl Catalogue {
             entries.push(entry(&mut faults, manifest, sources));
         }
         entries.sort_by(|left, right| left.name().cmp(right.name()));
-        requirements::check(&mut faults, system, &entries);
+        requirements::check(&mut faults, system, &entries, &broken);
         (Self { entries, notes: Vec::new() }, faults.into_sorted())
     }
+}
+
+/// The name that a faulty manifest gives, so that nobody is told that it does not exist.
+fn name_of_broken(file: &Path) -> Option<String> {
+    let source = Source::read(file, Code::MANIFEST_INVALID).ok()?;
+    let Content::Table(tables) = source.toml(Code::MANIFEST_INVALID).ok()?.content else {
+        return None;
+    };
+    let (_, extension) = tables.into_iter().find(|(key, _)| key.value == "extension")?;
+    let Content::Table(fields) = extension.content else { return None };
+    fields.into_iter().find_map(|(key, value)| match value.content {
+        Content::Text(name) if key.value == "name" => Some(name),
+        _ => None,
+    })
 }
 
 fn matches(faults: &mut Faults, folder: &Path, pattern: &Located<String>) -> Vec<PathBuf> {
@@ -160,6 +183,7 @@ fn lacking(faults: &mut Faults, path: &Path, written: &Located<String>, what: &s
     } else {
         format!("the {what} `{written}` does not exist")
     };
+    let path: PathBuf = path.components().collect();
     faults.error(&written.at, message).hint =
         Some(format!("build it, or correct the path: it was looked for at `{}`", path.display()));
 }

@@ -7,7 +7,13 @@ use crate::document::Faults;
 use crate::manifest::{Member, SystemManifest};
 use crate::ring::rings;
 
-pub(super) fn check(faults: &mut Faults, system: &SystemManifest, entries: &[Entry]) {
+/// Checks `requires` of all entries. What a broken manifest names (`broken`) is there, and told elsewhere.
+pub(super) fn check(
+    faults: &mut Faults,
+    system: &SystemManifest,
+    entries: &[Entry],
+    broken: &[String],
+) {
     let mut edges: Vec<Vec<usize>> = Vec::with_capacity(entries.len());
     for entry in entries {
         let mut needs = Vec::new();
@@ -16,6 +22,9 @@ pub(super) fn check(faults: &mut Faults, system: &SystemManifest, entries: &[Ent
                 entries.binary_search_by(|other| other.name().cmp(required.value.as_str()))
             {
                 needs.push(index);
+                continue;
+            }
+            if broken.contains(&required.value) {
                 continue;
             }
             let hint = match Member::parse(required) {
@@ -27,6 +36,7 @@ pub(super) fn check(faults: &mut Faults, system: &SystemManifest, entries: &[Ent
                     let known = entries
                         .iter()
                         .map(Entry::name)
+                        .filter(|name| *name != entry.name())
                         .chain(system.members.iter().map(|member| member.as_str()));
                     match did_you_mean(required, known) {
                         Some(meant) => format!("did you mean `{meant}`?"),
@@ -50,7 +60,7 @@ pub(super) fn check(faults: &mut Faults, system: &SystemManifest, entries: &[Ent
             ring.iter().map(|index| entries[*index].name().to_owned()).collect();
         let mut fault = Diagnostic::error(
             Code::DEPENDENCY_CYCLE,
-            format!("extensions require each other in a ring: {}", ring_text(&path)),
+            format!("dependency cycle: {}", ring_text(&path)),
         );
         for (position, index) in ring.iter().enumerate() {
             let entry = &entries[*index];
