@@ -504,3 +504,48 @@ fn a_journal_that_is_mostly_history_is_written_anew_and_says_the_same() {
     assert_eq!(store.metadata(&third).unwrap().names, [("n".to_owned(), 3)]);
     assert_eq!(store.find(None, None).unwrap(), [first, last, third]);
 }
+
+#[test]
+fn a_closed_store_that_is_still_held_leaves_its_folder_to_the_next() {
+    within_a_minute(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut held = Vec::new();
+        let mut ids = Vec::new();
+        for round in 0..4 {
+            let store = open(folder.path());
+            for id in &ids {
+                store.get(id).unwrap();
+            }
+            ids.extend(
+                (0..200)
+                    .map(|seed| store.put(&bytes(300, round << 32 | seed), &named("n")).unwrap()),
+            );
+            // Writers that are under way while it is closed are refused, they do not write on.
+            std::thread::scope(|scope| {
+                let writer = scope.spawn(|| {
+                    let mut last = Ok(ArtifactId::of(b""));
+                    for number in 0.. {
+                        last = store.put(&bytes(10, round << 40 | number), &plain());
+                        if last.is_err() {
+                            break;
+                        }
+                    }
+                    last
+                });
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                store.close().unwrap();
+                let refused = writer.join().unwrap().unwrap_err();
+                assert!(matches!(refused, PitError::Stopped { .. }), "{refused:?}");
+            });
+            assert!(matches!(store.flush(), Err(PitError::Stopped { .. })));
+            held.push(store);
+        }
+        let store = open(folder.path());
+        drop(held);
+        store.flush().unwrap();
+        assert_eq!(store.verify().unwrap().bad, []);
+        assert_eq!(store.versions("n").unwrap(), ids);
+        drop(store);
+        assert_eq!(open(folder.path()).versions("n").unwrap(), ids);
+    });
+}

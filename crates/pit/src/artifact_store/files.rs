@@ -4,6 +4,7 @@
 //! is emptied at open.
 
 use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,8 @@ pub(super) struct Files {
     temporary: PathBuf,
     durability: Durability,
     counter: AtomicU64,
+    /// Told apart from the drafts of an earlier store that is closed but still held.
+    session: u64,
 }
 
 /// A blob on its way; dropped before it is adopted, it goes.
@@ -38,6 +41,7 @@ impl Files {
             temporary: folder.join("temporary"),
             durability,
             counter: AtomicU64::new(0),
+            session: RandomState::new().build_hasher().finish(),
         };
         match fs::remove_dir_all(&files.temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -140,7 +144,8 @@ impl Files {
     }
 
     fn temporary_path(&self) -> PathBuf {
-        self.temporary.join(self.counter.fetch_add(1, Ordering::Relaxed).to_string())
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        self.temporary.join(format!("{:016x}-{number}", self.session))
     }
 }
 

@@ -142,6 +142,7 @@ impl Index {
 
     /// Works out what `record` changes; nothing is changed yet.
     pub(super) fn prepare(&self, record: &Record) -> PitResult<Change> {
+        self.rows.check_open()?;
         let mut change = Change {
             entries: Vec::new(),
             rows: Vec::new(),
@@ -263,6 +264,7 @@ impl Index {
 
     /// Takes all that waits, with the mark, as one batch.
     pub(super) fn freeze(&mut self) -> PitResult<Option<Batch>> {
+        self.rows.check_open()?;
         let sums = encode(&self.sums)?;
         let untouched = self.sums == Sums::default();
         if self.rows.waiting() == 0 && (untouched || self.rows.get(SUMS)?.as_ref() == Some(&sums)) {

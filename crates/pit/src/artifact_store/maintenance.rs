@@ -49,7 +49,7 @@ impl ArtifactStore {
     /// # Errors
     /// [`PitError::NotFound`], [`PitError::Corrupt`], [`PitError::Io`].
     pub fn archive(&self, id: &ArtifactId) -> PitResult<()> {
-        self.check_open()?;
+        let _open = self.core.enter()?;
         while !self.core.archive(id)? {}
         self.changed();
         Ok(())
@@ -61,10 +61,10 @@ impl ArtifactStore {
     /// # Errors
     /// [`PitError::Io`], [`PitError::Index`].
     pub fn reclaim(&self) -> PitResult<u64> {
-        self.check_open()?;
         let before = self.core.segments.bytes();
         let mut sparse = BTreeSet::new();
         {
+            let _open = self.core.enter()?;
             let index = self.core.index.write();
             for (number, length) in self.core.segments.sealed() {
                 match index.sums().live(number) {
@@ -112,6 +112,18 @@ impl Core {
     /// Journals the reads, then brings all that waits to redb. Batches do not overlap.
     pub(super) fn flush(&self) -> PitResult<()> {
         let _one_at_a_time = self.flushing.lock();
+        self.flush_alone()
+    }
+
+    /// Flushes, and lets the database go whether that went well or not.
+    pub(super) fn flush_and_close(&self) -> PitResult<()> {
+        let _one_at_a_time = self.flushing.lock();
+        let flushed = self.flush_alone();
+        self.index.write().rows_mut().close();
+        flushed
+    }
+
+    fn flush_alone(&self) -> PitResult<()> {
         let mut reads = self.touches.take();
         while !reads.is_empty() {
             let part = reads.split_off(reads.len().saturating_sub(READS));
@@ -176,6 +188,7 @@ impl Core {
 
     /// Moves a blob from a sparse segment to the newest.
     fn rewrite(&self, id: &ArtifactId, entry: &Entry) -> PitResult<()> {
+        let _open = self.enter()?;
         let data = match self.read(id) {
             // Deleted meanwhile; or damaged, which is left as it is for `verify` to tell.
             Err(PitError::NotFound { .. } | PitError::Corrupt { .. }) => return Ok(()),

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use redb::Database;
 
 use super::database::{self, Snapshot};
-use crate::PitResult;
+use super::record::MEMBER;
+use crate::{PitError, PitResult};
 
 /// Changed rows; none means that the row is gone.
 pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -28,6 +29,7 @@ pub(super) struct Rows {
     fresh: Changes,
     frozen: Option<Arc<Changes>>,
     base: Option<(Arc<Database>, Snapshot)>,
+    closed: bool,
 }
 
 /// One batch on its way to redb.
@@ -42,7 +44,7 @@ impl Rows {
     /// Opens what is there; no file is made before the first batch.
     pub(super) fn open(path: &Path) -> PitResult<Self> {
         let base = database::open(path)?.map(|(database, rows)| (Arc::new(database), rows));
-        Ok(Self { path: path.to_owned(), fresh: Changes::new(), frozen: None, base })
+        Ok(Self { path: path.to_owned(), fresh: Changes::new(), frozen: None, base, closed: false })
     }
 
     /// Forgets all rows, for an index that does not belong to the journal.
@@ -53,7 +55,21 @@ impl Rows {
         database::remove(&self.path)
     }
 
+    /// Lets the database go: nothing is read or written any more, so another may open its file.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.fresh.clear();
+        self.frozen = None;
+        self.base = None;
+    }
+
+    /// Refuses what comes after [`Self::close`].
+    pub(super) fn check_open(&self) -> PitResult<()> {
+        if self.closed { Err(PitError::Stopped { member: MEMBER }) } else { Ok(()) }
+    }
+
     pub(super) fn get(&self, key: &[u8]) -> PitResult<Option<Vec<u8>>> {
+        self.check_open()?;
         let waiting =
             self.fresh.get(key).or_else(|| self.frozen.as_ref().and_then(|rows| rows.get(key)));
         if let Some(change) = waiting {
@@ -71,6 +87,7 @@ impl Rows {
         after: Option<&[u8]>,
         limit: usize,
     ) -> PitResult<Vec<Row>> {
+        self.check_open()?;
         let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
         let end = successor(prefix);
         let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::files::{Draft, Files, is_absent, make_folder};
 use super::flusher::Flusher;
@@ -47,6 +47,8 @@ pub(super) struct Core {
     pub(super) flushing: Mutex<()>,
     pub(super) counters: Counters,
     closed: AtomicBool,
+    /// Shared by whoever changes files, taken alone once by the close.
+    gate: RwLock<()>,
 }
 
 #[derive(Debug, Default)]
@@ -79,9 +81,10 @@ impl ArtifactStore {
     /// # Errors
     /// [`PitError::Invalid`] for a name or tag, [`PitError::Io`], [`PitError::Stopped`].
     pub fn put(&self, data: &[u8], options: &PutOptions) -> PitResult<ArtifactId> {
-        self.check(options)?;
+        check(options)?;
         let id = ArtifactId::of(data);
         let size = data.len() as u64;
+        let _open = self.core.enter()?;
         let known = self.core.entry(&id)?.is_some();
         let mut blob = if known { None } else { Some(self.core.write(data)?) };
         while !self.core.commit(id, size, options, blob.take())? {
@@ -97,7 +100,8 @@ impl ArtifactStore {
     /// # Errors
     /// As [`Self::put`]; an error of `source` is a [`PitError::Io`] and nothing is stored.
     pub fn put_reader(&self, mut source: impl Read, options: &PutOptions) -> PitResult<ArtifactId> {
-        self.check(options)?;
+        self.check_open()?;
+        check(options)?;
         let reading = || PitError::io("read the source of", "artifact");
         let mut head = Vec::new();
         let limit = LARGE_BLOB as u64;
@@ -124,6 +128,7 @@ impl ArtifactStore {
         }
         self.core.files.settle(&draft)?;
         let id = ArtifactId::from_bytes(*hasher.finalize().as_bytes());
+        let _open = self.core.enter()?;
         let known = self.core.entry(&id)?.is_some();
         self.core.commit(id, size, options, Some(Blob::Large(draft)))?;
         self.count_put(known);
@@ -226,7 +231,7 @@ impl ArtifactStore {
     /// # Errors
     /// [`PitError::NotFound`], [`PitError::Io`].
     pub fn delete(&self, id: &ArtifactId) -> PitResult<()> {
-        self.check_open()?;
+        let _open = self.core.enter()?;
         self.core.delete(id, None)?;
         self.flusher.changed();
         Ok(())
@@ -237,7 +242,7 @@ impl ArtifactStore {
     /// # Errors
     /// [`PitError::NotFound`], [`PitError::Io`].
     pub fn delete_unchanged(&self, seen: &Metadata) -> PitResult<bool> {
-        self.check_open()?;
+        let _open = self.core.enter()?;
         let deleted = self.core.delete(&seen.id, Some(seen))?;
         self.flusher.changed();
         Ok(deleted)
@@ -270,6 +275,7 @@ impl ArtifactStore {
     /// # Errors
     /// [`PitError::Io`], [`PitError::Index`]; what was acknowledged is in the journal all the same.
     pub fn flush(&self) -> PitResult<()> {
+        self.check_open()?;
         self.core.flush()
     }
 
@@ -281,25 +287,20 @@ impl ArtifactStore {
         if self.core.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        // Waits for what is under way; what comes later is refused. Handles may live on, but the files must be free
+        // for the next system in this process: a late write would go over that one's.
+        drop(self.core.gate.write());
         self.flusher.stop();
-        self.core.flush()
+        self.core.flush_and_close()
     }
 
-    pub(super) fn check_open(&self) -> PitResult<()> {
-        if self.core.closed.load(Ordering::Acquire) {
-            return Err(PitError::Stopped { member: MEMBER });
-        }
-        Ok(())
+    /// Refuses what comes after the close.
+    pub(crate) fn check_open(&self) -> PitResult<()> {
+        self.core.check_open()
     }
 
     pub(super) fn changed(&self) {
         self.flusher.changed();
-    }
-
-    fn check(&self, options: &PutOptions) -> PitResult<()> {
-        self.check_open()?;
-        options.name.iter().try_for_each(|name| check_word("artifact name", name))?;
-        options.tags.iter().try_for_each(|tag| check_word("tag", tag))
     }
 
     fn count_put(&self, known: bool) {
@@ -371,9 +372,24 @@ impl Core {
             flushing: Mutex::new(()),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
+            gate: RwLock::new(()),
         };
         core.shorten_journal()?;
         Ok(core)
+    }
+
+    fn check_open(&self) -> PitResult<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(PitError::Stopped { member: MEMBER });
+        }
+        Ok(())
+    }
+
+    /// For whoever changes files: the store is not closed before the answer is dropped. Not to be held twice.
+    pub(super) fn enter(&self) -> PitResult<RwLockReadGuard<'_, ()>> {
+        let guard = self.gate.read();
+        self.check_open()?;
+        Ok(guard)
     }
 
     pub(super) fn entry(&self, id: &ArtifactId) -> PitResult<Option<Arc<Entry>>> {
@@ -540,6 +556,11 @@ impl Core {
         };
         PitError::Corrupt { path, offset, reason }
     }
+}
+
+fn check(options: &PutOptions) -> PitResult<()> {
+    options.name.iter().try_for_each(|name| check_word("artifact name", name))?;
+    options.tags.iter().try_for_each(|tag| check_word("tag", tag))
 }
 
 /// Unix seconds.

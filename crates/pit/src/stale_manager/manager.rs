@@ -158,8 +158,9 @@ impl StaleManager {
     /// Gives the artifact back to the rules. Answers whether it was pinned.
     ///
     /// # Errors
-    /// [`PitError::Io`].
+    /// [`PitError::Io`], [`PitError::Stopped`] once the store is closed.
     pub fn unpin(&self, id: &ArtifactId) -> PitResult<bool> {
+        self.store.check_open()?;
         self.pins.set(id, false)
     }
 
