@@ -69,6 +69,8 @@ class AsyncRunner:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
         except SystemExit as leaving:
             # As in a synchronous operation, `sys.exit` ends the extension.
             sys.stdout.flush()

@@ -6,7 +6,7 @@ import inspect
 import queue
 from typing import Any
 
-from annotations import annotations
+from annotations import measure
 
 
 def test_places_and_gaps() -> None:
@@ -20,7 +20,7 @@ class A:
 def f(a: int, /, *more: int) -> str:
     def g(): ...
 """
-    report = annotations(source)
+    report = measure(source)
     assert report["functions"] == 5
     assert report["complete"] == 1
     assert report["gaps"] == [
@@ -35,7 +35,7 @@ def f(a: int, /, *more: int) -> str:
 
 
 def test_it_agrees_with_signatures() -> None:
-    report: Any = annotations(inspect.getsource(queue), limit=1000)
+    report: Any = measure(inspect.getsource(queue), limit=1000)
     gaps = {gap["name"]: gap["lacks"] for gap in report["gaps"]}
     for name, method in vars(queue.Queue).items():
         if not inspect.isfunction(method):
@@ -52,12 +52,12 @@ def test_it_agrees_with_signatures() -> None:
 
 
 def test_no_place_is_full_coverage() -> None:
-    assert annotations("x = 1")["coverage"] == 1.0
-    assert annotations("def f(:")["parsed"] is False
+    assert measure("x = 1")["coverage"] == 1.0
+    assert measure("def f(:")["parsed"] is False
 
 
 def test_the_list_is_limited() -> None:
     source = "".join(f"def f{number}(): ...\n" for number in range(9))
-    report: Any = annotations(source, limit=3)
+    report: Any = measure(source, limit=3)
     assert len(report["gaps"]) == 3
     assert report["complete"] == 0

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import json.decoder
-from pathlib import Path
 from typing import Any
 
 from outline import outline
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def flattened(symbols: list[dict[str, Any]]) -> list[dict[str, Any]]:

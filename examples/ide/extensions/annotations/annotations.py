@@ -12,8 +12,8 @@ extension = Extension("annotations", "0.1.0")
 BODIES = ("body", "handlers", "orelse", "finalbody", "cases")  # Where definitions may stand.
 
 
-@extension.operation
-def annotations(source: str, limit: int = 50) -> dict[str, object]:
+@extension.operation(name="annotations")
+def measure(source: str, limit: int = 50) -> dict[str, object]:
     """Measure the annotation coverage of a file: parameters and results of all functions.
 
     `self` and `cls` do not count, nor does the result of `__init__`; a lambda has no place for

@@ -9,6 +9,10 @@ from symphony.extension import Extension
 
 extension = Extension("complexity", "0.1.0")
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 RANKS = ((5, "A"), (10, "B"), (20, "C"), (30, "D"), (40, "E"))
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 SCOPES = (*FUNCTIONS, ast.ClassDef)
@@ -113,7 +117,7 @@ def branches_of(node: ast.AST) -> int:
     if isinstance(node, ast.comprehension):
         return 1 + len(node.ifs)
     if type(node).__name__ == "match_case":  # `ast.match_case` came with Python 3.10.
-        pattern = getattr(node, "pattern", None)
+        pattern: Any = getattr(node, "pattern", None)
         catches_all = type(pattern).__name__ == "MatchAs" and pattern.pattern is None
         return 0 if catches_all and getattr(node, "guard", None) is None else 1
     return 0

@@ -46,8 +46,7 @@ def naming(source: str) -> list[dict[str, object]]:
         elif isinstance(node, ast.ImportFrom):
             found += faults_of_import(node)
         elif isinstance(node, ast.Name):
-            if node.id in AMBIGUOUS and isinstance(node.ctx, ast.Store):
-                found.append((node.lineno, "E741", node.id, "reads like 1 or 0"))
+            found += faults_of_variable(node)
         inner = node if is_scope(node) else scope
         waiting += [(child, inner) for child in ast.iter_child_nodes(node)]
     found.sort()
@@ -71,6 +70,13 @@ def is_lower(name: str) -> bool:
 def is_scope(node: ast.AST) -> bool:
     """Tell whether names inside a node belong to it."""
     return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda))
+
+
+def faults_of_variable(node: ast.Name) -> list[tuple[int, str, str, str]]:
+    """Check a variable where it is assigned."""
+    if node.id in AMBIGUOUS and isinstance(node.ctx, ast.Store):
+        return [(node.lineno, "E741", node.id, "reads like 1 or 0")]
+    return []
 
 
 def faults_of_class(node: ast.ClassDef) -> list[tuple[int, str, str, str]]:
