@@ -80,8 +80,8 @@ class Scope:
             value = place.get(name, _ABSENT)
             if value is not _ABSENT:
                 return value
-        builtins = self._globals.get("__builtins__", {})
-        known = builtins if isinstance(builtins, dict) else vars(builtins)
+        builtins: Any = self._globals.get("__builtins__", {})
+        known: dict[str, Any] = getattr(builtins, "__dict__", builtins)
         if name in known:
             return known[name]
         module = self._globals.get("__name__")
@@ -114,7 +114,7 @@ def evaluate(text: str, scope: Scope) -> Any:
             return eval(text, {"__builtins__": {}}, names)  # noqa: S307 - the user's.
         except TypeError:
             # Before 3.10 `type | None` is no expression, and `list[int]`'s kin may not be either.
-            known = {"__builtins__": {}, "_union": _union}
+            known: dict[str, Any] = {"__builtins__": {}, "_union": _union}
             return eval(_without_bars(text), known, names)  # noqa: S307
     except Unresolved:
         raise

@@ -7,6 +7,8 @@ places that need the source (`_places`) are found only when a fault is to be tol
 
 from __future__ import annotations
 
+import sys
+
 from symphony._annotations import (
     ONE,
     OPTIONAL,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 _FUNCTION: Any = type(lambda: None)
 _METHOD: Any = type(ModuleImports().__call__)
-_MODULE: Any = type(__import__("sys"))
+_MODULE: Any = type(sys)  # pyright: ignore[reportUnknownVariableType]
 _OBJECT_INIT: Any = object.__init__
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 _VARIABLE_POSITIONAL = 0x04
@@ -462,7 +464,7 @@ def _replacement(collector: Collector, key: Any, replacement: Any) -> ComponentS
         return collector.describe(replacement.target, conductor=True)
     if isinstance(replacement, type) or type(replacement) is _FUNCTION:
         return collector.describe(replacement, conductor=True)
-    made = type(replacement)
+    made: type = type(replacement)
     return ComponentSpec(text_of(key), replacement, "instance", made.__module__, made.__qualname__)
 
 

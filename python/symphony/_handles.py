@@ -26,6 +26,7 @@ if TYPE_CHECKING:
             Raises:
                 StoppedError: The system was shut down.
             """
+            ...
 
     class Late(Handle[T_co]):
         """A declared back edge: a handle that is bound before `boot()` returns."""
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
                 LateBindingError: Read before it was bound.
                 StoppedError: The system was shut down.
             """
+            ...
 
 else:
 
@@ -88,7 +90,12 @@ class _StoppedLate(Late["Any"]):
     """A late handle of a system that was shut down."""
 
     __slots__ = ()
-    value = _StoppedHandle.value
+    _label: str
+
+    @property
+    def value(self) -> Any:
+        """Raises: the object was stopped."""
+        raise StoppedError(f"`{self._label}` was stopped with its system")
 
 
 def make_handle(label: str, value: Any) -> Handle[Any]:
@@ -102,7 +109,7 @@ def make_handle(label: str, value: Any) -> Handle[Any]:
 def make_late(label: str) -> Late[Any]:
     """A late handle that still has to be bound."""
     handle = _UnboundLate()
-    handle._label = label
+    setattr(handle, "_label", label)  # noqa: B010 - the slot is the container's to fill.
     return handle
 
 
@@ -117,6 +124,7 @@ def bind(handle: Handle[Any], value: Any) -> None:
 def stop(handle: Handle[Any]) -> None:
     """Lets go of the object; each later read raises `StoppedError`."""
     slot: Any = handle
-    if not isinstance(handle, (_UnboundLate, _StoppedHandle, _StoppedLate)):
+    late = isinstance(slot, Late)
+    if not isinstance(slot, (_UnboundLate, _StoppedHandle, _StoppedLate)):
         del slot.value
-    slot.__class__ = _StoppedLate if isinstance(handle, Late) else _StoppedHandle
+    slot.__class__ = _StoppedLate if late else _StoppedHandle

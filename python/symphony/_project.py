@@ -115,7 +115,7 @@ class Project:
         """The names of the modules in a package, sorted; a `__main__` is a program and left out."""
         if not module.is_package:
             return []
-        found = set()
+        found: set[str] = set()
         for entry in os.scandir(os.path.dirname(module.file)):
             stem, extension = os.path.splitext(entry.name)
             if entry.is_file() and extension == ".py" and stem not in ("__init__", "__main__"):

@@ -70,7 +70,7 @@ def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
     made = module.bindings.get(attribute)
     if not isinstance(made, ast.Call) or project.qualify(module, made.func) != "symphony.Extension":
         return None
-    operations = []
+    operations: list[dict[str, Any]] = []
     for node in ast.walk(module.tree):
         if isinstance(node, Function):
             for mark in node.decorator_list:
@@ -567,7 +567,7 @@ def unfollowed(module: SourceModule, node: ast.AST, message: str, name: str) -> 
 
 def _members(node: ast.ClassDef) -> set[str]:
     """The names that a class body defines or declares."""
-    names = set()
+    names: set[str] = set()
     for statement in node.body:
         if isinstance(statement, (ast.ClassDef, *Function)):
             names.add(statement.name)

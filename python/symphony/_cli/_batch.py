@@ -23,9 +23,11 @@ if TYPE_CHECKING:
         @property
         def state(self) -> str:
             """`running`, or how it ended."""
+            ...
 
         def result(self, timeout: float | None = None) -> Mapping[str, Any]:
             """Its values by node."""
+            ...
 
         def cancel(self) -> None:
             """Ends it."""
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
         def submit(self, melody: Any, inputs: Mapping[str, Any]) -> Run:
             """Starts a run."""
+            ...
 
 
 IN_FLIGHT = 256
@@ -108,7 +111,7 @@ class Tally:
 
     def failure_lines(self, limit: int = 5) -> list[str]:
         """The first failures, each with the extension that it came from."""
-        lines = []
+        lines: list[str] = []
         for name, error in self.failures[:limit]:
             extension = getattr(error, "extension", None)
             place = f" in extension `{extension}`" if extension else ""

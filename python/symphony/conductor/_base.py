@@ -49,7 +49,7 @@ class Conductor:
         Returns:
             What the work came to.
         """
-        return self.kit._run(self, forever)
+        return self.kit._run(self, forever)  # pyright: ignore[reportPrivateUsage]
 
     def choose(self, ready: Sequence[ReadyNode]) -> Choice:
         """The ready nodes in order of preference, or the one to run next.

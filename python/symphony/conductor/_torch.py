@@ -263,7 +263,7 @@ class TorchPolicy(ShortestRemaining):
         records = self._open.get(run)
         if records is None:
             return
-        still_open = []
+        still_open: list[_Open] = []
         for record in records:
             record.seconds += seconds
             record.left -= 1
