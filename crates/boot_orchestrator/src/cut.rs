@@ -25,9 +25,8 @@ pub(crate) struct Circles {
 /// Finds every circle among the edges that order.
 pub(crate) fn circles(graph: &Graph<'_>, directory: Option<&str>) -> Circles {
     let all: Vec<u32> = (0..index(graph.descriptors.len())).collect();
-    let ordering: Vec<u32> = (0..index(graph.edges.len()))
-        .filter(|edge| graph.edges[*edge as usize].orders())
-        .collect();
+    let ordering: Vec<u32> =
+        (0..index(graph.edges.len())).filter(|edge| graph.edges[*edge as usize].orders()).collect();
     let mut found = Circles { diagnostics: Vec::new(), cuts: Vec::new() };
     for knot in graph.knots(&all, &ordering) {
         untie(graph, knot, &ordering, directory, &mut found);
@@ -120,17 +119,14 @@ fn cheapest(graph: &Graph<'_>, knot: &[u32], edges: &[u32], ring: &[u32]) -> Opt
         let left: Vec<u32> = edges.iter().copied().filter(|edge| *edge != cut).collect();
         graph.knots(knot, &left).iter().map(Vec::len).sum()
     };
-    ring.iter()
-        .rev()
-        .copied()
-        .min_by_key(|cut| {
-            let edge = &graph.edges[*cut as usize];
-            let need = &graph.descriptors[edge.from as usize].needs[edge.need as usize];
-            (
-                !graph.is_against_phases(edge),
-                need.parameter.is_none(),
-                edge.kind != NeedKind::One,
-                tied_without(*cut),
-            )
-        })
+    ring.iter().rev().copied().min_by_key(|cut| {
+        let edge = &graph.edges[*cut as usize];
+        let need = &graph.descriptors[edge.from as usize].needs[edge.need as usize];
+        (
+            !graph.is_against_phases(edge),
+            need.parameter.is_none(),
+            edge.kind != NeedKind::One,
+            tied_without(*cut),
+        )
+    })
 }

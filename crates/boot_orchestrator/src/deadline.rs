@@ -12,8 +12,6 @@ use crate::executor::Run;
 use crate::fault::Fault;
 use crate::options::BootOptions;
 
-/// How long a start that was given up may take to end before nobody waits for it.
-pub(crate) const GRACE: Duration = Duration::from_millis(250);
 /// Names told in one list.
 const NAMES: usize = 8;
 
@@ -90,15 +88,21 @@ impl Deadlines {
 
 impl Run {
     /// The phase, or the boot, was not done in time. Names what hangs longest, with what it knows of where, and what else.
-    pub(crate) fn late(&mut self, phase: Phase) -> Box<Fault> {
+    pub(crate) fn late(&mut self, phase: Phase) -> Fault {
         let (message, hint) = match self.deadlines.missed(phase) {
             Bound::Phase(phase, limit) => (
                 format!("phase `{phase}` was not done within {}", Seconds::from(limit)),
-                format!("give the phase a longer `timeout` if it needs more than {}", Seconds::from(limit)),
+                format!(
+                    "give the phase a longer `timeout` if it needs more than {}",
+                    Seconds::from(limit)
+                ),
             ),
             Bound::Boot(limit) => (
                 format!("the boot was not done within {}", Seconds::from(limit)),
-                format!("give the boot a longer `timeout` if it needs more than {}", Seconds::from(limit)),
+                format!(
+                    "give the boot a longer `timeout` if it needs more than {}",
+                    Seconds::from(limit)
+                ),
             ),
         };
         let mut fault = Fault::new(Code::START_TIMEOUT, message).in_phase(phase);
@@ -122,11 +126,11 @@ impl Run {
         }
         fault.causes.extend(self.finished());
         fault.hints.push(hint);
-        Box::new(fault)
+        fault
     }
 
     /// A component's start was not done within its own deadline.
-    pub(crate) fn start_late(&mut self, number: u32, given_up: GivenUp) -> Box<Fault> {
+    pub(crate) fn start_late(&mut self, number: u32, given_up: GivenUp) -> Fault {
         let descriptor = self.descriptor(number);
         let (name, phase) = (descriptor.name.clone(), descriptor.phase);
         let limit = Seconds::from(self.deadlines.of_component(descriptor.deadline).1);
@@ -138,7 +142,7 @@ impl Run {
         fault.causes.push(hang_text(&name, Step::Start, begun, given_up.place));
         fault.causes.extend(self.finished());
         fault.hints.push(format!("give `{name}` a longer `timeout` if it needs more than {limit}"));
-        Box::new(fault)
+        fault
     }
 
     /// Gives a step up and says where it hangs.

@@ -9,7 +9,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use component::{Component, ComponentName, Done, Failure, Health, Step};
+use component::{Code, Component, ComponentName, Done, Failure, Health, Step};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::event::{BootEvent, Events};
@@ -18,7 +18,13 @@ use crate::plan::Plan;
 /// What comes through the channel of a desk.
 pub(crate) enum Message {
     /// A step told its outcome.
-    Outcome { component: u32, step: Step, flight: u64, result: Result<Health, Failure>, at: Instant },
+    Outcome {
+        component: u32,
+        step: Step,
+        flight: u64,
+        result: Result<Health, Failure>,
+        at: Instant,
+    },
     /// Someone interrupted, or opened a latch.
     Wake,
 }
@@ -120,10 +126,10 @@ impl Desk {
         if let Some(deadline) = deadline {
             self.timers.push(Reverse((deadline, serial, number, step)));
         }
-        let began = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             component.begin(step, done);
         }));
-        if let (Err(panic), Some(flight)) = (began, self.flights.get_mut(&(number, step))) {
+        if let (Err(panic), Some(flight)) = (outcome, self.flights.get_mut(&(number, step))) {
             // The `Done` was dropped on the way out and has told that; this says why.
             flight.panic = Some(panic_text(&*panic));
         }
@@ -203,7 +209,7 @@ impl Desk {
             return None;
         }
         let result = result.map_err(|failure| match flight.panic {
-            Some(text) => failure.because(format!("panicked: {text}")),
+            Some(text) => panicked(step, &text),
             None => failure,
         });
         Some(Ended { component, step, result, begun: flight.begun, at })
@@ -304,6 +310,16 @@ fn stop_late(component: &Arc<dyn Component>, name: ComponentName, events: &Event
         let panic = panic_text(&*panic);
         tracing::error!(target: "symphony.boot", panic, "the stop of a late component panicked");
     }
+}
+
+/// The failure of a step that panicked.
+pub(crate) fn panicked(step: Step, text: &str) -> Failure {
+    let code = match step {
+        Step::Start => Code::START_FAILED,
+        Step::Health => Code::UNHEALTHY,
+        Step::Stop => Code::STOP_FAILED,
+    };
+    Failure::new(code, format!("it panicked: {text}"))
 }
 
 /// What a panic says of itself.

@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 
 use component::{Code, Descriptor, Phase, Seconds, Step};
 
-use crate::deadline::{Deadlines, GRACE};
+use crate::deadline::Deadlines;
 use crate::desk::{Desk, Then};
 use crate::error::BootFailure;
 use crate::event::{BootEvent, Events, Status};
 use crate::fault::Fault;
-use crate::graph::index;
 use crate::memory;
 use crate::options::BootOptions;
 use crate::plan::Plan;
@@ -193,7 +192,8 @@ impl Run {
                 let message = format!("the boot was interrupted by {reason}");
                 let mut fault = Fault::new(Code::INTERRUPTED, message).in_phase(phase);
                 for (number, step, begun) in self.desk.in_flight() {
-                    let (name, spent) = (&self.descriptor(number).name, Seconds::from(begun.elapsed()));
+                    let (name, spent) =
+                        (&self.descriptor(number).name, Seconds::from(begun.elapsed()));
                     fault.causes.push(format!("`{name}` was still in its {step} after {spent}"));
                 }
                 Err(Box::new(fault))
@@ -210,9 +210,12 @@ impl Run {
 
     fn ready(self) -> Running {
         let at = Instant::now();
-        let degraded = self.plan.components().iter().zip(0..).any(|(_, number)| {
-            !matches!(self.standings.at(number), Standing::Ready)
-        });
+        let degraded = self
+            .plan
+            .components()
+            .iter()
+            .zip(0..)
+            .any(|(_, number)| !matches!(self.standings.at(number), Standing::Ready));
         let status = if degraded { Status::Degraded } else { Status::Ready };
         let seconds = self.events.seconds(at);
         let mut report = self.report(at, None);
@@ -250,7 +253,7 @@ impl Run {
     fn roll_back(&mut self) -> Stops {
         let mut lives: Vec<Life> =
             self.started.iter().map(|up| if *up { Life::Up } else { Life::Gone }).collect();
-        let grace = Instant::now() + GRACE;
+        let grace = Instant::now() + self.options.grace;
         for (number, step, _) in self.desk.in_flight() {
             let told = self.deadlines.is_given_up(number, step);
             if step == Step::Start {
@@ -265,40 +268,9 @@ impl Run {
                 self.desk.abandon(number, step);
             }
         }
-        let limits = StopLimits::rollback();
+        let limits = StopLimits::rollback(&self.options);
         let lives = lives.into_iter();
         Stopper::new(&self.plan, &mut self.desk, &self.events, &self.standings, limits, lives).run()
-    }
-
-    /// Gives everything that is in flight an end in the events, so that each start has its finish. What becomes of the steps
-    /// themselves is the rollback's.
-    pub(crate) fn cut_short(&mut self) {
-        let now = Instant::now();
-        for (number, step, begun) in self.desk.in_flight() {
-            if step == Step::Health && self.desk.abandon(number, step) {
-                self.events.emit_at(
-                    now,
-                    BootEvent::HealthFinished {
-                        component: self.descriptor(number).name.clone(),
-                        health: "unhealthy",
-                        seconds: now.saturating_duration_since(begun).as_secs_f64(),
-                        reason: Some("it gave no answer before the boot failed".to_owned()),
-                    },
-                );
-            }
-        }
-        for place in self.plan.range(self.current) {
-            let number = index(place);
-            if self.standings.at(number) == Standing::Starting {
-                let hung = self.deadlines.is_given_up(number, Step::Start);
-                let (standing, why) = if hung {
-                    (Standing::Failed, "it was not done in time")
-                } else {
-                    (Standing::Stopped, "it was given up, because the boot fails")
-                };
-                self.finish(number, standing, Some(why.to_owned()), now);
-            }
-        }
     }
 
     fn report(&self, end: Instant, error: Option<ErrorReport>) -> BootReport {

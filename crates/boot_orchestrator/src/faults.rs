@@ -9,12 +9,10 @@ use crate::graph::{Edge, Graph};
 /// One name twice.
 pub(crate) fn duplicate(first: &Descriptor, second: &Descriptor) -> Diagnostic {
     let name = &second.name;
-    let fault = Diagnostic::error(
-        Code::DUPLICATE_COMPONENT,
-        format!("two components are named `{name}`"),
-    )
-    .at(second.location.clone())
-    .hint("remove one of them, or give one another name");
+    let fault =
+        Diagnostic::error(Code::DUPLICATE_COMPONENT, format!("two components are named `{name}`"))
+            .at(second.location.clone())
+            .hint("remove one of them, or give one another name");
     let mut fault = fault;
     fault.path = vec![name.to_string()];
     if first.location.is_some() || second.location.is_some() {
@@ -102,8 +100,10 @@ pub(crate) fn ambiguous(
         "say which one by its name (`Annotated[{key}, \"{}\"]`), or take them all (`Sequence[{key}]`)",
         providers[0].name
     ));
-    fault.path =
-        std::iter::once(name).chain(providers.iter().map(|one| &one.name)).map(ToString::to_string).collect();
+    fault.path = std::iter::once(name)
+        .chain(providers.iter().map(|one| &one.name))
+        .map(ToString::to_string)
+        .collect();
     fault = fault.related(need.location.clone(), format!("`{name}` needs `{key}`"));
     for provider in providers {
         let text = format!("`{}` provides `{key}`", provider.name);
@@ -154,8 +154,7 @@ pub(crate) fn cycle(
     }
     let consumer = graph.descriptors[cut.from as usize];
     let need = &consumer.needs[cut.need as usize];
-    fault.location =
-        fault.related.iter().find_map(|related| related.location.clone());
+    fault.location = fault.related.iter().find_map(|related| related.location.clone());
     fault.path = path;
     fault.hint(late_edit(consumer, need, directory))
 }

@@ -13,29 +13,29 @@ use crate::event::{BootEvent, Status};
 use crate::executor::Run;
 use crate::fault::Fault;
 use crate::graph::index;
-use crate::health;
 use crate::standing::Standing;
 
 impl Run {
     /// Asks everyone of the phase; returns how the phase is.
     pub(crate) fn gate(&mut self, phase: Phase) -> Result<Status, Box<Fault>> {
+        if !self.plan.range(phase).any(|place| self.started[place]) {
+            return Ok(self.status(phase));
+        }
         let begun = Instant::now();
         self.events.emit_at(begun, BootEvent::GateStarted { phase });
         let asked = self.ask(phase);
         if asked.is_err() {
             self.cut_short();
         }
-        let degraded = self.plan.range(phase).any(|place| {
-            self.standings.at(index(place)) != Standing::Ready
-        });
-        let status = match &asked {
-            Err(_) => Status::Failed,
-            Ok(()) if degraded => Status::Degraded,
-            Ok(()) => Status::Ready,
-        };
+        let status = if asked.is_err() { Status::Failed } else { self.status(phase) };
         let seconds = begun.elapsed().as_secs_f64();
         self.events.emit(BootEvent::GateFinished { phase, status, seconds });
         asked.map(|()| status)
+    }
+
+    fn status(&self, phase: Phase) -> Status {
+        let well = |place| self.standings.at(index(place)) == Standing::Ready;
+        if self.plan.range(phase).all(well) { Status::Ready } else { Status::Degraded }
     }
 
     fn ask(&mut self, phase: Phase) -> Result<(), Box<Fault>> {
@@ -64,7 +64,7 @@ impl Run {
                 Signal::Ended(_) | Signal::Expired { .. } | Signal::Moment => {}
             }
             if open > 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(self.late(phase));
+                return Err(Box::new(self.late(phase)));
             }
         }
         Ok(())
@@ -72,20 +72,8 @@ impl Run {
 
     fn answered(&mut self, phase: Phase, ended: Ended) -> Result<(), Box<Fault>> {
         let number = ended.component;
-        let seconds = ended.at.saturating_duration_since(ended.begun).as_secs_f64();
         let failure = ended.result.as_ref().err().cloned();
-        let at = ended.at;
-        let word = health::word(ended);
-        self.events.emit_at(
-            at,
-            BootEvent::HealthFinished {
-                component: self.descriptor(number).name.clone(),
-                health: word.as_str(),
-                seconds,
-                reason: word.reason().map(str::to_owned),
-            },
-        );
-        let (standing, why) = match word {
+        let (standing, why) = match self.health_told(ended) {
             Health::Healthy => (Standing::Ready, None),
             Health::Degraded(why) => (Standing::Degraded, Some(why)),
             Health::Unhealthy(why) => (Standing::Failed, Some(why)),
@@ -103,7 +91,8 @@ impl Run {
         let descriptor = self.descriptor(number);
         if descriptor.required {
             let message = format!("`{}` is not healthy after phase `{phase}`", descriptor.name);
-            let mut fault = Fault::new(Code::UNHEALTHY, message).in_phase(phase).of(&descriptor.name);
+            let mut fault =
+                Fault::new(Code::UNHEALTHY, message).in_phase(phase).of(&descriptor.name);
             fault.causes.extend(why);
             if let Some(failure) = failure {
                 fault.hints = failure.hints;

@@ -65,8 +65,8 @@ impl<'a> Graph<'a> {
             }
         }
         let mut graph = Self { edges: Vec::with_capacity(descriptors.len() * 2), descriptors };
-        for from in 0..graph.descriptors.len() {
-            graph.bind_needs(from, repeated[from], &providers, &mut found);
+        for (from, repeated) in repeated.into_iter().enumerate() {
+            graph.bind_needs(from, repeated, &providers, &mut found);
         }
         (graph, found)
     }
@@ -94,12 +94,11 @@ impl<'a> Graph<'a> {
                 }
             };
             match (need.kind, chosen) {
-                (NeedKind::Every, _) | (NeedKind::Optional, []) => {}
+                (NeedKind::Every, _) | (NeedKind::Optional, []) | (_, [_]) => {}
                 (_, []) => {
                     found.push(faults::missing(&self.descriptors, descriptor, need, all));
                     continue;
                 }
-                (_, [_]) => {}
                 (_, several) => {
                     found.push(faults::ambiguous(&self.descriptors, descriptor, need, several));
                     continue;

@@ -8,9 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use component::{Code, Component, Done, Failure, Health, Step};
+use component::{Component, Done, Failure, Health, Step};
 
-use crate::desk::panic_text;
+use crate::desk::{panic_text, panicked};
 use crate::threads::Threads;
 
 type Function = Arc<dyn Fn() -> Result<Health, Failure> + Send + Sync>;
@@ -31,25 +31,18 @@ impl Functions {
         match step {
             Step::Start => Some(Arc::clone(&self.start)),
             Step::Health => self.health.clone(),
-            Step::Stop => self.stop.clone().map(|stop| -> Function {
-                Arc::new(move || stop().map(|()| Health::Healthy))
-            }),
+            Step::Stop => self
+                .stop
+                .clone()
+                .map(|stop| -> Function { Arc::new(move || stop().map(|()| Health::Healthy)) }),
         }
     }
 }
 
 /// Runs a step; a panic is a failure of it.
 fn guarded(step: Step, function: &Function) -> Result<Health, Failure> {
-    catch_unwind(AssertUnwindSafe(|| function())).unwrap_or_else(|panic| Err(panicked(step, &*panic)))
-}
-
-fn panicked(step: Step, panic: &(dyn std::any::Any + Send)) -> Failure {
-    let code = match step {
-        Step::Start => Code::START_FAILED,
-        Step::Health => Code::UNHEALTHY,
-        Step::Stop => Code::STOP_FAILED,
-    };
-    Failure::new(code, format!("it panicked: {}", panic_text(panic)))
+    catch_unwind(AssertUnwindSafe(|| function()))
+        .unwrap_or_else(|panic| Err(panicked(step, &panic_text(&*panic))))
 }
 
 /// A component whose steps are blocking functions, run on a pool of threads.
@@ -130,9 +123,7 @@ impl Immediate {
 
 impl Component for Immediate {
     fn begin(&self, step: Step, done: Done) {
-        done.tell(
-            self.0.of(step).map_or(Ok(Health::Healthy), |function| guarded(step, &function)),
-        );
+        done.tell(self.0.of(step).map_or(Ok(Health::Healthy), |function| guarded(step, &function)));
     }
 }
 

@@ -83,6 +83,12 @@ pub struct BootOptions {
     pub deadline: Duration,
     /// The deadline of a component that names none.
     pub component_deadline: Duration,
+    /// How long a start that was given up may take to end before nobody waits for it.
+    pub grace: Duration,
+    /// The deadline of each stop of a rollback.
+    pub stop_deadline: Duration,
+    /// The deadline of a whole rollback.
+    pub rollback_deadline: Duration,
     /// Deadline and budget of each phase.
     pub phases: PhaseTable,
     /// The budgets of the system.
@@ -109,6 +115,9 @@ impl Default for BootOptions {
             system: Arc::from("symphony"),
             deadline: Duration::from_secs(60),
             component_deadline: Duration::from_secs(10),
+            grace: Duration::from_millis(250),
+            stop_deadline: Duration::from_millis(500),
+            rollback_deadline: Duration::from_secs(3),
             phases: PhaseTable::default(),
             budgets: Budgets::default(),
             retry: Retry::default(),

@@ -25,3 +25,114 @@ pub(crate) fn seconds(plan: &Plan, pieces: &[Piece]) -> f64 {
         .map(|piece| piece.span.to - piece.span.from)
         .sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use component::{Descriptor, Key, Need, Phase, Work};
+
+    use super::seconds;
+    use crate::critical_path::{names, pieces};
+    use crate::event::{BootEvent, Stamped, Status};
+    use crate::plan::Plan;
+    use crate::registry::Registry;
+    use crate::timeline::Timeline;
+
+    fn one(name: &str, phase: Phase, work: Work, needs: &[&str]) -> Descriptor {
+        let mut one = Descriptor::new(name, phase).provides(Key::named(name));
+        one.work = work;
+        needs.iter().fold(one, |one, need| one.needs(Need::one(Key::named(*need))))
+    }
+
+    fn plan(descriptors: Vec<Descriptor>) -> Plan {
+        let mut registry = Registry::new();
+        for descriptor in descriptors {
+            registry.declare(descriptor);
+        }
+        registry.plan().unwrap()
+    }
+
+    fn start(name: &str, phase: Phase, from: f64, to: f64) -> [Stamped; 2] {
+        let component = name.into();
+        let begun = BootEvent::ComponentStarted { component, phase };
+        let ended = BootEvent::ComponentFinished {
+            component: name.into(),
+            phase,
+            status: Status::Ready,
+            seconds: to - from,
+            reason: None,
+        };
+        [Stamped { at: from, event: begun }, Stamped { at: to, event: ended }]
+    }
+
+    fn phase(phase: Phase, from: f64, gate: f64, to: f64) -> [Stamped; 3] {
+        let seconds = to - from;
+        let ended = BootEvent::PhaseFinished { phase, status: Status::Ready, seconds };
+        [
+            Stamped { at: from, event: BootEvent::PhaseStarted { phase, components: 1 } },
+            Stamped { at: gate, event: BootEvent::GateStarted { phase } },
+            Stamped { at: to, event: ended },
+        ]
+    }
+
+    fn told(plan: &Plan, events: &[Stamped], end: f64) -> (f64, String) {
+        let timeline = Timeline::of(plan, events, end);
+        let pieces = pieces(plan, &timeline);
+        let whole: f64 = pieces.iter().map(|piece| piece.span.to - piece.span.from).sum();
+        assert!((whole - end).abs() < 1e-9, "the pieces leave a gap: {pieces:?}");
+        let names: Vec<String> = names(plan, &pieces).iter().map(ToString::to_string).collect();
+        ((seconds(plan, &pieces) * 1e6).round() / 1e6, names.join(" "))
+    }
+
+    #[test]
+    fn own_work_beside_a_longer_import_costs_nothing() {
+        let plan = plan(vec![
+            one("import", Phase::Pit, Work::Other, &[]),
+            one("store", Phase::Pit, Work::Own, &[]),
+            one("index", Phase::Pit, Work::Own, &["store"]),
+        ]);
+        let mut events = Vec::from(phase(Phase::Pit, 0.1, 1.1, 1.2));
+        events.extend(start("import", Phase::Pit, 0.1, 1.0));
+        events.extend(start("store", Phase::Pit, 0.1, 0.4));
+        events.extend(start("index", Phase::Pit, 0.4, 0.9));
+        // 0.1 before the phase, 0.1 until the gate, 0.1 in it.
+        assert_eq!(told(&plan, &events, 1.2), (0.3, "import".to_owned()));
+    }
+
+    #[test]
+    fn a_shorter_import_hides_no_own_work() {
+        let plan = plan(vec![
+            one("import", Phase::Pit, Work::Other, &[]),
+            one("store", Phase::Pit, Work::Own, &[]),
+            one("index", Phase::Pit, Work::Own, &["store"]),
+        ]);
+        let mut events = Vec::from(phase(Phase::Pit, 0.0, 1.0, 1.0));
+        events.extend(start("import", Phase::Pit, 0.0, 0.9));
+        events.extend(start("store", Phase::Pit, 0.0, 0.5));
+        events.extend(start("index", Phase::Pit, 0.6, 1.0));
+        assert_eq!(told(&plan, &events, 1.0), (1.0, "store index".to_owned()));
+    }
+
+    #[test]
+    fn the_path_goes_through_phases_waits_and_the_answers_of_others() {
+        let plan = plan(vec![
+            one("lanes", Phase::IpcBus, Work::Own, &[]),
+            one("user", Phase::Conductor, Work::Other, &["lanes"]),
+        ]);
+        let conductor = Phase::Conductor;
+        let mut events = Vec::from(phase(Phase::IpcBus, 0.0, 0.2, 0.3));
+        events.extend(start("lanes", Phase::IpcBus, 0.0, 0.2));
+        let waited = BootEvent::WaitFinished { phase: conductor, seconds: 2.0 };
+        events.push(Stamped { at: 2.3, event: waited });
+        events.extend(phase(conductor, 2.3, 3.0, 3.5));
+        events.extend(start("user", conductor, 2.4, 3.0));
+        let answered = BootEvent::HealthFinished {
+            component: "user".into(),
+            health: "healthy",
+            seconds: 0.4,
+            reason: None,
+        };
+        events.push(Stamped { at: 3.4, event: answered });
+        // The bus 0.3, until the start 0.1, after the answer 0.1; not the wait, the user's start and answer.
+        assert_eq!(told(&plan, &events, 3.5), (0.5, "lanes user".to_owned()));
+    }
+}

@@ -12,6 +12,7 @@ use component::{Code, Failure, Phase, Seconds, Step};
 use crate::desk::{Desk, Ended, Signal, Then};
 use crate::error::StopFailure;
 use crate::event::{BootEvent, Events};
+use crate::options::BootOptions;
 use crate::plan::Plan;
 use crate::standing::{Standing, Standings};
 
@@ -30,9 +31,9 @@ pub(crate) struct StopLimits {
 
 impl StopLimits {
     /// Those of a failed boot.
-    pub(crate) const fn rollback() -> Self {
-        let each = Duration::from_millis(500);
-        Self { last_phase: each, each, all: Duration::from_secs(3), reserve: each }
+    pub(crate) fn rollback(options: &BootOptions) -> Self {
+        let (each, all) = (options.stop_deadline, options.rollback_deadline);
+        Self { last_phase: each, each, all, reserve: each.min(all) }
     }
 
     /// Those of a shutdown. User code that hangs in its stop may take a third, so that the processes of the phase before
@@ -137,8 +138,9 @@ impl<'a> Stopper<'a> {
         let place = ended.component as usize;
         match (ended.step, ended.result) {
             (Step::Start, Ok(_)) => {
-                self.events
-                    .emit(BootEvent::StartedLate { component: self.plan.components()[place].name().clone() });
+                self.events.emit(BootEvent::StartedLate {
+                    component: self.plan.components()[place].name().clone(),
+                });
                 self.lives[place] = Life::Up;
                 self.stop_if_free(place, end);
             }

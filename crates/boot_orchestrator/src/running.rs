@@ -123,4 +123,3 @@ impl Running {
         ShutdownReport { seconds, stopped: stops.stopped, errors: stops.errors }
     }
 }
-

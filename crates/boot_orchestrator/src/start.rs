@@ -5,7 +5,7 @@ use std::time::Instant;
 use component::{Code, Failure, Health, Phase, Step};
 
 use crate::desk::{Ended, Signal, Then};
-use crate::event::{BootEvent, Status};
+use crate::event::BootEvent;
 use crate::executor::Run;
 use crate::fault::Fault;
 use crate::graph::index;
@@ -32,12 +32,14 @@ impl Run {
                     Step::Start => self.start_ended(ended)?,
                     Step::Health | Step::Stop => {}
                 },
-                Signal::Expired { component, step: Step::Start } => self.start_expired(component)?,
+                Signal::Expired { component, step: Step::Start } => {
+                    self.start_expired(component)?
+                }
                 Signal::Expired { .. } | Signal::Moment => {}
                 Signal::Woken => self.interrupted(phase)?,
             }
             if self.open > 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(self.late(phase));
+                return Err(Box::new(self.late(phase)));
             }
         }
         Ok(())
@@ -145,7 +147,7 @@ impl Run {
         let at = Instant::now();
         let fault = self.start_late(number, given_up);
         self.finish(number, Standing::Failed, Some(fault.message.clone()), at);
-        if required { Err(fault) } else { self.release(number) }
+        if required { Err(Box::new(fault)) } else { self.release(number) }
     }
 
     /// A component is up: those that need it go on.
@@ -160,7 +162,13 @@ impl Run {
         self.release(number)
     }
 
-    pub(crate) fn finish(&mut self, number: u32, standing: Standing, reason: Option<String>, at: Instant) {
+    pub(crate) fn finish(
+        &mut self,
+        number: u32,
+        standing: Standing,
+        reason: Option<String>,
+        at: Instant,
+    ) {
         self.standings.set(number, standing);
         self.reasons[number as usize].clone_from(&reason);
         self.open -= 1;
@@ -244,5 +252,4 @@ impl Run {
         ));
         Err(Box::new(fault))
     }
-
 }

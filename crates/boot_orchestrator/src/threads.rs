@@ -78,7 +78,8 @@ impl Threads {
             tracing::error!(target: "symphony.boot", %error, "a thread for blocking steps could not be started");
             let mut state = self.0.state();
             state.threads -= 1;
-            let lost = if state.threads == 0 { std::mem::take(&mut state.jobs) } else { VecDeque::new() };
+            let lost =
+                if state.threads == 0 { std::mem::take(&mut state.jobs) } else { VecDeque::new() };
             drop(state);
             drop(lost);
         }

@@ -1,0 +1,109 @@
+//! The report as text: one line for each component, with its start drawn where it lay in the boot.
+
+use component::{Phase, Seconds};
+
+use crate::event::Status;
+use crate::report::{BootReport, ComponentReport};
+
+/// Cells of the drawing.
+const CELLS: usize = 40;
+
+impl std::fmt::Display for BootReport {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.headline(out)?;
+        let ends = self.components.iter().filter_map(|one| Some(one.started_at? + one.seconds));
+        let end = self.ready_seconds.into_iter().chain(ends).fold(0.0, f64::max);
+        let widest = self.components.iter().map(|one| one.name.as_str().chars().count()).max();
+        let width = widest.unwrap_or(0);
+        for phase in &self.phases {
+            if phase.status == Status::Skipped {
+                continue;
+            }
+            let budget = phase
+                .budget_seconds
+                .map(|budget| format!(" of {}", Seconds(budget)))
+                .unwrap_or_default();
+            let status = worth_saying(phase.status);
+            writeln!(out, "{}: {}{budget}{status}", phase.name, Seconds(phase.seconds))?;
+            self.lines(out, phase.name, end, width)?;
+        }
+        for violation in &self.budget_violations {
+            let (limit, actual) = if violation.name == "memory" {
+                (format!("{:.1} MiB", violation.limit), format!("{:.1} MiB", violation.actual))
+            } else {
+                (Seconds(violation.limit).to_string(), Seconds(violation.actual).to_string())
+            };
+            writeln!(out, "over budget: {} took {actual} of {limit}", violation.name)?;
+        }
+        if !self.critical_path.is_empty() {
+            let names: Vec<&str> =
+                self.critical_path.iter().map(component::ComponentName::as_str).collect();
+            writeln!(out, "critical path (*): {}", names.join(" -> "))?;
+        }
+        Ok(())
+    }
+}
+
+impl BootReport {
+    fn headline(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.ready_seconds, &self.error) {
+            (Some(seconds), _) => write!(out, "`{}` ready in {}", self.system, Seconds(seconds))?,
+            (None, Some(error)) => write!(out, "`{}` failed: {}", self.system, error.message)?,
+            (None, None) => write!(out, "`{}` is not ready", self.system)?,
+        }
+        if let Some(seconds) = self.since_launch_seconds {
+            write!(out, ", {} after launch", Seconds(seconds))?;
+        }
+        writeln!(
+            out,
+            "; overhead {}, memory {:.1} MiB",
+            Seconds(self.overhead_seconds),
+            self.memory_mb
+        )
+    }
+
+    fn lines(
+        &self,
+        out: &mut std::fmt::Formatter<'_>,
+        phase: Phase,
+        end: f64,
+        width: usize,
+    ) -> std::fmt::Result {
+        for one in self.components.iter().filter(|one| one.phase == phase) {
+            let critical = if self.critical_path.contains(&one.name) { '*' } else { ' ' };
+            let (name, bar) = (one.name.as_str(), bar(one, end));
+            let status = worth_saying(one.status);
+            let reason = one.reason.as_deref().and_then(|text| text.lines().next());
+            let reason = reason.map(|text| format!(": {text}")).unwrap_or_default();
+            let seconds = one.started_at.map(|_| Seconds(one.seconds).to_string());
+            let seconds = seconds.unwrap_or_default();
+            let line = format!(" {critical} {name:width$} {seconds:>8} |{bar}|{status}{reason}");
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
+    }
+}
+
+fn worth_saying(status: Status) -> String {
+    if status == Status::Ready { String::new() } else { format!(" {status}") }
+}
+
+/// The span of a start among the cells; at least one cell, however short it was.
+fn bar(one: &ComponentReport, end: f64) -> String {
+    let mut cells = [' '; CELLS];
+    if let Some(from) = one.started_at.filter(|_| end > 0.0) {
+        let first = cell(from / end).min(CELLS - 1);
+        let after = cell((from + one.seconds) / end).clamp(first + 1, CELLS);
+        cells[first..after].fill('#');
+    }
+    cells.iter().collect()
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of the whole times 40 is a small positive number"
+)]
+fn cell(share: f64) -> usize {
+    (share.clamp(0.0, 1.0) * CELLS as f64) as usize
+}

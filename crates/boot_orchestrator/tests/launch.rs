@@ -1,0 +1,115 @@
+//! Components made of functions and futures, booted for real.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use boot_orchestrator::{Blocking, Boot, BootFailure, Immediate, Registry, Running, Task, Threads};
+use component::{Code, Component, Failure, Health, NeedKind, Phase};
+use support::{Seen, descriptor, need, options, watched};
+
+fn boot(
+    components: Vec<(&str, Arc<dyn Component>)>,
+    deadline: Duration,
+) -> Result<Running, Box<BootFailure>> {
+    let mut registry = Registry::new();
+    for (name, component) in components {
+        let mut one = descriptor(name, Phase::Pit);
+        one.deadline = Some(deadline);
+        registry.add(one, component);
+    }
+    let boot = Boot::new(registry.plan().unwrap(), options(&Seen::default()));
+    watched(30, move || boot.run())
+}
+
+#[test]
+fn a_blocking_component_runs_on_the_pool_and_stops_by_its_function() {
+    let (threads, stopped) = (Threads::new("steps", 2), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&stopped);
+    let component = Blocking::new(&threads, || {
+        assert_eq!(std::thread::current().name(), Some("steps"));
+        Ok(Health::Healthy)
+    })
+    .health(|| Ok(Health::Degraded("a little".to_owned())))
+    .stop(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    });
+    let running = boot(vec![("one", Arc::new(component))], Duration::from_secs(10)).unwrap();
+    assert!(matches!(running.health(Duration::from_secs(5)).health, Health::Degraded(_)));
+    running.shutdown(Duration::from_secs(3));
+    assert_eq!(stopped.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn panics_are_failures_of_their_steps() {
+    let threads = Threads::new("steps", 1);
+    let panics = || std::panic::resume_unwind(Box::new("no luck"));
+    let blocking: Arc<dyn Component> = Arc::new(Blocking::new(&threads, panics));
+    let immediate: Arc<dyn Component> = Arc::new(Immediate::new(panics));
+    for component in [blocking, immediate] {
+        let failure = boot(vec![("one", component)], Duration::from_secs(10)).err().unwrap();
+        assert_eq!(failure.code, Code::START_FAILED);
+        assert_eq!(failure.causes, ["it panicked: no luck"]);
+    }
+}
+
+#[test]
+fn a_pool_of_one_thread_stops_what_started_although_a_start_hangs_on_it() {
+    let (threads, stopped) = (Threads::new("steps", 1), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&stopped);
+    let well = Blocking::new(&threads, || Ok(Health::Healthy)).stop(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    });
+    let hangs = Blocking::new(&threads, || {
+        loop {
+            std::thread::park();
+        }
+    });
+    let mut registry = Registry::new();
+    registry.add(descriptor("well", Phase::Pit), Arc::new(well));
+    let mut late = descriptor("hangs", Phase::Pit).needs(need("well", NeedKind::One));
+    late.deadline = Some(Duration::from_millis(30));
+    registry.add(late, Arc::new(hangs));
+    let boot = Boot::new(registry.plan().unwrap(), options(&Seen::default()));
+    let failure = watched(30, move || boot.run()).err().unwrap();
+    assert_eq!(failure.code, Code::START_TIMEOUT);
+    assert!(failure.rollback_errors.is_empty(), "{:?}", failure.rollback_errors);
+    assert_eq!(stopped.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_task_runs_on_its_runtime_and_is_aborted_when_it_hangs() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        sender.send(runtime.handle().clone()).unwrap();
+        let _ = runtime.block_on(ended);
+    });
+    let runtime = receiver.recv().unwrap();
+    let well = Task::new(runtime.clone(), async || {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(Health::Healthy)
+    })
+    .stop(async || Err(Failure::new(Code::STOP_FAILED, "no")));
+    let running = boot(vec![("one", Arc::new(well))], Duration::from_secs(10)).unwrap();
+    assert_eq!(running.shutdown(Duration::from_secs(3)).errors.len(), 1);
+    let dropped = Arc::new(());
+    let held = Arc::downgrade(&dropped);
+    let hangs = Task::new(runtime, move || {
+        let dropped = Arc::clone(&dropped);
+        async move {
+            std::future::pending::<()>().await;
+            drop(dropped);
+            Ok(Health::Healthy)
+        }
+    });
+    let failure = boot(vec![("one", Arc::new(hangs))], Duration::from_millis(30)).err().unwrap();
+    assert_eq!(failure.code, Code::START_TIMEOUT);
+    support::until("the future was dropped", || held.strong_count() == 0);
+    let _ = end.send(());
+}
