@@ -229,3 +229,30 @@ fn a_file_for_a_folder_is_a_clear_error() {
         StaleManager::open(&file, Durability::Process, store, Arc::new(NothingInUse)).unwrap_err();
     assert!(matches!(error, PitError::NotAFolder { .. }), "{error}");
 }
+
+/// Pins what it is asked about: a pin exactly between the judgement and the deletion.
+#[derive(Default)]
+struct PinsWhenAsked(std::sync::OnceLock<Arc<StaleManager>>);
+
+impl InUse for PinsWhenAsked {
+    fn in_use(&self, id: &ArtifactId) -> Option<String> {
+        assert!(self.0.get().unwrap().pin(id).unwrap());
+        None
+    }
+}
+
+#[test]
+fn a_pin_between_the_judgement_and_the_deletion_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open(&folder.path().join("a"), Durability::Process).unwrap();
+    let asked = Arc::new(PinsWhenAsked::default());
+    let in_use: Arc<dyn InUse> = Arc::clone(&asked) as _;
+    let pins = folder.path().join("stale");
+    let stale = StaleManager::open(&pins, Durability::Process, Arc::clone(&store), in_use).unwrap();
+    asked.0.set(Arc::clone(&stale)).unwrap();
+    stale.rule(delete_tagged("scratch")).unwrap();
+    let id = put(&store, b"data", "n", &["scratch"]);
+    let report = stale.sweep(false).unwrap();
+    assert_eq!((report.kept, report.pinned, report.deleted.len()), (1, 1, 0));
+    assert!(store.exists(&id).unwrap());
+}
