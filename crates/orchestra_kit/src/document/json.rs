@@ -10,13 +10,38 @@ use serde_json::value::RawValue;
 
 use super::{Content, Element, Located, Source};
 
-/// Raw values are cut without a limit of their own; this one keeps hostile nesting off the stack.
-const DEEPEST: usize = 128;
+/// Raw values are cut level by level, each level once more: nesting costs time and stack, and nobody writes more.
+const DEEPEST: usize = 64;
 
 pub(super) fn parse(source: &Source, code: Code) -> Result<Element, Diagnostic> {
+    if let Some(offset) = too_deep(source.text()) {
+        let at = source.location(offset);
+        return Err(Diagnostic::error(code, "values are nested too deep").at(at));
+    }
     let raw: &RawValue = serde_json::from_str(source.text())
         .map_err(|error| syntax(code, source.text(), 0, &error, source))?;
-    element(source, code, raw.get(), 0)
+    element(source, code, raw.get())
+}
+
+/// Where the nesting exceeds the limit, in one pass.
+fn too_deep(text: &str) -> Option<usize> {
+    let (mut depth, mut inside, mut escaped) = (0usize, false, false);
+    for (offset, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = inside,
+            b'"' => inside = !inside,
+            b'[' | b'{' if !inside => {
+                depth += 1;
+                if depth > DEEPEST {
+                    return Some(offset);
+                }
+            }
+            b']' | b'}' if !inside => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
 }
 
 fn syntax(
@@ -34,19 +59,16 @@ fn syntax(
     Diagnostic::error(code, format!("this is not JSON: {message}")).at(at)
 }
 
-fn element(source: &Source, code: Code, text: &str, depth: usize) -> Result<Element, Diagnostic> {
+fn element(source: &Source, code: Code, text: &str) -> Result<Element, Diagnostic> {
     let offset = offset_in(source, text);
     let at = source.location(offset);
-    if depth > DEEPEST {
-        return Err(Diagnostic::error(code, "values are nested too deep").at(at));
-    }
     let wrong = |error: serde_json::Error| syntax(code, text, offset, &error, source);
     let content = match text.as_bytes().first() {
         Some(b'{') => {
             let table: Table<'_> = serde_json::from_str(text).map_err(wrong)?;
             let mut entries: Vec<(Located<String>, Element)> = Vec::with_capacity(table.0.len());
             for (key, value) in table.0 {
-                let value = element(source, code, value.get(), depth + 1)?;
+                let value = element(source, code, value.get())?;
                 let at = key_place(source, &key, &value.at);
                 if entries.iter().any(|(known, _)| known.value == key) {
                     return Err(Diagnostic::error(code, format!("`{key}` stands twice")).at(at));
@@ -57,7 +79,7 @@ fn element(source: &Source, code: Code, text: &str, depth: usize) -> Result<Elem
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text).map_err(wrong)?;
-            let items = items.into_iter().map(|item| element(source, code, item.get(), depth + 1));
+            let items = items.into_iter().map(|item| element(source, code, item.get()));
             Content::List(items.collect::<Result<_, _>>()?)
         }
         Some(b'"') => Content::Text(serde_json::from_str(text).map_err(wrong)?),

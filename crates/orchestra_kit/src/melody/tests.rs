@@ -130,7 +130,7 @@ fn json_faults_have_their_places() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     insta::assert_snapshot!(shown(&deep), @"
     error: values are nested too deep
-      m.json:1 (column 130, melody-invalid)
+      m.json:1 (column 65, melody-invalid)
     ");
 }
 

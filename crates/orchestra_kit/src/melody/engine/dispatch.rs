@@ -82,6 +82,10 @@ impl Scheduler {
             return true;
         }
         let mut cold: HashMap<Target, bool> = HashMap::new();
+        let mut queues: HashMap<Target, u32> = HashMap::new();
+        for (target, _) in &tasks {
+            *queues.entry(*target).or_default() += 1;
+        }
         let now = Instant::now();
         let ready = tasks.iter().filter_map(|(target, task)| {
             let active = self.runs.get(&task.run)?;
@@ -100,6 +104,7 @@ impl Scheduler {
                 remaining: active.remaining,
                 critical_path: part.height,
                 cold: *cold.entry(*target).or_insert_with(|| calls.is_cold(*target)),
+                queue: queues.get(target).copied().unwrap_or_default(),
             })
         });
         let number = self.next_call;

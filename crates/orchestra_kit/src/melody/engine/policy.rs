@@ -29,6 +29,8 @@ pub struct ReadyNode {
     pub critical_path: u32,
     /// Its extension would have to be started first.
     pub cold: bool,
+    /// Ready nodes that wait for the same extension, this one among them.
+    pub queue: u32,
 }
 
 /// What became of a call of a node.

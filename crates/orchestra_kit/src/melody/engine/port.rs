@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError};
 
 use super::policy::{Outcome, Policy, ReadyNode};
 use super::scheduler::Message;
@@ -110,32 +110,34 @@ impl PolicyPort {
 }
 
 impl PolicyReceiver {
-    /// The next thing to do: a question before all outcomes. Blocks up to `timeout`.
+    /// The next thing to do: a question before all outcomes. Blocks up to `timeout`. Outcomes that were told before the
+    /// engine ended still come.
     pub fn next(&self, timeout: Duration) -> PolicyEvent {
-        match self.questions.try_recv() {
-            Ok(question) => return PolicyEvent::Choose(question),
-            Err(TryRecvError::Disconnected) => return PolicyEvent::Closed,
-            Err(TryRecvError::Empty) => {}
+        if let Some(event) = self.waiting() {
+            return event;
         }
-        if let Ok(outcome) = self.outcomes.try_recv() {
-            return PolicyEvent::Observe(outcome);
-        }
-        let deadline = Instant::now() + timeout;
         crossbeam_channel::select! {
             recv(self.questions) -> question => match question {
                 Ok(question) => PolicyEvent::Choose(question),
-                Err(_) => PolicyEvent::Closed,
+                Err(_) => self.waiting().unwrap_or(PolicyEvent::Closed),
             },
             recv(self.outcomes) -> outcome => match outcome {
                 Ok(outcome) => PolicyEvent::Observe(outcome),
-                // Both ends close together: what is left is a last question or the end.
-                Err(_) => match self.questions.recv_deadline(deadline) {
-                    Ok(question) => PolicyEvent::Choose(question),
-                    Err(RecvTimeoutError::Timeout) => PolicyEvent::Idle,
-                    Err(RecvTimeoutError::Disconnected) => PolicyEvent::Closed,
-                },
+                Err(_) => self.waiting().unwrap_or(PolicyEvent::Closed),
             },
             default(timeout) => PolicyEvent::Idle,
+        }
+    }
+
+    /// What is there without waiting.
+    fn waiting(&self) -> Option<PolicyEvent> {
+        if let Ok(question) = self.questions.try_recv() {
+            return Some(PolicyEvent::Choose(question));
+        }
+        match self.outcomes.try_recv() {
+            Ok(outcome) => Some(PolicyEvent::Observe(outcome)),
+            Err(TryRecvError::Disconnected) => Some(PolicyEvent::Closed),
+            Err(TryRecvError::Empty) => None,
         }
     }
 
