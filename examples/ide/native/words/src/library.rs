@@ -44,8 +44,16 @@ mod tests {
     use std::collections::BTreeMap;
 
     use pit::library::export::{Exported, Refusal};
+    use serde::Deserialize;
 
     use super::Words;
+
+    #[derive(Deserialize)]
+    struct Found {
+        names: usize,
+        readability: f64,
+        words: Vec<BTreeMap<String, serde::de::IgnoredAny>>,
+    }
 
     fn call(inputs: &BTreeMap<&str, &str>) -> Result<Vec<u8>, Refusal> {
         let input = rmp_serde::to_vec_named(inputs).expect("texts can be written");
@@ -55,10 +63,10 @@ mod tests {
     #[test]
     fn a_source_gives_its_vocabulary() {
         let output = call(&BTreeMap::from([("source", "read_file(path)\n")])).expect("it answers");
-        let found: serde::de::IgnoredAny = rmp_serde::from_slice(&output).expect("it is msgpack");
-        let _ = found;
-        let text = String::from_utf8_lossy(&output);
-        assert!(text.contains("readability") && text.contains("read") && text.contains("path"));
+        let found: Found = rmp_serde::from_slice(&output).expect("it is a map by names");
+        assert_eq!((found.names, found.words.len()), (2, 3));
+        assert!((found.readability - 1.0).abs() < f64::EPSILON);
+        assert!(found.words[0].contains_key("word") && found.words[0].contains_key("count"));
     }
 
     #[test]
