@@ -118,6 +118,9 @@ def evaluate(text: str, scope: Scope) -> Any:
             return eval(_without_bars(text), known, names)  # noqa: S307
     except Unresolved:
         raise
+    except NameError as error:
+        # Its message quotes the one name of the expression that is unknown; `.name` came with 3.10.
+        raise Unresolved(str(error).split("'")[1]) from error
     except Exception as error:
         raise Unresolved(text) from error
 
@@ -179,7 +182,7 @@ def resolve(annotation: Any, scope: Scope) -> Resolved:  # noqa: C901, PLR0911 -
         key, kind, handle, named = resolve(origin, scope)
         return key, kind, handle, next((m for m in metadata if isinstance(m, str)), named)
     if is_union(annotation, origin):
-        return _resolve_union(annotation, arguments, scope)
+        return _resolve_union(arguments, scope)
     return annotation, ONE, False, None
 
 
@@ -191,11 +194,11 @@ def is_union(annotation: Any, origin: Any) -> bool:
     return typing is not None and origin is typing.Union
 
 
-def _resolve_union(annotation: Any, arguments: tuple[Any, ...], scope: Scope) -> Resolved:
+def _resolve_union(arguments: tuple[Any, ...], scope: Scope) -> Resolved:
     """`T | None` is an optional need of `T`; any other union names no one thing to inject."""
-    rest = [argument for argument in arguments if argument is not type(None)]
+    rest: list[Any] = [argument for argument in arguments if argument is not type(None)]
     if len(rest) != 1 or len(rest) == len(arguments):
-        raise Unresolved(text_of(annotation))
+        raise Unresolved(" | ".join(text_of(argument) for argument in arguments))
     key, kind, handle, named = resolve(rest[0], scope)
     return key, OPTIONAL if kind == ONE else kind, handle, named
 
@@ -222,6 +225,8 @@ def text_of(key: Key) -> str:
     """What people read for a key: its `__name__`, or how it is written."""
     if isinstance(key, str):
         return key.rpartition(".")[2]
+    if key is type(None):
+        return "None"
     if getattr(key, "__args__", None) is None:
         name = getattr(key, "__name__", None)
         if isinstance(name, str):

@@ -362,7 +362,7 @@ class Reader:
             except SyntaxError as error:
                 raise Unfollowed(node.value) from error
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-            return self._union(module, node, [node.left, node.right])
+            return self._union(module, _parts(node))
         if isinstance(node, ast.Subscript):
             return self._subscript(module, node)
         name = self.project.qualify(module, node)
@@ -377,9 +377,9 @@ class Reader:
         inside = node.slice
         arguments = list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
         if origin == "typing.Optional":
-            return self._union(module, node, [arguments[0], ast.Constant(None)])
+            return self._union(module, [arguments[0], ast.Constant(None)])
         if origin == "typing.Union":
-            return self._union(module, node, arguments)
+            return self._union(module, arguments)
         if origin in ("typing.Annotated", "typing_extensions.Annotated"):
             key, kind, handle, named = self.annotation(module, arguments[0])
             for extra in arguments[1:]:
@@ -399,11 +399,11 @@ class Reader:
         return f"{origin}[{inner}]", "one", False, None
 
     def _union(
-        self, module: SourceModule, node: ast.expr, parts: list[ast.expr]
+        self, module: SourceModule, parts: list[ast.expr]
     ) -> tuple[str, str, bool, str | None]:
         rest = [p for p in parts if not (isinstance(p, ast.Constant) and p.value is None)]
         if len(rest) != 1 or len(rest) == len(parts):
-            raise Unfollowed(ast.unparse(node))
+            raise Unfollowed(" | ".join(ast.unparse(part) for part in parts))
         key, kind, handle, named = self.annotation(module, rest[0])
         return key, "optional" if kind == "one" else kind, handle, named
 
@@ -550,6 +550,13 @@ class Reader:
                 module, node, f"{what}, which cannot be followed without importing", spec.name
             )
         )
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """The parts of `a | b | c`."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return [*_parts(node.left), *_parts(node.right)]
+    return [node]
 
 
 def unfollowed(module: SourceModule, node: ast.AST, message: str, name: str) -> Diagnostic:

@@ -236,17 +236,20 @@ def test_an_annotation_that_nothing_resolves_is_told_in_the_words_of_the_boot(
         "lost_part.py",
         """
         from __future__ import annotations
-        from symphony import component
+        from typing import Union
+        from symphony import Late, component
         @component
         class Lost:
-            def __init__(self, ä, where: Nowhere, both: int | str) -> None: ...
+            def __init__(self, ä, where: Nowhere, both: int | str, late: Late[Gone],
+                         three: "Union[int, str, None]") -> None: ...
         """,
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     _, static = read_graphs([str(tmp_path)])
     running = collect(["lost_part"]).diagnostics
     assert [fault.to_dict() for fault in static] == [fault.to_dict() for fault in running]
-    assert len(static) == 3
+    named = [fault.message.split("`")[3] for fault in static[1:]]
+    assert named == ["Nowhere", "int | str", "Gone", "int | str | None"]
 
 
 def test_a_factory_named_by_a_string_has_the_edges_of_its_text(write, monkeypatch, tmp_path):
