@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from symphony import SystemConfig, boot
+from symphony import Melody, SystemConfig, boot
 
 # The bar, the bounded batch and the form of errors are those of `symphony run`.
 from symphony._cli._batch import Job, Tally, run_batch
@@ -109,6 +109,7 @@ def main() -> int:
 
 def review(options: argparse.Namespace, files: list[Path]) -> int:
     """Boots, reviews the files, shuts down, and prints the summary."""
+    melody = Melody(MELODY)
     config = SystemConfig.load(
         HERE / "Symphony.toml", state=options.state, workspace=options.folder
     )
@@ -123,8 +124,8 @@ def review(options: argparse.Namespace, files: list[Path]) -> int:
         before = system.pit.artifacts.stats()
         found = Review()
         jobs = [Job(path.name, {"path": str(path)}) for path in files]
-        with RunsBar(len(jobs), "review-file") as bar:
-            tally = run_batch(system, MELODY, jobs, ended=found.add, progress=bar)
+        with RunsBar(len(jobs), melody.name) as bar:
+            tally = run_batch(system, melody, jobs, ended=found.add, progress=bar)
         after = system.pit.artifacts.stats()
     print("\n".join(found.lines_for_people(options.limit)))
     puts = after["puts"] - before["puts"]

@@ -7,6 +7,7 @@ nor queues grow.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -179,26 +180,16 @@ class _Batch:
 
     def wait(self) -> None:
         """Waits a moment for the oldest run, then takes out every run that has ended."""
-        job, run, began = self.open[0]
-        try:
-            values = run.result(timeout=_TICK)
-        except TimeoutError as error:
-            # Either the wait is over or the run failed with a timeout of its own: its state tells.
-            if run.state != "running":
-                self.open.popleft()
-                self._end(job, began, None, error)
-        except SymphonyError as error:
-            self.open.popleft()
-            self._end(job, began, None, error)
-        else:
-            self.open.popleft()
-            self._end(job, began, values, None)
+        _, run, _ = self.open[0]
+        # A wait that is over and a run that failed by a timeout raise alike: the states tell.
+        with contextlib.suppress(SymphonyError, TimeoutError):
+            run.result(timeout=_TICK)
         self._sweep()
         if self._progress is not None:
             self._progress(self.tally)
 
     def _sweep(self) -> None:
-        """Ends what has ended behind the oldest run too."""
+        """Takes out every run that has ended, not only the oldest."""
         still: deque[tuple[Job, Run, float]] = deque()
         while self.open:
             job, run, began = self.open.popleft()

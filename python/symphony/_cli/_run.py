@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
-    from symphony import System
+    from symphony import Melody, System
 
 _EMPTY_REPORT: dict[str, Any] = {
     "schema": 1,
@@ -102,12 +102,14 @@ def _jobs(options: argparse.Namespace) -> list[Job] | None:
 
 def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> None:
     """Boots, works, shuts down; what goes wrong is kept in the session."""
-    from symphony import SystemConfig, boot
+    from symphony import Melody, SystemConfig, boot
 
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     config = SystemConfig.load(options.config, workspace=options.workspace)
     try:
+        # Read before the boot: a Melody at fault starts nothing.
+        melody = None if options.melody is None else Melody(options.melody)
         with BootLine() as line:
             system: System[Any]
             if options.conductor is None:
@@ -119,7 +121,7 @@ def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> No
             session.report = json.loads(system.report.to_json())
             if not options.json:
                 print(str(system.report).rstrip())
-            _play(options, system, jobs, session)
+            _play(system, melody, jobs, session)
     except BootError as error:
         session.error = error
         if error.report is not None:
@@ -128,18 +130,17 @@ def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> No
         session.error = error
 
 
-def _play(
-    options: argparse.Namespace, system: System[Any], jobs: list[Job], session: _Session
-) -> None:
+def _play(system: System[Any], melody: Melody | None, jobs: list[Job], session: _Session) -> None:
     """Runs the Melody as often as was asked for; without one, the Conductor's own `run()`."""
-    if options.melody is None:
-        summary = system.run()
+    if melody is None:
+        # A Conductor of one's own may return something else than a `RunSummary`.
+        summary: object = system.run()
         session.tally.ok = getattr(summary, "ok", 0)
         session.tally.failed = getattr(summary, "failed", 0)
         session.tally.seconds = getattr(summary, "seconds", 0.0)
         return
-    with RunsBar(len(jobs), os.path.basename(options.melody)) as bar:
-        session.tally = run_batch(system, options.melody, jobs, progress=bar)
+    with RunsBar(len(jobs), melody.name) as bar:
+        session.tally = run_batch(system, melody, jobs, progress=bar)
 
 
 def _conclude(options: argparse.Namespace, session: _Session) -> int:
