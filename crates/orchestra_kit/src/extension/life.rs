@@ -546,3 +546,12 @@ impl Extension {
         }
     }
 }
+
+impl Drop for Extension {
+    /// Nobody can reach it any more, so nobody else would end it.
+    fn drop(&mut self) {
+        if let Some(guest) = self.life.get_mut().guest.take() {
+            guest.stop(Stop::Kill);
+        }
+    }
+}

@@ -80,6 +80,12 @@ impl Inbound for GuestEvents {
         }
     }
 
+    fn failed(&self, failure: RemoteFailure) {
+        if let Some(guest) = self.guest() {
+            guest.raised(failure);
+        }
+    }
+
     fn request(&self, lane: &Lane, request: InboundRequest) {
         let (lane, correlation) = (lane.clone(), request.correlation);
         let answer = Box::new(move |outcome: Result<Payload, RemoteFailure>| {

@@ -216,6 +216,8 @@ struct About {
     /// Why this side killed it, where it did.
     killed_for: Option<Ended>,
     pinged: Option<Instant>,
+    /// It was asked to go: a closed lane is then the way there, and the stop has deadlines of its own.
+    leaving: bool,
     ended: bool,
 }
 
@@ -267,9 +269,12 @@ impl GuestProcess {
             Closed::Eof => {
                 let me = Arc::downgrade(self);
                 self.timer.after(CLOSED, move || {
-                    if let Some(guest) = me.upgrade()
-                        && !guest.about.lock().ended
-                    {
+                    let Some(guest) = me.upgrade() else { return };
+                    let goes = {
+                        let about = guest.about.lock();
+                        about.ended || about.leaving
+                    };
+                    if !goes {
                         guest.condemn(Ended::ClosedLane);
                     }
                 });
@@ -337,6 +342,7 @@ impl Guest for GuestProcess {
     }
 
     fn stop(&self, how: Stop) {
+        self.about.lock().leaving = true;
         match how {
             Stop::Ask => {
                 // One that cannot hear it any more is ended by the next step.

@@ -20,9 +20,11 @@ pub use enforcement::{Enforcement, Level};
 use crate::KitError;
 use crate::catalogue::Catalogue;
 use crate::error::ExtensionError;
-use crate::extension::{Call, Extension, ExtensionHandle, StopReport, Timer, stop_all};
-use crate::host::{Host, PitHost, ProcessHost, ProcessHostOptions, Router, Workers};
-use crate::manifest::{Activation, Execution};
+use crate::extension::{
+    Call, Ended, Extension, ExtensionHandle, Report, StopReport, Timer, stop_all,
+};
+use crate::host::{Guest, Host, PitHost, ProcessHost, ProcessHostOptions, Router, Workers};
+use crate::manifest::{Activation, Execution, ExtensionManifest};
 use crate::operations::Members;
 use crate::supervisor::Supervisor;
 
@@ -33,8 +35,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct KitParts {
     /// The extensions.
     pub catalogue: Arc<Catalogue>,
-    /// Who starts processes.
-    pub supervisor: Arc<Supervisor>,
+    /// Who starts processes; none in a system without extensions.
+    pub supervisor: Option<Arc<Supervisor>>,
     /// The bus, whose background thread serves the lanes.
     pub bus: Bus,
     /// The Pit's members.
@@ -75,14 +77,17 @@ impl Kit {
         let workers = Arc::new(Workers::new());
         let inner = Arc::new_cyclic(|me: &Weak<Inner>| {
             let router: Weak<dyn Router> = Weak::<Inner>::clone(me);
-            let processes: Arc<dyn Host> = Arc::new(ProcessHost::new(
-                supervisor,
-                bus.clone(),
-                router,
-                Arc::clone(&workers),
-                Arc::clone(&timer),
-                process,
-            ));
+            let processes: Arc<dyn Host> = match supervisor {
+                Some(supervisor) => Arc::new(ProcessHost::new(
+                    supervisor,
+                    bus.clone(),
+                    router,
+                    Arc::clone(&workers),
+                    Arc::clone(&timer),
+                    process,
+                )),
+                None => Arc::new(NoProcesses),
+            };
             let libraries: Arc<dyn Host> = Arc::new(PitHost::new(Arc::clone(&workers), sentinels));
             let extensions: Vec<_> = catalogue
                 .entries()
@@ -199,6 +204,15 @@ impl Inner {
                 Err(ExtensionError::NotFound { name: name.to_owned(), meant })
             }
         }
+    }
+}
+
+/// Stands for the process host in a system without a supervisor.
+struct NoProcesses;
+
+impl Host for NoProcesses {
+    fn start(&self, _: &Arc<ExtensionManifest>, _: Report) -> Result<Arc<dyn Guest>, Ended> {
+        Err(Ended::NotStarted("the system has no supervisor".to_owned()))
     }
 }
 

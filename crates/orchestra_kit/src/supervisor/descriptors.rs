@@ -18,9 +18,13 @@ pub(super) fn close_all_but(keep: &[RawFd]) -> std::io::Result<()> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     for number in open {
-        if number > 2 && !keep.contains(&number) {
-            // SAFETY: the caller states that no value of this program owns `number`. The number of the folder that was
-            // just read is among them and already closed, and no other thread can have opened it again.
+        if number <= 2 || keep.contains(&number) {
+            continue;
+        }
+        // The folder that was just read is in its own list, and closed by now.
+        if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_ok() {
+            // SAFETY: it is open, the caller states that no value of this program owns it, and no other thread is there
+            // to close it in between.
             unsafe { rustix::io::close(number) };
         }
     }

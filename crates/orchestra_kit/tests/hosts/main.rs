@@ -1,0 +1,22 @@
+//! Supervisor, hosts and kit with real processes: this program is the root, its supervisor and its guests, by its first
+//! argument. Without one it runs the tests.
+
+mod life;
+mod roles;
+mod runner;
+mod stopping;
+mod supervision;
+mod system;
+
+fn main() -> std::process::ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["supervisor"] => roles::supervisor(),
+        ["broken-supervisor"] => roles::broken_supervisor(),
+        ["stage", request, supervisor] => roles::stage(request, supervisor),
+        ["guest", kind, name] => roles::guest(kind, name),
+        ["root", folder] => roles::root(folder),
+        _ => runner::run(&[supervision::TESTS, life::TESTS, stopping::TESTS], &words),
+    }
+}
