@@ -65,6 +65,30 @@ impl Arbiter {
         }
     }
 
+    /// Grants at once where nobody waits and there is enough: the same as [`Self::ask`] and [`Self::serve`], without the
+    /// line. Fairness counts every grant, so there it is never taken.
+    pub(super) fn grant_at_once(&mut self, owner: &Arc<str>, amount: u64) -> bool {
+        let alone = match &self.line {
+            Line::Priority(line) | Line::Queue(line) => line.len() == 0,
+            Line::Fair(_) => false,
+        };
+        if alone && amount <= self.free() {
+            self.hold(owner, amount);
+            return true;
+        }
+        false
+    }
+
+    fn hold(&mut self, owner: &Arc<str>, amount: u64) {
+        self.turn += 1;
+        self.used += amount;
+        if let Some(held) = self.holders.get_mut(owner) {
+            *held += amount;
+        } else {
+            self.holders.insert(Arc::clone(owner), amount);
+        }
+    }
+
     /// Puts an ask that is at most the capacity into the line; [`Self::serve`] says whether it is served.
     pub(super) fn ask(&mut self, ticket: u64, owner: &Arc<str>, amount: u64, priority: i64) {
         let turn = self.turn;
@@ -87,9 +111,7 @@ impl Arbiter {
         let ticket = first.ticket;
         let ask = self.take(ticket, true)?;
         let passed = self.turn - ask.turn;
-        self.turn += 1;
-        self.used += ask.amount;
-        *self.holders.entry(Arc::clone(&ask.owner)).or_insert(0) += ask.amount;
+        self.hold(&ask.owner, ask.amount);
         let reason = Reason::Turn { passed };
         Some((ask, reason))
     }

@@ -151,11 +151,15 @@ impl ArbitrationEngine {
             return Ok(grant(Outcome::Denied, reason));
         }
         let free = arbiter.free();
-        arbiter.ask(ticket, &owner, request.amount, request.priority);
-        // Everyone who waits was offered what is free before: only this ask can be served now.
-        if let Some((served, _)) = arbiter.serve() {
+        let mut served = arbiter.grant_at_once(&owner, request.amount);
+        if !served {
+            arbiter.ask(ticket, &owner, request.amount, request.priority);
+            // Everyone who waits was offered what is free before: only this ask can be served now.
+            served = arbiter.serve().is_some();
+        }
+        if served {
             let reason = Reason::Free { amount: request.amount, free };
-            self.note(&mut state, index, &served, Decision::Granted, &reason, Duration::ZERO);
+            self.note(&mut state, index, &ask(0), Decision::Granted, &reason, Duration::ZERO);
             return Ok(grant(Outcome::Granted, reason));
         }
         if request.timeout == Some(Duration::ZERO) {
