@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::{IpcError, ReceiveError};
 use crate::lane::Lane;
@@ -31,6 +31,17 @@ pub enum Policy {
     Reject,
 }
 
+/// How often a waiting publisher is asked whether to go on.
+const ASK: Duration = Duration::from_millis(50);
+
+/// What a publisher does where a subscription with `Policy::Block` has no room.
+enum Wait<'a> {
+    Never,
+    Forever,
+    /// It waits until this says to give up; the oldest value gives way then.
+    Asking(&'a dyn Fn() -> bool),
+}
+
 #[derive(Default)]
 struct Queue {
     values: VecDeque<Payload>,
@@ -48,12 +59,13 @@ struct Subscriber {
 
 impl Subscriber {
     /// Takes a value in; says how many were dropped.
-    fn offer(&self, value: Payload, may_wait: bool) -> u64 {
+    fn offer(&self, value: Payload, wait: &Wait<'_>) -> u64 {
         let mut queue = self.queue.lock();
         let mut dropped = 0;
         while queue.values.len() >= self.capacity && !queue.closed {
             match self.policy {
-                Policy::Block if may_wait => self.emptied.wait(&mut queue),
+                Policy::Block if matches!(wait, Wait::Forever) => self.emptied.wait(&mut queue),
+                Policy::Block if self.ask(&mut queue, wait) => {}
                 Policy::Reject => {
                     self.dropped.fetch_add(1, Ordering::Relaxed);
                     return 1;
@@ -70,6 +82,13 @@ impl Subscriber {
         }
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
         dropped
+    }
+
+    /// Waits a moment for room, then asks the publisher whether to go on waiting.
+    fn ask(&self, queue: &mut MutexGuard<'_, Queue>, wait: &Wait<'_>) -> bool {
+        let Wait::Asking(give_up) = wait else { return false };
+        let waited = self.emptied.wait_for(queue, ASK);
+        !waited.timed_out() || !MutexGuard::unlocked(queue, give_up)
     }
 
     fn close(&self) {
@@ -182,15 +201,20 @@ impl Topic {
 
     /// Publishes a value to everybody who is subscribed now; says how many values were dropped for it.
     pub fn publish(&self, value: &Payload) -> u64 {
-        self.deliver(value, true)
+        self.deliver(value, &Wait::Forever)
+    }
+
+    /// As [`Topic::publish`]; where it has to wait, `poll` is called every 50 ms and ends the wait by returning true.
+    pub fn publish_polling(&self, value: &Payload, poll: &dyn Fn() -> bool) -> u64 {
+        self.deliver(value, &Wait::Asking(poll))
     }
 
     /// Publishes a value that came over a lane: nobody may be made to wait.
     pub fn publish_from_lane(&self, value: &Payload) -> u64 {
-        self.deliver(value, false)
+        self.deliver(value, &Wait::Never)
     }
 
-    fn deliver(&self, value: &Payload, may_wait: bool) -> u64 {
+    fn deliver(&self, value: &Payload, wait: &Wait<'_>) -> u64 {
         let (local, remote) = {
             let mut subscribers = self.0.subscribers.lock();
             subscribers.remote.retain(|remote| remote.lane.closed().is_none());
@@ -198,8 +222,7 @@ impl Topic {
             let local: Vec<_> = subscribers.local.iter().filter_map(Weak::upgrade).collect();
             (local, subscribers.remote.clone())
         };
-        let kept: u64 =
-            local.iter().map(|subscriber| subscriber.offer(value.clone(), may_wait)).sum();
+        let kept: u64 = local.iter().map(|subscriber| subscriber.offer(value.clone(), wait)).sum();
         kept + remote.iter().map(|remote| remote.send(&self.0.name, value)).sum::<u64>()
     }
 

@@ -322,12 +322,12 @@ impl Shared {
         let source = self.state.lock().sources.remove(&id);
         match source {
             Some(Source::Pipe(mut pipe)) => {
-                if guarded(|| pipe.read()).unwrap_or(false) {
-                    let flags = EventFlags::IN | EventFlags::ONESHOT;
-                    let armed = epoll::modify(&self.epoll, &pipe.source, token(id, PIPE), flags);
-                    if armed.is_ok() {
-                        self.state.lock().sources.insert(id, Source::Pipe(pipe));
-                    }
+                let flags = EventFlags::IN | EventFlags::ONESHOT;
+                // A sink that panicked is not told any more; the pipe's writers see it closed.
+                let goes_on = guarded(|| pipe.read()).unwrap_or(false)
+                    && epoll::modify(&self.epoll, &pipe.source, token(id, PIPE), flags).is_ok();
+                if goes_on {
+                    self.state.lock().sources.insert(id, Source::Pipe(pipe));
                 }
             }
             Some(Source::Watch((_, ready))) => {

@@ -1,4 +1,5 @@
 //! Topics: who gets what, in what order, and what is dropped under which policy; captured pipes.
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 mod support;
 
@@ -72,6 +73,23 @@ fn a_dropped_subscription_frees_a_publisher_that_waits_for_it() {
         drop(subscription);
         publisher.join().unwrap();
         assert_eq!(topic.subscribers(), 0);
+    });
+}
+
+#[test]
+fn a_waiting_publisher_is_asked_whether_to_go_on() {
+    watched(|| {
+        let bus = Bus::new().unwrap();
+        let topic = bus.topic("t");
+        let subscription = topic.subscribe(Policy::Block, 1);
+        let asked = std::cell::Cell::new(0);
+        let poll = || {
+            asked.set(asked.get() + 1);
+            asked.get() == 3
+        };
+        assert_eq!(topic.publish_polling(&number(1), &poll), 0);
+        assert_eq!(topic.publish_polling(&number(2), &poll), 1);
+        assert_eq!((asked.get(), all(&subscription)), (3, vec![2]));
     });
 }
 

@@ -1,4 +1,5 @@
 //! Calls over a lane whose peer behaves: answered exactly once each, whoever reads.
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 mod support;
 
@@ -77,6 +78,60 @@ fn eight_threads_mixed_with_submitted_calls_are_each_answered_once() {
         assert_eq!(wrong.load(Ordering::SeqCst), 0);
         let stats = host.lane.stats();
         assert_eq!((stats.pending, stats.late), (0, 0));
+    });
+}
+
+#[test]
+fn deadlines_that_race_with_answers_lose_no_wake_up() {
+    watched(|| {
+        let mut host = host_with(HostOptions { queue: 4096, ..HostOptions::default() });
+        let (spare, _) = std::os::unix::net::UnixStream::pair().unwrap();
+        let peer = std::mem::replace(&mut host.peer, spare);
+        std::thread::spawn(move || {
+            let reader = ipc::Reader::new().unwrap();
+            let lane = support::guest(peer, &reader);
+            let mut turn = 0_u64;
+            while let Ok(Some(request)) = lane.next_request(None, None) {
+                turn += 1;
+                if turn.is_multiple_of(7) {
+                    std::thread::sleep(Duration::from_micros(200 * (turn % 5)));
+                }
+                let _ = lane.reply(request.correlation, Ok(request.inputs));
+            }
+        });
+        host.wait_ready();
+        let expired = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0_i64..8 {
+                let (lane, expired) = (host.lane.clone(), &expired);
+                scope.spawn(move || {
+                    for round in 0_i64..1000 {
+                        let sent = inputs(thread * 1_000_000 + round);
+                        // Every third call waits without a deadline: it hangs if a wake-up is lost.
+                        let micros = u64::try_from((round * 37 + thread * 11) % 2000).unwrap();
+                        let options = if round % 3 == 0 {
+                            CallOptions::default()
+                        } else {
+                            CallOptions::within(Duration::from_micros(micros))
+                        };
+                        match lane.request("echo", &sent, &options) {
+                            Ok(answer) => assert_eq!(answer, sent),
+                            Err(CallError::TimedOut { .. }) => {
+                                expired.fetch_add(1, Ordering::SeqCst);
+                            }
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                });
+            }
+        });
+        assert!(expired.load(Ordering::SeqCst) > 0, "no deadline passed, the test shows nothing");
+        // Every call that was given up is answered in the end and leaves its place.
+        while host.lane.stats().pending > 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(host.lane.stats().late, expired.load(Ordering::SeqCst) as u64);
+        assert_eq!(host.lane.request("echo", &inputs(1), &CallOptions::default()), Ok(inputs(1)));
     });
 }
 

@@ -1,4 +1,5 @@
 //! Values and frames against plain oracles: what is written is read back, and no bytes make a reader panic.
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 use ipc::{
     Assembler, Frame, HEADER, Header, Kind, MAX_DEPTH, Payload, ProtocolError, Space, Value,

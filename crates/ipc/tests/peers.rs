@@ -1,4 +1,5 @@
 //! Peers that lie, break off, flood or hang: each costs itself its lane, with a typed reason, and nobody else anything.
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 mod support;
 
@@ -153,6 +154,20 @@ fn a_refused_guest_hears_why() {
             error,
             CallError::Refused { code: "not-granted".into(), reason: "not today".into() }
         );
+    });
+}
+
+#[test]
+fn a_guest_that_cannot_start_says_why() {
+    watched(|| {
+        let host = host();
+        let reader = Reader::new().unwrap();
+        let socket = host.peer.try_clone().unwrap().into();
+        let options = ipc::LaneOptions::guest(&reader);
+        let lane = ipc::Lane::open(socket, options, std::sync::Arc::new(())).unwrap();
+        let failure = ipc::RemoteFailure::new(component::Code::START_FAILED, "no module `x`");
+        lane.fail_start(&failure).unwrap();
+        assert_eq!(host.hear(), Heard::Failed("no module `x`".into()));
     });
 }
 

@@ -1,5 +1,6 @@
 //! `docs/protocol.md` against the code: its tables name the kinds and limits that exist, and its example is replayed
 //! against a real lane, byte by byte.
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 mod support;
 

@@ -166,7 +166,7 @@ impl Inbound for Listener {
 fn serve(lane: &Lane, table: &BTreeMap<String, Run>) -> Result<(), CallError> {
     while let Some(request) = lane.next_request(None, None)? {
         let correlation = request.correlation;
-        match perform(lane, table, request) {
+        match perform(lane, table, &request) {
             Ok(Some(result)) => reply(lane, correlation, Ok(result))?,
             Ok(None) => lane.end(correlation)?,
             Err(failure) => reply(lane, correlation, Err(failure))?,
@@ -191,7 +191,7 @@ fn reply(
 fn perform(
     lane: &Lane,
     table: &BTreeMap<String, Run>,
-    request: InboundRequest,
+    request: &InboundRequest,
 ) -> Result<Option<Payload>, RemoteFailure> {
     let failure = |error: &GuestError| error.to_failure();
     let Some(run) = table.get(&request.operation) else {
@@ -201,7 +201,7 @@ fn perform(
     if lane.is_cancelled(request.correlation) {
         return Err(RemoteFailure::new(Code::CANCELLED, "the call was cancelled"));
     }
-    let context = Context::new(lane, &request);
+    let context = Context::new(lane, request);
     let inputs = request.inputs.value().map_err(|error| failure(&error.into()))?;
     let value = catch_unwind(AssertUnwindSafe(|| run(inputs, &context)))
         .map_err(|panic| panicked(panic.as_ref()))?

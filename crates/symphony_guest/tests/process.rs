@@ -1,10 +1,11 @@
 //! A guest as a real process: this test binary starts itself again as the guest, its lane passed by descriptor.
+#![expect(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "helpers of a test")]
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc::{
     CallError, CallOptions, Closed, Hello, Inbound, InboundRequest, LANE_VARIABLE, Lane,
@@ -149,6 +150,22 @@ fn start() -> Host {
     Host { lane, child, heard, hello, _reader: reader }
 }
 
+fn within() -> CallOptions {
+    CallOptions::within(Duration::from_secs(20))
+}
+
+/// Waits for the process's end; true if it was a good one.
+fn ended(child: &mut Child) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.success();
+        }
+        assert!(Instant::now() < deadline, "the guest does not end");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 impl Host {
     fn call(&self, operation: &str, inputs: impl Into<Value>) -> Result<Value, CallError> {
         let inputs = Payload::from_value(&inputs.into()).unwrap();
@@ -215,7 +232,7 @@ fn it_calls_back_while_it_is_called() {
 fn it_streams_and_gives_a_list_to_who_takes_one_result() {
     let host = start();
     let inputs = Payload::from_value(&Value::from([("count", 1000)])).unwrap();
-    let items = host.lane.request_stream("numbers", &inputs, &CallOptions::default()).unwrap();
+    let items = host.lane.request_stream("numbers", &inputs, &within()).unwrap();
     let numbers: Vec<i64> =
         items.map(|item| item.unwrap().value().unwrap().as_int().unwrap()).collect();
     assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
@@ -227,7 +244,7 @@ fn it_streams_and_gives_a_list_to_who_takes_one_result() {
 fn a_stream_that_is_dropped_stops_the_guest() {
     let host = start();
     let inputs = Payload::from_value(&Value::from([("count", i64::MAX)])).unwrap();
-    let mut items = host.lane.request_stream("numbers", &inputs, &CallOptions::default()).unwrap();
+    let mut items = host.lane.request_stream("numbers", &inputs, &within()).unwrap();
     assert_eq!(items.next().unwrap().unwrap().value(), Ok(Value::Int(0)));
     drop(items);
     // Its one serving thread is free again.
@@ -253,7 +270,7 @@ fn a_crash_ends_the_call_and_the_lane() {
     let error = host.call("crash", Value::Map(Vec::new())).unwrap_err();
     assert!(matches!(error, CallError::Closed { reason: Closed::Eof, .. }), "{error}");
     assert!(matches!(host.hear(), Heard::Closed(Closed::Eof)));
-    assert!(!host.child.wait().unwrap().success());
+    assert!(!ended(&mut host.child));
 }
 
 #[test]
@@ -262,11 +279,11 @@ fn it_stops_when_it_is_told_and_when_the_host_is_gone() {
     told.lane.stop().unwrap();
     assert!(matches!(told.hear(), Heard::Stopped));
     assert!(matches!(told.hear(), Heard::Closed(Closed::Eof)));
-    assert!(told.child.wait().unwrap().success());
+    assert!(ended(&mut told.child));
 
     let mut left = start();
     left.lane.close();
-    assert!(left.child.wait().unwrap().success());
+    assert!(ended(&mut left.child));
 }
 
 #[test]

@@ -92,9 +92,9 @@ impl Lane {
         let waiter = Arc::new(Waiter::default());
         let end = End::Waiter(Arc::clone(&waiter));
         let correlation = core.begin(operation, inputs, options, 0, end)?;
-        let error = match core.wait_answer(&waiter, options.deadline, poll) {
+        let gave_up = match core.wait_answer(&waiter, options.deadline, poll) {
             Ok(result) => return result.map_err(|error| core.named(error, operation)),
-            Err(error) => error,
+            Err(gave_up) => gave_up,
         };
         if core.book.lock().abandon(correlation).is_none() {
             // The answer came while this thread gave up.
@@ -103,9 +103,9 @@ impl Lane {
             }
         }
         core.send_cancel(correlation);
-        Err(match error {
-            Waited::Interrupted => CallError::Interrupted,
-            _ => core.timed_out(operation, since),
+        Err(match gave_up {
+            GaveUp::Interrupted => CallError::Interrupted,
+            GaveUp::TimedOut => core.timed_out(operation, since),
         })
     }
 
@@ -223,6 +223,12 @@ impl Lane {
     }
 }
 
+/// Why a caller stopped waiting.
+enum GaveUp {
+    TimedOut,
+    Interrupted,
+}
+
 impl Core {
     /// Enters a call and makes its head; what the lane's state forbids is refused.
     fn enter(
@@ -298,13 +304,14 @@ impl Core {
         waiter: &Arc<Waiter>,
         deadline: Option<Instant>,
         poll: Poll<'_>,
-    ) -> Result<Result<Payload, CallError>, Waited> {
+    ) -> Result<Result<Payload, CallError>, GaveUp> {
         loop {
             match self.wait(waiter, deadline, poll) {
                 Waited::Delivered(Delivery::Answer(result)) => return Ok(result),
                 Waited::Delivered(Delivery::Closed(error)) => return Ok(Err(error)),
                 Waited::Delivered(_) => {}
-                ended => return Err(ended),
+                Waited::TimedOut => return Err(GaveUp::TimedOut),
+                Waited::Interrupted => return Err(GaveUp::Interrupted),
             }
         }
     }

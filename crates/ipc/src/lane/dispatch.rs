@@ -108,11 +108,11 @@ impl Core {
             }
             Kind::Hello | Kind::Ready | Kind::Subscribe | Kind::Unsubscribe | Kind::Stopped => {
                 self.expect_side(Side::Host, kind)?;
-                self.from_guest(frame, input, work)
+                self.take_from_guest(frame, input, work)
             }
             Kind::Welcome | Kind::Refused | Kind::Stop | Kind::Dropped => {
                 self.expect_side(Side::Guest, kind)?;
-                self.from_host(frame, work)
+                self.take_from_host(frame, work)
             }
         }
     }
@@ -133,7 +133,7 @@ impl Core {
         Ok(())
     }
 
-    fn from_guest(&self, frame: Frame, input: &mut Assembler, work: &mut Vec<Work>) -> Taken {
+    fn take_from_guest(&self, frame: Frame, input: &mut Assembler, work: &mut Vec<Work>) -> Taken {
         let kind = frame.header.kind;
         match kind {
             Kind::Hello => {
@@ -168,7 +168,7 @@ impl Core {
         Ok(())
     }
 
-    fn from_host(&self, frame: Frame, work: &mut Vec<Work>) -> Taken {
+    fn take_from_host(&self, frame: Frame, work: &mut Vec<Work>) -> Taken {
         let kind = frame.header.kind;
         let greeting = match kind {
             Kind::Welcome => Ok(read::<Welcome>(frame)?),
@@ -201,21 +201,16 @@ impl Core {
     fn on_answer(&self, frame: Frame, work: &mut Vec<Work>) -> Taken {
         let kind = frame.header.kind;
         let correlation = frame.header.correlation;
-        let failed = (kind == Kind::Error).then_some(());
-        let value = payload(frame)?;
-        let result = match failed {
-            None => Ok(value),
-            Some(()) => {
-                let failure: RemoteFailure = value
-                    .deserialize()
-                    .map_err(|source| ProtocolError::Payload { kind, source })?;
-                // Number 0 is no call: it is the guest's own start.
-                if correlation == 0 && self.side == Side::Host {
-                    work.push(Work::Failed(failure));
-                    return Ok(());
-                }
-                Err(self.remote(failure))
+        let result = if kind == Kind::Reply {
+            Ok(payload(frame)?)
+        } else {
+            let failure: RemoteFailure = read(frame)?;
+            // Number 0 is no call: it is the guest's own start.
+            if correlation == 0 && self.side == Side::Host {
+                work.push(Work::Failed(failure));
+                return Ok(());
             }
+            Err(self.remote(failure))
         };
         let end = self.book.lock().leave(correlation);
         count(&self.counters.answers, 1);

@@ -254,14 +254,9 @@ impl Core {
         if kept >= capacity.max(1) || output.bytes() + frame.len() + body.len() > self.out_limit {
             dropped = 1;
             let oldest = output.events.iter().position(|event| event.topic == topic);
-            match oldest.filter(|_| newest) {
-                Some(oldest) => drop(output.events.remove(oldest)),
-                None => {
-                    count(&self.counters.dropped, 1);
-                    return 1;
-                }
-            }
             count(&self.counters.dropped, 1);
+            let Some(oldest) = oldest.filter(|_| newest) else { return 1 };
+            output.events.remove(oldest);
         }
         output.events.push_back(Event { topic: topic.to_owned(), frame, body });
         self.watch_writing(&mut output);

@@ -32,22 +32,21 @@ impl Lane {
         let since = Instant::now();
         let deadline = since.checked_add(timeout);
         let body = Payload::serialize(hello)?;
-        let waiter = Arc::new(Waiter::default());
+        let greeter = Arc::new(Waiter::default());
         {
             let mut book = core.book.lock();
             if let Some(reason) = &book.closed {
                 return Err(core.closed_error(reason.clone()));
             }
             book.phase = Phase::Greeting;
-            book.greeter = Some(Arc::clone(&waiter));
+            book.greeter = Some(Arc::clone(&greeter));
         }
         core.answer(Header::new(Kind::Hello, 0), &body)?;
         loop {
-            match core.wait(&waiter, deadline, None) {
+            match core.wait(&greeter, deadline, None) {
                 Waited::Delivered(Delivery::Greeting(Ok(welcome))) => return Ok(welcome),
                 Waited::Delivered(Delivery::Greeting(Err(refused))) => {
-                    let (code, reason) = (refused.code, refused.reason);
-                    return Err(CallError::Refused { code, reason });
+                    return Err(CallError::Refused { code: refused.code, reason: refused.reason });
                 }
                 Waited::Delivered(Delivery::Closed(error)) => return Err(error),
                 Waited::Delivered(_) => {}
@@ -96,11 +95,11 @@ impl Lane {
                 }
                 book.servers.push_back(Arc::clone(&waiter));
             }
-            let waited = core.wait(&waiter, deadline, poll);
+            let ended = core.wait(&waiter, deadline, poll);
             core.book.lock().servers.retain(|other| !Arc::ptr_eq(other, &waiter));
             // A request may have been given to this thread while it gave up.
             let last = waiter.take();
-            match last.map_or(waited, Waited::Delivered) {
+            match last.map_or(ended, Waited::Delivered) {
                 Waited::Delivered(Delivery::Request(request)) => return Ok(Some(request)),
                 Waited::Delivered(Delivery::Closed(error)) => return Err(error),
                 Waited::Delivered(_) => {}

@@ -84,9 +84,8 @@ impl Core {
             let otherwise = match ended {
                 Led::Look => continue,
                 Led::Ask if poll.is_none_or(|poll| !poll()) => continue,
-                Led::Ask => Waited::Interrupted,
+                Led::Ask | Led::Interrupted => Waited::Interrupted,
                 Led::TimedOut => Waited::TimedOut,
-                Led::Interrupted => Waited::Interrupted,
             };
             return waiter.take().map_or(otherwise, Waited::Delivered);
         }

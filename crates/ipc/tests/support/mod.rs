@@ -36,6 +36,7 @@ pub enum Heard {
     Hello(String),
     Ready,
     Publish(String, Value),
+    Failed(String),
     Stopped,
     Closed(Closed),
 }
@@ -75,6 +76,10 @@ impl Inbound for Owner {
     fn publish(&self, topic: &str, value: Payload) {
         let value = value.value().unwrap();
         let _ = self.heard.lock().unwrap().send(Heard::Publish(topic.to_owned(), value));
+    }
+
+    fn failed(&self, failure: ipc::RemoteFailure) {
+        let _ = self.heard.lock().unwrap().send(Heard::Failed(failure.message));
     }
 
     fn stopped(&self) {
