@@ -19,7 +19,15 @@ from symphony._annotations import (
     text_of,
 )
 from symphony._imports import ModuleImports
-from symphony._spec import MARK, ONE_TYPE_HINT, ComponentSpec, NeedSpec, Options, component
+from symphony._spec import (
+    MARK,
+    ComponentSpec,
+    NeedSpec,
+    Options,
+    async_on_main_text,
+    component,
+    unresolved_text,
+)
 from symphony.exceptions import Diagnostic
 
 TYPE_CHECKING = False
@@ -173,7 +181,8 @@ class Collector:
             spec.file = function.__code__.co_filename
             spec.line = function.__code__.co_firstlineno
             self._needs(spec, function, first, bound)
-            self._result(spec, target, function, conductor or options is not None)
+            said = options is not None and bool(options.provides)
+            self._result(spec, target, function, conductor or said)
         elif not conductor:
             self._unresolved(spec, f"`{name}` does not say what it makes", "wrap it in a function")
         if options is not None:
@@ -215,7 +224,7 @@ class Collector:
                 try:
                     key, kind, handle, named = resolve(annotation, scope)
                 except Unresolved as error:
-                    self._unresolved(spec, *_unresolved_text(spec, error.text), parameter)
+                    self._unresolved(spec, *unresolved_text(spec, "needs", error.text), parameter)
                     continue
             if has_default:
                 if getattr(key, "__module__", None) == "builtins":
@@ -248,7 +257,7 @@ class Collector:
             )
         except Unresolved as error:
             if not lenient:
-                self._unresolved(spec, *_unresolved_text(spec, error.text))
+                self._unresolved(spec, *unresolved_text(spec, "makes", error.text))
             return
         if key is None:
             return
@@ -268,18 +277,8 @@ class Collector:
         for key in options.provides:
             if key not in spec.provides:
                 spec.provides.append(key)
-        asynchronous = spec.kind.startswith("async") or "async" in (
-            spec.start,
-            spec.health,
-            spec.stop,
-        )
-        if spec.main_thread and asynchronous:
-            self._fault(
-                spec,
-                "wrong-thread",
-                f"`{spec.name}` has an async step and says `main_thread=True`",
-                "make its steps synchronous, or leave `main_thread` out",
-            )
+        if spec.main_thread and spec.is_async:
+            self._fault(spec, "wrong-thread", *async_on_main_text(spec))
 
     def _scope(self, function: Any, module: str, qualname: str) -> Scope:
         """Where the string annotations of a function are looked up."""
@@ -323,16 +322,6 @@ class Collector:
                 code, message, file=file, line=line, column=column, path=[spec.name], hint=hint
             )
         )
-
-
-def _unresolved_text(spec: ComponentSpec, text: str) -> tuple[str, str]:
-    """Message and hint for an annotation that its module cannot resolve."""
-    return (
-        f"`{spec.name}` needs `{text}`, which `{spec.module}` cannot resolve",
-        f"import `{text}` in `{spec.module}`, also under `if TYPE_CHECKING:`"
-        if text.isidentifier()
-        else ONE_TYPE_HINT,
-    )
 
 
 def _unwrapped(function: Any) -> Any:

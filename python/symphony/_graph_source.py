@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from symphony._places import Function
 from symphony._project import Project, SourceModule, source_files
-from symphony._source import Reader, unfollowed
+from symphony._reader import Reader, unfollowed
 from symphony._spec import ComponentSpec
 from symphony.exceptions import Diagnostic
 

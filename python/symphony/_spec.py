@@ -23,7 +23,7 @@ else:
 
 
 MARK = "__symphony_component__"
-ONE_TYPE_HINT = "annotate with one type, `Optional[T]`, `Sequence[T]`, `Handle[T]` or `Late[T]`"
+_ONE_TYPE_HINT = "annotate with one type, `Optional[T]`, `Sequence[T]`, `Handle[T]` or `Late[T]`"
 PHASES = ("foundation", "ipc_bus", "pit", "orchestra_kit", "conductor")
 
 
@@ -156,9 +156,33 @@ class ComponentSpec:
             self.start or self.health or self.stop or self.kind in ("generator", "async-generator")
         )
 
+    @property
+    def is_async(self) -> bool:
+        """Whether one of its steps is."""
+        steps = (self.start, self.health, self.stop)
+        return self.kind.startswith("async") or "async" in steps
+
     def __repr__(self) -> str:
         """Its name, its kind and its edges."""
         return f"<ComponentSpec {self.name} ({self.kind}) needs {self.needs!r}>"
+
+
+def unresolved_text(spec: ComponentSpec, verb: str, text: str) -> tuple[str, str]:
+    """Message and hint for an annotation that its module cannot resolve."""
+    return (
+        f"`{spec.name}` {verb} `{text}`, which `{spec.module}` cannot resolve",
+        f"import `{text}` in `{spec.module}`, also under `if TYPE_CHECKING:`"
+        if text.isidentifier()
+        else _ONE_TYPE_HINT,
+    )
+
+
+def async_on_main_text(spec: ComponentSpec) -> tuple[str, str]:
+    """Message and hint for an async step that would have to run on the calling thread."""
+    return (
+        f"`{spec.name}` has an async step and says `main_thread=True`",
+        "make its steps synchronous, or leave `main_thread` out",
+    )
 
 
 class Options:

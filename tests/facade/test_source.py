@@ -295,3 +295,49 @@ def test_our_own_policy_named_by_a_string_is_read_without_importing_torch():
     )
     assert done.stdout == "['kit'] False\n"
     assert factory_spec("symphony.conductor:TorchPolicy")[0].needs[0].key is symphony.OrchestraKit
+
+
+def test_faults_of_factories_and_options_are_told_in_the_words_of_the_boot(
+    write, monkeypatch, tmp_path
+):
+    write(
+        "wrong_parts.py",
+        """
+        from __future__ import annotations
+        from typing import Iterator
+        from symphony import component
+        @component
+        def silent(): ...
+        @component(provides=int)
+        def said(): ...
+        @component
+        def lost() -> Nowhere: ...
+        @component
+        def no_iterator() -> int:
+            yield 1
+        @component
+        def fine() -> Iterator[int]:
+            yield 1
+        @component(main_thread=True)
+        class Mixed:
+            async def start(self) -> None: ...
+        @component(main_thread=True)
+        async def made() -> Mixed: ...
+        """,
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    graphs, static = read_graphs([str(tmp_path)])
+    running = collect(["wrong_parts"])
+    assert [fault.to_dict() for fault in static] == [
+        fault.to_dict() for fault in running.diagnostics
+    ]
+    assert [fault.path[0] for fault in static] == ["silent", "lost", "no_iterator", "Mixed", "made"]
+    locate(running.specs)
+    assert summary(graphs[0].specs) == summary(running.specs)
+
+
+def test_a_phase_that_is_not_there_is_told_without_importing(write, tmp_path):
+    write("phases.py", "from symphony import component\n@component(phase='pitt')\nclass A: ...\n")
+    _, (fault,) = read_graphs([str(tmp_path)])
+    assert (fault.code, fault.line, fault.column) == ("invalid-value", 2, 18)
+    assert fault.message == "there is no phase `pitt`"

@@ -1,0 +1,477 @@
+"""Reads classes and functions into specs, from text alone, by the rules of `_components`.
+
+Used by `_source` and `_graph_source`. The invariant kept here: what cannot be followed is said,
+never guessed, and a fault has the words and the place that the boot would give it.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from symphony._places import Function, argument_of, field_of, fitting_hint, register_hint
+from symphony._spec import (
+    PHASES,
+    ComponentSpec,
+    NeedSpec,
+    async_on_main_text,
+    unresolved_text,
+)
+from symphony.exceptions import Diagnostic
+
+if TYPE_CHECKING:
+    from symphony._project import Definition, Project, SourceModule
+
+_SEQUENCES = ("typing.Sequence", "collections.abc.Sequence")
+_ITERATORS = tuple(
+    f"{module}.{name}"
+    for module in ("typing", "collections.abc")
+    for name in (
+        "Iterator",
+        "Iterable",
+        "Generator",
+        "AsyncIterator",
+        "AsyncIterable",
+        "AsyncGenerator",
+    )
+)
+_WITHOUT_INIT = ("builtins.object", "typing.Protocol", "typing.Generic", "abc.ABC")
+# What a class of the package needs, where a user's class inherits its `__init__`.
+_KNOWN_NEEDS = {
+    f"symphony.{name}": [("kit", "symphony.OrchestraKit")]
+    for name in ("Conductor", "Fifo", "ShortestRemaining", "WarmFirst", "TorchPolicy")
+}
+
+
+class Unfollowed(Exception):  # noqa: N818 - it never leaves the package.
+    """An annotation or expression that cannot be followed in the text."""
+
+
+def yields(node: ast.AST) -> bool:
+    """Whether a function is a generator: it yields itself and not in a function inside it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.Yield, ast.YieldFrom)):
+            return True
+        inner = (ast.Lambda, ast.ClassDef, *Function)
+        if not isinstance(child, inner) and yields(child):
+            return True
+    return False
+
+
+class Reader:
+    """Reads definitions into specs.
+
+    Attributes:
+        diagnostics: What could not be read so far; notes for what could not be followed.
+    """
+
+    def __init__(self, project: Project) -> None:
+        """Reads names through the project's modules."""
+        self.project = project
+        self.diagnostics: list[Diagnostic] = []
+
+    def describe(
+        self, module: SourceModule, node: Definition, *, conductor: bool = False
+    ) -> ComponentSpec:
+        """The spec of a class or function at the top level of a module."""
+        kind = "class"
+        if isinstance(node, Function):
+            asynchronous = isinstance(node, ast.AsyncFunctionDef)
+            kind = "generator" if yields(node) else "function"
+            kind = f"async-{kind}" if asynchronous else kind
+        spec = ComponentSpec(node.name, None, kind, module.name, node.name)
+        spec.file, spec.line, spec.column = module.file, node.lineno, module.column(node)
+        if isinstance(node, ast.ClassDef):
+            spec.provides.append(f"{module.name}.{node.name}")
+            self._class_needs(spec, module, node)
+        else:
+            self._needs(spec, module, node, 0)
+            mark = self.mark(module, node)
+            options = mark.keywords if isinstance(mark, ast.Call) else []
+            said = any(option.arg == "provides" for option in options)
+            self._result(spec, module, node, lenient=conductor or said)
+        if spec.provides:
+            self._steps(spec, spec.provides[0])
+        self._options(spec, module, node)
+        if spec.main_thread and spec.is_async:
+            self._fault(spec, module, node, *async_on_main_text(spec), code="wrong-thread")
+        return spec
+
+    def _steps(self, spec: ComponentSpec, made: str) -> None:
+        """Which of the optional steps the class of the made object has, and which are async."""
+        found = self.project.definition(made)
+        for statement in found[1].body if found and isinstance(found[1], ast.ClassDef) else []:
+            if isinstance(statement, Function) and statement.name in ("start", "health", "stop"):
+                if spec.kind.endswith("generator") and statement.name != "health":
+                    continue
+                asynchronous = isinstance(statement, ast.AsyncFunctionDef)
+                setattr(spec, statement.name, "async" if asynchronous else "sync")
+
+    def mark(self, module: SourceModule, node: Definition) -> ast.expr | None:
+        """The `@component` of a definition, bare or called."""
+        for decorator in node.decorator_list:
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if self.project.qualify(module, called) == "symphony.component":
+                return decorator
+        return None
+
+    def _class_needs(
+        self, spec: ComponentSpec, module: SourceModule, node: ast.ClassDef, depth: int = 0
+    ) -> None:
+        """The parameters of the `__init__` that a class has or inherits."""
+        for statement in node.body:
+            if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+                self._needs(spec, module, statement, 1)
+                return
+        if any(self._is_dataclass(module, mark) for mark in node.decorator_list):
+            self._fields(spec, module, node)
+            return
+        for base in node.bases:
+            plain = base.value if isinstance(base, ast.Subscript) else base
+            name = self.project.qualify(module, plain)
+            if name in _WITHOUT_INIT or name == "typing_extensions.Protocol":
+                continue
+            if name in _KNOWN_NEEDS:
+                for parameter, key in _KNOWN_NEEDS[name]:
+                    need = NeedSpec(parameter, key, "one", False, None, spec.file, spec.line)
+                    spec.needs.append(need)
+                return
+            found = self.project.definition(name) if name else None
+            if found is None or not isinstance(found[1], ast.ClassDef) or depth > 20:
+                text = ast.unparse(base)
+                self._note(spec, module, base, f"`{spec.name}` inherits from `{text}`")
+                return
+            before = len(spec.needs)
+            self._class_needs(spec, found[0], found[1], depth + 1)
+            if len(spec.needs) > before:
+                return
+
+    def _is_dataclass(self, module: SourceModule, mark: ast.expr) -> bool:
+        called = mark.func if isinstance(mark, ast.Call) else mark
+        return self.project.qualify(module, called) == "dataclasses.dataclass"
+
+    def _fields(self, spec: ComponentSpec, module: SourceModule, node: ast.ClassDef) -> None:
+        """The fields of a data class that its `__init__` takes."""
+        for statement in node.body:
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                if ast.unparse(statement.annotation).startswith(("ClassVar", "typing.ClassVar")):
+                    continue
+                self._need(
+                    spec,
+                    module,
+                    statement.target.id,
+                    statement.annotation,
+                    field_of(node, statement.target.id) or statement,
+                    has_default=statement.value is not None,
+                )
+
+    def _needs(
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        node: ast.FunctionDef | ast.AsyncFunctionDef,
+        first: int,
+    ) -> None:
+        """The annotated parameters of a function from `first` on."""
+        positional = [*node.args.posonlyargs, *node.args.args]
+        defaults = len(positional) - len(node.args.defaults)
+        for index, argument in enumerate(positional[first:], first):
+            place = argument_of(node, argument.arg) or argument
+            self._need(
+                spec,
+                module,
+                argument.arg,
+                argument.annotation,
+                place,
+                has_default=index >= defaults,
+            )
+        for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults):
+            self._need(
+                spec,
+                module,
+                argument.arg,
+                argument.annotation,
+                argument,
+                has_default=default is not None,
+            )
+
+    def _need(
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        parameter: str,
+        annotation: ast.expr | None,
+        place: ast.AST,
+        *,
+        has_default: bool,
+    ) -> None:
+        """One parameter, by the rules of `_components.Collector`."""
+        if annotation is None:
+            if not has_default:
+                self._fault(
+                    spec,
+                    module,
+                    place,
+                    f"parameter `{parameter}` of `{spec.name}` has no annotation",
+                    f"annotate `{parameter}` with the type to inject, or give it a default",
+                )
+            return
+        try:
+            key, kind, handle, named = self.annotation(module, annotation)
+        except Unfollowed as error:
+            self._fault(spec, module, place, *unresolved_text(spec, "needs", str(error)))
+            return
+        if has_default:
+            if key.startswith("builtins."):
+                return
+            kind = "optional" if kind == "one" else kind
+        line = getattr(place, "lineno", 0)
+        need = NeedSpec(
+            parameter, key, kind, handle, named, module.file, line, module.column(place)
+        )
+        need.default = has_default
+        spec.needs.append(need)
+
+    def annotation(self, module: SourceModule, node: ast.expr) -> tuple[str, str, bool, str | None]:
+        """What an annotation asks for: (qualified name, kind, whether by handle, provider's name).
+
+        Raises:
+            Unfollowed: It cannot be followed.
+        """
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            try:
+                return self.annotation(module, ast.parse(node.value.strip(), mode="eval").body)
+            except SyntaxError as error:
+                raise Unfollowed(node.value) from error
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            return self._union(module, _parts(node))
+        if isinstance(node, ast.Subscript):
+            return self._subscript(module, node)
+        name = self.project.qualify(module, node)
+        if name is None:
+            raise Unfollowed(ast.unparse(node))
+        return name, "one", False, None
+
+    def _subscript(  # noqa: PLR0911 - one case each.
+        self, module: SourceModule, node: ast.Subscript
+    ) -> tuple[str, str, bool, str | None]:
+        origin = self.project.qualify(module, node.value)
+        inside = node.slice
+        arguments = list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
+        if origin == "typing.Optional":
+            return self._union(module, [arguments[0], ast.Constant(None)])
+        if origin == "typing.Union":
+            return self._union(module, arguments)
+        if origin in ("typing.Annotated", "typing_extensions.Annotated"):
+            key, kind, handle, named = self.annotation(module, arguments[0])
+            for extra in arguments[1:]:
+                if isinstance(extra, ast.Constant) and isinstance(extra.value, str):
+                    return key, kind, handle, extra.value
+            return key, kind, handle, named
+        if origin in ("symphony.Late", "symphony.Handle", *_SEQUENCES):
+            key, kind, handle, named = self.annotation(module, arguments[0])
+            if origin == "symphony.Late":
+                return key, "late", True, named
+            if origin == "symphony.Handle":
+                return key, kind, True, named
+            return key, "every", handle, named
+        if origin is None:
+            raise Unfollowed(ast.unparse(node))
+        inner = ", ".join(self.annotation(module, argument)[0] for argument in arguments)
+        return f"{origin}[{inner}]", "one", False, None
+
+    def _union(
+        self, module: SourceModule, parts: list[ast.expr]
+    ) -> tuple[str, str, bool, str | None]:
+        rest = [p for p in parts if not (isinstance(p, ast.Constant) and p.value is None)]
+        if len(rest) != 1 or len(rest) == len(parts):
+            raise Unfollowed(" | ".join(ast.unparse(part) for part in parts))
+        key, kind, handle, named = self.annotation(module, rest[0])
+        return key, "optional" if kind == "one" else kind, handle, named
+
+    def _result(  # noqa: C901 - one case for each form.
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        node: ast.FunctionDef | ast.AsyncFunctionDef,
+        *,
+        lenient: bool,
+    ) -> None:
+        """What a function provides."""
+        made = node.returns
+        if made is None:
+            if not lenient:
+                self._fault(
+                    spec,
+                    module,
+                    node,
+                    f"`{spec.name}` does not say what it makes",
+                    f"annotate its result: `def {spec.name}(...) -> …`",
+                )
+            return
+        if isinstance(made, ast.Constant) and isinstance(made.value, str):
+            try:
+                made = ast.parse(made.value.strip(), mode="eval").body
+            except SyntaxError:
+                made = ast.Constant(None)  # What it makes is told by its import.
+        if (
+            spec.kind.endswith("generator")
+            and isinstance(made, ast.Subscript)
+            and self.project.qualify(module, made.value) in _ITERATORS
+        ):
+            inner = made.slice
+            made = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
+        elif spec.kind.endswith("generator"):
+            if not lenient:
+                text = ast.unparse(made)
+                self._fault(spec, module, node, *unresolved_text(spec, "makes", text))
+            return
+        if isinstance(made, ast.Constant) and made.value is None:
+            return
+        try:
+            spec.provides.append(self.annotation(module, made)[0])
+        except Unfollowed as error:
+            if not lenient:
+                self._fault(spec, module, node, *unresolved_text(spec, "makes", str(error)))
+
+    def _options(  # noqa: C901 - one case for each option.
+        self, spec: ComponentSpec, module: SourceModule, node: Definition
+    ) -> None:
+        """What a literal `@component(...)` says."""
+        mark = self.mark(module, node)
+        for keyword in mark.keywords if isinstance(mark, ast.Call) else []:
+            value = keyword.value
+            if keyword.arg == "provides":
+                keys = value.elts if isinstance(value, ast.Tuple) else [value]
+                for key in keys:
+                    name = self.project.qualify(module, key)
+                    if name is None:
+                        self._note(spec, module, key, f"`provides=` of `{spec.name}`")
+                    elif name not in spec.provides:
+                        spec.provides.append(name)
+            elif not isinstance(value, ast.Constant):
+                self._note(spec, module, value, f"`{keyword.arg}=` of `{spec.name}`")
+            elif keyword.arg == "name" and isinstance(value.value, str):
+                spec.name, spec.named = value.value, True
+            elif keyword.arg == "phase" and isinstance(value.value, str):
+                spec.phase = value.value
+                if spec.phase not in PHASES:
+                    text = f"there is no phase `{spec.phase}`"
+                    hint = f"the phases are {', '.join(PHASES)}"
+                    self._fault(spec, module, value, text, hint, code="invalid-value")
+            elif keyword.arg == "required":
+                spec.required = bool(value.value)
+            elif keyword.arg == "main_thread":
+                spec.main_thread = bool(value.value)
+            elif keyword.arg == "timeout" and isinstance(value.value, (int, float)):
+                spec.timeout = float(value.value)
+
+    def hint(self, key: str, specs: list[ComponentSpec]) -> str | None:
+        """What to do about a key that nobody provides, in the words of `_places.missing_hint`."""
+        found = self.project.definition(key)
+        if found is None:
+            return None
+        module, node = found
+        if not isinstance(node, ast.ClassDef):
+            return None
+        label = key.rpartition(".")[2]
+        asked = self._asked(module, node)
+        for spec in specs:
+            if (
+                spec.provides
+                and spec.provides[0] != key
+                and self._fits(spec.provides[0], key, asked)
+            ):
+                return fitting_hint(spec.provides[0].rpartition(".")[2], label)
+        return None if asked is not None else register_hint(label)
+
+    def _asked(self, module: SourceModule, node: ast.ClassDef) -> set[str] | None:
+        """The public names of a protocol; nothing for another class."""
+        bases = [
+            self.project.qualify(module, base.value if isinstance(base, ast.Subscript) else base)
+            for base in node.bases
+        ]
+        if not any(base in ("typing.Protocol", "typing_extensions.Protocol") for base in bases):
+            return None
+        return {name for name in _members(node) if not name.startswith("_")}
+
+    def _fits(self, made: str, key: str, asked: set[str] | None, depth: int = 0) -> bool:
+        """Whether a class inherits from another one, or has all that a protocol asks for."""
+        found = self.project.definition(made)
+        if found is None or depth > 20:
+            return False
+        module, node = found
+        if not isinstance(node, ast.ClassDef):
+            return False
+        bases = [self.project.qualify(module, base) for base in node.bases]
+        if key in bases:
+            return True
+        if asked and asked <= _members(node):
+            return True
+        left = asked - _members(node) if asked else None
+        return any(self._fits(base, key, left, depth + 1) for base in bases if base)
+
+    def _fault(
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        node: ast.AST,
+        message: str,
+        hint: str,
+        *,
+        code: str = "unresolved-annotation",
+    ) -> None:
+        """An annotation or option that cannot be used."""
+        line = getattr(node, "lineno", None)
+        self.diagnostics.append(
+            Diagnostic(
+                code,
+                message,
+                file=module.file,
+                line=line,
+                column=module.column(node) if line else None,
+                path=[spec.name],
+                hint=hint,
+            )
+        )
+
+    def _note(self, spec: ComponentSpec, module: SourceModule, node: ast.AST, what: str) -> None:
+        """Something that the text alone does not tell."""
+        self.diagnostics.append(
+            unfollowed(
+                module, node, f"{what}, which cannot be followed without importing", spec.name
+            )
+        )
+
+
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """The parts of `a | b | c`."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return [*_parts(node.left), *_parts(node.right)]
+    return [node]
+
+
+def unfollowed(module: SourceModule, node: ast.AST, message: str, name: str) -> Diagnostic:
+    """The note on something that the text alone does not tell."""
+    return Diagnostic(
+        "unverified",
+        message,
+        severity="note",
+        file=module.file,
+        line=getattr(node, "lineno", None),
+        column=module.column(node) if getattr(node, "lineno", None) else None,
+        path=[name],
+    )
+
+
+def _members(node: ast.ClassDef) -> set[str]:
+    """The names that a class body defines or declares."""
+    names: set[str] = set()
+    for statement in node.body:
+        if isinstance(statement, (ast.ClassDef, *Function)):
+            names.add(statement.name)
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            names.add(statement.target.id)
+        elif isinstance(statement, ast.Assign):
+            names.update(t.id for t in statement.targets if isinstance(t, ast.Name))
+    return names
