@@ -11,13 +11,14 @@ pub(crate) fn rings(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut rings: Vec<Vec<usize>> = Vec::new();
     let mut told = vec![false; edges.len()];
     for start in 0..edges.len() {
-        if knotted[start] && !told[start] {
-            if let Some(ring) = shortest(edges, &knotted, start) {
-                for node in &ring {
-                    told[*node] = true;
-                }
-                rings.push(ring);
+        if knotted[start]
+            && !told[start]
+            && let Some(ring) = shortest(edges, &knotted, start)
+        {
+            for node in &ring {
+                told[*node] = true;
             }
+            rings.push(ring);
         }
     }
     rings

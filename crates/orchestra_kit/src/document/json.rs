@@ -98,10 +98,12 @@ fn offset_in(source: &Source, part: &str) -> usize {
 }
 
 /// A key without escapes is borrowed from the source, which gives its place; another takes its value's.
-fn key_place(source: &Source, key: &Cow<'_, str>, value: &Location) -> Location {
-    match key {
-        Cow::Borrowed(text) => source.location(offset_in(source, text).saturating_sub(1)),
-        Cow::Owned(_) => value.clone(),
+fn key_place(source: &Source, key: &str, value: &Location) -> Location {
+    let offset = offset_in(source, key);
+    if offset > 0 && offset < source.text().len() {
+        source.location(offset - 1)
+    } else {
+        value.clone()
     }
 }
 

@@ -87,9 +87,13 @@ impl SystemManifest {
     pub(super) fn read_from(faults: &mut Faults, file: &Path, element: Element) -> Option<Self> {
         let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
         let mut fields = Fields::open(faults, element, "system", Self::KEYS)?;
-        let name = fields.text("name").map(|name| name.value).unwrap_or_else(|| {
-            folder.file_name().map_or("system".into(), |name| name.to_string_lossy().into_owned())
-        });
+        let name = fields.text("name").map_or_else(
+            || {
+                let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
+                name.unwrap_or_else(|| "system".to_owned())
+            },
+            |name| name.value,
+        );
         let path = |text: Option<Located<String>>, default: &str| {
             let text = text.as_ref().map_or(default, |text| text.value.as_str());
             folder.join(text).components().collect::<PathBuf>()

@@ -90,8 +90,8 @@ fn needs(
         Origin::Node(id) if *id == node.id.value => {
             faults.error(&reference.at, format!("`{id}` uses its own output"));
         }
-        Origin::Node(id) => match index.get(id.as_str()) {
-            Some(position) => {
+        Origin::Node(id) => {
+            if let Some(position) = index.get(id.as_str()) {
                 if let Some(owner) = stand_ins.get(id.as_str()) {
                     let message = format!(
                         "`{}` uses `{id}`, which runs only when `{}` fails",
@@ -101,8 +101,7 @@ fn needs(
                         Some(format!("write `${{{}}}`: it is the value of `{id}` then", owner.id));
                 }
                 needs.push(*position);
-            }
-            None => {
+            } else {
                 let message = format!("`{}` uses `{id}`, and there is no such node", node.id);
                 let is_input = melody.inputs.iter().any(|input| input.value == *id);
                 let known = melody.nodes.iter().map(|node| node.id.value.as_str());
@@ -113,7 +112,7 @@ fn needs(
                     did_you_mean(id, known).map(|meant| format!("did you mean `${{{meant}}}`?"))
                 };
             }
-        },
+        }
     });
     if let OnError::Fallback(id) = &node.on_error {
         match index.get(id.as_str()) {
@@ -179,9 +178,9 @@ fn check_call(faults: &mut Faults, node: &Node, operations: &dyn Operations) {
             "`{}` calls `{}`, whose operations are not known before its first start",
             node.id, node.call
         );
-        let note = Diagnostic::error(Code::UNVERIFIED, message).severity(Severity::Note);
+        let unverified = Diagnostic::error(Code::UNVERIFIED, message).severity(Severity::Note);
         let hint = format!("list `operations` in the manifest of `{target}`");
-        faults.push(note.at(node.call.at.clone()).hint(hint));
+        faults.push(unverified.at(node.call.at.clone()).hint(hint));
         return;
     };
     let Some(operation) = known.operation(name) else {

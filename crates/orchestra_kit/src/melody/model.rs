@@ -79,9 +79,15 @@ impl Template {
                     }
                 }
             }
-            Self::List(items) => items.iter().for_each(|item| item.references(visit)),
+            Self::List(items) => {
+                for item in items {
+                    item.references(visit);
+                }
+            }
             Self::Table(entries) => {
-                entries.iter().for_each(|(_, value)| value.references(visit));
+                for (_, value) in entries {
+                    value.references(visit);
+                }
             }
         }
     }

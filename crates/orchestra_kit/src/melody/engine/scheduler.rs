@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use component::{Code, Hint};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender};
 use ipc::Payload;
 use pit::dag_tracker::{DagTracker, SubmitOptions};
 
@@ -153,10 +153,7 @@ impl Scheduler {
         let alarm = self.alarms.peek().map(|Reverse((at, _, _))| *at);
         match held.into_iter().chain(alarm).min() {
             None => self.inbox.recv().ok(),
-            Some(deadline) => match self.inbox.recv_deadline(deadline) {
-                Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(deadline) => self.inbox.recv_deadline(deadline).ok(),
         }
     }
 
