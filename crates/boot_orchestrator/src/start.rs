@@ -33,7 +33,7 @@ impl Run {
                     Step::Health | Step::Stop => {}
                 },
                 Signal::Expired { component, step: Step::Start } => {
-                    self.start_expired(component)?
+                    self.start_expired(component)?;
                 }
                 Signal::Expired { .. } | Signal::Moment => {}
                 Signal::Woken => self.interrupted(phase)?,

@@ -107,3 +107,73 @@ fn bar(one: &ComponentReport, end: f64) -> String {
 fn cell(share: f64) -> usize {
     (share.clamp(0.0, 1.0) * CELLS as f64) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use component::Phase;
+
+    use crate::event::Status;
+    use crate::report::{BootReport, BudgetViolation, ComponentReport, PhaseReport};
+
+    fn one(name: &str, phase: Phase, from: Option<f64>, seconds: f64) -> ComponentReport {
+        ComponentReport {
+            name: name.into(),
+            phase,
+            status: if from.is_some() { Status::Ready } else { Status::Skipped },
+            started_at: from,
+            seconds,
+            requires: Vec::new(),
+            reason: from.is_none().then(|| "it needs `x`\nwhich is long".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_report_draws_each_start_where_it_lay() {
+        let phase = |name, status, budget_seconds| PhaseReport {
+            name,
+            status,
+            seconds: 0.5,
+            budget_seconds,
+        };
+        let report = BootReport {
+            schema: 1,
+            ok: true,
+            system: "ide".to_owned(),
+            ready_seconds: Some(1.0),
+            since_launch_seconds: Some(1.2),
+            overhead_seconds: 0.004,
+            infrastructure_seconds: Some(0.5),
+            memory_mb: 3.2,
+            phases: vec![
+                phase(Phase::Pit, Status::Ready, Some(0.25)),
+                phase(Phase::OrchestraKit, Status::Skipped, None),
+                phase(Phase::Conductor, Status::Degraded, None),
+            ],
+            components: vec![
+                one("store", Phase::Pit, Some(0.0), 0.5),
+                one("idx", Phase::Pit, Some(0.5), 0.0),
+                one("brain", Phase::Conductor, Some(0.5), 0.5),
+                one("extra", Phase::Conductor, None, 0.0),
+            ],
+            critical_path: vec!["store".into(), "brain".into()],
+            budget_violations: vec![BudgetViolation {
+                name: "phases.pit".to_owned(),
+                limit: 0.25,
+                actual: 0.5,
+            }],
+            error: None,
+            events: Vec::new(),
+        };
+        insta::assert_snapshot!(report.to_string(), @r"
+        `ide` ready in 1 s, 1.2 s after launch; overhead 4 ms, memory 3.2 MiB
+        pit: 500 ms of 250 ms
+         * store   500 ms |####################                    |
+           idx       0 µs |                    #                   |
+        conductor: 500 ms degraded
+         * brain   500 ms |                    ####################|
+           extra          |                                        | skipped: it needs `x`
+        over budget: phases.pit took 500 ms of 250 ms
+        critical path (*): store -> brain
+        ");
+    }
+}

@@ -35,7 +35,7 @@ impl World {
     ) -> Result<Running, Box<BootFailure>> {
         let mut options = options(&self.seen);
         change(&mut options);
-        let boot = Boot::new(self.registry.plan().unwrap(), options);
+        let boot = Boot::new(self.registry.plan().expect("a lawful graph"), options);
         watched(30, move || boot.run())
     }
 

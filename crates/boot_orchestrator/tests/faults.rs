@@ -12,7 +12,7 @@ fn faults(descriptors: impl IntoIterator<Item = Descriptor>) -> String {
     for descriptor in descriptors {
         registry.declare(descriptor);
     }
-    let faults = registry.plan().unwrap_err();
+    let faults = registry.plan().expect_err("a graph with faults");
     let texts: Vec<String> =
         faults.diagnostics.iter().map(|fault| fault.text(Some("/w"))).collect();
     texts.join("\n\n")

@@ -19,7 +19,7 @@ fn plan() -> Plan {
             .needs(need("store", NeedKind::Optional))
             .needs(need("in\"dex", NeedKind::Every)),
     );
-    registry.plan().unwrap()
+    registry.plan().expect("a lawful graph")
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn boot(
         one.deadline = Some(deadline);
         registry.add(one, component);
     }
-    let boot = Boot::new(registry.plan().unwrap(), options(&Seen::default()));
+    let boot = Boot::new(registry.plan().expect("a lawful graph"), options(&Seen::default()));
     watched(30, move || boot.run())
 }
 

@@ -92,8 +92,8 @@ fn run(scripts: &[Script], log: &Log, seen: &Seen) -> Result<Running, Box<BootFa
         (mock.start, mock.health, mock.stop) = (script.start, script.health, script.stop);
         registry.add(one, Arc::new(mock));
     }
-    let plan = registry.plan().unwrap();
-    assert_eq!(format!("{plan:?}"), format!("{:?}", registry.plan().unwrap()));
+    let plan = registry.plan().expect("a lawful graph");
+    assert_eq!(format!("{plan:?}"), format!("{:?}", registry.plan().expect("a lawful graph")));
     let mut options = options(seen);
     options.grace = Duration::from_millis(4);
     options.stop_deadline = Duration::from_millis(6);

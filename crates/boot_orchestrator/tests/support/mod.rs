@@ -42,11 +42,11 @@ pub(crate) struct Log(Arc<Mutex<Vec<(String, Entry)>>>);
 
 impl Log {
     pub(crate) fn add(&self, name: &str, entry: Entry) {
-        self.0.lock().unwrap().push((name.to_owned(), entry));
+        self.0.lock().expect("no test panics with this lock").push((name.to_owned(), entry));
     }
 
     pub(crate) fn entries(&self) -> Vec<(String, Entry)> {
-        self.0.lock().unwrap().clone()
+        self.0.lock().expect("no test panics with this lock").clone()
     }
 
     pub(crate) fn of(&self, name: &str) -> Vec<Entry> {
@@ -119,7 +119,7 @@ impl Component for Mock {
             Act::Unhealthy => Ok(Health::Unhealthy("no answer from itself".to_owned())),
             Act::Fails => Err(failure()),
             Act::FailsOnce => {
-                let mut failed = self.failed_once.lock().unwrap();
+                let mut failed = self.failed_once.lock().expect("no test panics with this lock");
                 if *failed {
                     Ok(Health::Healthy)
                 } else {
@@ -137,7 +137,9 @@ impl Component for Mock {
                 });
                 return;
             }
-            Act::Hangs => return self.kept.lock().unwrap().push(done),
+            Act::Hangs => {
+                return self.kept.lock().expect("no test panics with this lock").push(done);
+            }
             Act::Panics => {
                 self.log.add(&self.name, Entry::ToldFailure(step));
                 std::panic::resume_unwind(Box::new("the mock was told to panic"));
@@ -182,7 +184,12 @@ pub(crate) struct Seen(Arc<Mutex<Vec<Stamped>>>);
 
 impl Seen {
     pub(crate) fn events(&self) -> Vec<BootEvent> {
-        self.0.lock().unwrap().iter().map(|stamped| stamped.event.clone()).collect()
+        self.0
+            .lock()
+            .expect("no test panics with this lock")
+            .iter()
+            .map(|stamped| stamped.event.clone())
+            .collect()
     }
 
     /// The events as people read them, with every duration as `T`.
@@ -199,7 +206,7 @@ impl Seen {
 
 impl EventSink for Seen {
     fn event(&self, event: &Stamped) {
-        self.0.lock().unwrap().push(event.clone());
+        self.0.lock().expect("no test panics with this lock").push(event.clone());
     }
 }
 
