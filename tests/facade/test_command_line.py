@@ -7,7 +7,7 @@ import json
 import pytest
 from symphony._cli import _errors
 from symphony._cli._batch import Tally
-from symphony._cli._main import build_parser, main
+from symphony._cli._main import Terminated, build_parser, exit_code_of, main
 from symphony._cli._trace import write_trace
 from symphony.exceptions import BootError, Diagnostic, SymphonyError, plan_error
 
@@ -165,3 +165,26 @@ def test_help_lists_only_what_there_is():
     text = build_parser().format_help()
     assert all(word in text for word in ("run", "check", "graph"))
     assert "doctor" not in text
+
+
+def boot_ended_by(cause):
+    error = BootError("the boot was interrupted", code="interrupted")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (KeyboardInterrupt(), 130, "error: interrupted"),
+        (Terminated(143), 143, "error: terminated"),
+        (boot_ended_by(KeyboardInterrupt()), 130, "error: the boot was interrupted"),
+        (boot_ended_by(Terminated(143)), 143, "error: the boot was interrupted"),
+        (BootError("no"), 1, "error: no"),
+    ],
+)
+def test_a_signal_has_its_own_exit_code_whatever_it_ended(error, code, text):
+    assert exit_code_of(error) == code
+    assert _errors.render(error).splitlines()[0] == text
+    document = _errors.as_document(error)
+    assert (document["code"] == "interrupted") == (code > 1)

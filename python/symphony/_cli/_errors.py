@@ -36,6 +36,10 @@ def message_of(error: BaseException) -> str:
     """The message of an error of ours; of a foreign one also its class."""
     if isinstance(error, SymphonyError):
         return error.message
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, SystemExit):
+        return "terminated" if error.code == 143 else f"exit with {error.code}"
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -62,7 +66,8 @@ def as_document(error: BaseException) -> dict[str, Any]:
     if isinstance(error, SymphonyError):
         code = error.code
     else:
-        code = "interrupted" if isinstance(error, KeyboardInterrupt) else "internal"
+        ended = isinstance(error, (KeyboardInterrupt, SystemExit))
+        code = "interrupted" if ended else "internal"
     return {
         "code": code,
         "message": message_of(error),

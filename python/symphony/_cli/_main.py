@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OK, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
-class Terminated(BaseException):
+class Terminated(SystemExit):
     """SIGTERM, as an exception, so that every `with` on the way out is left in order."""
 
 
@@ -47,13 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run_command(options)
     except SymphonyError as error:
         print(_errors.render(error), file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except Terminated:
-        print("error: terminated", file=sys.stderr)
-        return TERMINATED
+        return exit_code_of(error)
+    except (KeyboardInterrupt, Terminated) as error:
+        print(_errors.render(error), file=sys.stderr)
+        return exit_code_of(error)
     except BrokenPipeError:
         # Whoever read our output has gone; nothing may be written at exit either.
         sys.stdout = None
@@ -79,7 +76,17 @@ def _run_command(options: argparse.Namespace) -> int:
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+    raise Terminated(TERMINATED)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code of a command that ended with this error."""
+    interrupted = isinstance(error, SymphonyError) and error.code == "interrupted"
+    # A boot that a signal ended says so with what the signal raised as its cause.
+    reason = error.__cause__ if interrupted and error.__cause__ is not None else error
+    if isinstance(reason, Terminated):
+        return TERMINATED
+    return INTERRUPTED if interrupted or isinstance(reason, KeyboardInterrupt) else FAILED
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from symphony._cli import _errors
 from symphony._cli._batch import Job, Tally, run_batch
-from symphony._cli._main import FAILED, INTERRUPTED, OK, TERMINATED, USAGE, Terminated
+from symphony._cli._main import FAILED, OK, USAGE, Terminated, exit_code_of
 from symphony._cli._progress import BootLine, RunsBar
 from symphony.exceptions import BootError, SymphonyError
 
@@ -152,7 +152,7 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
 
         write_trace(options.trace, report, tally)
     if session.error is not None:
-        print(_render(session.error), file=sys.stderr)
+        print(_errors.render(session.error), file=sys.stderr)
     for line in tally.failure_lines():
         print(f"error: {line}", file=sys.stderr)
     for entry in violations:
@@ -167,20 +167,9 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
         print(json.dumps(_document(session, ok=not failed), indent=2))
     elif options.melody is not None and session.error is None:
         print(tally.line())
-    if isinstance(session.error, KeyboardInterrupt):
-        return INTERRUPTED
-    if isinstance(session.error, Terminated):
-        return TERMINATED
+    if session.error is not None:
+        return exit_code_of(session.error)
     return FAILED if failed else OK
-
-
-def _render(error: BaseException) -> str:
-    """The error for people."""
-    if isinstance(error, KeyboardInterrupt):
-        return "error: interrupted"
-    if isinstance(error, Terminated):
-        return "error: terminated"
-    return _errors.render(error)
 
 
 def _document(session: _Session, *, ok: bool) -> dict[str, Any]:
