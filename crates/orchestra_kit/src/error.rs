@@ -334,7 +334,7 @@ pub enum ExtensionError {
         operation: String,
         /// Why.
         #[source]
-        source: CallError,
+        source: Box<CallError>,
     },
 }
 

@@ -151,7 +151,7 @@ impl ExtensionHandle {
             return call;
         }
         let (waiting, operation, inputs, options) =
-            (call.clone(), operation.to_owned(), inputs.clone(), options.clone());
+            (call.clone(), operation.to_owned(), inputs.clone(), *options);
         if let Some(deadline) = options.deadline {
             let (call, operation) = (call.clone(), operation.clone());
             let left = deadline.saturating_duration_since(Instant::now());
@@ -235,9 +235,11 @@ impl ExtensionHandle {
                 Unready::TimedOut => {
                     ExtensionError::TimedOut { name, operation, after: begun.elapsed() }
                 }
-                Unready::Interrupted => {
-                    ExtensionError::Call { name, operation, source: CallError::Interrupted }
-                }
+                Unready::Interrupted => ExtensionError::Call {
+                    name,
+                    operation,
+                    source: Box::new(CallError::Interrupted),
+                },
             })
         })
     }
@@ -381,7 +383,7 @@ fn told(
             ExtensionError::Remote { name, operation, failure: Box::new(failure) }
         }
         CallError::Closed { reason, .. } => unexplained(extension, &reason),
-        source => ExtensionError::Call { name, operation, source },
+        error => ExtensionError::Call { name, operation, source: Box::new(error) },
     }
 }
 

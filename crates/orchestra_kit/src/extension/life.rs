@@ -44,6 +44,7 @@ type Waiting = Box<dyn FnOnce(Result<Current, ExtensionError>) + Send>;
 /// Who waits to hear how a run ended.
 type Mourning = Box<dyn FnOnce(ExtensionError) + Send>;
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the run")]
 struct Life {
     state: State,
     /// Counts the starts.

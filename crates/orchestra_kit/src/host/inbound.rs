@@ -95,9 +95,9 @@ impl Inbound for GuestEvents {
         let options = CallOptions { deadline: request.deadline, priority: request.priority };
         let routed = Routed { call: request.operation, inputs: request.inputs, options, answer };
         match self.router.upgrade() {
-            Some(router) => router.route(&self.manifest, routed),
+            Some(kit) => kit.route(&self.manifest, routed),
             None => {
-                (routed.answer)(Err(RemoteFailure::new(Code::STOPPED, "the system is stopped")))
+                (routed.answer)(Err(RemoteFailure::new(Code::STOPPED, "the system is stopped")));
             }
         }
     }

@@ -118,7 +118,7 @@ impl GuestLibrary {
                 let mut failure = RemoteFailure::from_hint(&error);
                 // Its own failure, not one of its loading.
                 if error.code() == Code::PIT_LIBRARY {
-                    failure.code = Code::REMOTE_ERROR.as_str().to_owned();
+                    Code::REMOTE_ERROR.as_str().clone_into(&mut failure.code);
                 }
                 Err(CallError::Remote(failure))
             }

@@ -73,17 +73,16 @@ fn serve(jobs: &Receiver<Job>, threads: &AtomicUsize, idle: &AtomicUsize) {
         idle.fetch_add(1, Ordering::AcqRel);
         let job = jobs.recv_timeout(IDLE);
         idle.fetch_sub(1, Ordering::AcqRel);
-        match job {
-            Ok(job) => job(),
-            Err(_) => {
-                threads.fetch_sub(1, Ordering::AcqRel);
-                // One may have come between the end of the wait and the count.
-                while let Ok(job) = jobs.try_recv() {
-                    job();
-                }
-                return;
-            }
+        if let Ok(job) = job {
+            job();
+            continue;
         }
+        threads.fetch_sub(1, Ordering::AcqRel);
+        // One may have come between the end of the wait and the count.
+        while let Ok(job) = jobs.try_recv() {
+            job();
+        }
+        return;
     }
 }
 

@@ -196,14 +196,13 @@ impl Kit {
 
 impl Inner {
     fn extension(&self, name: &str) -> Result<ExtensionHandle, ExtensionError> {
-        match self.numbers.get(name).and_then(|number| self.extensions.get(*number as usize)) {
-            Some(extension) => Ok(ExtensionHandle::new(Arc::clone(extension))),
-            None => {
-                let known = self.extensions.iter().map(|extension| extension.name());
-                let meant = did_you_mean(name, known).map(str::to_owned);
-                Err(ExtensionError::NotFound { name: name.to_owned(), meant })
-            }
+        let place = self.numbers.get(name).and_then(|number| usize::try_from(*number).ok());
+        if let Some(extension) = place.and_then(|place| self.extensions.get(place)) {
+            return Ok(ExtensionHandle::new(Arc::clone(extension)));
         }
+        let known = self.extensions.iter().map(|extension| extension.name());
+        let meant = did_you_mean(name, known).map(str::to_owned);
+        Err(ExtensionError::NotFound { name: name.to_owned(), meant })
     }
 }
 

@@ -94,6 +94,19 @@ impl<'a> Inputs<'a> {
         }
     }
 
+    pub(super) fn count_or_none(&self, name: &str) -> Result<Option<u64>, KitError> {
+        self.get(name).map(|_| self.count(name, 0)).transpose()
+    }
+
+    pub(super) fn number_or_none(&self, name: &str) -> Result<Option<f64>, KitError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Float(number)) => Ok(Some(*number)),
+            Some(Value::Int(number)) => Ok(Some(*number as f64)),
+            Some(_) => Err(self.wrong(name, "number")),
+        }
+    }
+
     pub(super) fn flag(&self, name: &str) -> Result<bool, KitError> {
         match self.get(name) {
             None => Ok(false),

@@ -8,6 +8,7 @@ mod artifacts;
 mod dag;
 mod inputs;
 mod pool;
+mod stale;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use pit::arbitration_engine::ArbitrationEngine;
 use pit::artifact_store::ArtifactStore;
 use pit::dag_tracker::DagTracker;
 use pit::pool_manager::PoolManager;
+use pit::stale_manager::StaleManager;
 
 use crate::KitError;
 use crate::catalogue::{Known, MemberOperations, Operation};
@@ -48,6 +50,8 @@ pub struct Members {
     pub pool: Option<Arc<PoolManager>>,
     /// The arbiter, with the grants that are held by number.
     pub arbitration: Option<Arc<Arbitration>>,
+    /// What decides what is kept.
+    pub stale: Option<Arc<StaleManager>>,
 }
 
 pub use arbitration::Arbitration;
@@ -58,7 +62,7 @@ const fn rows(member: Member) -> &'static [Row] {
         Member::DagTracker => dag::ROWS,
         Member::PoolManager => pool::ROWS,
         Member::ArbitrationEngine => arbitration::ROWS,
-        Member::StaleManager => &[],
+        Member::StaleManager => stale::ROWS,
     }
 }
 
@@ -77,7 +81,7 @@ impl Members {
             Member::DagTracker => self.dag.is_some(),
             Member::PoolManager => self.pool.is_some(),
             Member::ArbitrationEngine => self.arbitration.is_some(),
-            Member::StaleManager => false,
+            Member::StaleManager => self.stale.is_some(),
         }
     }
 

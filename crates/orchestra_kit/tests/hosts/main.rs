@@ -1,5 +1,11 @@
 //! Supervisor, hosts and kit with real processes: this program is the root, its supervisor and its guests, by its first
 //! argument. Without one it runs the tests.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that brings its own runner"
+)]
 
 mod life;
 mod roles;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use orchestra_kit::supervisor::{Order, Program, Server, Start};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio::{stderr, stdin, stdout};
-use symphony_guest::{Context, Guest, GuestError, Value};
+use symphony_guest::{Guest, GuestError, Value};
 
 use crate::system::System;
 
@@ -124,7 +124,8 @@ fn good(name: &str) -> Guest {
             Ok(Value::Map(entries.collect()))
         })
         .operation("descriptors", |_, _| Ok(Value::List(descriptors())))
-        .operation("grandchild", grandchild)
+        .operation("grandchild", |_, _| Ok(grandchild("setsid sleep")))
+        .operation("straggler", |_, _| Ok(grandchild("sleep")))
         .operation("relay", |inputs, context| {
             let call = inputs.get("call").and_then(Value::as_text).unwrap_or_default().to_owned();
             let inner = inputs.get("with").cloned().unwrap_or(Value::Map(Vec::new()));
@@ -143,16 +144,12 @@ fn descriptors() -> Vec<Value> {
         .collect()
 }
 
-/// Leaves a process behind that is in a session of its own and holds every standard stream.
-#[expect(clippy::unnecessary_wraps, reason = "the signature of an operation")]
-fn grandchild(_: Value, _: &Context<'_>) -> Result<Value, GuestError> {
-    let output = Command::new("sh")
-        .args(["-c", "setsid sleep 1000 >/dev/null & echo $!"])
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    let pid: i64 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
-    Ok(Value::Int(pid))
+/// Leaves a process behind that this one will not be the parent of.
+fn grandchild(sleep: &str) -> Value {
+    let script = format!("{sleep} 1000 >/dev/null & echo $!");
+    let output = Command::new("sh").args(["-c", &script]).stderr(Stdio::inherit()).output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    Value::Int(text.trim().parse().unwrap())
 }
 
 /// A root with two extensions and an escaped grandchild; says its processes and sleeps.

@@ -128,9 +128,9 @@ fn what_a_crash_leaves_in_its_session_is_killed() {
     let system = System::with(&[("first", "good", "")]);
     let kit = system.kit();
     let first = kit.extension("first").unwrap();
-    first.activate(None).unwrap();
-    let session = first.pid().unwrap();
-    let inputs = [("code", Value::Int(0))];
-    call(&first, "exit", inputs).unwrap_err();
-    assert!(soon(Duration::from_secs(5), || !runs(session)));
+    let Value::Int(straggler) = call(&first, "straggler", nothing()).unwrap() else { panic!() };
+    let straggler = u32::try_from(straggler).unwrap();
+    assert!(runs(straggler));
+    call(&first, "exit", [("code", 0_i64)]).unwrap_err();
+    assert!(soon(Duration::from_secs(5), || !runs(straggler)));
 }
