@@ -52,7 +52,13 @@ mod tests {
     struct Found {
         names: usize,
         readability: f64,
-        words: Vec<BTreeMap<String, serde::de::IgnoredAny>>,
+        words: Vec<Word>,
+    }
+
+    #[derive(Deserialize)]
+    struct Word {
+        word: String,
+        count: usize,
     }
 
     fn call(inputs: &BTreeMap<&str, &str>) -> Result<Vec<u8>, Refusal> {
@@ -66,7 +72,7 @@ mod tests {
         let found: Found = rmp_serde::from_slice(&output).expect("it is a map by names");
         assert_eq!((found.names, found.words.len()), (2, 3));
         assert!((found.readability - 1.0).abs() < f64::EPSILON);
-        assert!(found.words[0].contains_key("word") && found.words[0].contains_key("count"));
+        assert_eq!((found.words[0].word.as_str(), found.words[0].count), ("file", 1));
     }
 
     #[test]
