@@ -163,10 +163,10 @@ fn lawful_graphs_have_no_fault() {
     let plan = registry.plan().unwrap();
     let order: Vec<&str> = plan.components().iter().map(|one| one.name().as_str()).collect();
     assert_eq!(order, ["back", "one", "two", "whole", "user"]);
-    let names = |name| -> Vec<String> {
+    let required = |name| -> Vec<String> {
         plan.requires(name).into_iter().map(ToString::to_string).collect()
     };
-    assert_eq!(names("whole"), ["one", "two"]);
-    assert_eq!(names("user"), ["two"]);
-    assert_eq!(names("back"), [] as [String; 0]);
+    assert_eq!(required("whole"), ["one", "two"]);
+    assert_eq!(required("user"), ["two"]);
+    assert_eq!(required("back"), [] as [String; 0]);
 }

@@ -72,12 +72,9 @@ proptest! {
     #[test]
     fn every_circle_is_found_and_no_other((count, edges) in graph()) {
         let circular = circular(count, &edges);
-        let faults = match plan(count, &edges) {
-            Ok(_) => {
-                prop_assert!(circular.is_empty());
-                return Ok(());
-            }
-            Err(faults) => faults,
+        let Err(faults) = plan(count, &edges) else {
+            prop_assert!(circular.is_empty());
+            return Ok(());
         };
         let mut cut = edges.clone();
         for fault in &faults.diagnostics {
