@@ -159,11 +159,8 @@ class _Reading:
             self.graphs.append(SourceGraph(qualified(specs)))
 
     def _elements(self, module: SourceModule, node: ast.expr) -> list[ast.expr]:
-        """The elements of a literal list, also of one that a name of the module stands for."""
-        if isinstance(node, ast.Name):
-            bound = module.bindings.get(node.id)
-            if isinstance(bound, (ast.List, ast.Tuple)):
-                node = bound
+        """The elements of a literal list."""
+        node = _literal(module, node)
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
             return list(node.elts)
         self._note(module, node, "`components=` of this call is no literal")
@@ -171,6 +168,7 @@ class _Reading:
 
     def _component(self, module: SourceModule, node: ast.expr) -> list[ComponentSpec]:
         """One entry of `components=`: a class, a factory, a module or its name."""
+        node = _literal(module, node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             name, _, attribute = node.value.partition(":")
             found = self.project.definition(f"{name}.{attribute}") if attribute else None
@@ -201,6 +199,7 @@ class _Reading:
 
     def _conductor(self, module: SourceModule, node: ast.expr) -> list[ComponentSpec]:
         """The Conductor's class or factory."""
+        node = _literal(module, node)
         name: str | None
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             name = self.project.canonical(node.value.replace(":", ".", 1))
@@ -218,6 +217,7 @@ class _Reading:
 
     def _override(self, module: SourceModule, specs: list[ComponentSpec], node: ast.expr) -> None:
         """Takes out what a literal `overrides=` replaces, and puts the replacement in."""
+        node = _literal(module, node)
         if not isinstance(node, ast.Dict):
             self._note(module, node, "`overrides=` of this call is no literal")
             return
@@ -243,6 +243,14 @@ class _Reading:
     def _note(self, module: SourceModule, node: ast.AST, what: str) -> None:
         message = f"{what}, which cannot be followed without importing"
         self.diagnostics.append(unfollowed(module, node, message, module.name))
+
+
+def _literal(module: SourceModule, node: ast.expr) -> ast.expr:
+    """The literal that a name of the module stands for; another expression is itself."""
+    bound = module.bindings.get(node.id) if isinstance(node, ast.Name) else None
+    if isinstance(bound, (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict)):
+        return bound
+    return node
 
 
 def _calls(tree: ast.Module) -> Iterator[ast.Call]:

@@ -204,6 +204,8 @@ def test_calls_of_boot_make_one_graph_each(write, tmp_path):
         from store_parts.index import Index, Heir
         def make_conductor(index: Index): ...
         PARTS = [Index, Index]
+        TORCH = "symphony.conductor:TorchPolicy"
+        boot(TORCH, components=[planner, Heir])
         boot(components=[planner, Heir], conductor=make_conductor)
         symphony.boot(make_conductor, components=PARTS)
         boot(components=["store_parts"], overrides={planner.Planner: object()})
@@ -212,6 +214,7 @@ def test_calls_of_boot_make_one_graph_each(write, tmp_path):
     )
     graphs, diagnostics = read_graphs([str(tmp_path)])
     assert [[spec.name for spec in graph.specs] for graph in graphs] == [
+        ["files", "Planner", "Data", "Heir"],
         ["files", "Planner", "Data", "Heir", "make_conductor"],
         ["Index", "Index", "make_conductor"],
         ["Index", "make", "files", "Data", "Planner"],
