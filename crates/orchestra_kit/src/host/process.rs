@@ -19,7 +19,6 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::capture::Capture;
 use super::inbound::GuestEvents;
-use super::workers::Workers;
 use super::{Guest, Host, Stop};
 use crate::extension::{Ended, Report, Timer};
 use crate::manifest::{Entry, ExtensionManifest};
@@ -63,7 +62,6 @@ pub(crate) struct ProcessHost {
     supervisor: Arc<Supervisor>,
     bus: Bus,
     router: Weak<dyn Router>,
-    workers: Arc<Workers>,
     timer: Arc<Timer>,
     options: ProcessHostOptions,
 }
@@ -73,11 +71,10 @@ impl ProcessHost {
         supervisor: Arc<Supervisor>,
         bus: Bus,
         router: Weak<dyn Router>,
-        workers: Arc<Workers>,
         timer: Arc<Timer>,
         options: ProcessHostOptions,
     ) -> Self {
-        Self { supervisor, bus, router, workers, timer, options }
+        Self { supervisor, bus, router, timer, options }
     }
 
     fn program(&self, manifest: &ExtensionManifest) -> Result<Program, Ended> {
@@ -133,7 +130,7 @@ impl Host for ProcessHost {
                 .map_err(refused)?;
         let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
         let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
-        let capture = Arc::new(Capture::default());
+        let capture = Capture::new(Arc::clone(&self.timer));
         self.capture(&name, stdout, stderr, &capture)?;
 
         let events = Arc::new(GuestEvents::new(
@@ -149,7 +146,6 @@ impl Host for ProcessHost {
             id: request.id,
             lane,
             supervisor: Arc::clone(&self.supervisor),
-            workers: Arc::clone(&self.workers),
             timer: Arc::clone(&self.timer),
             capture,
             report,
@@ -226,7 +222,6 @@ pub(super) struct GuestProcess {
     id: u64,
     lane: Lane,
     supervisor: Arc<Supervisor>,
-    workers: Arc<Workers>,
     timer: Arc<Timer>,
     capture: Arc<Capture>,
     report: Report,
@@ -283,12 +278,6 @@ impl GuestProcess {
             Closed::Local => {}
         }
     }
-
-    fn tell_end(&self, how: Ended) {
-        let lines = self.capture.last_lines(LAST_LINES);
-        self.lane.close();
-        self.report.ended(how, lines);
-    }
 }
 
 impl Watch for GuestProcess {
@@ -307,12 +296,14 @@ impl Watch for GuestProcess {
             })
         };
         // The pipe may still hold its last words, and this thread may not wait for them.
-        let me = Arc::clone(&self);
-        let told = how.clone();
-        if self.workers.run(move || me.tell_end(told)).is_err() {
-            self.lane.close();
-            self.report.ended(how, self.capture.lines());
-        }
+        let capture = Arc::clone(&self.capture);
+        capture.when_ended(
+            LAST_LINES,
+            Box::new(move |lines| {
+                self.lane.close();
+                self.report.ended(how, lines);
+            }),
+        );
     }
 }
 

@@ -82,7 +82,6 @@ impl Kit {
                     supervisor,
                     bus.clone(),
                     router,
-                    Arc::clone(&workers),
                     Arc::clone(&timer),
                     process,
                 )),

@@ -174,3 +174,128 @@ impl std::fmt::Debug for Members {
         out.debug_set().entries(started.map(Member::as_str)).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use component::{Code, Hint};
+    use ipc::{Payload, Value};
+    use pit::Durability;
+    use pit::arbitration_engine::ArbitrationEngine;
+    use pit::artifact_store::ArtifactStore;
+    use pit::dag_tracker::DagTracker;
+
+    use super::{Members, known_operations};
+    use crate::KitError;
+    use crate::catalogue::Operations;
+    use crate::manifest::Member;
+
+    fn members(folder: &std::path::Path) -> Members {
+        Members {
+            artifacts: Some(ArtifactStore::open(folder, Durability::Process).unwrap()),
+            dag: Some(DagTracker::in_memory()),
+            ..Members::default()
+        }
+        .with_arbitration(ArbitrationEngine::new())
+    }
+
+    fn call(members: &Members, call: &str, inputs: Value) -> Result<Value, KitError> {
+        let inputs = Payload::from_value(&inputs).unwrap();
+        members.call_named(call, &inputs, None).map(|result| result.value().unwrap())
+    }
+
+    #[test]
+    fn an_artifact_is_put_and_got_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let members = members(folder.path());
+        let inputs = Value::from([("data", Value::from("grüße")), ("name", Value::from("text"))]);
+        let id = call(&members, "artifact-store.put", inputs).unwrap();
+        let data = call(&members, "artifact-store.get", Value::from([("id", id.clone())]));
+        assert_eq!(data.unwrap(), Value::from("grüße".as_bytes().to_vec()));
+        let found = call(&members, "artifact-store.find", Value::from([("name", "text")]));
+        assert_eq!(found.unwrap(), Value::List(vec![id]));
+    }
+
+    #[test]
+    fn a_run_goes_through_its_graph() {
+        let folder = tempfile::tempdir().unwrap();
+        let members = members(folder.path());
+        let list =
+            |names: &[&str]| Value::List(names.iter().map(|name| Value::from(*name)).collect());
+        let graph = Value::from([("a", list(&[])), ("b", list(&["a"]))]);
+        let run = call(&members, "dag-tracker.submit", Value::from([("graph", graph)])).unwrap();
+        let of_run = Value::from([("run", run.clone())]);
+        assert_eq!(call(&members, "dag-tracker.ready", of_run).unwrap(), list(&["a"]));
+        let done = Value::from([("run", run), ("node", Value::from("a"))]);
+        assert_eq!(call(&members, "dag-tracker.complete", done).unwrap(), list(&["b"]));
+    }
+
+    #[test]
+    fn a_grant_is_held_by_its_number_until_it_is_released() {
+        let folder = tempfile::tempdir().unwrap();
+        let members = members(folder.path());
+        let engine = |operation: &str, inputs: Value| {
+            call(&members, &format!("arbitration-engine.{operation}"), inputs).unwrap()
+        };
+        let gpu = || ("resource", Value::from("gpu"));
+        engine("define", Value::from([gpu(), ("capacity", Value::Int(1))]));
+        let ask = || engine("request", Value::from([gpu(), ("owner", Value::from("a"))]));
+        let first = ask();
+        assert_eq!(first.get("outcome"), Some(&Value::from("granted")));
+        assert_eq!(ask().get("outcome"), Some(&Value::from("deferred")));
+        let grant = || Value::from([("grant", first.get("grant").cloned().unwrap())]);
+        assert_eq!(engine("release", grant()), Value::Bool(true));
+        assert_eq!(engine("release", grant()), Value::Bool(false));
+        assert_eq!(ask().get("outcome"), Some(&Value::from("granted")));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_call_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let members = members(folder.path());
+        for (name, inputs, code, text) in [
+            (
+                "artifact-store.put",
+                Value::from([("date", "x")]),
+                Code::INVALID_VALUE,
+                "`artifact-store.put` takes no input `date`, did you mean `data`?",
+            ),
+            (
+                "artifact-store.put",
+                Value::Map(Vec::new()),
+                Code::INVALID_VALUE,
+                "`artifact-store.put` lacks its input `data`",
+            ),
+            (
+                "artifact-store.put",
+                Value::from([("data", 3_i64)]),
+                Code::INVALID_VALUE,
+                "`data` of `artifact-store.put` is no bytes or text",
+            ),
+            (
+                "stale-manager.sweep",
+                Value::Map(Vec::new()),
+                Code::UNKNOWN_OPERATION,
+                "nobody answers `stale-manager.sweep`",
+            ),
+        ] {
+            let error = call(&members, name, inputs).unwrap_err();
+            assert_eq!((error.code(), error.to_string().as_str()), (code, text));
+        }
+        let unknown = "0".repeat(64);
+        let missing = call(&members, "artifact-store.get", Value::from([("id", unknown.as_str())]));
+        assert_eq!(missing.unwrap_err().code(), Code::NOT_FOUND);
+    }
+
+    #[test]
+    fn every_member_has_operations_to_check_against() {
+        let known = known_operations(&Member::ALL);
+        for member in Member::ALL {
+            let operations = known.target(member.as_str());
+            assert!(operations.is_some_and(|known| known.operation("nothing-like-it").is_none()));
+        }
+        let put = known.target("artifact-store").and_then(|known| known.operation("put")).unwrap();
+        let inputs = put.inputs.as_ref().unwrap();
+        assert!(inputs.iter().any(|input| input.name == "data" && input.required));
+        assert!(inputs.iter().any(|input| input.name == "tags" && !input.required));
+    }
+}

@@ -80,19 +80,35 @@ impl std::fmt::Display for Status {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Code(code) => write!(out, "exit code {code}"),
-            Self::Signal(number) => {
-                match rustix::process::Signal::from_named_raw(*number) {
-                    // The library prints `Signal::KILL`; people know it as SIGKILL.
-                    Some(signal) => {
-                        let text = format!("{signal:?}");
-                        let name = text.trim_start_matches("Signal::");
-                        write!(out, "signal {number} (SIG{name})")
-                    }
-                    None => write!(out, "signal {number}"),
-                }
-            }
+            Self::Signal(number) => match signal_name(*number) {
+                Some(name) => write!(out, "signal {number} ({name})"),
+                None => write!(out, "signal {number}"),
+            },
         }
     }
+}
+
+/// The names of the signals that end processes, as people know them.
+const fn signal_name(number: i32) -> Option<&'static str> {
+    Some(match number {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        5 => "SIGTRAP",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        31 => "SIGSYS",
+        _ => return None,
+    })
 }
 
 /// The end of a guest's process, as the root learns it.
