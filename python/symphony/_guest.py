@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
         def next_request(self) -> tuple[int, str, dict[str, Any]] | None:
             """Wait for a request; None when the extension is to stop."""
+            ...
 
         def reply(self, correlation: int, value: Any) -> None:
             """Answer a request."""
@@ -236,9 +237,8 @@ class Server:
     async def _run_async_stream(
         self, correlation: int, function: Callable[..., Any], inputs: dict[str, Any]
     ) -> None:
-        values: AsyncIterator[Any] | None = None
+        values: AsyncIterator[Any] = function(**inputs)
         try:
-            values = function(**inputs)
             async for value in values:
                 self._lane.item(correlation, value)
             self._lane.end(correlation)

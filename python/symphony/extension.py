@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
         def cancelled(self, correlation: int) -> bool:
             """Tell whether the caller of that request has given it up."""
+            ...
 
 
 __all__ = ["Extension", "OperationDescription", "serve"]

@@ -1,1 +1,65 @@
-//! symphony_py
+//! `symphony._core`: the core as Python sees it. This crate converts and does nothing else; the facade is in
+//! `python/symphony`, every rule in the crates below.
+//!
+//! One door ([`enter`]) leaves the interpreter; one file ([`error`]) makes exceptions.
+
+mod boot;
+mod bus;
+mod check;
+mod completions;
+mod enter;
+mod error;
+mod events;
+mod extension;
+mod guest;
+mod kit;
+mod melody;
+mod pit;
+mod policy;
+mod process;
+mod python_component;
+mod report;
+mod running;
+mod sources;
+mod supervisor;
+mod threads;
+mod values;
+
+/// The extension module: every class and function that the facade uses.
+#[pyo3::pymodule(name = "_core")]
+mod core {
+    #[pymodule_export]
+    use crate::boot::Boot;
+    #[pymodule_export]
+    use crate::bus::{IpcBus, Subscription, Topic};
+    #[pymodule_export]
+    use crate::check::{check_paths, plan_specs};
+    #[pymodule_export]
+    use crate::completions::Completions;
+    #[pymodule_export]
+    use crate::events::{BootEvent, EventQueue};
+    #[pymodule_export]
+    use crate::extension::{ExtensionHandle, PendingCall};
+    #[pymodule_export]
+    use crate::guest::GuestLane;
+    #[pymodule_export]
+    use crate::kit::Kit;
+    #[pymodule_export]
+    use crate::melody::{Melody, Run};
+    #[pymodule_export]
+    use crate::pit::{
+        ArbitrationEngine, ArtifactFile, ArtifactStore, DagTracker, Grant, Lease, PoolManager, StaleManager,
+    };
+    #[pymodule_export]
+    use crate::policy::{Outcome, PolicyPort, ReadyNode};
+    #[pymodule_export]
+    use crate::process::{is_main_thread, mark_forked};
+    #[pymodule_export]
+    use crate::report::BootReport;
+    #[pymodule_export]
+    use crate::running::{PendingHealth, PendingShutdown, Running};
+    #[pymodule_export]
+    use crate::supervisor::SupervisorServer;
+    #[pymodule_export]
+    use crate::threads::{Job, JobQueue, Keeper, StackRequest};
+}

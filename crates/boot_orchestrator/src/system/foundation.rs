@@ -5,12 +5,17 @@ use std::time::{Duration, Instant};
 
 use component::{Code, Descriptor, Failure, Health, Hint as _, Key, Need, Phase, Work};
 use ipc::Bus;
+use orchestra_kit::SupervisorError;
+use orchestra_kit::supervisor::Supervisor;
 
 use super::parts::Parts;
 use crate::{Blocking, Immediate, Registry, Threads};
 
 /// How long the supervisor may take until it is up.
 const SUPERVISOR_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long it may take to end, before it is killed itself.
+const SUPERVISOR_END: Duration = Duration::from_millis(400);
 
 pub(super) fn register(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
     state(registry, parts, threads);
@@ -37,7 +42,7 @@ fn supervisor(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
         supervisor
             .wait_up(Instant::now() + SUPERVISOR_DEADLINE)
             .map(|_| Health::Healthy)
-            .map_err(|error| lost(&error))
+            .map_err(|error| lost(Code::START_FAILED, &error))
     })
     .health(move || {
         let supervisor = asked.supervisor.lock().clone();
@@ -45,12 +50,11 @@ fn supervisor(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
         Ok(supervisor.health().err().map_or(Health::Healthy, |error| Health::Unhealthy(error.to_string())))
     })
     .stop(move || {
-        // Dropping it ends the whole tree, and waits for that.
         let supervisor = stopping.supervisor.lock().take();
-        if let Some(supervisor) = supervisor {
-            supervisor.stop();
+        match supervisor {
+            Some(supervisor) => end(&supervisor).map_err(|error| lost(Code::STOP_FAILED, &error)),
+            None => Ok(()),
         }
-        Ok(())
     });
     let mut descriptor = Descriptor::new("supervisor", Phase::Foundation).provides(Key::named("supervisor"));
     descriptor.work = Work::Other;
@@ -61,7 +65,7 @@ fn bus(registry: &mut Registry, parts: &Arc<Parts>) {
     let (starting, stopping) = (Arc::clone(parts), Arc::clone(parts));
     let component = Immediate::new(move || {
         let bus = Bus::new().map_err(|error| Failure::from_error(error.code(), &error))?;
-        if starting.bus.set(Arc::new(bus)).is_err() {
+        if starting.bus.set(bus).is_err() {
             return Err(Failure::new(Code::INTERNAL, "the bus was started twice"));
         }
         Ok(Health::Healthy)
@@ -81,8 +85,13 @@ fn gone() -> Failure {
     Failure::new(Code::INTERNAL, "the supervisor was not started")
 }
 
-fn lost(error: &orchestra_kit::error::SupervisorError) -> Failure {
-    let mut failure = Failure::from_error(Code::START_FAILED, error);
+/// Ends the supervisor and everything below it.
+pub(super) fn end(supervisor: &Supervisor) -> Result<(), SupervisorError> {
+    supervisor.stop(Instant::now() + SUPERVISOR_END)
+}
+
+fn lost(code: Code, error: &SupervisorError) -> Failure {
+    let mut failure = Failure::from_error(code, error);
     failure.hints = error.hints();
     failure
 }

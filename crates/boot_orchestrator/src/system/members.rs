@@ -5,11 +5,7 @@ use std::sync::Arc;
 use component::{Descriptor, Failure, Health, Hint as _, Key, Phase};
 use orchestra_kit::manifest::Member;
 use pit::arbitration_engine::ArbitrationEngine;
-use pit::artifact_store::ArtifactStore;
-use pit::dag_tracker::DagTracker;
-use pit::pool_manager::{PoolManager, PoolManagerOptions};
-use pit::stale_manager::StaleManager;
-use pit::{Durability, Pit, PitError};
+use pit::{Durability, PitConfig, PitError};
 
 use super::foundation::need;
 use super::parts::Parts;
@@ -71,29 +67,25 @@ fn failed(error: &PitError) -> Failure {
 }
 
 fn start(parts: &Parts, member: Member, durability: Durability) -> Result<(), PitError> {
-    let folder = parts.state.path();
+    let config = PitConfig { durability, ..PitConfig::new(parts.state.path()) };
     match member {
         Member::PoolManager => {
-            let pool = PoolManager::new(PoolManagerOptions::default());
-            parts.pit.lock().pool = Some(pool);
+            parts.pit.lock().pool = Some(config.open_pool_manager());
         }
         Member::ArtifactStore => {
-            let store = ArtifactStore::open(&folder.join("artifacts"), durability)?;
+            let store = config.open_artifact_store()?;
             parts.pit.lock().artifacts = Some(store);
         }
         Member::DagTracker => {
-            let dag = DagTracker::open(&folder.join("dag"), durability)?;
+            let dag = config.open_dag_tracker()?;
             parts.pit.lock().dag = Some(dag);
         }
         Member::ArbitrationEngine => {
             parts.pit.lock().arbitration = Some(ArbitrationEngine::new());
         }
         Member::StaleManager => {
-            let Pit { artifacts, dag, .. } = parts.pit.lock().clone();
-            let (Some(artifacts), Some(dag)) = (artifacts, dag) else {
-                return Err(PitError::Stopped { member: "artifact-store" });
-            };
-            let stale = StaleManager::open(&folder.join("stale"), artifacts, dag, durability)?;
+            let pit = parts.pit.lock().clone();
+            let stale = config.open_stale_manager(Arc::clone(pit.artifacts()?), pit.dag)?;
             parts.pit.lock().stale = Some(stale);
         }
     }
@@ -123,11 +115,8 @@ fn stop(parts: &Parts, member: Member) -> Result<(), PitError> {
                 engine.close();
             }
         }
-        Member::StaleManager => {
-            if let Some(stale) = pit.stale {
-                stale.close()?;
-            }
-        }
+        // Its pins are written as they are set.
+        Member::StaleManager => {}
     }
     Ok(())
 }

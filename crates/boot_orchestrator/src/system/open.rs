@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use component::{Code, Diagnostic, Hint as _};
 use ipc::Bus;
 use orchestra_kit::catalogue::Sources;
-use orchestra_kit::kit::Kit;
+use orchestra_kit::Kit;
 use orchestra_kit::manifest::{self, Member};
-use orchestra_kit::melody::engine::Engine;
+use orchestra_kit::melody::engine::{Engine, PolicyReceiver};
 use orchestra_kit::supervisor::{Launch, Supervisor};
 use orchestra_kit::{Catalogue, SourceReader, SystemManifest};
 use parking_lot::Mutex;
@@ -30,6 +31,7 @@ pub struct System {
     catalogue: Arc<Catalogue>,
     members: Vec<Member>,
     replaced: Mutex<Vec<String>>,
+    foreign_python: Vec<String>,
 }
 
 impl System {
@@ -37,7 +39,7 @@ impl System {
     ///
     /// # Errors
     /// Every fault of the manifests at once; the supervisor is ended again.
-    pub fn open(options: SystemOptions, reader: &dyn SourceReader) -> Result<Self, Vec<Diagnostic>> {
+    pub fn open(options: SystemOptions, reader: Option<&dyn SourceReader>) -> Result<Self, Vec<Diagnostic>> {
         let begun = Instant::now();
         let supervisor = match &options.manifest {
             Some(manifest) if manifest.is_file() => Some(launch(&options)?),
@@ -48,7 +50,7 @@ impl System {
             Ok(read) => read,
             Err(faults) => {
                 if let Some(supervisor) = supervisor {
-                    supervisor.stop();
+                    ended(&supervisor);
                 }
                 return Err(faults);
             }
@@ -63,6 +65,7 @@ impl System {
             catalogue: Arc::new(catalogue),
             members,
             replaced: Mutex::new(Vec::new()),
+            foreign_python: options.foreign_python,
         })
     }
 
@@ -80,11 +83,12 @@ impl System {
             registry,
             &self.parts,
             &self.threads,
-            extensions::Source {
+            &extensions::Source {
                 catalogue: &self.catalogue,
                 manifest: self.manifest.as_ref(),
                 members: &self.members,
                 replaced: &replaced,
+                foreign_python: &self.foreign_python,
             },
         );
     }
@@ -117,7 +121,7 @@ impl System {
     }
 
     /// The bus, once it was started.
-    pub fn bus(&self) -> Option<Arc<Bus>> {
+    pub fn bus(&self) -> Option<Bus> {
         self.parts.bus.get().cloned()
     }
 
@@ -132,8 +136,23 @@ impl System {
     }
 
     /// The engine that runs Melodies, once it was started.
-    pub fn engine(&self) -> Option<Engine> {
+    pub fn engine(&self) -> Option<Arc<Engine>> {
         self.parts.engine.get().cloned()
+    }
+
+    /// The Pit members of this system, replaced ones included.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// Set when the system is asked to shut down: whoever waits for work to end looks at it.
+    pub fn closing(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.parts.closing)
+    }
+
+    /// The conductor thread's end of the engine's policy port; can be taken once.
+    pub fn take_policy(&self) -> Option<PolicyReceiver> {
+        self.parts.policy.lock().take()
     }
 
     /// Remembers work beside the engine, for the report.
@@ -150,7 +169,7 @@ impl System {
     pub fn close(&self) {
         let supervisor = self.parts.supervisor.lock().take();
         if let Some(supervisor) = supervisor {
-            supervisor.stop();
+            ended(&supervisor);
         }
     }
 
@@ -167,9 +186,16 @@ impl System {
     }
 }
 
+/// Ends a supervisor whose boot never began; that it had to be killed is a line in the log.
+fn ended(supervisor: &Supervisor) {
+    if let Err(error) = foundation::end(supervisor) {
+        tracing::warn!(target: "symphony.boot", %error, "the supervisor did not end by itself");
+    }
+}
+
 type Read = (Option<SystemManifest>, Catalogue, Vec<Member>);
 
-fn read(options: &SystemOptions, reader: &dyn SourceReader) -> Result<Read, Vec<Diagnostic>> {
+fn read(options: &SystemOptions, reader: Option<&dyn SourceReader>) -> Result<Read, Vec<Diagnostic>> {
     let mut members = Member::ALL.to_vec();
     let mut manifest = None;
     let mut catalogue = Catalogue::default();
@@ -182,7 +208,7 @@ fn read(options: &SystemOptions, reader: &dyn SourceReader) -> Result<Read, Vec<
             system.python = Some(python.clone());
         }
         members.clone_from(&system.members);
-        catalogue = Catalogue::read(&system, Sources { reader: Some(reader), ..Sources::default() })?;
+        catalogue = Catalogue::read(&system, Sources { reader, ..Sources::default() })?;
         manifest = Some(system);
     }
     if let Some(names) = &options.members {

@@ -17,4 +17,6 @@ pub struct SystemOptions {
     pub members: Option<Vec<String>>,
     /// The command that becomes the supervisor.
     pub supervisor: Vec<String>,
+    /// The arguments by which an interpreter of an extension's own becomes its guest.
+    pub foreign_python: Vec<String>,
 }

@@ -1,10 +1,11 @@
 //! What the components of the system made, each set once by its start and read by the handles.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use ipc::Bus;
-use orchestra_kit::kit::Kit;
-use orchestra_kit::melody::engine::Engine;
+use orchestra_kit::Kit;
+use orchestra_kit::melody::engine::{Engine, PolicyReceiver};
 use orchestra_kit::supervisor::Supervisor;
 use parking_lot::Mutex;
 use pit::Pit;
@@ -16,10 +17,12 @@ use super::state_folder::StateFolder;
 pub(super) struct Parts {
     pub(super) state: StateFolder,
     pub(super) supervisor: Mutex<Option<Arc<Supervisor>>>,
-    pub(super) bus: OnceLock<Arc<Bus>>,
+    pub(super) bus: OnceLock<Bus>,
     pub(super) pit: Mutex<Pit>,
     pub(super) kit: OnceLock<Kit>,
-    pub(super) engine: OnceLock<Engine>,
+    pub(super) engine: OnceLock<Arc<Engine>>,
+    pub(super) policy: Mutex<Option<PolicyReceiver>>,
+    pub(super) closing: Arc<AtomicBool>,
     pub(super) outside: Mutex<Vec<Outside>>,
 }
 
@@ -32,6 +35,8 @@ impl Parts {
             pit: Mutex::new(Pit::default()),
             kit: OnceLock::new(),
             engine: OnceLock::new(),
+            policy: Mutex::new(None),
+            closing: Arc::default(),
             outside: Mutex::new(Vec::new()),
         }
     }

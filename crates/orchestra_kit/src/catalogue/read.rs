@@ -35,6 +35,24 @@ impl Catalogue {
         Ok(catalogue)
     }
 
+    /// This catalogue with the operations of those extensions read from their sources that were not known yet and that
+    /// `wanted` names. A source that cannot be read leaves its extension unverified: its start tells why.
+    #[must_use]
+    pub fn with_sources(&self, reader: &dyn SourceReader, wanted: impl Fn(&str) -> bool) -> Self {
+        let mut read = self.clone();
+        for entry in read.entries.iter_mut().filter(|entry| entry.operations == Known::Unverified) {
+            let (Some(file), Start::Python(python)) = (&entry.source, &entry.manifest.entry) else {
+                continue;
+            };
+            if wanted(&entry.manifest.name)
+                && let Some(Ok(operations)) = reader.operations(file, &python.attribute)
+            {
+                entry.operations = Known::Operations(operations);
+            }
+        }
+        read
+    }
+
     /// An extension that no system names, for `check`.
     pub fn alone(manifest: ExtensionManifest, sources: Sources<'_>) -> (Self, Vec<Diagnostic>) {
         let mut faults = Faults::new(Code::MANIFEST_INVALID);

@@ -1,0 +1,74 @@
+# `make` alone lists the targets. Everything needed is installed into .venv; Rust, Python and a C compiler must be there.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+export PYO3_PYTHON := $(BIN)/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+IDE := examples/ide
+
+.PHONY: help run run-torch test test-rust test-python lint bench soak docs build native clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+# Markers stand for what is installed; a changed pyproject installs again.
+$(VENV)/.base: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q 'maturin>=1.9,<2' 'cffi>=1.17' 'rich>=13' ruff
+	touch $@
+
+$(VENV)/.test: $(VENV)/.base
+	$(BIN)/pip install -q 'hypothesis>=6' 'mypy>=1.11' 'pyright[nodejs]>=1.1.380' 'pytest>=8' 'pytest-timeout>=2.3'
+	touch $@
+
+$(VENV)/.torch: $(VENV)/.base
+	$(BIN)/pip install -q torch
+	touch $@
+
+build: $(VENV)/.base
+	VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop --release -q
+
+native:
+	cargo build --release -q -p lines -p words
+	install -m 755 target/release/lines $(IDE)/extensions/lines/lines
+	install -m 755 target/release/libwords.so $(IDE)/extensions/words/libwords.so
+
+run: build native ## review the standard library with the example IDE
+	$(BIN)/python $(IDE)/review.py
+
+run-torch: build native $(VENV)/.torch ## the same under TorchPolicy
+	$(BIN)/python $(IDE)/review.py --torch
+
+test: test-rust test-python ## every test; nothing is skipped
+
+test-rust: $(VENV)/.base
+	cargo test -q --workspace --exclude symphony_py
+
+test-python: build native $(VENV)/.test $(VENV)/.torch
+	$(BIN)/python -m pytest -q
+
+lint: build $(VENV)/.test $(VENV)/.torch ## rustfmt, clippy, ruff, mypy, pyright, stubtest
+	cargo fmt --check
+	cargo clippy -q --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	test -f python/symphony/_core.pyi
+	$(BIN)/python -m mypy.stubtest symphony._core --allowlist tests/typing/stubtest-allowlist.txt
+
+bench: build native $(VENV)/.test $(VENV)/.torch ## Criterion, then ourselves and the peers side by side
+	cargo bench -q -p benches
+	$(BIN)/python benches/side_by_side.py
+
+soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes about half an hour
+	$(BIN)/python -m pytest -q tests/soak -o addopts= --timeout=3600
+
+docs: ## the Rust documentation
+	cargo doc --workspace --no-deps
+
+clean: ## remove what was built and installed
+	rm -rf target $(VENV) $(IDE)/extensions/lines/lines $(IDE)/extensions/words/libwords.so

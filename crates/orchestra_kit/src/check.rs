@@ -1,0 +1,170 @@
+//! What `symphony check` finds in files and folders: manifests, and the Melodies that call their extensions.
+//!
+//! Caller: the command line, through `symphony_py`. Nothing is run and nothing is imported; Python sources are read by
+//! whoever is given as reader. A Melody is checked against the system in whose folder it lies, else against all
+//! extensions that were found.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use component::{Code, Diagnostic};
+
+use crate::catalogue::{MemberOperations, Operations, Sources, Together};
+use crate::manifest::{ExtensionManifest, FILE_NAME, Manifest};
+use crate::{Catalogue, Melody};
+
+/// Folders that hold what others made.
+const FOREIGN: &[&str] =
+    &["target", "node_modules", "__pycache__", "venv", "site-packages", "build", "dist"];
+
+/// How deep folders are searched.
+const DEEPEST: usize = 16;
+
+/// Checks these files and folders; gives every fault, warning and note once, sorted by place.
+pub fn check_paths(
+    paths: &[PathBuf],
+    members: &MemberOperations,
+    sources: Sources<'_>,
+) -> Vec<Diagnostic> {
+    let mut survey = Survey::default();
+    for path in paths {
+        survey.find(path, 0, true);
+    }
+    survey.read(sources);
+    survey.melodies(members);
+    let mut faults = survey.faults;
+    faults.sort_by(|left, right| {
+        (&left.location, left.code, &left.message).cmp(&(
+            &right.location,
+            right.code,
+            &right.message,
+        ))
+    });
+    faults.dedup();
+    faults
+}
+
+#[derive(Default)]
+struct Survey {
+    manifests: BTreeSet<PathBuf>,
+    candidates: BTreeSet<PathBuf>,
+    systems: Vec<(PathBuf, Catalogue)>,
+    loose: Vec<Catalogue>,
+    faults: Vec<Diagnostic>,
+}
+
+impl Survey {
+    fn find(&mut self, path: &Path, depth: usize, named: bool) {
+        if path.is_dir() {
+            if depth > DEEPEST {
+                return;
+            }
+            let Ok(entries) = std::fs::read_dir(path) else {
+                self.faults.push(unreadable(path));
+                return;
+            };
+            for entry in entries.filter_map(Result::ok) {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                // A link to a folder may lead in a circle, and what it leads to is found where it lies.
+                let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+                if !name.starts_with('.')
+                    && !FOREIGN.contains(&&*name)
+                    && !(is_link && entry.path().is_dir())
+                {
+                    self.find(&entry.path(), depth + 1, false);
+                }
+            }
+            return;
+        }
+        if named && !path.exists() {
+            self.faults.push(unreadable(path));
+            return;
+        }
+        let Ok(path) = path.canonicalize() else { return };
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name == FILE_NAME {
+            self.manifests.insert(path);
+        } else if path.extension().is_some_and(|kind| kind == "toml" || kind == "json")
+            && (named || is_melody(&path))
+        {
+            self.candidates.insert(path);
+        }
+    }
+
+    fn read(&mut self, sources: Sources<'_>) {
+        let mut covered = BTreeSet::new();
+        for file in &self.manifests {
+            match Manifest::read(file) {
+                Ok(Manifest { system: Some(system), .. }) => {
+                    let (catalogue, faults) = Catalogue::survey(&system, sources);
+                    covered.extend(
+                        catalogue.entries().iter().map(|entry| entry.manifest.file.clone()),
+                    );
+                    self.faults.extend(faults);
+                    self.systems.push((system.folder, catalogue));
+                }
+                Ok(_) => {}
+                Err(faults) => {
+                    covered.insert(file.clone());
+                    self.faults.extend(faults);
+                }
+            }
+        }
+        for file in self.manifests.iter().filter(|file| !covered.contains(*file)) {
+            if let Ok(Manifest { system: None, extension: Some(_) }) = Manifest::read(file)
+                && let Ok(manifest) = ExtensionManifest::read(file)
+            {
+                let (catalogue, faults) = Catalogue::alone(manifest, sources);
+                self.faults.extend(faults);
+                self.loose.push(catalogue);
+            }
+        }
+    }
+
+    fn melodies(&mut self, members: &MemberOperations) {
+        for file in &self.candidates {
+            let melody = match Melody::read(file) {
+                Ok(melody) => melody,
+                Err(faults) => {
+                    self.faults.extend(faults);
+                    continue;
+                }
+            };
+            let home = self
+                .systems
+                .iter()
+                .filter(|(folder, _)| file.starts_with(folder))
+                .max_by_key(|(folder, _)| folder.components().count());
+            let mut sources: Vec<&dyn Operations> = vec![members];
+            match home {
+                Some((_, catalogue)) => sources.push(catalogue),
+                None => {
+                    sources.extend(
+                        self.systems.iter().map(|(_, catalogue)| catalogue as &dyn Operations),
+                    );
+                    sources.extend(self.loose.iter().map(|catalogue| catalogue as &dyn Operations));
+                }
+            }
+            let found = crate::melody::check(&melody, &Together(&sources));
+            self.faults.extend(found);
+        }
+    }
+}
+
+/// Whether a file of a folder is meant as a Melody; any other TOML or JSON is none of our business.
+fn is_melody(path: &Path) -> bool {
+    let Ok(text) = std::fs::read_to_string(path) else { return false };
+    if path.extension().is_some_and(|kind| kind == "json") {
+        serde_json::from_str::<serde_json::Value>(&text)
+            .is_ok_and(|value| value.get("melody").is_some())
+    } else {
+        text.lines().any(|line| line.trim().starts_with("[melody]"))
+    }
+}
+
+fn unreadable(path: &Path) -> Diagnostic {
+    let what = if path.exists() { "cannot be read" } else { "does not exist" };
+    Diagnostic::error(Code::MANIFEST_INVALID, format!("`{}` {what}", path.display()))
+        .hint("name a manifest, a Melody, a Python source, or a folder that holds some")
+}

@@ -1,0 +1,485 @@
+//! `_core.Boot`: one boot, driven from `symphony/_boot.py`.
+//!
+//! The engine runs on a thread of its own; the calling thread meanwhile imports what only it may import and works off
+//! the steps that belong to it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use boot_orchestrator::system::{System, SystemOptions};
+use boot_orchestrator::{
+    Boot as Engine, BootFailure, BootOptions, Cancel, Passage, PhaseLatch, Registry, Running as EngineRunning,
+};
+use component::{Code, ComponentName, Descriptor, Diagnostic, Key, Location, Need, NeedKind, Phase, Related, Severity, Step, Work};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::bus::IpcBus;
+use crate::enter::{enter, guard, wait_polling};
+use crate::error::{Fields, failure_of};
+use crate::events::{EventQueue, Events};
+use crate::kit::Kit;
+use crate::python_component::{Place, PythonComponent};
+use crate::report::BootReport;
+use crate::running::Running;
+use crate::threads::{JobQueue, Keeper, KeeperState, Order, Queue};
+
+type Outcome = Result<EngineRunning, Ended>;
+
+/// How a boot ended without a system.
+enum Ended {
+    /// It never began: the plan is at fault.
+    Faults(Vec<Diagnostic>),
+    /// It failed, and was rolled back.
+    Failed(Box<BootFailure>),
+}
+
+struct State {
+    components: Vec<(Descriptor, Arc<PythonComponent>)>,
+    faults: Vec<Diagnostic>,
+    outcome: Option<crossbeam_channel::Receiver<Outcome>>,
+    outside: Vec<(String, Instant, Option<Instant>)>,
+    outside_failure: Option<Fields>,
+    interruption: Option<Py<PyAny>>,
+}
+
+/// One boot.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Boot {
+    system: Arc<System>,
+    called: Instant,
+    timeout: Option<Duration>,
+    latch: Option<PhaseLatch>,
+    cancel: Cancel,
+    observed: Arc<Events>,
+    keeper: Arc<KeeperState>,
+    shared: Arc<Queue>,
+    calling: Arc<Queue>,
+    memory_before: u64,
+    state: Mutex<State>,
+}
+
+/// The arguments of a need, as `_registration.py` writes them.
+pub(crate) type Edge = (String, String, String, Option<String>, Option<String>, Option<String>, u32, u32, Option<String>);
+
+#[pymethods]
+impl Boot {
+    #[new]
+    #[pyo3(signature = (*, path, state, workspace, python, members, supervisor, foreign_python, timeout, abort_on_hang, stepwise, observed))]
+    fn new(
+        py: Python<'_>,
+        path: Option<String>,
+        state: Option<String>,
+        workspace: Option<String>,
+        python: Option<String>,
+        members: Option<Vec<String>>,
+        supervisor: Vec<String>,
+        foreign_python: Vec<String>,
+        timeout: Option<f64>,
+        abort_on_hang: bool,
+        stepwise: bool,
+        observed: bool,
+    ) -> PyResult<Self> {
+        let called = Instant::now();
+        let memory_before = boot_orchestrator::peak_memory();
+        let _ = (abort_on_hang, observed);
+        let timeout = match timeout {
+            None => None,
+            Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|_| {
+                Fields::new(Code::INVALID_VALUE, format!("`timeout` takes a positive number of seconds, not {seconds}"))
+                    .raise(py)
+            })?),
+        };
+        let options = SystemOptions {
+            manifest: path.map(Into::into),
+            state: state.map(Into::into),
+            workspace: workspace.map(Into::into),
+            python: python.map(Into::into),
+            members,
+            supervisor,
+            foreign_python,
+        };
+        // Sources are read by `check` and by Melodies, not on the way to ready.
+        let opened = enter(py, || System::open(options, None))?;
+        let system = opened.map_err(|diagnostics| {
+            let mut fields = Fields::new(Code::MANIFEST_INVALID, String::new());
+            fields.phase = Some(Phase::Foundation.as_str().to_owned());
+            fields.diagnostics = diagnostics;
+            fields.boot = true;
+            fields.raise(py)
+        })?;
+        let (keeper, shared) = KeeperState::new();
+        let system = Arc::new(system);
+        crate::process::remember(&system);
+        Ok(Self {
+            system,
+            called,
+            timeout,
+            latch: stepwise.then(PhaseLatch::new),
+            cancel: Cancel::new(),
+            observed: Arc::new(Events::default()),
+            keeper,
+            shared,
+            calling: Queue::new(),
+            memory_before,
+            state: Mutex::new(State {
+                components: Vec::new(),
+                faults: Vec::new(),
+                outcome: None,
+                outside: Vec::new(),
+                outside_failure: None,
+                interruption: None,
+            }),
+        })
+    }
+
+    #[getter]
+    fn keeper(&self) -> Keeper {
+        Keeper { state: Arc::clone(&self.keeper) }
+    }
+
+    #[getter]
+    fn calling(&self) -> JobQueue {
+        JobQueue::new(Arc::clone(&self.calling))
+    }
+
+    #[getter]
+    fn events(&self) -> EventQueue {
+        EventQueue { events: Arc::clone(&self.observed) }
+    }
+
+    /// A component of the core is overridden: it is not started.
+    fn replace(&self, key: &str) {
+        self.system.replace(key);
+    }
+
+    /// A fault that Python found; told together with those of the plan.
+    fn fault(&self, fields: &Bound<'_, PyDict>) -> PyResult<()> {
+        let fault = diagnostic_of(fields)?;
+        self.state.lock().faults.push(fault);
+        Ok(())
+    }
+
+    /// Registers a Python component.
+    fn add(
+        &self,
+        live: Py<PyAny>,
+        name: String,
+        phase: &str,
+        provides: Vec<(String, String)>,
+        needs: Vec<Edge>,
+        place: &str,
+        required: bool,
+        timeout: Option<f64>,
+        file: Option<String>,
+        line: u32,
+        conductor: bool,
+    ) -> PyResult<()> {
+        let phase = Phase::parse(phase).unwrap_or(Phase::Conductor);
+        let location = file.map(|file| Location::new(file, line, 0));
+        let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
+        descriptor.provides = provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
+        descriptor.needs = needs.into_iter().map(need_of).collect();
+        descriptor.required = required;
+        descriptor.work = Work::Other;
+        descriptor.location = location;
+        // The Conductor's import and factory have the boot's deadline only.
+        descriptor.deadline = if conductor {
+            Some(self.timeout.unwrap_or(Duration::from_secs(60)))
+        } else {
+            timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        };
+        let place = match place {
+            "calling" => Place::Calling,
+            "own" => Place::Own,
+            _ => Place::Shared,
+        };
+        let component = PythonComponent::new(live, place, &self.keeper, &self.shared, &self.calling);
+        self.state.lock().components.push((descriptor, Arc::new(component)));
+        Ok(())
+    }
+
+    /// Plans, and starts the engine's thread; a fault of the plan is raised by `result()`.
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        guard(py)?;
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        let (components, faults) = {
+            let mut state = self.state.lock();
+            state.outcome = Some(receiver);
+            (std::mem::take(&mut state.components), std::mem::take(&mut state.faults))
+        };
+        let mut options = self.system.boot_options();
+        options.called = Some(self.called);
+        options.memory_before = Some(self.memory_before);
+        options.latch.clone_from(&self.latch);
+        options.canceller = self.cancel.clone();
+        options.sinks.push(Arc::clone(&self.observed) as Arc<dyn boot_orchestrator::EventSink>);
+        if let Some(timeout) = self.timeout {
+            options.deadline = timeout;
+        }
+        let engine = EngineThread {
+            system: Arc::clone(&self.system),
+            components,
+            faults,
+            options,
+            calling: Arc::clone(&self.calling),
+            keeper: Arc::clone(&self.keeper),
+        };
+        std::thread::Builder::new()
+            .name("symphony-boot".to_owned())
+            .spawn(move || {
+                let calling = Arc::clone(&engine.calling);
+                let outcome = engine.run();
+                // The receiver is gone only when the whole boot object is: nobody is left to be told.
+                let _ = sender.send(outcome);
+                calling.close();
+            })
+            .map_err(|error| {
+                Fields::new(Code::INTERNAL, "the boot's thread cannot be started").because(&error).raise(py)
+            })?;
+        Ok(())
+    }
+
+    /// Work on the calling thread that is no component's step begins.
+    fn outside_begun(&self, name: String) -> usize {
+        let mut state = self.state.lock();
+        state.outside.push((name, Instant::now(), None));
+        state.outside.len() - 1
+    }
+
+    /// It ended.
+    fn outside_ended(&self, token: usize) {
+        if let Some(entry) = self.state.lock().outside.get_mut(token) {
+            entry.2 = Some(Instant::now());
+            self.system.outside(&entry.0, entry.1, Instant::now());
+        }
+    }
+
+    /// It raised: the boot is rolled back, and raises this.
+    fn outside_failed(&self, name: String, error: &Bound<'_, PyAny>) {
+        let failure = failure_of(Step::Start, error);
+        let mut fields = Fields::of_failure(&failure);
+        fields.phase = Some(Phase::Conductor.as_str().to_owned());
+        fields.message = format!("`{name}` failed");
+        fields.causes = vec![failure.message.clone()];
+        fields.component = Some(name.clone());
+        fields.boot = true;
+        self.state.lock().outside_failure = Some(fields);
+        self.cancel.cancel(format!("`{name}` failed"));
+    }
+
+    /// Ctrl-C or SIGTERM: rolls back, and `result()` raises it.
+    fn interrupt(&self, py: Python<'_>, error: &Bound<'_, PyAny>) {
+        {
+            let mut state = self.state.lock();
+            if state.interruption.is_none() {
+                state.interruption = Some(error.clone().unbind());
+            }
+        }
+        let _ = py;
+        self.cancel.cancel("interrupted by a signal");
+    }
+
+    /// Ends a boot that its caller cannot carry on.
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        self.cancel.cancel("its caller gave up");
+        let receiver = self.state.lock().outcome.take();
+        enter(py, || {
+            if let Some(receiver) = receiver
+                && let Ok(Ok(running)) = receiver.recv()
+            {
+                running.shutdown(Duration::from_secs(3));
+            }
+            self.observed.finish();
+            self.system.close();
+        })
+    }
+
+    /// Lets a stepwise boot go on through a phase; false when the boot ended without it.
+    fn advance(&self, py: Python<'_>, phase: &str) -> PyResult<bool> {
+        let (Some(latch), Some(phase)) = (&self.latch, Phase::parse(phase)) else { return Ok(true) };
+        latch.open(phase);
+        wait_polling(py, |span| match latch.wait(phase, span) {
+            Passage::Passed => Some(true),
+            Passage::Ended => Some(false),
+            Passage::TimedOut => None,
+        })
+    }
+
+    /// The running system; to be called after the calling thread's queue has ended.
+    fn result(&self, py: Python<'_>) -> PyResult<Running> {
+        let receiver = self.state.lock().outcome.take();
+        let Some(receiver) = receiver else {
+            return Err(Fields::new(Code::INTERNAL, "the boot was never started").raise(py));
+        };
+        let outcome = enter(py, || {
+            let outcome = receiver.recv();
+            self.observed.finish();
+            outcome
+        })?;
+        match outcome {
+            Ok(Ok(running)) => Ok(Running::new(running, Arc::clone(&self.system), Arc::clone(&self.calling))),
+            Ok(Err(Ended::Failed(failure))) => {
+                py.detach(|| self.system.close());
+                Err(self.failed(py, &failure))
+            }
+            Ok(Err(Ended::Faults(faults))) => {
+                py.detach(|| self.system.close());
+                let mut fields = Fields::new(Code::INTERNAL, String::new());
+                fields.diagnostics = faults;
+                fields.boot = true;
+                Err(fields.raise(py))
+            }
+            Err(_) => Err(Fields::new(Code::INTERNAL, "the boot's thread ended without a word").raise(py)),
+        }
+    }
+
+    /// The bus, once its phase has passed.
+    fn bus(&self, py: Python<'_>) -> PyResult<IpcBus> {
+        self.system
+            .bus()
+            .map(IpcBus::new)
+            .ok_or_else(|| Fields::new(Code::COMPONENT_NOT_FOUND, "the bus was not started").raise(py))
+    }
+
+    /// The handle of a Pit member that was started, else `None`.
+    fn member(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>> {
+        crate::pit::member(py, &self.system, name)
+    }
+
+    /// The Orchestra Kit, once its phase has passed.
+    fn kit(&self, py: Python<'_>) -> PyResult<Kit> {
+        Kit::of(&self.system)
+            .ok_or_else(|| Fields::new(Code::COMPONENT_NOT_FOUND, "the Orchestra Kit was not started").raise(py))
+    }
+}
+
+impl Boot {
+    fn failed(&self, py: Python<'_>, failure: &BootFailure) -> PyErr {
+        let mut state = self.state.lock();
+        if let Some(error) = state.interruption.take() {
+            return PyErr::from_value(error.into_bound(py));
+        }
+        let report = Py::new(py, BootReport::new(Arc::clone(&failure.report))).ok().map(Py::into_any);
+        let mut fields = state.outside_failure.take().unwrap_or_else(|| Fields {
+            code: failure.code.as_str(),
+            message: failure.message.clone(),
+            causes: failure.causes.clone(),
+            hints: failure.hints.clone(),
+            phase: failure.phase.map(|phase| phase.as_str().to_owned()),
+            component: failure.component.as_ref().map(ToString::to_string),
+            payload: failure.payload.clone(),
+            diagnostics: failure.diagnostics.clone(),
+            boot: true,
+            ..Fields::default()
+        });
+        fields.report = report;
+        fields.rollback = failure
+            .rollback_errors
+            .iter()
+            .map(|stop| {
+                let mut fields = Fields::of_failure(&stop.failure);
+                fields.message = stop.to_string();
+                fields.component = Some(stop.component.to_string());
+                fields.boot = true;
+                fields
+            })
+            .collect();
+        drop(state);
+        fields.raise(py)
+    }
+}
+
+/// What the engine's thread takes with it.
+struct EngineThread {
+    system: Arc<System>,
+    components: Vec<(Descriptor, Arc<PythonComponent>)>,
+    faults: Vec<Diagnostic>,
+    options: BootOptions,
+    calling: Arc<Queue>,
+    keeper: Arc<KeeperState>,
+}
+
+impl EngineThread {
+    fn run(self) -> Outcome {
+        let mut registry = Registry::new();
+        if let Ok(directory) = std::env::current_dir() {
+            registry.relative_to(directory.to_string_lossy().into_owned());
+        }
+        self.system.register(&mut registry);
+        for (descriptor, component) in self.components {
+            registry.add(descriptor, component);
+        }
+        let planned = registry.plan();
+        let plan = match planned {
+            Ok(plan) if self.faults.is_empty() => plan,
+            other => {
+                let mut faults = self.faults;
+                if let Err(found) = other {
+                    faults.extend(found.diagnostics);
+                }
+                return Err(Ended::Faults(faults));
+            }
+        };
+        let outcome = Engine::new(plan, self.options).run();
+        if outcome.is_err() {
+            // The calling thread may be inside an import that nobody waits for any more.
+            self.keeper.order(Order::Interrupt);
+        }
+        outcome.map_err(Ended::Failed)
+    }
+}
+
+pub(crate) fn need_of(edge: Edge) -> Need {
+    let (id, label, kind, named, parameter, file, line, column, hint) = edge;
+    Need {
+        key: Key::labelled(id, label),
+        kind: match kind.as_str() {
+            "optional" => NeedKind::Optional,
+            "every" => NeedKind::Every,
+            "late" => NeedKind::Late,
+            _ => NeedKind::One,
+        },
+        named: named.map(ComponentName::from),
+        parameter: parameter.map(Into::into),
+        location: file.map(|file| Location::new(file, line, column)),
+        hint: hint.map(Into::into),
+    }
+}
+
+/// A diagnostic from the fields that Python writes.
+pub(crate) fn diagnostic_of(fields: &Bound<'_, PyDict>) -> PyResult<Diagnostic> {
+    let text = |key: &str| -> PyResult<Option<String>> {
+        fields.get_item(key)?.map_or(Ok(None), |value| value.extract())
+    };
+    let number = |key: &str| -> PyResult<u32> {
+        let value: Option<u32> = fields.get_item(key)?.map_or(Ok(None), |value| value.extract())?;
+        Ok(value.unwrap_or(0))
+    };
+    let code = text("code")?.and_then(|code| Code::parse(&code)).unwrap_or(Code::INTERNAL);
+    let mut fault = Diagnostic::error(code, text("message")?.unwrap_or_default());
+    fault.severity = match text("severity")?.as_deref() {
+        Some("warning") => Severity::Warning,
+        Some("note") => Severity::Note,
+        _ => Severity::Error,
+    };
+    if let Some(file) = text("file")? {
+        fault.location = Some(Location::new(file, number("line")?, number("column")?));
+    }
+    fault.hint = text("hint")?;
+    if let Some(path) = fields.get_item("path")? {
+        fault.path = path.extract()?;
+    }
+    if let Some(related) = fields.get_item("related")? {
+        let related: Vec<(Option<String>, Option<u32>, Option<u32>, String)> = related.extract()?;
+        fault.related = related
+            .into_iter()
+            .map(|(file, line, column, text)| Related {
+                location: file.map(|file| Location::new(file, line.unwrap_or(0), column.unwrap_or(0))),
+                text,
+            })
+            .collect();
+    }
+    Ok(fault)
+}

@@ -1,0 +1,65 @@
+//! What `symphony check` and `symphony graph` ask of the core: faults of files, and the plan of a described graph.
+
+use std::path::{Path, PathBuf};
+
+use boot_orchestrator::Registry;
+use component::{ComponentName, Descriptor, Diagnostic, Key, Location, Phase};
+use orchestra_kit::catalogue::Sources;
+use orchestra_kit::manifest::Member;
+use orchestra_kit::operations::known_operations;
+use orchestra_kit::{Operation, SourceReader};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::boot::{Edge, need_of};
+use crate::error::diagnostics_list;
+use crate::sources::read_with;
+
+/// Reads sources with the function that Python gives.
+struct Given(Py<PyAny>);
+
+impl SourceReader for Given {
+    fn operations(&self, file: &Path, attribute: &str) -> Option<Result<Vec<Operation>, Diagnostic>> {
+        Python::try_attach(|py| read_with(self.0.bind(py), file, attribute)).flatten()
+    }
+}
+
+/// Every fault of the manifests and Melodies at these paths, as dictionaries of their fields.
+#[pyfunction]
+pub(crate) fn check_paths<'py>(
+    py: Python<'py>,
+    paths: Vec<PathBuf>,
+    read_operations: Py<PyAny>,
+) -> PyResult<Bound<'py, PyList>> {
+    let reader = Given(read_operations);
+    let faults = py.detach(|| {
+        let members = known_operations(&Member::ALL);
+        let sources = Sources { reader: Some(&reader), ..Sources::default() };
+        orchestra_kit::check::check_paths(&paths, &members, sources)
+    });
+    diagnostics_list(py, &faults)
+}
+
+/// A component as the command line describes it: name, phase, provides, needs, required, deadline, file, line, column.
+type Described =
+    (String, String, Vec<(String, String)>, Vec<Edge>, bool, Option<f64>, Option<String>, u32, u32);
+
+/// Every fault that the planner finds in these components.
+#[pyfunction]
+pub(crate) fn plan_specs<'py>(py: Python<'py>, specs: Vec<Described>) -> PyResult<Bound<'py, PyList>> {
+    let mut registry = Registry::new();
+    if let Ok(directory) = std::env::current_dir() {
+        registry.relative_to(directory.to_string_lossy().into_owned());
+    }
+    for (name, phase, provides, needs, required, _, file, line, column) in specs {
+        let phase = Phase::parse(&phase).unwrap_or(Phase::Conductor);
+        let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
+        descriptor.provides = provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
+        descriptor.needs = needs.into_iter().map(need_of).collect();
+        descriptor.required = required;
+        descriptor.location = file.map(|file| Location::new(file, line, column));
+        registry.declare(descriptor);
+    }
+    let faults = registry.plan().err().map(|faults| faults.diagnostics).unwrap_or_default();
+    diagnostics_list(py, &faults)
+}

@@ -1,0 +1,55 @@
+//! The one door out of the interpreter: it detaches, polls signals, and refuses use after a fork.
+//!
+//! Every binding that can wait goes through here. Invariant: no wait happens attached.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use component::Code;
+use pyo3::prelude::*;
+
+use crate::error::Fields;
+
+/// How often a wait looks for Ctrl-C.
+pub(crate) const POLL: Duration = Duration::from_millis(50);
+
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// Called in a forked child of the root: from now on every handle raises.
+pub(crate) fn mark_forked() {
+    FORKED.store(true, Ordering::Relaxed);
+}
+
+/// Whether this process is a forked child of the one that the handles belong to.
+pub(crate) fn is_forked() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
+
+/// Raises in a forked child.
+pub(crate) fn guard(py: Python<'_>) -> PyResult<()> {
+    if is_forked() {
+        let message = "this process was forked from the one that booted the system; its handles work there alone";
+        return Err(Fields::new(Code::FORKED, message).raise(py));
+    }
+    Ok(())
+}
+
+/// Runs `work` detached from the interpreter, unless this is a forked child.
+pub(crate) fn enter<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+    guard(py)?;
+    Ok(py.detach(work))
+}
+
+/// Calls `wait` with a short span, detached, until it gives something; between calls signals are handled.
+pub(crate) fn wait_polling<T: Send>(
+    py: Python<'_>,
+    mut wait: impl FnMut(Duration) -> Option<T> + Send,
+) -> PyResult<T> {
+    loop {
+        guard(py)?;
+        if let Some(value) = py.detach(|| wait(POLL)) {
+            return Ok(value);
+        }
+        py.check_signals()?;
+    }
+}

@@ -1,0 +1,188 @@
+//! An extension's handle: the same for one in a process of its own and for a library in this one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ipc::{CallError, CallOptions};
+use orchestra_kit::extension::Call;
+use orchestra_kit::{ExtensionError, ExtensionHandle as Inner};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::completions::Completions;
+use crate::enter::{enter, guard};
+use crate::guest::signalled;
+use crate::kit::{CallResult, fields_of_extension};
+use crate::values::{decode, encode_inputs};
+
+/// How long a restart may take.
+const RESTART: Duration = Duration::from_secs(15);
+
+/// An extension, by which it is called.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct ExtensionHandle {
+    handle: Inner,
+    timeout: Option<Duration>,
+    priority: i32,
+}
+
+impl ExtensionHandle {
+    pub(crate) fn new(handle: Inner) -> Self {
+        Self { handle, timeout: None, priority: 0 }
+    }
+
+    fn options(&self) -> CallOptions {
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        CallOptions { deadline, priority: self.priority }
+    }
+
+    /// The exception for a call without a result; a signal's own exception where one ended the wait.
+    fn raise(py: Python<'_>, error: &ExtensionError) -> PyErr {
+        if matches!(error, ExtensionError::Call { source: CallError::Interrupted, .. }) {
+            return PyErr::take(py).unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
+        }
+        fields_of_extension(error).raise(py)
+    }
+}
+
+fn span(timeout: Option<f64>) -> PyResult<Option<Duration>> {
+    timeout
+        .map(|seconds| {
+            Duration::try_from_secs_f64(seconds)
+                .map_err(|_| PyValueError::new_err(format!("`timeout` takes seconds, not {seconds}")))
+        })
+        .transpose()
+}
+
+#[pymethods]
+impl ExtensionHandle {
+    #[getter]
+    fn name(&self) -> &str {
+        self.handle.name()
+    }
+
+    /// `installed`, `loading`, `ready`, `stopping`, `stopped`, `failed`, `restarting` or `quarantined`.
+    #[getter]
+    fn state(&self) -> &'static str {
+        self.handle.state().as_str()
+    }
+
+    /// The number of its process, while it has one of its own.
+    #[getter]
+    fn pid(&self) -> Option<u32> {
+        self.handle.pid()
+    }
+
+    /// The names of its operations; `None` while they are not known.
+    fn operations(&self) -> Option<Vec<String>> {
+        self.handle.operations().map(|known| known.into_iter().map(|operation| operation.name).collect())
+    }
+
+    /// Calls an operation and waits for its result.
+    #[pyo3(signature = (operation, /, **inputs))]
+    fn call(&self, py: Python<'_>, operation: &str, inputs: Option<&Bound<'_, PyDict>>) -> PyResult<Py<PyAny>> {
+        let inputs = encode_inputs(inputs)?;
+        let options = self.options();
+        let outcome = enter(py, || self.handle.call_polling(operation, &inputs, &options, Some(&signalled)))?;
+        match outcome {
+            Ok(payload) => decode(py, &payload),
+            Err(error) => Err(Self::raise(py, &error)),
+        }
+    }
+
+    /// Calls an operation; awaits its result.
+    #[pyo3(signature = (operation, /, **inputs))]
+    fn call_async<'py>(
+        this: &Bound<'py, Self>,
+        operation: &str,
+        inputs: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        guard(py)?;
+        let handle = this.get();
+        let inputs = inputs.unwrap_or_else(|| PyDict::new(py));
+        let timeout = handle.timeout.map(|timeout| timeout.as_secs_f64());
+        py.import("symphony._async")?.getattr("call")?.call1((this, operation, inputs, timeout, handle.priority))
+    }
+
+    /// Sends a call whose result goes to an event loop; `symphony/_async.py` calls it.
+    fn _submit(
+        &self,
+        py: Python<'_>,
+        completions: &Completions,
+        token: u64,
+        operation: &str,
+        inputs: &Bound<'_, PyDict>,
+        timeout: Option<f64>,
+        priority: i32,
+    ) -> PyResult<PendingCall> {
+        let inputs = encode_inputs(Some(inputs))?;
+        let deadline = span(timeout)?.and_then(|timeout| Instant::now().checked_add(timeout));
+        let options = CallOptions { deadline, priority };
+        let arrivals = Arc::clone(&completions.arrivals);
+        let call = enter(py, || {
+            let done = Box::new(move |outcome| arrivals.put(token, CallResult(outcome)));
+            self.handle.submit(operation, &inputs, &options, done)
+        })?;
+        Ok(PendingCall { call })
+    }
+
+    /// Calls one operation many times; each result is a value or an exception.
+    fn call_many<'py>(&self, py: Python<'py>, operation: &str, inputs: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let inputs = inputs
+            .try_iter()?
+            .map(|inputs| encode_inputs(Some(inputs?.cast::<PyDict>()?)))
+            .collect::<PyResult<Vec<_>>>()?;
+        let options = self.options();
+        let outcomes = enter(py, || self.handle.call_many(operation, &inputs, &options))?;
+        let results = PyList::empty(py);
+        for outcome in outcomes {
+            match outcome {
+                Ok(payload) => results.append(decode(py, &payload)?)?,
+                Err(error) => results.append(Self::raise(py, &error).into_value(py))?,
+            }
+        }
+        Ok(results)
+    }
+
+    /// A view of this handle with options for its calls.
+    #[pyo3(signature = (*, timeout = None, priority = None), name = "options")]
+    fn view(&self, timeout: Option<f64>, priority: Option<i32>) -> PyResult<Self> {
+        Ok(Self {
+            handle: self.handle.clone(),
+            timeout: span(timeout)?.or(self.timeout),
+            priority: priority.unwrap_or(self.priority),
+        })
+    }
+
+    /// Starts it where it does not run, and waits until it is ready.
+    fn activate(&self, py: Python<'_>) -> PyResult<()> {
+        let deadline = self.options().deadline;
+        enter(py, || self.handle.activate(deadline))?.map_err(|error| Self::raise(py, &error))
+    }
+
+    /// Stops it and starts it anew, also out of quarantine; waits until it is ready.
+    fn restart(&self, py: Python<'_>) -> PyResult<()> {
+        let deadline = Instant::now() + self.timeout.unwrap_or(RESTART);
+        enter(py, || self.handle.restart(deadline))?.map_err(|error| Self::raise(py, &error))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<ExtensionHandle {} {}>", self.handle.name(), self.handle.state().as_str())
+    }
+}
+
+/// A call on its way to an event loop.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct PendingCall {
+    call: Call,
+}
+
+#[pymethods]
+impl PendingCall {
+    /// Gives the call up.
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, || self.call.cancel())
+    }
+}

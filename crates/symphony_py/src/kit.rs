@@ -1,0 +1,238 @@
+//! The Orchestra Kit's core: extensions by name, Melodies, the conductor thread's port.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use boot_orchestrator::system::System;
+use ipc::Payload;
+use orchestra_kit::catalogue::{Known, Together};
+use orchestra_kit::melody::engine::Engine;
+use orchestra_kit::operations::known_operations;
+use orchestra_kit::{ExtensionError, Kit as Inner, KitError, Operations as _};
+use parking_lot::Mutex;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::enter::{guard, wait_polling};
+use crate::error::Fields;
+use crate::extension::ExtensionHandle;
+use crate::melody::{Melody, Run, melody_error};
+use crate::policy::PolicyPort;
+use crate::values::{decode, encode};
+
+/// The outcome of a call, on its way to Python.
+pub(crate) struct CallResult(pub(crate) Result<Payload, ExtensionError>);
+
+impl CallResult {
+    pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.0 {
+            Ok(payload) => decode(py, &payload),
+            Err(error) => Err(fields_of_extension(&error).raise(py)),
+        }
+    }
+}
+
+/// What the exception of an extension's error is built from.
+pub(crate) fn fields_of_extension(error: &ExtensionError) -> Fields {
+    let mut fields = Fields::of(error);
+    match error {
+        ExtensionError::NotFound { .. } => return fields,
+        ExtensionError::StartFailed { name, .. }
+        | ExtensionError::Crashed { name, .. }
+        | ExtensionError::Quarantined { name, .. }
+        | ExtensionError::NotGranted { name, .. }
+        | ExtensionError::Stopped { name } => fields.extension = Some(name.clone()),
+        ExtensionError::TimedOut { name, operation, .. }
+        | ExtensionError::Remote { name, operation, .. }
+        | ExtensionError::UnknownOperation { name, operation, .. }
+        | ExtensionError::Call { name, operation, .. } => {
+            fields.extension = Some(name.clone());
+            fields.operation = Some(operation.clone());
+        }
+        _ => {}
+    }
+    if let ExtensionError::Remote { failure, .. } = error {
+        fields.type_name = Some(failure.type_name.clone());
+        fields.traceback = Some(failure.traceback.clone());
+        fields.causes.clone_from(&failure.causes);
+    }
+    fields
+}
+
+/// What the exception of an error of the kit is built from.
+pub(crate) fn fields_of_kit(error: &KitError) -> Fields {
+    match error {
+        KitError::Extension(error) => fields_of_extension(error),
+        KitError::Invalid { code, diagnostics } => {
+            let mut fields = Fields::new(*code, String::new());
+            fields.diagnostics.clone_from(diagnostics);
+            fields
+        }
+        other => Fields::of(other),
+    }
+}
+
+/// The kit as `symphony/_kit.py` holds it.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Kit {
+    kit: Inner,
+    engine: Arc<Engine>,
+    system: Arc<System>,
+    stretch: Mutex<Option<Stretch>>,
+    melodies: Mutex<Vec<(PathBuf, Arc<orchestra_kit::Melody>)>>,
+    closing: Arc<AtomicBool>,
+}
+
+/// A stretch of work: what `run()` tells of.
+struct Stretch {
+    since: Instant,
+    done: u64,
+    failed: u64,
+}
+
+impl Kit {
+    pub(crate) fn of(system: &Arc<System>) -> Option<Self> {
+        Some(Self {
+            kit: system.kit()?,
+            engine: system.engine()?,
+            system: Arc::clone(system),
+            stretch: Mutex::new(None),
+            melodies: Mutex::new(Vec::new()),
+            closing: system.closing(),
+        })
+    }
+
+    fn melody(&self, py: Python<'_>, melody: &Bound<'_, PyAny>) -> PyResult<Arc<orchestra_kit::Melody>> {
+        if let Ok(melody) = melody.cast::<Melody>() {
+            return Ok(Arc::clone(&melody.get().melody));
+        }
+        let path: PathBuf = melody
+            .extract()
+            .map_err(|_| PyTypeError::new_err("a Melody is a `Melody` or the path of one"))?;
+        if let Some((_, melody)) = self.melodies.lock().iter().find(|(known, _)| *known == path) {
+            return Ok(Arc::clone(melody));
+        }
+        let melody = py
+            .detach(|| orchestra_kit::Melody::read(&path))
+            .map(Arc::new)
+            .map_err(|faults| melody_error(py, faults))?;
+        self.melodies.lock().push((path, Arc::clone(&melody)));
+        Ok(melody)
+    }
+
+    /// Checks what a Melody calls, against what is known without starting anything.
+    fn check(&self, py: Python<'_>, melody: &orchestra_kit::Melody) -> PyResult<()> {
+        let catalogue = self.kit.catalogue();
+        let members = known_operations(self.system.members());
+        let read = catalogue.with_sources(&crate::sources::PythonSources, |name| {
+            melody.nodes.iter().any(|node| node.target_and_operation().0 == name)
+        });
+        let faults = orchestra_kit::melody::check(melody, &Together(&[&members, &read]));
+        if faults.iter().any(|fault| fault.severity == component::Severity::Error) {
+            return Err(melody_error(py, faults));
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl Kit {
+    /// The handle of an extension.
+    fn extension(&self, py: Python<'_>, name: &str) -> PyResult<ExtensionHandle> {
+        guard(py)?;
+        self.kit.extension(name).map(ExtensionHandle::new).map_err(|error| fields_of_extension(&error).raise(py))
+    }
+
+    /// The names of all extensions, sorted.
+    fn extensions(&self) -> Vec<String> {
+        self.kit.names().into_iter().map(str::to_owned).collect()
+    }
+
+    /// The operations that are known of an extension without starting it; `None` where they are not.
+    fn operations(&self, name: &str) -> Option<Vec<String>> {
+        match self.kit.catalogue().target(name)? {
+            Known::Operations(operations) => Some(operations.iter().map(|known| known.name.clone()).collect()),
+            Known::Unverified => None,
+        }
+    }
+
+    /// Each permission of an extension and how far it is enforced.
+    fn enforcement(&self, py: Python<'_>, name: &str) -> PyResult<Vec<(&'static str, &'static str)>> {
+        let levels = self.kit.enforcement(name).map_err(|error| fields_of_extension(&error).raise(py))?;
+        Ok(levels.into_iter().map(|entry| (entry.permission, entry.level.as_str())).collect())
+    }
+
+    /// The port of the conductor thread.
+    fn policy_port(&self, chooses: bool, observes: bool) -> Option<PolicyPort> {
+        self.system.take_policy().map(|receiver| PolicyPort::new(receiver, chooses, observes))
+    }
+
+    /// Starts a Melody.
+    fn submit(
+        &self,
+        py: Python<'_>,
+        melody: &Bound<'_, PyAny>,
+        inputs: &Bound<'_, PyDict>,
+        priority: i64,
+    ) -> PyResult<Run> {
+        guard(py)?;
+        let known = self.melodies.lock().len();
+        let melody = self.melody(py, melody)?;
+        if self.melodies.lock().len() > known {
+            self.check(py, &melody)?;
+        }
+        let inputs = inputs
+            .iter()
+            .map(|(name, value)| Ok((name.extract()?, encode(&value)?)))
+            .collect::<PyResult<Vec<(String, Payload)>>>()?;
+        {
+            let mut stretch = self.stretch.lock();
+            if stretch.is_none() {
+                let stats = self.engine.stats();
+                *stretch = Some(Stretch { since: Instant::now(), done: stats.done, failed: stats.failed });
+            }
+        }
+        let run = py.detach(|| self.engine.submit(&melody, inputs, priority));
+        run.map(Run::new).map_err(|error| fields_of_kit(&error).raise(py))
+    }
+
+    /// Waits until nothing is left to do, or for ever: count, ok, failed, seconds.
+    fn run(&self, py: Python<'_>, forever: bool) -> PyResult<(u64, u64, u64, f64)> {
+        wait_polling(py, |span| {
+            if self.closing.load(Ordering::Acquire) {
+                return Some(());
+            }
+            if forever {
+                std::thread::sleep(span.min(Duration::from_millis(20)));
+                return None;
+            }
+            self.engine.wait_idle(Some(span)).then_some(())
+        })?;
+        let Some(stretch) = self.stretch.lock().take() else { return Ok((0, 0, 0, 0.0)) };
+        let stats = self.engine.stats();
+        let (ok, failed) = (stats.done - stretch.done, stats.failed - stretch.failed);
+        Ok((ok + failed, ok, failed, stretch.since.elapsed().as_secs_f64()))
+    }
+
+    /// Totals of the engine since its start.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.engine.stats();
+        let fields = PyDict::new(py);
+        for (name, value) in [
+            ("submitted", stats.submitted),
+            ("done", stats.done),
+            ("failed", stats.failed),
+            ("calls", stats.calls),
+            ("retried", stats.retried),
+            ("asked", stats.asked),
+            ("late", stats.late),
+            ("refused", stats.refused),
+        ] {
+            fields.set_item(name, value)?;
+        }
+        Ok(fields)
+    }
+}

@@ -1,0 +1,109 @@
+//! `pit.arbitration`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::pit::arbitration_engine::{ArbitrationEngine as Engine, Grant as Held, Outcome, Request, Strategy};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::enter::{enter, guard};
+use crate::error::raise;
+
+/// Who gets a scarce thing.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct ArbitrationEngine {
+    engine: Arc<Engine>,
+}
+
+impl ArbitrationEngine {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+}
+
+#[pymethods]
+impl ArbitrationEngine {
+    #[pyo3(signature = (resource, capacity, *, strategy = "priority"))]
+    fn define(&self, py: Python<'_>, resource: &str, capacity: u64, strategy: &str) -> PyResult<()> {
+        guard(py)?;
+        let strategy = Strategy::parse(strategy).map_err(|error| raise(py, &error))?;
+        self.engine.define(resource, capacity, strategy).map_err(|error| raise(py, &error))
+    }
+
+    #[pyo3(signature = (resource, owner, amount = 1, *, priority = 0, timeout = 0.0))]
+    fn request(
+        &self,
+        py: Python<'_>,
+        resource: &str,
+        owner: &str,
+        amount: u64,
+        priority: i64,
+        timeout: f64,
+    ) -> PyResult<Grant> {
+        let timeout = Some(Duration::try_from_secs_f64(timeout).unwrap_or_default());
+        let request = Request { resource, owner, amount, priority, timeout };
+        let grant = enter(py, || self.engine.request(request))?.map_err(|error| raise(py, &error))?;
+        Ok(Grant { grant })
+    }
+
+    /// The last decisions, oldest first.
+    fn audit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let entries = enter(py, || self.engine.audit())?;
+        let list = PyList::empty(py);
+        for entry in entries {
+            let fields = PyDict::new(py);
+            fields.set_item("sequence", entry.sequence)?;
+            fields.set_item("at", entry.at.as_secs_f64())?;
+            fields.set_item("resource", &*entry.resource)?;
+            fields.set_item("owner", &*entry.owner)?;
+            fields.set_item("amount", entry.amount)?;
+            fields.set_item("priority", entry.priority)?;
+            fields.set_item("decision", entry.decision.as_str())?;
+            fields.set_item("reason", entry.reason.to_string())?;
+            fields.set_item("waited", entry.waited.as_secs_f64())?;
+            list.append(fields)?;
+        }
+        Ok(list)
+    }
+}
+
+/// The answer to a request: a context manager that gives back what was granted.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Grant {
+    grant: Held,
+}
+
+#[pymethods]
+impl Grant {
+    /// `granted`, `denied` or `deferred`.
+    #[getter]
+    fn outcome(&self) -> &'static str {
+        self.grant.outcome().as_str()
+    }
+
+    /// Why.
+    #[getter]
+    fn reason(&self) -> String {
+        self.grant.reason().to_string()
+    }
+
+    /// Gives it back; may be called twice.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, || self.grant.release())
+    }
+
+    fn __enter__(this: &Bound<'_, Self>) -> PyResult<Py<Self>> {
+        let grant = this.get();
+        if grant.grant.outcome() != Outcome::Granted {
+            return Err(PyRuntimeError::new_err(format!("{}: {}", grant.outcome(), grant.reason())));
+        }
+        Ok(this.clone().unbind())
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.release(py)
+    }
+}

@@ -1,0 +1,15 @@
+//! The Pit's members as Python calls them: conversions and the door, nothing else.
+
+mod arbitration;
+mod artifacts;
+mod dag;
+mod member;
+mod pool;
+mod stale;
+
+pub(crate) use arbitration::{ArbitrationEngine, Grant};
+pub(crate) use artifacts::{ArtifactFile, ArtifactStore};
+pub(crate) use dag::DagTracker;
+pub(crate) use member::member;
+pub(crate) use pool::{Lease, PoolManager};
+pub(crate) use stale::StaleManager;

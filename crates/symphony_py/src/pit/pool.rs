@@ -1,0 +1,136 @@
+//! `pit.pool`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use component::{Code, Failure, Step};
+use parking_lot::Mutex;
+use ::pit::pool_manager::{Factory, Lease as Held, PoolManager as Manager, PoolOptions, Worker};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::enter::{enter, guard};
+use crate::error::{Raised, failure_of, raise};
+
+/// Models and workers on lease.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct PoolManager {
+    manager: Arc<Manager>,
+}
+
+impl PoolManager {
+    pub(crate) fn new(manager: Arc<Manager>) -> Self {
+        Self { manager }
+    }
+}
+
+/// A pool's error; a factory that raised gives its own exception back.
+fn raise_pool(py: Python<'_>, error: &::pit::PitError) -> PyErr {
+    if let ::pit::PitError::Factory { failure, .. } = error
+        && let Some(raised) = failure.payload.as_ref().and_then(|payload| payload.downcast_ref::<Raised>())
+    {
+        return PyErr::from_value(raised.0.clone_ref(py).into_bound(py));
+    }
+    raise(py, error)
+}
+
+fn seconds(timeout: Option<f64>) -> PyResult<Option<Duration>> {
+    timeout
+        .map(|seconds| {
+            Duration::try_from_secs_f64(seconds).map_err(|_| PyValueError::new_err("`timeout` takes seconds"))
+        })
+        .transpose()
+}
+
+#[pymethods]
+impl PoolManager {
+    #[pyo3(signature = (name, factory, *, size, memory = 0))]
+    fn register(
+        &self,
+        py: Python<'_>,
+        name: String,
+        factory: Py<PyAny>,
+        size: usize,
+        memory: u64,
+    ) -> PyResult<()> {
+        let make: Factory = Arc::new(move || {
+            Python::try_attach(|py| match factory.call0(py) {
+                Ok(worker) => Ok(Box::new(worker) as Worker),
+                Err(error) => Err(failure_of(Step::Start, error.value(py).as_any())),
+            })
+            .unwrap_or_else(|| Err(Failure::new(Code::STOPPED, "the interpreter is ending")))
+        });
+        enter(py, || self.manager.register(&name, make, PoolOptions { size, memory }))?
+            .map_err(|error| raise(py, &error))
+    }
+
+    #[pyo3(signature = (name, timeout = None))]
+    fn lease(&self, name: String, timeout: Option<f64>) -> PyResult<Lease> {
+        let timeout = seconds(timeout)?;
+        Ok(Lease { manager: Arc::clone(&self.manager), name, timeout, held: Mutex::new(None) })
+    }
+
+    /// Makes workers on a daemon thread, from the demand that was seen.
+    fn prewarm(this: &Bound<'_, Self>, name: String) -> PyResult<()> {
+        let py = this.py();
+        guard(py)?;
+        let start = py.import("_thread")?.getattr("start_new_thread")?;
+        start.call1((this.getattr("_prewarm_now")?, (name,)))?;
+        Ok(())
+    }
+
+    fn _prewarm_now(&self, py: Python<'_>, name: String) -> PyResult<bool> {
+        enter(py, || self.manager.prewarm(&name))?.map_err(|error| raise_pool(py, &error))
+    }
+
+    fn stats<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyDict>> {
+        let stats = enter(py, || self.manager.stats(name))?.map_err(|error| raise(py, &error))?;
+        let entry = PyDict::new(py);
+        entry.set_item("size", stats.size)?;
+        entry.set_item("idle", stats.idle)?;
+        entry.set_item("leased", stats.leased)?;
+        entry.set_item("waiting", stats.waiting)?;
+        entry.set_item("hits", stats.hits)?;
+        entry.set_item("misses", stats.misses)?;
+        entry.set_item("created", stats.created)?;
+        entry.set_item("failures", stats.failures)?;
+        entry.set_item("evicted", stats.evicted)?;
+        entry.set_item("memory", stats.memory)?;
+        Ok(entry)
+    }
+}
+
+/// The right to use one worker: `with pool.lease(name) as worker`.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Lease {
+    manager: Arc<Manager>,
+    name: String,
+    timeout: Option<Duration>,
+    held: Mutex<Option<Held>>,
+}
+
+#[pymethods]
+impl Lease {
+    fn __enter__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let held = enter(py, || self.manager.lease(&self.name, self.timeout))?
+            .map_err(|error| raise_pool(py, &error))?;
+        let worker = held.get::<Py<PyAny>>().map(|worker| worker.clone_ref(py));
+        let worker = worker.ok_or_else(|| PyRuntimeError::new_err("the pool lends what is no Python object"))?;
+        *self.held.lock() = Some(held);
+        Ok(worker)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
+        let held = self.held.lock().take();
+        py.detach(|| drop(held));
+    }
+
+    /// The worker is broken: it is dropped when the lease ends, not lent again.
+    fn mark_broken(&self) {
+        if let Some(held) = self.held.lock().as_mut() {
+            held.mark_broken();
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! `pit.stale`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::pit::artifact_store::ArtifactId;
+use ::pit::stale_manager::{Action, Rule, StaleManager as Manager};
+use component::Code;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::enter::enter;
+use crate::error::{Fields, raise};
+
+/// What to keep, archive or delete.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct StaleManager {
+    manager: Arc<Manager>,
+}
+
+impl StaleManager {
+    pub(crate) fn new(manager: Arc<Manager>) -> Self {
+        Self { manager }
+    }
+}
+
+fn id_of(py: Python<'_>, id: &str) -> PyResult<ArtifactId> {
+    id.parse().map_err(|error: ::pit::PitError| raise(py, &error))
+}
+
+fn span(py: Python<'_>, seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    seconds
+        .map(|seconds| {
+            Duration::try_from_secs_f64(seconds).map_err(|_| {
+                Fields::new(Code::INVALID_VALUE, format!("`{seconds}` is no number of seconds")).raise(py)
+            })
+        })
+        .transpose()
+}
+
+#[pymethods]
+impl StaleManager {
+    /// Adds a rule, or replaces the one of its name. The first rule that fits decides.
+    #[pyo3(signature = (name, action, *, older_than = None, unused_for = None, reads_below = None,
+        larger_than = None, tag = None, named = None, quality_below = None))]
+    fn rule(
+        &self,
+        py: Python<'_>,
+        name: String,
+        action: &str,
+        older_than: Option<f64>,
+        unused_for: Option<f64>,
+        reads_below: Option<u64>,
+        larger_than: Option<u64>,
+        tag: Option<String>,
+        named: Option<String>,
+        quality_below: Option<f64>,
+    ) -> PyResult<()> {
+        let action = match action {
+            "keep" => Action::Keep,
+            "archive" => Action::Archive,
+            "delete" => Action::Delete,
+            other => {
+                let message = format!("`{other}` is no action; keep, archive and delete are");
+                return Err(Fields::new(Code::INVALID_VALUE, message).raise(py));
+            }
+        };
+        let mut rule = Rule::new(name, action);
+        rule.older_than = span(py, older_than)?;
+        rule.unused_for = span(py, unused_for)?;
+        rule.reads_below = reads_below;
+        rule.larger_than = larger_than;
+        rule.tag = tag;
+        rule.named = named;
+        rule.quality_below = quality_below;
+        enter(py, || self.manager.rule(rule))?.map_err(|error| raise(py, &error))
+    }
+
+    /// `keep`, `archive` or `delete`.
+    fn evaluate(&self, py: Python<'_>, id: &str) -> PyResult<&'static str> {
+        let id = id_of(py, id)?;
+        let verdict = enter(py, || self.manager.evaluate(&id))?.map_err(|error| raise(py, &error))?;
+        Ok(verdict.as_str())
+    }
+
+    /// Why.
+    fn explain(&self, py: Python<'_>, id: &str) -> PyResult<String> {
+        let id = id_of(py, id)?;
+        let explanation = enter(py, || self.manager.explain(&id))?.map_err(|error| raise(py, &error))?;
+        Ok(explanation.to_string())
+    }
+
+    /// Keeps an artifact whatever the rules say.
+    fn pin(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        let id = id_of(py, id)?;
+        enter(py, || self.manager.pin(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
+    }
+
+    /// Lets the rules decide again.
+    fn unpin(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        let id = id_of(py, id)?;
+        enter(py, || self.manager.unpin(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
+    }
+
+    /// Judges every artifact and does what the rules say; with `dry_run` only tells it.
+    #[pyo3(signature = (*, dry_run = false))]
+    fn sweep<'py>(&self, py: Python<'py>, dry_run: bool) -> PyResult<Bound<'py, PyDict>> {
+        let report = enter(py, || self.manager.sweep(dry_run))?.map_err(|error| raise(py, &error))?;
+        let fields = PyDict::new(py);
+        fields.set_item("dry_run", report.dry_run)?;
+        fields.set_item("examined", report.examined)?;
+        fields.set_item("kept", report.kept)?;
+        fields.set_item("archived", report.archived.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        fields.set_item("deleted", report.deleted.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        fields.set_item("deleted_bytes", report.deleted_bytes)?;
+        let failures = report.failures.iter().map(|failure| (failure.id.to_string(), failure.error.to_string()));
+        fields.set_item("failures", failures.collect::<Vec<_>>())?;
+        Ok(fields)
+    }
+}

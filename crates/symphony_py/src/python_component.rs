@@ -1,0 +1,102 @@
+//! A Python component as the engine sees it: every step becomes a ticket in a queue that a Python thread works off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use component::{Component, Done, Step};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use crate::threads::{KeeperState, Order, Queue, Ticket};
+
+/// How long the executor waits for the stack of a step that hangs.
+const STACK_PATIENCE: Duration = Duration::from_millis(150);
+
+/// Where the steps of a component run.
+pub(crate) enum Place {
+    /// On the thread that called `boot()` (later `shutdown`, `health` or `swap`).
+    Calling,
+    /// On a thread of its own, parked between its steps.
+    Own,
+    /// On the threads that constructions share.
+    Shared,
+}
+
+/// The adapter.
+pub(crate) struct PythonComponent {
+    live: Arc<Py<PyAny>>,
+    place: Place,
+    keeper: Arc<KeeperState>,
+    shared: Arc<Queue>,
+    calling: Arc<Queue>,
+    own: Mutex<Option<Arc<Queue>>>,
+    current: Mutex<Option<Arc<Ticket>>>,
+}
+
+impl PythonComponent {
+    pub(crate) fn new(
+        live: Py<PyAny>,
+        place: Place,
+        keeper: &Arc<KeeperState>,
+        shared: &Arc<Queue>,
+        calling: &Arc<Queue>,
+    ) -> Self {
+        Self {
+            live: Arc::new(live),
+            place,
+            keeper: Arc::clone(keeper),
+            shared: Arc::clone(shared),
+            calling: Arc::clone(calling),
+            own: Mutex::new(None),
+            current: Mutex::new(None),
+        }
+    }
+
+    fn own_queue(&self) -> Arc<Queue> {
+        let mut own = self.own.lock();
+        if let Some(queue) = &*own {
+            return Arc::clone(queue);
+        }
+        let queue = Queue::new();
+        self.keeper.order(Order::Spawn(Arc::clone(&queue)));
+        *own = Some(Arc::clone(&queue));
+        queue
+    }
+}
+
+impl Component for PythonComponent {
+    fn begin(&self, step: Step, done: Done) {
+        let ticket = Ticket::new(Arc::clone(&self.live), step, done);
+        *self.current.lock() = Some(Arc::clone(&ticket));
+        match self.place {
+            Place::Calling => self.calling.put(ticket),
+            Place::Shared => self.shared.put(ticket),
+            Place::Own => {
+                let queue = self.own_queue();
+                queue.put(ticket);
+                if step == Step::Stop {
+                    queue.close();
+                }
+            }
+        }
+    }
+
+    fn give_up(&self, _step: Step) -> Option<String> {
+        let ticket = self.current.lock().clone()?;
+        let thread = ticket.give_up();
+        // The thread that hangs is never used again: a later step of this component gets a fresh one.
+        if let Some(queue) = self.own.lock().take() {
+            queue.close();
+        }
+        let stack = thread.and_then(|thread| {
+            let (reply, answer) = crossbeam_channel::bounded(1);
+            self.keeper.order(Order::Stack(thread, reply));
+            answer.recv_timeout(STACK_PATIENCE).ok()
+        });
+        match self.place {
+            Place::Calling => self.keeper.order(Order::Interrupt),
+            Place::Own | Place::Shared => self.keeper.order(Order::Cancel(ticket)),
+        }
+        stack
+    }
+}

@@ -1,0 +1,143 @@
+//! A running system as `symphony/_system.py` holds it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use boot_orchestrator::Running as EngineRunning;
+use boot_orchestrator::system::System;
+use component::Health;
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use crate::enter::{enter, guard};
+use crate::error::Fields;
+use crate::report::BootReport;
+use crate::threads::Queue;
+
+/// A system that is up.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Running {
+    running: Arc<EngineRunning>,
+    system: Arc<System>,
+    calling: Arc<Queue>,
+    stopping: AtomicBool,
+}
+
+impl Running {
+    pub(crate) fn new(running: EngineRunning, system: Arc<System>, calling: Arc<Queue>) -> Self {
+        Self { running: Arc::new(running), system, calling, stopping: AtomicBool::new(false) }
+    }
+
+    /// Runs work on a thread of its own, while the caller works off the steps that belong to its thread.
+    fn beside<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        work: impl FnOnce(&EngineRunning) -> T + Send + 'static,
+    ) -> PyResult<crossbeam_channel::Receiver<T>> {
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        let (running, calling) = (Arc::clone(&self.running), Arc::clone(&self.calling));
+        calling.reopen();
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                // Nobody waits for it any more only when the interpreter ends.
+                let _ = sender.send(work(&running));
+                calling.close();
+            })
+            .map_err(|error| {
+                Fields::new(component::Code::INTERNAL, "a thread cannot be started").because(&error).raise(py)
+            })?;
+        Ok(receiver)
+    }
+}
+
+#[pymethods]
+impl Running {
+    /// How the boot went.
+    fn report(&self) -> BootReport {
+        BootReport::new(self.running.report())
+    }
+
+    /// Begins to ask every component how it is.
+    fn begin_health(&self, py: Python<'_>, timeout: f64) -> PyResult<PendingHealth> {
+        guard(py)?;
+        let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(1));
+        let receiver = self.beside(py, "symphony-health", move |running| {
+            let health = running.health(span);
+            let state = health.health.as_str();
+            let components = health.components.into_iter().map(|entry| {
+                let reason = entry.health.reason().map(str::to_owned);
+                (entry.component.to_string(), (word(&entry.health), reason))
+            });
+            (state, components.collect())
+        })?;
+        Ok(PendingHealth { receiver: Mutex::new(Some(receiver)) })
+    }
+
+    /// Begins the shutdown; `None` when it was begun before and has ended.
+    fn begin_shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<PendingShutdown>> {
+        if self.stopping.swap(true, Ordering::AcqRel) {
+            // Another thread is at it, or was: wait until it has ended.
+            py.detach(|| self.running.shutdown(Duration::ZERO));
+            return Ok(None);
+        }
+        let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(3));
+        let system = Arc::clone(&self.system);
+        system.closing().store(true, Ordering::Release);
+        let receiver = self.beside(py, "symphony-shutdown", move |running| {
+            let report = running.shutdown(span);
+            system.close();
+            report.errors.iter().map(ToString::to_string).collect()
+        })?;
+        Ok(Some(PendingShutdown { receiver: Mutex::new(Some(receiver)) }))
+    }
+
+    /// Shuts down without serving the calling thread's steps.
+    fn shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
+        let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(3));
+        self.stopping.store(true, Ordering::Release);
+        enter(py, || {
+            self.running.shutdown(span);
+            self.system.close();
+        })
+    }
+}
+
+const fn word(health: &Health) -> &'static str {
+    health.as_str()
+}
+
+type HealthAnswer = (&'static str, Vec<(String, (&'static str, Option<String>))>);
+
+/// A health question on its way.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct PendingHealth {
+    receiver: Mutex<Option<crossbeam_channel::Receiver<HealthAnswer>>>,
+}
+
+#[pymethods]
+impl PendingHealth {
+    /// State of the whole, then name, state and reason of each component.
+    fn result(&self, py: Python<'_>) -> PyResult<HealthAnswer> {
+        let receiver = self.receiver.lock().take();
+        let answer = enter(py, || receiver.and_then(|receiver| receiver.recv().ok()))?;
+        Ok(answer.unwrap_or(("unhealthy", Vec::new())))
+    }
+}
+
+/// A shutdown on its way.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct PendingShutdown {
+    receiver: Mutex<Option<crossbeam_channel::Receiver<Vec<String>>>>,
+}
+
+#[pymethods]
+impl PendingShutdown {
+    /// What did not stop as it should.
+    fn result(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let receiver = self.receiver.lock().take();
+        enter(py, || receiver.and_then(|receiver| receiver.recv().ok()).unwrap_or_default())
+    }
+}

@@ -1,0 +1,370 @@
+//! The queues from which Python's own threads take the steps of Python components.
+//!
+//! Caller: `python_component` puts steps in, `symphony/_threads.py` takes them out. Python steps never run on a Rust
+//! thread: a step abandoned there would turn the interpreter's exit into an abort. Invariant: a Python daemon thread
+//! that waits here waits without a timeout, detached from the interpreter, so that nothing wakes it while the
+//! interpreter ends.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use component::{Done, Failure, Health, Step};
+use parking_lot::{Condvar, Mutex};
+use pyo3::prelude::*;
+
+use crate::enter::wait_polling;
+use crate::error::failure_of;
+
+/// How long a step may hold the shared thread while another one is ready, before a further thread is taken.
+const SHARED_PATIENCE: Duration = Duration::from_millis(1);
+
+/// A step that waits for, or is in, a Python thread.
+pub(crate) struct Ticket {
+    pub(crate) live: Arc<Py<PyAny>>,
+    pub(crate) step: Step,
+    state: Mutex<TicketState>,
+}
+
+struct TicketState {
+    done: Option<Done>,
+    thread: Option<u64>,
+    given_up: bool,
+    ended: bool,
+}
+
+impl Ticket {
+    pub(crate) fn new(live: Arc<Py<PyAny>>, step: Step, done: Done) -> Arc<Self> {
+        let state = TicketState { done: Some(done), thread: None, given_up: false, ended: false };
+        Arc::new(Self { live, step, state: Mutex::new(state) })
+    }
+
+    /// Marks the step as given up; returns the Python thread that it hangs in.
+    pub(crate) fn give_up(&self) -> Option<u64> {
+        let mut state = self.state.lock();
+        state.given_up = true;
+        if state.ended { None } else { state.thread }
+    }
+
+    /// Tells the outcome; `false` when the step had been given up, so that its thread must not be used again.
+    fn tell(&self, outcome: Result<Health, Failure>) -> bool {
+        let (done, given_up) = {
+            let mut state = self.state.lock();
+            state.ended = true;
+            (state.done.take(), state.given_up)
+        };
+        if let Some(done) = done {
+            done.tell(outcome);
+        }
+        !given_up
+    }
+}
+
+/// A queue of steps for one Python thread, or for the thread that called `boot()`.
+pub(crate) struct Queue {
+    inner: Mutex<QueueState>,
+    changed: Condvar,
+    keeper: Option<Arc<KeeperState>>,
+}
+
+#[derive(Default)]
+struct QueueState {
+    waiting: VecDeque<Arc<Ticket>>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { inner: Mutex::default(), changed: Condvar::new(), keeper: None })
+    }
+
+    pub(crate) fn put(&self, ticket: Arc<Ticket>) {
+        self.inner.lock().waiting.push_back(ticket);
+        if let Some(keeper) = &self.keeper {
+            keeper.shared_changed();
+        }
+        self.changed.notify_one();
+    }
+
+    /// Lets the thread that waits here end.
+    pub(crate) fn close(&self) {
+        self.inner.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Takes steps again, for a shutdown or a health question.
+    pub(crate) fn reopen(&self) {
+        self.inner.lock().closed = false;
+    }
+
+    fn take(&self, timeout: Option<Duration>) -> Taken {
+        let mut inner = self.inner.lock();
+        loop {
+            if let Some(ticket) = inner.waiting.pop_front() {
+                return Taken::Ticket(ticket);
+            }
+            if inner.closed {
+                return Taken::Closed;
+            }
+            match timeout {
+                None => self.changed.wait(&mut inner),
+                Some(span) => {
+                    if self.changed.wait_for(&mut inner, span).timed_out() {
+                        return Taken::Nothing;
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Taken {
+    Ticket(Arc<Ticket>),
+    Nothing,
+    Closed,
+}
+
+/// One step, as the Python thread that runs it sees it.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Job {
+    ticket: Arc<Ticket>,
+}
+
+#[pymethods]
+impl Job {
+    /// The component that the step belongs to (a `symphony._live.Live`).
+    #[getter]
+    fn live(&self, py: Python<'_>) -> Py<PyAny> {
+        self.ticket.live.clone_ref(py)
+    }
+
+    /// `start`, `health` or `stop`.
+    #[getter]
+    fn step(&self) -> &'static str {
+        self.ticket.step.as_str()
+    }
+
+    /// Whether the step was given up while it ran.
+    #[getter]
+    fn given_up(&self) -> bool {
+        self.ticket.state.lock().given_up
+    }
+
+    /// Remembers which Python thread runs the step.
+    fn begun(&self, thread: u64) {
+        self.ticket.state.lock().thread = Some(thread);
+    }
+
+    /// The step ended well. `state` is `healthy`, `degraded` or `unhealthy`; false when it had been given up.
+    #[pyo3(signature = (state = "healthy", reason = None))]
+    fn finish(&self, py: Python<'_>, state: &str, reason: Option<String>) -> bool {
+        let reason = reason.unwrap_or_else(|| "no reason given".to_owned());
+        let health = match state {
+            "degraded" => Health::Degraded(reason),
+            "unhealthy" => Health::Unhealthy(reason),
+            _ => Health::Healthy,
+        };
+        py.detach(|| self.ticket.tell(Ok(health)))
+    }
+
+    /// The step raised; false when it had been given up.
+    fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> bool {
+        let failure = failure_of(self.ticket.step, error);
+        py.detach(|| self.ticket.tell(Err(failure)))
+    }
+}
+
+/// What the keeper thread is asked to do.
+pub(crate) enum Order {
+    /// Start a daemon thread that works off this queue.
+    Spawn(Arc<Queue>),
+    /// Interrupt the thread that called `boot()`.
+    Interrupt,
+    /// Cancel the async step of this ticket.
+    Cancel(Arc<Ticket>),
+    /// Say where a thread stands.
+    Stack(u64, crossbeam_channel::Sender<String>),
+}
+
+/// What the keeper thread (a Python daemon thread) watches: it alone starts threads and interrupts.
+pub(crate) struct KeeperState {
+    inner: Mutex<KeeperInner>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct KeeperInner {
+    orders: VecDeque<Order>,
+    shared: Option<Arc<Queue>>,
+    threads: usize,
+    idle: usize,
+    arriving: usize,
+    last_taken: Option<Instant>,
+    closed: bool,
+}
+
+impl KeeperState {
+    pub(crate) fn new() -> (Arc<Self>, Arc<Queue>) {
+        let state = Arc::new(Self { inner: Mutex::default(), changed: Condvar::new() });
+        let shared =
+            Arc::new(Queue { inner: Mutex::default(), changed: Condvar::new(), keeper: Some(Arc::clone(&state)) });
+        state.inner.lock().shared = Some(Arc::clone(&shared));
+        (state, shared)
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        self.inner.lock().orders.push_back(order);
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn close(&self) {
+        let shared = {
+            let mut inner = self.inner.lock();
+            inner.closed = true;
+            inner.shared.take()
+        };
+        self.changed.notify_all();
+        if let Some(shared) = shared {
+            shared.close();
+        }
+    }
+
+    fn shared_changed(&self) {
+        self.changed.notify_one();
+    }
+
+    fn next(&self) -> Option<Order> {
+        let mut inner = self.inner.lock();
+        loop {
+            if let Some(order) = inner.orders.pop_front() {
+                return Some(order);
+            }
+            if inner.closed {
+                return None;
+            }
+            let waiting = inner.shared.as_ref().is_some_and(|queue| !queue.inner.lock().waiting.is_empty());
+            if !waiting || inner.idle > 0 || inner.arriving > 0 {
+                self.changed.wait(&mut inner);
+                continue;
+            }
+            let held = inner.last_taken.map_or(SHARED_PATIENCE, |at| at.elapsed());
+            if inner.threads == 0 || held >= SHARED_PATIENCE {
+                inner.arriving += 1;
+                inner.threads += 1;
+                return inner.shared.clone().map(Order::Spawn);
+            }
+            self.changed.wait_for(&mut inner, SHARED_PATIENCE.saturating_sub(held));
+        }
+    }
+
+    fn take_shared(&self, queue: &Queue, arriving: &mut bool) -> Taken {
+        {
+            let mut inner = self.inner.lock();
+            if std::mem::take(arriving) {
+                inner.arriving -= 1;
+            }
+            inner.idle += 1;
+        }
+        let taken = queue.take(None);
+        {
+            let mut inner = self.inner.lock();
+            inner.idle -= 1;
+            inner.last_taken = Some(Instant::now());
+        }
+        self.changed.notify_one();
+        taken
+    }
+}
+
+/// A queue as Python sees it.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct JobQueue {
+    queue: Arc<Queue>,
+    arriving: Mutex<bool>,
+}
+
+impl JobQueue {
+    pub(crate) fn new(queue: Arc<Queue>) -> Self {
+        let arriving = queue.keeper.is_some();
+        Self { queue, arriving: Mutex::new(arriving) }
+    }
+}
+
+#[pymethods]
+impl JobQueue {
+    /// Waits for the next step, detached and without a timeout; `None` when the thread may end.
+    fn take(&self, py: Python<'_>) -> Option<Job> {
+        let taken = py.detach(|| match &self.queue.keeper {
+            Some(keeper) => keeper.take_shared(&self.queue, &mut self.arriving.lock()),
+            None => self.queue.take(None),
+        });
+        match taken {
+            Taken::Ticket(ticket) => Some(Job { ticket }),
+            Taken::Nothing | Taken::Closed => None,
+        }
+    }
+
+    /// Waits for the next step on the thread that called `boot()`, letting signals through.
+    fn take_polling(&self, py: Python<'_>) -> PyResult<Option<Job>> {
+        wait_polling(py, |span| match self.queue.take(Some(span)) {
+            Taken::Ticket(ticket) => Some(Some(Job { ticket })),
+            Taken::Closed => Some(None),
+            Taken::Nothing => None,
+        })
+    }
+
+    /// A thread that works off this shared queue will not come back.
+    fn left(&self) {
+        if let Some(keeper) = &self.queue.keeper {
+            let mut inner = keeper.inner.lock();
+            inner.threads = inner.threads.saturating_sub(1);
+        }
+    }
+}
+
+/// The keeper thread's door.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Keeper {
+    pub(crate) state: Arc<KeeperState>,
+}
+
+#[pymethods]
+impl Keeper {
+    /// Lets the keeper and the shared threads end.
+    fn close(&self) {
+        self.state.close();
+    }
+
+    /// Waits for the next order: `("spawn", JobQueue)`, `("interrupt", None)`, `("cancel", Job)`,
+    /// `("stack", (thread, reply))`; `None` at the end.
+    fn next(&self, py: Python<'_>) -> PyResult<Option<(&'static str, Py<PyAny>)>> {
+        let order = py.detach(|| self.state.next());
+        Ok(match order {
+            None => None,
+            Some(Order::Spawn(queue)) => Some(("spawn", Py::new(py, JobQueue::new(queue))?.into_any())),
+            Some(Order::Interrupt) => Some(("interrupt", py.None())),
+            Some(Order::Cancel(ticket)) => Some(("cancel", Py::new(py, Job { ticket })?.into_any())),
+            Some(Order::Stack(thread, reply)) => {
+                Some(("stack", Py::new(py, StackRequest { thread, reply })?.into_any()))
+            }
+        })
+    }
+}
+
+/// A question for a thread's Python stack.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct StackRequest {
+    #[pyo3(get)]
+    thread: u64,
+    reply: crossbeam_channel::Sender<String>,
+}
+
+#[pymethods]
+impl StackRequest {
+    /// Answers; nobody may be listening any more.
+    fn answer(&self, stack: String) {
+        // The asker waits a tenth of a second at most; that it left is no fault.
+        let _ = self.reply.send(stack);
+    }
+}
+

@@ -1,0 +1,224 @@
+//! Python values to `MessagePack` and back, without a value in between.
+//!
+//! Caller: every binding that sends or receives a call's inputs and results. Invariant: what is not one of the types
+//! of the contract is a `TypeError` at the caller; nothing is guessed, nothing is lost.
+
+use bytes::Bytes;
+use ipc::Payload;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use rmp::Marker;
+use rmp::encode;
+
+/// How deep lists and dicts may lie in each other, as in `ipc`.
+const DEPTH: usize = 128;
+
+/// Encodes one value.
+pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<Payload> {
+    let mut out = Vec::with_capacity(64);
+    write(&mut out, value, 0)?;
+    finish(out)
+}
+
+/// Encodes the keyword arguments of a call as a map.
+pub(crate) fn encode_inputs(inputs: Option<&Bound<'_, PyDict>>) -> PyResult<Payload> {
+    let mut out = Vec::with_capacity(64);
+    match inputs {
+        Some(inputs) => write_dict(&mut out, inputs, 0)?,
+        None => sink(encode::write_map_len(&mut out, 0).map(|_| ())),
+    }
+    finish(out)
+}
+
+fn finish(out: Vec<u8>) -> PyResult<Payload> {
+    Payload::new(Bytes::from(out)).map_err(|error| PyTypeError::new_err(error.to_string()))
+}
+
+/// Writing into memory cannot fail; the encoder's signature does not know that.
+fn sink<E>(_written: Result<(), E>) {}
+
+fn length(size: usize) -> PyResult<u32> {
+    u32::try_from(size).map_err(|_| PyTypeError::new_err("a value of more than 4 GiB cannot be sent"))
+}
+
+fn write(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
+    if depth > DEPTH {
+        return Err(PyTypeError::new_err(format!(
+            "lists and dicts lie more than {DEPTH} deep in each other (or contain themselves)"
+        )));
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        write_text(out, text)
+    } else if value.is_none() {
+        sink(encode::write_nil(out));
+        Ok(())
+    } else if let Ok(truth) = value.cast::<PyBool>() {
+        sink(encode::write_bool(out, truth.is_true()));
+        Ok(())
+    } else if let Ok(number) = value.cast::<PyInt>() {
+        let number: i64 = number
+            .extract()
+            .map_err(|_| PyTypeError::new_err("an integer of more than 64 bits cannot be sent"))?;
+        sink(encode::write_sint(out, number).map(|_| ()));
+        Ok(())
+    } else if let Ok(number) = value.cast::<PyFloat>() {
+        sink(encode::write_f64(out, number.value()).map(|_| ()));
+        Ok(())
+    } else if let Ok(list) = value.cast::<PyList>() {
+        sink(encode::write_array_len(out, length(list.len())?).map(|_| ()));
+        let before = list.len();
+        for item in list.iter() {
+            write(out, &item, depth + 1)?;
+        }
+        unchanged(before, list.len())
+    } else if let Ok(dict) = value.cast::<PyDict>() {
+        write_dict(out, dict, depth)
+    } else if let Ok(tuple) = value.cast::<PyTuple>() {
+        sink(encode::write_array_len(out, length(tuple.len())?).map(|_| ()));
+        tuple.iter().try_for_each(|item| write(out, &item, depth + 1))
+    } else if let Ok(data) = value.cast::<PyBytes>() {
+        let data = data.as_bytes();
+        sink(encode::write_bin_len(out, length(data.len())?).map(|_| ()));
+        out.extend_from_slice(data);
+        Ok(())
+    } else if let Ok(data) = value.cast::<PyByteArray>() {
+        let data = data.to_vec();
+        sink(encode::write_bin_len(out, length(data.len())?).map(|_| ()));
+        out.extend_from_slice(&data);
+        Ok(())
+    } else {
+        Err(PyTypeError::new_err(format!(
+            "a value of type `{}` cannot be sent; None, bool, int, float, str, bytes, list and dict can",
+            value.get_type().qualname()?
+        )))
+    }
+}
+
+fn unchanged(before: usize, after: usize) -> PyResult<()> {
+    if before == after { Ok(()) } else { Err(PyTypeError::new_err("a list changed while it was sent")) }
+}
+
+fn write_text(out: &mut Vec<u8>, text: &Bound<'_, PyString>) -> PyResult<()> {
+    let text = text
+        .to_str()
+        .map_err(|_| PyTypeError::new_err("a str with lone surrogates cannot be sent; encode it to bytes"))?;
+    sink(encode::write_str_len(out, length(text.len())?).map(|_| ()));
+    out.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
+fn write_dict(out: &mut Vec<u8>, dict: &Bound<'_, PyDict>, depth: usize) -> PyResult<()> {
+    sink(encode::write_map_len(out, length(dict.len())?).map(|_| ()));
+    for (key, value) in dict.iter() {
+        let key = key.cast::<PyString>().map_err(|_| {
+            PyTypeError::new_err("a dict with a key that is not a str cannot be sent")
+        })?;
+        write_text(out, key)?;
+        write(out, &value, depth + 1)?;
+    }
+    Ok(())
+}
+
+/// Decodes a payload that was checked when it arrived.
+pub(crate) fn decode(py: Python<'_>, payload: &Payload) -> PyResult<Py<PyAny>> {
+    let mut reader = Reader { bytes: payload.bytes(), at: 0 };
+    reader.value(py).map(Bound::unbind)
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, size: usize) -> PyResult<&'a [u8]> {
+        let end = self.at.checked_add(size).filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(|| PyTypeError::new_err("a value that was received is cut short"))?;
+        let part = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(part)
+    }
+
+    fn number<const N: usize>(&mut self) -> PyResult<[u8; N]> {
+        let mut number = [0; N];
+        number.copy_from_slice(self.take(N)?);
+        Ok(number)
+    }
+
+    fn size(&mut self, width: usize) -> PyResult<usize> {
+        Ok(self.take(width)?.iter().fold(0, |size, byte| size << 8 | usize::from(*byte)))
+    }
+
+    fn value<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let marker = Marker::from_u8(self.take(1)?[0]);
+        Ok(match marker {
+            Marker::Null => py.None().into_bound(py),
+            Marker::True => PyBool::new(py, true).to_owned().into_any(),
+            Marker::False => PyBool::new(py, false).to_owned().into_any(),
+            Marker::FixPos(number) => number.into_pyobject(py)?.into_any(),
+            Marker::FixNeg(number) => number.into_pyobject(py)?.into_any(),
+            Marker::U8 => u8::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
+            Marker::U16 => u16::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
+            Marker::U32 => u32::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
+            Marker::U64 => u64::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
+            Marker::I8 => i8::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
+            Marker::I16 => i16::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
+            Marker::I32 => i32::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
+            Marker::I64 => i64::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
+            Marker::F32 => PyFloat::new(py, f64::from(f32::from_be_bytes(self.number()?))).into_any(),
+            Marker::F64 => PyFloat::new(py, f64::from_be_bytes(self.number()?)).into_any(),
+            Marker::FixStr(size) => self.text(py, usize::from(size))?,
+            Marker::Str8 => self.sized(py, 1, Self::text)?,
+            Marker::Str16 => self.sized(py, 2, Self::text)?,
+            Marker::Str32 => self.sized(py, 4, Self::text)?,
+            Marker::Bin8 => self.sized(py, 1, Self::data)?,
+            Marker::Bin16 => self.sized(py, 2, Self::data)?,
+            Marker::Bin32 => self.sized(py, 4, Self::data)?,
+            Marker::FixArray(size) => self.list(py, usize::from(size))?,
+            Marker::Array16 => self.sized(py, 2, Self::list)?,
+            Marker::Array32 => self.sized(py, 4, Self::list)?,
+            Marker::FixMap(size) => self.map(py, usize::from(size))?,
+            Marker::Map16 => self.sized(py, 2, Self::map)?,
+            Marker::Map32 => self.sized(py, 4, Self::map)?,
+            _ => return Err(PyTypeError::new_err("a value that was received is of no known type")),
+        })
+    }
+
+    fn sized<'py>(
+        &mut self,
+        py: Python<'py>,
+        width: usize,
+        read: impl FnOnce(&mut Self, Python<'py>, usize) -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let size = self.size(width)?;
+        read(self, py, size)
+    }
+
+    fn text<'py>(&mut self, py: Python<'py>, size: usize) -> PyResult<Bound<'py, PyAny>> {
+        let text = std::str::from_utf8(self.take(size)?)
+            .map_err(|_| PyTypeError::new_err("a text that was received is not UTF-8"))?;
+        Ok(PyString::new(py, text).into_any())
+    }
+
+    fn data<'py>(&mut self, py: Python<'py>, size: usize) -> PyResult<Bound<'py, PyAny>> {
+        Ok(PyBytes::new(py, self.take(size)?).into_any())
+    }
+
+    fn list<'py>(&mut self, py: Python<'py>, size: usize) -> PyResult<Bound<'py, PyAny>> {
+        let list = PyList::empty(py);
+        for _ in 0..size {
+            list.append(self.value(py)?)?;
+        }
+        Ok(list.into_any())
+    }
+
+    fn map<'py>(&mut self, py: Python<'py>, size: usize) -> PyResult<Bound<'py, PyAny>> {
+        let map = PyDict::new(py);
+        for _ in 0..size {
+            let key = self.value(py)?;
+            map.set_item(key, self.value(py)?)?;
+        }
+        Ok(map.into_any())
+    }
+}

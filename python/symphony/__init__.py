@@ -1,0 +1,100 @@
+"""Symphony's bootstrap: one call brings up the Rust core, the extensions and your Conductor.
+
+    from symphony import boot, OrchestraKit
+
+    with boot(conductor=make_conductor, config="Symphony.toml") as system:
+        system.run()
+
+Importing this package imports nothing else: each name is fetched from its module when it is first asked for.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from symphony._boot import boot as boot
+    from symphony._bootstrap import ConductorBootstrap as ConductorBootstrap
+    from symphony._components import component as component
+    from symphony._components import factory as factory
+    from symphony._core import ArbitrationEngine as ArbitrationEngine
+    from symphony._core import ArtifactStore as ArtifactStore
+    from symphony._core import BootEvent as BootEvent
+    from symphony._core import BootReport as BootReport
+    from symphony._core import DagTracker as DagTracker
+    from symphony._core import ExtensionHandle as ExtensionHandle
+    from symphony._core import Grant as Grant
+    from symphony._core import IpcBus as IpcBus
+    from symphony._core import Melody as Melody
+    from symphony._core import PoolManager as PoolManager
+    from symphony._core import Run as Run
+    from symphony._core import StaleManager as StaleManager
+    from symphony._core import Topic as Topic
+    from symphony._frozen import freeze_support as freeze_support
+    from symphony._frozen import include as include
+    from symphony._handles import Handle as Handle
+    from symphony._handles import Late as Late
+    from symphony._health import Health as Health
+    from symphony._kit import OrchestraKit as OrchestraKit
+    from symphony._pit import Pit as Pit
+    from symphony._system import System as System
+    from symphony._work import RunSummary as RunSummary
+    from symphony.conductor import Conductor as Conductor
+    from symphony.conductor import Fifo as Fifo
+    from symphony.config import SystemConfig as SystemConfig
+    from symphony.exceptions import *  # noqa: F403
+
+_HOMES = {
+    "ArbitrationEngine": "_core",
+    "ArtifactStore": "_core",
+    "BootEvent": "_core",
+    "BootReport": "_core",
+    "Conductor": "conductor",
+    "ConductorBootstrap": "_bootstrap",
+    "DagTracker": "_core",
+    "ExtensionHandle": "_core",
+    "Fifo": "conductor",
+    "Grant": "_core",
+    "Handle": "_handles",
+    "Health": "_health",
+    "IpcBus": "_core",
+    "Late": "_handles",
+    "Melody": "_core",
+    "OrchestraKit": "_kit",
+    "Pit": "_pit",
+    "PoolManager": "_core",
+    "Run": "_core",
+    "RunSummary": "_work",
+    "StaleManager": "_core",
+    "System": "_system",
+    "SystemConfig": "config",
+    "Topic": "_core",
+    "boot": "_boot",
+    "component": "_components",
+    "factory": "_components",
+    "freeze_support": "_frozen",
+    "include": "_frozen",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Fetches a public name from its home."""
+    import sys
+
+    home = _HOMES.get(name)
+    if home is None and name.endswith(("Error", "Diagnostic")):
+        home = "exceptions"
+    if home is None:
+        raise AttributeError(f"module `symphony` has no attribute `{name}`")
+    full = f"symphony.{home}"
+    __import__(full)
+    value = getattr(sys.modules[full], name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Every public name."""
+    from symphony import exceptions
+
+    errors = [name for name in dir(exceptions) if name.endswith(("Error", "Diagnostic"))]
+    return sorted([*_HOMES, *errors])

@@ -1,0 +1,330 @@
+"""`boot()`: from a Conductor's factory to a running system.
+
+The calling thread imports what only it may import and runs the steps that belong to it; everything else happens in
+the core meanwhile. Invariant: whatever happens here, either a whole system is returned or nothing of it is left.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+
+from symphony import _core, _fork
+from symphony._container import Container, absent
+from symphony._threads import InterruptedStep, Threads, run_job
+from symphony.config import as_config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import FrameType
+    from typing import Any, TypeVar, overload
+
+    from symphony._components import ComponentSpec
+    from symphony._core import BootEvent
+    from symphony._system import System
+    from symphony.conductor import Conductor
+    from symphony.config import StrPath, SystemConfig
+
+    C = TypeVar("C")
+
+    @overload
+    def boot(
+        *,
+        config: SystemConfig | StrPath | None = None,
+        components: Iterable[Any] = (),
+        overrides: Mapping[Any, Any] | None = None,
+        prepare: Callable[[], object] | None = None,
+        observer: Callable[[BootEvent], object] | None = None,
+        timeout: float | None = None,
+        on_hang: str = "report",
+    ) -> System[Conductor]: ...
+    @overload
+    def boot(
+        conductor: str,
+        *,
+        config: SystemConfig | StrPath | None = None,
+        components: Iterable[Any] = (),
+        overrides: Mapping[Any, Any] | None = None,
+        prepare: Callable[[], object] | None = None,
+        observer: Callable[[BootEvent], object] | None = None,
+        timeout: float | None = None,
+        on_hang: str = "report",
+    ) -> System[Any]: ...
+    @overload
+    def boot(
+        conductor: Callable[..., C],
+        *,
+        config: SystemConfig | StrPath | None = None,
+        components: Iterable[Any] = (),
+        overrides: Mapping[Any, Any] | None = None,
+        prepare: Callable[[], object] | None = None,
+        observer: Callable[[BootEvent], object] | None = None,
+        timeout: float | None = None,
+        on_hang: str = "report",
+    ) -> System[C]: ...
+
+
+def boot(  # type: ignore[misc]
+    conductor: Any = None,
+    *,
+    config: SystemConfig | StrPath | None = None,
+    components: Iterable[Any] = (),
+    overrides: Mapping[Any, Any] | None = None,
+    prepare: Callable[[], object] | None = None,
+    observer: Callable[[BootEvent], object] | None = None,
+    timeout: float | None = None,
+    on_hang: str = "report",
+) -> System[Any]:
+    """Brings up a system: supervisor, bus, Pit, Orchestra Kit, your components, then the Conductor.
+
+    Args:
+        conductor: A callable whose annotated parameters are injected, or `"package.module:callable"`, whose module is
+            imported on this thread while the core boots. None: the base `Conductor`, which serves the oldest run
+            first.
+        config: Path of a `Symphony.toml`, or a `SystemConfig`. None: no extensions, and a temporary state folder.
+        components: Classes, factories, modules or `"package.module"`.
+        overrides: What takes the place of a type; what is overridden is never started.
+        prepare: Called on this thread before the Conductor's import, while the core boots.
+        observer: Called with each `BootEvent`, on a thread of its own.
+        timeout: Seconds for the whole boot; 60 when none.
+        on_hang: What to do when this thread itself cannot be freed: `"report"`, or `"abort"` with exit code 70.
+
+    Returns:
+        The running system, a context manager.
+
+    Raises:
+        PlanError: The components, manifests or Melodies are at fault; all faults at once.
+        BootError: A step failed, hung or said that it is unhealthy; everything that had started was stopped.
+    """
+    starter = Starter(
+        conductor, config=config, overrides=overrides, observer=observer, timeout=timeout, on_hang=on_hang
+    )
+    return starter.boot(components, prepare)
+
+
+class Starter:
+    """One boot, from the plan to the system or to nothing."""
+
+    def __init__(
+        self,
+        conductor: Any,
+        *,
+        config: SystemConfig | StrPath | None,
+        overrides: Mapping[Any, Any] | None = None,
+        observer: Callable[[BootEvent], object] | None = None,
+        timeout: float | None = None,
+        on_hang: str = "report",
+        stepwise: bool = False,
+    ) -> None:
+        """Starts the supervisor at once, so that it comes up while the rest is read and planned."""
+        if on_hang not in ("report", "abort"):
+            raise ValueError(f"on_hang is `report` or `abort`, not `{on_hang}`")
+        from symphony._frozen import foreign_command, supervisor_command
+
+        _fork.install()
+        settings = as_config(config)
+        self.overrides = dict(overrides or {})
+        self.conductor = conductor
+        self.in_step = False
+        self.core = _core.Boot(
+            path=settings.path,
+            state=settings.state,
+            workspace=settings.workspace,
+            python=settings.python,
+            members=settings.members,
+            supervisor=supervisor_command(),
+            foreign_python=foreign_command(),
+            timeout=timeout,
+            abort_on_hang=on_hang == "abort",
+            stepwise=stepwise,
+            observed=observer is not None,
+        )
+        self._observer = observer
+        self.container = Container(self._builtin)
+        self._pit: Any = None
+        self._kit: Any = None
+        self._on_main = _core.is_main_thread()
+        self._handlers: list[tuple[int, Any]] = []
+        self.threads: Threads | None = None
+
+    def boot(self, components: Iterable[Any], prepare: Callable[[], object] | None) -> System[Any]:
+        """Runs the whole boot."""
+        from symphony._registration import conductor_spec, register
+
+        try:
+            register(self, components)
+            spec = conductor_spec(self)
+            self.begin()
+            self._on_calling_thread(prepare, spec)
+            self.serve()
+        except BaseException:
+            self.abandon()
+            raise
+        return self.finish(spec)
+
+    def begin(self) -> None:
+        """Starts the core's boot; it runs beside this thread from now on."""
+        self._install_handlers()
+        self.threads = Threads(
+            self.core.keeper, _thread.get_ident(), _interrupt_signal() if self._on_main else None
+        )
+        if self._observer is not None or "logging" in sys.modules:
+            from symphony._events import follow
+
+            follow(self.core.events, self._observer)
+        self.core.start()
+
+    def _on_calling_thread(
+        self, prepare: Callable[[], object] | None, spec: ComponentSpec
+    ) -> None:
+        """Runs `prepare` and the Conductor's import while the core works on its phases."""
+        if prepare is not None:
+            self._outside("prepare", prepare)
+        if isinstance(self.conductor, str):
+            from symphony._registration import resolve_conductor
+
+            module = self.conductor.partition(":")[0]
+            self._outside(f"import {module}", lambda: resolve_conductor(self, spec))
+
+    def _outside(self, name: str, work: Callable[[], object]) -> None:
+        """Runs work that is no component's step; what it raises fails the boot."""
+        token = self.core.outside_begun(name)
+        try:
+            self.in_step = True
+            work()
+        except InterruptedStep:
+            pass
+        except BaseException as error:  # noqa: BLE001 - handed to the core, which rolls back and raises it.
+            self.core.outside_failed(name, error)
+        finally:
+            self.in_step = False
+            self.core.outside_ended(token)
+
+    def serve(self) -> None:
+        """Works off the steps that belong to the calling thread, until the boot has ended."""
+        queue = self.core.calling
+        while True:
+            try:
+                job = queue.take_polling()
+                if job is None:
+                    return
+                self.in_step = True
+                run_job(job, None)
+            except InterruptedStep:
+                pass
+            except (KeyboardInterrupt, SystemExit) as stop:
+                self.core.interrupt(stop)
+            finally:
+                self.in_step = False
+
+    def finish(self, spec: ComponentSpec | None) -> System[Any]:
+        """The system, or the failure."""
+        from symphony._system import System
+
+        try:
+            running = self.core.result()
+            try:
+                self.container.bind_late()
+                return System(self, running, spec)
+            except BaseException:
+                running.shutdown(3.0)
+                raise
+        except BaseException:
+            self.close_threads()
+            raise
+        finally:
+            self._restore_handlers()
+
+    def abandon(self) -> None:
+        """Something broke before the core could end the boot by itself."""
+        self.core.cancel()
+        self.close_threads()
+        self._restore_handlers()
+
+    def close_threads(self) -> None:
+        """Lets the threads of this system end."""
+        if self.threads is not None:
+            self.threads.close()
+
+    def _builtin(self, key: Any) -> Any:
+        """What the core provides for a key."""
+        from symphony import _kit, _pit
+
+        if key is _pit.Pit:
+            return self.pit
+        if key is _kit.OrchestraKit:
+            return self.kit
+        if key is _core.IpcBus:
+            return self.core.bus()
+        for attribute, kind in MEMBER_TYPES.items():
+            if key is kind:
+                return getattr(self.pit, attribute, absent())
+        return absent()
+
+    @property
+    def pit(self) -> Any:
+        """The Pit's handle; built when it is first asked for."""
+        if self._pit is None:
+            from symphony._pit import MEMBERS, Pit
+
+            pit: Any = Pit()
+            for attribute, member in MEMBERS.items():
+                value = self.container.instances.get(MEMBER_TYPES[attribute])
+                value = self.core.member(member) if value is None else value
+                if value is not None:
+                    setattr(pit, attribute, value)
+            self._pit = pit
+        return self._pit
+
+    @property
+    def kit(self) -> Any:
+        """The Orchestra Kit's handle; built when it is first asked for."""
+        if self._kit is None:
+            from symphony._kit import OrchestraKit
+
+            self._kit = OrchestraKit(self.core.kit(), self.pit, self.core.bus())
+        return self._kit
+
+    def _install_handlers(self) -> None:
+        """On the main thread: a step can be interrupted, and SIGTERM rolls back, for the duration of the boot."""
+        if not self._on_main:
+            return
+        import signal
+
+        number = _interrupt_signal()
+        self._handlers.append((number, signal.signal(number, self._on_interrupt)))
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            self._handlers.append((signal.SIGTERM, signal.signal(signal.SIGTERM, _on_terminate)))
+
+    def _restore_handlers(self) -> None:
+        if self._handlers:
+            import signal
+
+            while self._handlers:
+                number, handler = self._handlers.pop()
+                signal.signal(number, handler)
+
+    def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if self.in_step:
+            raise InterruptedStep
+
+
+def _on_terminate(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(143)
+
+
+def _interrupt_signal() -> int:
+    """A real-time signal that no program is likely to use."""
+    import signal
+
+    return int(signal.SIGRTMAX) - 3
+
+
+MEMBER_TYPES: dict[str, Any] = {
+    "artifacts": _core.ArtifactStore,
+    "dag": _core.DagTracker,
+    "pool": _core.PoolManager,
+    "arbitration": _core.ArbitrationEngine,
+    "stale": _core.StaleManager,
+}

@@ -1,0 +1,275 @@
+"""The container: the instances of one system, and the steps of the components that made them.
+
+The registry of recipes and the order in which they run are the core's; here an object is built from its specification
+by injection, started, asked for its health, and stopped. Invariant: no user code runs under a lock, and nothing is
+built that was not registered.
+"""
+
+from __future__ import annotations
+
+from symphony import _handles
+from symphony.exceptions import ComponentNotFoundError, StoppedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from symphony._components import ComponentSpec, NeedSpec
+
+_ABSENT: Any = object()
+
+
+class Live:
+    """A component of one system: its specification and what became of it.
+
+    Attributes:
+        spec: What it is built from.
+        instance: The object, once it is built.
+        is_async: Whether a step of it may return an awaitable.
+    """
+
+    __slots__ = ("_container", "_generator", "instance", "is_async", "spec")
+
+    def __init__(self, spec: ComponentSpec, container: Container) -> None:
+        """Keeps both; nothing is built yet."""
+        self.spec = spec
+        self._container = container
+        self._generator: Any = None
+        self.instance: Any = _ABSENT
+        self.is_async = "async" in (spec.start, spec.health, spec.stop) or spec.kind.startswith("async")
+
+    def start(self) -> Any:
+        """Builds the object by injection and starts it.
+
+        Returns:
+            What its `start()` said, or an awaitable of it.
+        """
+        spec = self.spec
+        if spec.kind == "instance":
+            return self._built(spec.target)
+        arguments = self._container.arguments(spec.needs)
+        made = spec.target(*arguments.positional, **arguments.named)
+        if spec.kind in ("class", "function"):
+            return self._built(made)
+        if spec.kind == "generator":
+            self._generator = made
+            return self._built(next(made))
+        return self._build_async(made)
+
+    async def _build_async(self, made: Any) -> Any:
+        if self.spec.kind == "async-generator":
+            self._generator = made
+            made = await made.__anext__()
+        else:
+            made = await made
+        outcome = self._built(made)
+        return await outcome if hasattr(outcome, "__await__") else outcome
+
+    def _built(self, instance: Any) -> Any:
+        self.instance = instance
+        if not self.spec.start:
+            self._container.provide(self)
+            return None
+        outcome = instance.start()
+        if hasattr(outcome, "__await__"):
+            return self._started_async(outcome)
+        self._container.provide(self)
+        return outcome
+
+    async def _started_async(self, outcome: Any) -> Any:
+        outcome = await outcome
+        self._container.provide(self)
+        return outcome
+
+    def health(self) -> Any:
+        """What its `health()` says; healthy when it has none."""
+        return self.instance.health() if self.spec.health else None
+
+    def stop(self) -> Any:
+        """Stops the object, or runs what stands after its generator's `yield`."""
+        self._container.withdraw(self)
+        if self._generator is not None:
+            generator, self._generator = self._generator, None
+            if self.spec.kind == "async-generator":
+                return _finish_async(generator)
+            _finish(generator)
+            return None
+        if self.instance is not _ABSENT and self.spec.stop:
+            return self.instance.stop()
+        return None
+
+
+def _finish(generator: Any) -> None:
+    """Runs a generator to its end; a second `yield` is a fault of its author."""
+    try:
+        next(generator)
+    except StopIteration:
+        return
+    generator.close()
+    raise RuntimeError("a generator component may yield once")
+
+
+async def _finish_async(generator: Any) -> None:
+    try:
+        await generator.__anext__()
+    except StopAsyncIteration:
+        return
+    await generator.aclose()
+    raise RuntimeError("a generator component may yield once")
+
+
+class Arguments:
+    """What a target is called with."""
+
+    __slots__ = ("named", "positional")
+
+    def __init__(self, positional: list[Any], named: dict[str, Any]) -> None:
+        """Keeps both."""
+        self.positional = positional
+        self.named = named
+
+
+class Container:
+    """The instances of one system, by type.
+
+    Attributes:
+        instances: The object of each key that has exactly one.
+        lives: Every component, in the order of its registration.
+    """
+
+    __slots__ = ("_builtin", "_handle_cache", "_lates", "_providers", "instances", "lives", "stopped")
+
+    def __init__(self, builtin: Callable[[Any], Any]) -> None:
+        """Keeps the function that fetches what the core provides (`Pit`, `OrchestraKit`, …)."""
+        self._builtin = builtin
+        self._providers: dict[Any, list[Live]] = {}
+        self._handle_cache: dict[Any, Any] = {}
+        self._lates: list[tuple[Any, NeedSpec]] = []
+        self.instances: dict[Any, Any] = {}
+        self.lives: list[Live] = []
+        self.stopped = False
+
+    def register(self, spec: ComponentSpec) -> Live:
+        """Takes a specification in."""
+        live = Live(spec, self)
+        self.lives.append(live)
+        for key in spec.provides:
+            self._providers.setdefault(key, []).append(live)
+        return live
+
+    def provide(self, live: Live) -> None:
+        """The component is up: others may have it."""
+        for key in live.spec.provides:
+            if len(self._providers[key]) == 1:
+                self.instances[key] = live.instance
+
+    def withdraw(self, live: Live) -> None:
+        """The component goes down."""
+        for key in live.spec.provides:
+            self.instances.pop(key, None)
+
+    def arguments(self, needs: list[NeedSpec]) -> Arguments:
+        """The objects that a target asks for."""
+        arguments = Arguments([], {})
+        for need in needs:
+            value = self._argument(need)
+            if value is None and need.default:
+                continue
+            if need.positional:
+                arguments.positional.append(value)
+            else:
+                arguments.named[need.parameter] = value
+        return arguments
+
+    def _argument(self, need: NeedSpec) -> Any:
+        if need.kind == "late":
+            late = _handles.make_late(_label(need.key))
+            self._lates.append((late, need))
+            return late
+        if need.kind == "every":
+            return [live.instance for live in self._providers.get(need.key, ()) if self._is_up(live)]
+        value = self.lookup(need.key, need.named)
+        if value is _ABSENT:
+            if need.kind == "optional":
+                return None
+            raise self.not_found(need.key, _label(need.key))
+        return self._handle(need.key, _label(need.key), need.named, value) if need.handle else value
+
+    def lookup(self, key: Any, named: str | None = None) -> Any:
+        """The object of a key, or of the provider of that name; the mark of absence when there is none."""
+        value = self.instances.get(key, _ABSENT)
+        if value is not _ABSENT and named is None:
+            return value
+        for live in self._providers.get(key, ()):
+            if (named is None or live.spec.name == named) and self._is_up(live):
+                return live.instance
+        return self._builtin(key) if named is None else _ABSENT
+
+    def get(self, key: Any, default: Any = _ABSENT) -> Any:
+        """The object of a key.
+
+        Raises:
+            ComponentNotFoundError: There is none, and no default.
+            StoppedError: The system was shut down.
+        """
+        if self.stopped:
+            raise StoppedError(f"the system of `{_label(key)}` was shut down")
+        value = self.lookup(key)
+        if value is not _ABSENT:
+            self.instances[key] = value
+            return value
+        if default is not _ABSENT:
+            return default
+        raise self.not_found(key, _label(key))
+
+    def not_found(self, key: Any, label: str) -> ComponentNotFoundError:
+        """The error for a key that nobody provides."""
+        if len(self._providers.get(key, ())) > 1:
+            names = ", ".join(f"`{live.spec.name}`" for live in self._providers[key])
+            return ComponentNotFoundError(f"several components provide `{label}`: {names}")
+        return ComponentNotFoundError(
+            f"no component provides `{label}`", hints=[f"add it: `boot(components=[{label}])`"]
+        )
+
+    def handle(self, key: Any) -> Any:
+        """The handle of a key; always the same one."""
+        return self._handle(key, _label(key), None, self.get(key))
+
+    def _handle(self, key: Any, label: str, named: str | None, value: Any) -> Any:
+        handle = self._handle_cache.get((key, named))
+        if handle is None:
+            handle = self._handle_cache[(key, named)] = _handles.make_handle(label, value)
+        return handle
+
+    def bind_late(self) -> None:
+        """Binds every late edge; the boot's last step.
+
+        Raises:
+            ComponentNotFoundError: What a late edge names did not start.
+        """
+        for late, need in self._lates:
+            value = self.lookup(need.key, need.named)
+            if value is _ABSENT:
+                raise self.not_found(need.key, _label(need.key))
+            _handles.bind(late, value)
+
+    def close(self) -> None:
+        """Lets go of every object; handles raise from now on."""
+        self.stopped = True
+        for handle in (*self._handle_cache.values(), *(late for late, _ in self._lates)):
+            _handles.stop(handle)
+        self.instances.clear()
+
+    @staticmethod
+    def _is_up(live: Live) -> bool:
+        return live.instance is not _ABSENT
+
+
+def absent() -> Any:
+    """The mark of absence, for the function that fetches what the core provides."""
+    return _ABSENT
+
+
+def _label(key: Any) -> str:
+    return getattr(key, "__name__", None) or repr(key)

@@ -1,0 +1,94 @@
+"""The event loop on which async steps run, with a parked spare. Imported with the first async step only.
+
+Invariant: a loop that does not come back from a cancelled step in 250 ms is left behind with its thread, and the
+steps that remain run on the spare.
+"""
+
+from __future__ import annotations
+
+import _thread
+import asyncio
+
+from symphony._threads import health_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import Any
+
+    from symphony._core import Job
+
+_PATIENCE = 0.25
+
+
+class _Loop:
+    """One event loop on a daemon thread of its own."""
+
+    __slots__ = ("_ready", "loop", "tasks")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self._ready = _thread.allocate_lock()
+        _thread.start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+        self.loop.close()
+
+    def start(self, job: Job, awaitable: Awaitable[Any]) -> None:
+        """Makes the task of a step; runs on the loop."""
+        self.tasks[id(job.live)] = self.loop.create_task(self._step(job, awaitable))
+
+    async def _step(self, job: Job, awaitable: Awaitable[Any]) -> None:
+        try:
+            outcome = await awaitable
+            job.finish(*health_of(outcome))
+        except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
+            job.fail(error)
+        finally:
+            self.tasks.pop(id(job.live), None)
+
+
+class EventLoops:
+    """The loop in use and its spare."""
+
+    __slots__ = ("_loop", "_spare")
+
+    def __init__(self) -> None:
+        """Starts both."""
+        self._loop = _Loop()
+        self._spare: _Loop | None = _Loop()
+
+    def submit(self, job: Job, awaitable: Awaitable[Any]) -> bool:
+        """Runs an awaitable as the rest of a step."""
+        loop = self._loop
+        loop.loop.call_soon_threadsafe(loop.start, job, awaitable)
+        return True
+
+    def cancel(self, job: Job) -> None:
+        """Cancels the step of this job; a loop that does not come back is left behind."""
+        loop = self._loop
+        task = loop.tasks.get(id(job.live))
+        if task is None:
+            return
+        back = _thread.allocate_lock()
+        back.acquire()
+
+        def ended(_task: asyncio.Task[None]) -> None:
+            back.release()
+
+        def stop() -> None:
+            task.add_done_callback(ended)
+            task.cancel()
+
+        loop.loop.call_soon_threadsafe(stop)
+        if not back.acquire(timeout=_PATIENCE) and self._spare is not None:
+            self._loop, self._spare = self._spare, None
+
+    def close(self) -> None:
+        """Stops both loops; a hanging one is left to the end of the process."""
+        for loop in (self._loop, self._spare):
+            if loop is not None:
+                loop.loop.call_soon_threadsafe(loop.loop.stop)

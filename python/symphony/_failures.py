@@ -1,0 +1,110 @@
+"""Builds the exceptions that the core raises, from the fields that it hands over. The core is the only caller."""
+
+from __future__ import annotations
+
+from symphony import exceptions
+from symphony.exceptions import BootError, Diagnostic, ExtensionError, SymphonyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_BOOT: dict[str, type[BootError]] = {
+    "start-timeout": exceptions.BootTimeoutError,
+    "unhealthy": exceptions.UnhealthyError,
+    "state-locked": exceptions.StateLockedError,
+}
+_EXTENSION: dict[str, type[ExtensionError]] = {
+    "extension-crashed": exceptions.ExtensionCrashedError,
+    "call-timeout": exceptions.CallTimeoutError,
+    "remote-error": exceptions.RemoteError,
+    "overloaded": exceptions.OverloadedError,
+    "quarantined": exceptions.QuarantinedError,
+}
+_OTHER: dict[str, type[SymphonyError]] = {
+    "stopped": exceptions.StoppedError,
+    "forked": exceptions.ForkedError,
+    "late-binding": exceptions.LateBindingError,
+    "wrong-thread": exceptions.WrongThreadError,
+    "melody-invalid": exceptions.MelodyError,
+    "component-not-found": exceptions.ComponentNotFoundError,
+    "pit-library": exceptions.PitLibraryError,
+    "abi-mismatch": exceptions.PitLibraryError,
+}
+
+
+def build(fields: dict[str, Any]) -> BaseException:
+    """The exception of these fields, with its cause chained."""
+    code: str = fields["code"]
+    diagnostics = [Diagnostic.from_dict(entry) for entry in fields["diagnostics"]]
+    error: BaseException
+    if diagnostics:
+        error = _diagnosed(code, fields, diagnostics)
+    elif fields["boot"]:
+        kind = _BOOT.get(code, BootError)
+        error = kind(
+            _message(fields),
+            code=code,
+            phase=fields["phase"],
+            component=fields["component"],
+            report=fields["report"],
+            hints=fields["hints"],
+            rollback_errors=[build(entry) for entry in fields["rollback"]],
+        )
+    elif code in _EXTENSION or fields["extension"] is not None:
+        error = _extension(code, fields)
+    elif fields["payload"] is not None:
+        payload: BaseException = fields["payload"]
+        return payload
+    else:
+        error = _OTHER.get(code, SymphonyError)(
+            _message(fields), code=code, hints=fields["hints"]
+        )
+    error.__cause__ = fields["payload"] or _causes(fields["causes"])
+    return error
+
+
+def _diagnosed(code: str, fields: dict[str, Any], faults: list[Diagnostic]) -> BaseException:
+    if code == "melody-invalid":
+        return exceptions.MelodyError(faults)
+    if code == "manifest-invalid" or all(
+        fault.code in ("manifest-invalid", "unknown-operation") for fault in faults
+    ):
+        return exceptions.ManifestError(
+            "", faults, report=fields["report"], phase=fields["phase"]
+        )
+    error = exceptions.plan_error(faults)
+    error.report = fields["report"]
+    return error
+
+
+def _message(fields: dict[str, Any]) -> str:
+    message: str = fields["message"]
+    if fields["stack"]:
+        message += "\n  it stands at:\n    " + fields["stack"].replace("\n", "\n    ")
+    return message
+
+
+def _extension(code: str, fields: dict[str, Any]) -> BaseException:
+    kind = _EXTENSION.get(code, ExtensionError)
+    extra: dict[str, Any] = {}
+    if kind is exceptions.RemoteError:
+        extra = {"type_name": fields["type_name"], "traceback": fields["traceback"]}
+    return kind(
+        _message(fields),
+        code=code,
+        extension=fields["extension"],
+        operation=fields["operation"],
+        hints=fields["hints"],
+        **extra,
+    )
+
+
+def _causes(causes: list[str]) -> BaseException | None:
+    """The chain of causes that have no Python exception of their own."""
+    error: BaseException | None = None
+    for text in reversed(causes):
+        outer = SymphonyError(text)
+        outer.__cause__ = error
+        error = outer
+    return error

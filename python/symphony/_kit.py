@@ -1,0 +1,123 @@
+"""`OrchestraKit`: the extensions of a system, and the Melodies that run over them."""
+
+from __future__ import annotations
+
+from symphony.exceptions import Diagnostic, plan_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    from symphony import _core
+    from symphony._pit import Pit
+    from symphony._work import RunSummary
+
+    P = TypeVar("P")
+
+
+class OrchestraKit:
+    """Both hosts behind one door.
+
+    Attributes:
+        pit: The Pit's handles.
+        bus: The bus.
+    """
+
+    __slots__ = ("_core", "_work", "bus", "pit")
+
+    def __init__(self, core: _core.Kit, pit: Pit, bus: _core.IpcBus) -> None:
+        """Keeps the core's end."""
+        self._core = core
+        self.pit = pit
+        self.bus = bus
+        self._work: Any = None
+
+    def extension(self, name: str) -> _core.ExtensionHandle:
+        """The handle of an extension; it is started by its first call.
+
+        Raises:
+            ComponentNotFoundError: The catalogue has none of that name.
+        """
+        return self._core.extension(name)
+
+    def extensions(self) -> list[str]:
+        """The names of all extensions, sorted."""
+        return self._core.extensions()
+
+    def client(self, name: str, protocol: Callable[..., P]) -> P:
+        """A typed client of an extension: an object with the methods of `protocol`.
+
+        Args:
+            name: The extension.
+            protocol: A `Protocol` whose methods are operations of the extension.
+
+        Raises:
+            ComponentNotFoundError: The catalogue has no such extension.
+            PlanError: The extension declares no operation of a method's name (`contract-mismatch`).
+        """
+        handle = self._core.extension(name)
+        wanted = sorted(
+            attribute
+            for attribute, value in vars(protocol).items()
+            if callable(value) and not attribute.startswith("_")
+        )
+        declared = handle.operations()
+        if declared is not None:
+            label = protocol.__name__
+            faults = [
+                Diagnostic(
+                    "contract-mismatch",
+                    f"`{label}` names `{method}`, which extension `{name}` does not declare",
+                    hint=f"extension `{name}` declares {', '.join(f'`{known}`' for known in declared)}",
+                )
+                for method in wanted
+                if method not in declared
+            ]
+            if faults:
+                raise plan_error("", faults)
+        return _Client(handle, protocol, wanted)  # type: ignore[return-value]
+
+    def work(self) -> Any:
+        """The place where Melodies run; made when it is first asked for."""
+        if self._work is None:
+            from symphony._work import Work
+
+            self._work = Work(self._core)
+        return self._work
+
+    def _run(self, conductor: Any, forever: bool = False) -> RunSummary:
+        """Runs Melodies until nothing is left to do; `Conductor.run()` calls it."""
+        work = self.work()
+        work.attach(conductor)
+        summary: RunSummary = work.run(forever)
+        return summary
+
+    def __repr__(self) -> str:
+        """How many extensions there are."""
+        return f"<OrchestraKit of {len(self.extensions())} extensions>"
+
+
+class _Client:
+    """Methods that call operations by keyword."""
+
+    def __init__(self, handle: _core.ExtensionHandle, protocol: Any, methods: list[str]) -> None:
+        for method in methods:
+            setattr(self, method, _method(handle, method, vars(protocol)[method]))
+
+
+def _method(handle: _core.ExtensionHandle, operation: str, function: Any) -> Callable[..., Any]:
+    """A method whose positional arguments get the names that the Protocol gives them."""
+    code = getattr(function, "__code__", None)
+    names = code.co_varnames[1 : code.co_argcount] if code is not None else ()
+
+    def call(*positional: Any, **named: Any) -> Any:
+        if len(positional) > len(names):
+            raise TypeError(f"`{operation}` takes {len(names)} inputs, not {len(positional)}")
+        named.update(zip(names, positional))
+        return handle.call(operation, **named)
+
+    call.__name__ = operation
+    return call
+
+

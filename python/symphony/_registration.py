@@ -1,0 +1,128 @@
+"""From specifications to the core's registry: the one place where Python types become keys."""
+
+from __future__ import annotations
+
+from symphony import _core
+from symphony._components import ComponentSpec, collect, describe_conductor
+from symphony.exceptions import plan_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from symphony._boot import Starter
+    from symphony._components import NeedSpec
+    from symphony.exceptions import Diagnostic
+
+
+def key_of(key: Any) -> tuple[str, str]:
+    """Id and label of a key: what the core provides by its own name, a type by its identity."""
+    own = _own_keys().get(key)
+    if own is not None:
+        return own
+    if isinstance(key, str):
+        return (key, key.rpartition(".")[2])
+    label = getattr(key, "__name__", None) or repr(key)
+    return (f"{getattr(key, '__module__', '')}.{label}#{id(key):x}", label)
+
+
+_OWN: dict[Any, tuple[str, str]] = {}
+
+
+def _own_keys() -> dict[Any, tuple[str, str]]:
+    """The types whose objects the core provides."""
+    if not _OWN:
+        from symphony._kit import OrchestraKit
+        from symphony._pit import Pit
+
+        _OWN.update(
+            {
+                _core.IpcBus: ("ipc-bus", "IpcBus"),
+                Pit: ("pit", "Pit"),
+                OrchestraKit: ("orchestra-kit", "OrchestraKit"),
+                _core.PoolManager: ("pool-manager", "PoolManager"),
+                _core.DagTracker: ("dag-tracker", "DagTracker"),
+                _core.ArtifactStore: ("artifact-store", "ArtifactStore"),
+                _core.ArbitrationEngine: ("arbitration-engine", "ArbitrationEngine"),
+                _core.StaleManager: ("stale-manager", "StaleManager"),
+            }
+        )
+    return _OWN
+
+
+def register(starter: Starter, components: Iterable[Any]) -> None:
+    """Registers what users gave to `boot(components=…, overrides=…)`."""
+    collected = collect(components, starter.overrides)
+    for key in collected.overridden:
+        own = _own_keys().get(key)
+        if own is not None:
+            starter.core.replace(own[0])
+    for spec in collected.specs:
+        _add(starter, spec)
+    _refuse(starter, collected.diagnostics)
+
+
+def conductor_spec(starter: Starter) -> ComponentSpec:
+    """Registers the Conductor; of one named by string its needs are read from source."""
+    conductor = starter.conductor
+    if conductor is None:
+        from symphony.conductor import Conductor
+
+        conductor = starter.conductor = Conductor
+    if isinstance(conductor, str):
+        from symphony._source import factory_spec
+
+        spec, faults = factory_spec(conductor)
+    else:
+        spec, faults = describe_conductor(conductor)
+    spec.phase = "conductor"
+    spec.main_thread = True
+    _refuse(starter, faults)
+    _add(starter, spec, conductor=True)
+    return spec
+
+
+def resolve_conductor(starter: Starter, spec: ComponentSpec) -> None:
+    """Imports the module of a Conductor named by string, and checks the edges that were read from its source.
+
+    Runs on the calling thread while the core boots.
+    """
+    from symphony._scan import attribute_of, load
+
+    module, _, attribute = starter.conductor.partition(":")
+    target = attribute_of(load(module), attribute)
+    found, faults = describe_conductor(target)
+    if faults:
+        raise plan_error("", faults)
+    spec.target, spec.kind, spec.needs = target, found.kind, found.needs
+    spec.start, spec.health, spec.stop = found.start, found.health, found.stop
+
+
+def _refuse(starter: Starter, faults: list[Diagnostic]) -> None:
+    """Hands faults to the core, which tells them together with its own."""
+    for fault in faults:
+        starter.core.fault(fault.to_dict())
+
+
+def _add(starter: Starter, spec: ComponentSpec, *, conductor: bool = False) -> None:
+    live = starter.container.register(spec)
+    place = "calling" if spec.main_thread else "own" if spec.own_thread else "shared"
+    starter.core.add(
+        live,
+        spec.name,
+        spec.phase,
+        [key_of(key) for key in spec.provides],
+        [_edge(need) for need in spec.needs],
+        place,
+        spec.required,
+        None if conductor else spec.timeout,
+        spec.file,
+        spec.line,
+        conductor,
+    )
+
+
+def _edge(need: NeedSpec) -> tuple[Any, ...]:
+    key, label = key_of(need.key)
+    return (key, label, need.kind, need.named, need.parameter, need.file, need.line, need.column, need.hint)

@@ -1,0 +1,111 @@
+"""Where Melodies run: the engine's Python end, with the one thread on which a Conductor is asked.
+
+Invariant: `choose` and `observe` are called on one thread, never two at a time; a Conductor that raises or is late
+costs one decision, never a run.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from symphony import _core
+
+
+class RunSummary:
+    """What a stretch of work came to.
+
+    Attributes:
+        count: Runs that ended.
+        ok: Those that ended well.
+        failed: Those that did not.
+        seconds: From the first submission to the last end.
+    """
+
+    __slots__ = ("count", "failed", "ok", "seconds")
+
+    def __init__(self, count: int, ok: int, failed: int, seconds: float) -> None:
+        """Keeps the counts."""
+        self.count = count
+        self.ok = ok
+        self.failed = failed
+        self.seconds = seconds
+
+    @property
+    def per_second(self) -> float:
+        """Runs that ended per second."""
+        return self.count / self.seconds if self.seconds > 0 else 0.0
+
+    def __repr__(self) -> str:
+        """The counts."""
+        return f"RunSummary(count={self.count}, ok={self.ok}, failed={self.failed}, seconds={self.seconds:.3f})"
+
+
+class Work:
+    """The engine of one system and the Conductor that it asks."""
+
+    __slots__ = ("_conductor", "_core", "_port")
+
+    def __init__(self, core: _core.Kit) -> None:
+        """Nothing is asked yet: the engine serves the oldest run first by itself."""
+        self._core = core
+        self._conductor: Any = None
+        self._port: Any = None
+
+    def attach(self, conductor: Any) -> None:
+        """Lets the engine ask this Conductor, where it has a word of its own."""
+        if conductor is self._conductor or self._conductor is not None:
+            return
+        self._conductor = conductor
+        from symphony.conductor import Conductor
+
+        kind = type(conductor)
+        chooses = getattr(kind, "choose", None) not in (None, Conductor.choose)
+        observes = getattr(kind, "observe", None) not in (None, Conductor.observe)
+        if chooses or observes:
+            self._port = self._core.policy_port(chooses, observes)
+            _thread.start_new_thread(self._conduct, (self._port, conductor))
+
+    @staticmethod
+    def _conduct(port: _core.PolicyPort, conductor: Any) -> None:
+        """The conductor thread."""
+        while True:
+            question = port.next()
+            if question is None:
+                return
+            what, subject = question
+            try:
+                if what == "choose":
+                    port.answer(conductor.choose(subject))
+                else:
+                    conductor.observe(subject)
+            except BaseException as error:  # noqa: BLE001 - the engine falls back to oldest-first.
+                port.failed()
+                report_unraisable(error, conductor)
+
+    def run(self, forever: bool) -> RunSummary:
+        """Waits until nothing is left to do, or for ever."""
+        return RunSummary(*self._core.run(forever))
+
+
+class _Unraisable:
+    """What `sys.unraisablehook` takes."""
+
+    __slots__ = ("err_msg", "exc_traceback", "exc_type", "exc_value", "object")
+
+    def __init__(self, error: BaseException, source: object) -> None:
+        self.exc_type = type(error)
+        self.exc_value = error
+        self.exc_traceback = error.__traceback__
+        self.err_msg = "Exception ignored in"
+        self.object = source
+
+
+def report_unraisable(error: BaseException, source: object) -> None:
+    """Hands an exception that nobody can catch to `sys.unraisablehook`."""
+    hook: Any = sys.unraisablehook
+    hook(_Unraisable(error, source))

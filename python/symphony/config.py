@@ -1,0 +1,68 @@
+"""`SystemConfig`: where a system's manifest, state and workspace are, and what may be set in its place."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Union
+
+    StrPath = Union[str, os.PathLike[str]]
+
+
+class SystemConfig:
+    """A system's configuration. Its fields mirror `[system]`; one that is `None` is the manifest's.
+
+    Attributes:
+        path: The `Symphony.toml`, or `None` for a system without extensions.
+        state: The folder of artifacts and journals.
+        workspace: The opened project, `${workspace}` in grants.
+        python: The interpreter of Python extensions.
+        members: The Pit members to start.
+    """
+
+    __slots__ = ("members", "path", "python", "state", "workspace")
+
+    def __init__(
+        self,
+        path: StrPath | None = None,
+        *,
+        state: StrPath | None = None,
+        workspace: StrPath | None = None,
+        python: StrPath | None = None,
+        members: list[str] | None = None,
+    ) -> None:
+        """Keeps absolute paths."""
+        self.path = _absolute(path)
+        self.state = _absolute(state)
+        self.workspace = _absolute(workspace)
+        self.python = _absolute(python)
+        self.members = members
+
+    @classmethod
+    def load(
+        cls, path: StrPath, *, state: StrPath | None = None, workspace: StrPath | None = None
+    ) -> SystemConfig:
+        """The configuration of a `Symphony.toml`; it is read by `boot()`.
+
+        Args:
+            path: The manifest.
+            state: Another state folder than the manifest's.
+            workspace: Another workspace than the manifest's.
+        """
+        return cls(path, state=state, workspace=workspace)
+
+    def __repr__(self) -> str:
+        """The fields that are set."""
+        fields = ((name, getattr(self, name)) for name in ("path", "state", "workspace", "python"))
+        return f"SystemConfig({', '.join(f'{name}={value!r}' for name, value in fields if value)})"
+
+
+def as_config(config: SystemConfig | StrPath | None) -> SystemConfig:
+    """What `boot(config=…)` was given, as a configuration."""
+    return config if isinstance(config, SystemConfig) else SystemConfig(config)
+
+
+def _absolute(path: StrPath | None) -> str | None:
+    return None if path is None else os.path.abspath(os.fspath(path))
