@@ -198,6 +198,7 @@ mod tests {
         .with_arbitration(ArbitrationEngine::new())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads better at its many callers")]
     fn call(members: &Members, call: &str, inputs: Value) -> Result<Value, KitError> {
         let inputs = Payload::from_value(&inputs).unwrap();
         members.call_named(call, &inputs, None).map(|result| result.value().unwrap())

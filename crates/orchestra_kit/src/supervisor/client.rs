@@ -5,11 +5,7 @@
 //! when the supervisor dies; no callback runs under a lock.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::OsString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -18,21 +14,15 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
-use rustix::process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal};
+use rustix::net::SendFlags;
+use rustix::process::{Signal, pidfd_send_signal};
 
+use super::launch::{Launch, Link, SEND_LIMIT, begin, how_it_ended};
 use super::protocol::{
-    Ending, FromSupervisor, LONGEST, Received, Span, SpawnRequest, Status, Termination,
-    ToSupervisor, VERSION, encode, receive, send,
+    Ending, FromSupervisor, LONGEST, Received, Span, SpawnRequest, Termination, ToSupervisor,
+    encode, receive, send,
 };
 use crate::error::SupervisorError;
-
-/// The variables that the supervisor, and so every guest, gets from the root. `LC_*` beside them.
-const ALLOWED: &[&str] = &["PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME"];
-
-/// How long an order may wait for room in the socket: longer, and the supervisor hangs.
-const SEND_LIMIT: Duration = Duration::from_secs(1);
 
 /// So many deaths of the supervisor in [`WINDOW`], and no other is started.
 const DEATHS: usize = 5;
@@ -40,49 +30,6 @@ const WINDOW: Duration = Duration::from_secs(60);
 
 /// Lines of its standard error that are kept for an error.
 const LINES: usize = 20;
-
-/// How the supervisor is started.
-#[derive(Debug, Clone)]
-pub struct Launch {
-    program: PathBuf,
-    arguments: Vec<OsString>,
-    environment: Vec<(OsString, OsString)>,
-}
-
-impl Launch {
-    /// A program that becomes the supervisor ([`super::Server::inherited`]), with the allow-listed part of this
-    /// process's environment.
-    pub fn new(
-        program: impl Into<PathBuf>,
-        arguments: impl IntoIterator<Item = impl Into<OsString>>,
-    ) -> Self {
-        let allowed = |name: &str| ALLOWED.contains(&name) || name.starts_with("LC_");
-        Self {
-            program: program.into(),
-            arguments: arguments.into_iter().map(Into::into).collect(),
-            environment: std::env::vars_os()
-                .filter(|(name, _)| name.to_str().is_some_and(allowed))
-                .collect(),
-        }
-    }
-
-    /// An interpreter that runs `code`, isolated and without `site`.
-    pub fn python(
-        interpreter: impl Into<PathBuf>,
-        code: &str,
-        arguments: impl IntoIterator<Item = impl Into<OsString>>,
-    ) -> Self {
-        let own = ["-I", "-S", "-c", code].into_iter().map(OsString::from);
-        Self::new(interpreter, own.chain(arguments.into_iter().map(Into::into)))
-    }
-
-    /// One more variable, as an embedded interpreter's `PYTHONHOME`.
-    #[must_use]
-    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-}
 
 /// A guest's process, held by a descriptor: nothing is ever signalled by a bare number.
 #[derive(Debug)]
@@ -110,17 +57,6 @@ pub trait Watch: Send + Sync {
 struct Guest {
     watch: Arc<dyn Watch>,
     process: Option<Arc<Process>>,
-}
-
-/// One running supervisor, as seen from here.
-struct Link {
-    control: OwnedFd,
-    /// Never written: its closing tells the supervisor that this process is gone.
-    _lifeline: OwnedFd,
-    process: OwnedFd,
-    errors: OwnedFd,
-    pid: u32,
-    child: Mutex<Child>,
 }
 
 enum Stage {
@@ -549,62 +485,4 @@ impl Shared {
         inner.link = None;
         inner.stage = Stage::Over { how: if by_itself { how } else { "was stopped".to_owned() } };
     }
-}
-
-/// Reaps the dead supervisor.
-fn how_it_ended(link: &Link) -> String {
-    match link.child.lock().wait() {
-        Ok(status) => {
-            let status = match (status.code(), status.signal()) {
-                (Some(code), _) => Status::Code(code),
-                (None, signal) => Status::Signal(signal.unwrap_or_default()),
-            };
-            format!("ended with {status}")
-        }
-        Err(error) => format!("ended, and cannot be reaped: {error}"),
-    }
-}
-
-/// Starts the process and greets it with a descriptor of this one.
-fn begin(launch: &Launch) -> Result<Link, SupervisorError> {
-    let (control, theirs) =
-        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-            .map_err(refused("be opened"))?;
-    set_socket_timeout(&control, Timeout::Send, Some(SEND_LIMIT))
-        .map_err(refused("be given a limit"))?;
-    let (their_lifeline, lifeline) = pipe()?;
-    let (errors, their_errors) = pipe()?;
-    rustix::io::ioctl_fionbio(&errors, true).map_err(refused("be read"))?;
-    let root = pidfd_open(getpid(), PidfdFlags::empty()).map_err(refused("name the root"))?;
-    let greeting = encode(&ToSupervisor::Root { version: VERSION })?;
-    // Waits in the socket until it is read.
-    send(&control, &greeting, &[root.as_fd()], SendFlags::empty()).map_err(refused("greet"))?;
-    // No `pre_exec`: with one, the whole root would be forked.
-    let child = Command::new(&launch.program)
-        .args(&launch.arguments)
-        .env_clear()
-        .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::from(their_lifeline))
-        .stderr(Stdio::from(their_errors))
-        .spawn()
-        .map_err(|source| SupervisorError::NotStarted {
-            program: launch.program.clone(),
-            source,
-        })?;
-    // Not reaped by anybody but this side, so the number is still its own.
-    let pid = child.id();
-    let process = Pid::from_raw(pid.cast_signed())
-        .ok_or(Errno::SRCH)
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
-        .map_err(refused("hold the supervisor"))?;
-    Ok(Link { control, _lifeline: lifeline, process, errors, pid, child: Mutex::new(child) })
-}
-
-fn pipe() -> Result<(OwnedFd, OwnedFd), SupervisorError> {
-    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(refused("open a pipe"))
-}
-
-fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
-    move |source| SupervisorError::Link { doing, source }
 }

@@ -6,10 +6,12 @@
 
 pub mod client;
 mod descriptors;
+mod launch;
 pub mod protocol;
 pub mod server;
 mod tree;
 
-pub use client::{Launch, Process, Supervisor, Watch};
+pub use client::{Process, Supervisor, Watch};
+pub use launch::Launch;
 pub use protocol::{Ending, Program, Span, SpawnRequest, Status, Termination};
 pub use server::{LANE_VARIABLE, Order, Prepared, Server, Start};
