@@ -98,7 +98,8 @@ def boot(  # type: ignore[misc]
         BootError: A step failed, hung or said that it is unhealthy; everything that had started was stopped.
     """
     starter = Starter(
-        conductor, config=config, overrides=overrides, observer=observer, timeout=timeout, on_hang=on_hang
+        conductor,
+        namespace=sys._getframe(1).f_locals, config=config, overrides=overrides, observer=observer, timeout=timeout, on_hang=on_hang
     )
     return starter.boot(components, prepare)
 
@@ -110,6 +111,7 @@ class Starter:
         self,
         conductor: Any,
         *,
+        namespace: Mapping[str, Any] | None = None,
         config: SystemConfig | StrPath | None,
         overrides: Mapping[Any, Any] | None = None,
         observer: Callable[[BootEvent], object] | None = None,
@@ -126,6 +128,7 @@ class Starter:
         settings = as_config(config)
         self.overrides = dict(overrides or {})
         self.conductor = conductor
+        self.namespace = namespace
         self.in_step = False
         self.core = _core.Boot(
             path=settings.path,

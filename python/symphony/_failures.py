@@ -66,14 +66,14 @@ def build(fields: dict[str, Any]) -> BaseException:
 
 def _diagnosed(code: str, fields: dict[str, Any], faults: list[Diagnostic]) -> BaseException:
     if code == "melody-invalid":
-        return exceptions.MelodyError(faults)
+        return exceptions.MelodyError("", faults)
     if code == "manifest-invalid" or all(
         fault.code in ("manifest-invalid", "unknown-operation") for fault in faults
     ):
         return exceptions.ManifestError(
             "", faults, report=fields["report"], phase=fields["phase"]
         )
-    error = exceptions.plan_error(faults)
+    error = exceptions.plan_error("", faults)
     error.report = fields["report"]
     return error
 

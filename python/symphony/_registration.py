@@ -53,7 +53,7 @@ def _own_keys() -> dict[Any, tuple[str, str]]:
 
 def register(starter: Starter, components: Iterable[Any]) -> None:
     """Registers what users gave to `boot(components=…, overrides=…)`."""
-    collected = collect(components, starter.overrides)
+    collected = collect(components, starter.overrides, namespace=starter.namespace)
     for key in collected.overridden:
         own = _own_keys().get(key)
         if own is not None:
@@ -75,7 +75,7 @@ def conductor_spec(starter: Starter) -> ComponentSpec:
 
         spec, faults = factory_spec(conductor)
     else:
-        spec, faults = describe_conductor(conductor)
+        spec, faults = describe_conductor(conductor, starter.namespace)
     spec.phase = "conductor"
     spec.main_thread = True
     _refuse(starter, faults)

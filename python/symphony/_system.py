@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     C = TypeVar("C")
     T = TypeVar("T")
     D = TypeVar("D")
-    _Base = Generic[C]
 else:
 
-    class _Base:
+    class _Subscriptable:
+        """Lets `System[C]` be written without `typing`."""
+
         __slots__ = ()
         __class_getitem__ = classmethod(type(list[int]))
 
@@ -38,9 +39,10 @@ else:
         return function
 
     C = None
+    Generic = {C: _Subscriptable}
 
 
-class System(_Base[C] if TYPE_CHECKING else _Base):
+class System(Generic[C]):
     """A running system. A context manager: leaving it shuts the system down.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use boot_orchestrator::Registry;
-use component::{ComponentName, Descriptor, Diagnostic, Key, Location, Phase};
+use boot_orchestrator::system::{System, SystemOptions};
+use boot_orchestrator::{GraphFormat, Registry};
+use component::{Code, ComponentName, Descriptor, Diagnostic, Key, Location, Phase};
 use orchestra_kit::catalogue::Sources;
 use orchestra_kit::manifest::Member;
 use orchestra_kit::operations::known_operations;
@@ -12,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::boot::{Edge, need_of};
-use crate::error::diagnostics_list;
+use crate::error::{Fields, diagnostics_list};
 use crate::sources::read_with;
 
 /// Reads sources with the function that Python gives.
@@ -43,6 +44,28 @@ pub(crate) fn check_paths<'py>(
 /// A component as the command line describes it: name, phase, provides, needs, required, deadline, file, line, column.
 type Described =
     (String, String, Vec<(String, String)>, Vec<Edge>, bool, Option<f64>, Option<String>, u32, u32);
+
+/// The component graph of a system by phase, without starting anything but its plan.
+#[pyfunction]
+pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) -> PyResult<String> {
+    let Some(format) = GraphFormat::parse(format) else {
+        let known = GraphFormat::ALL.map(GraphFormat::as_str).join(", ");
+        return Err(Fields::new(Code::INVALID_VALUE, format!("`{format}` is no format; {known} are")).raise(py));
+    };
+    let options = SystemOptions { manifest: path, ..SystemOptions::default() };
+    let drawn = py.detach(|| {
+        let system = System::described(options)?;
+        let mut registry = Registry::new();
+        system.register(&mut registry);
+        registry.plan().map(|plan| plan.graph(format)).map_err(|faults| faults.diagnostics)
+    });
+    drawn.map_err(|faults| {
+        let mut fields = Fields::new(Code::MANIFEST_INVALID, String::new());
+        fields.diagnostics = faults;
+        fields.boot = true;
+        fields.raise(py)
+    })
+}
 
 /// Every fault that the planner finds in these components.
 #[pyfunction]

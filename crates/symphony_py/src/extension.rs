@@ -39,7 +39,7 @@ impl ExtensionHandle {
 
     /// The exception for a call without a result; a signal's own exception where one ended the wait.
     fn raise(py: Python<'_>, error: &ExtensionError) -> PyErr {
-        if matches!(error, ExtensionError::Call { source: CallError::Interrupted, .. }) {
+        if matches!(error, ExtensionError::Call { source, .. } if matches!(**source, CallError::Interrupted)) {
             return PyErr::take(py).unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
         }
         fields_of_extension(error).raise(py)

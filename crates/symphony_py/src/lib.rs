@@ -33,7 +33,7 @@ mod core {
     #[pymodule_export]
     use crate::bus::{IpcBus, Subscription, Topic};
     #[pymodule_export]
-    use crate::check::{check_paths, plan_specs};
+    use crate::check::{check_paths, plan_graph, plan_specs};
     #[pymodule_export]
     use crate::completions::Completions;
     #[pymodule_export]

@@ -31,6 +31,7 @@ pub(super) struct Source<'a> {
     pub(super) members: &'a [Member],
     pub(super) replaced: &'a [String],
     pub(super) foreign_python: &'a [String],
+    pub(super) has_supervisor: bool,
 }
 
 pub(super) fn register(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads, source: &Source<'_>) {
@@ -76,7 +77,7 @@ fn kit(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads, source: &
     let mut descriptor = Descriptor::new("orchestra-kit", Phase::OrchestraKit)
         .provides(Key::labelled("orchestra-kit", "OrchestraKit"))
         .needs(need("ipc-bus"));
-    if parts.supervisor.lock().is_some() {
+    if source.has_supervisor {
         descriptor = descriptor.needs(need("supervisor"));
     }
     if !source.replaced.iter().any(|key| key == "pit") {

@@ -17,9 +17,9 @@ const SUPERVISOR_DEADLINE: Duration = Duration::from_secs(10);
 /// How long it may take to end, before it is killed itself.
 const SUPERVISOR_END: Duration = Duration::from_millis(400);
 
-pub(super) fn register(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
+pub(super) fn register(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads, has_supervisor: bool) {
     state(registry, parts, threads);
-    if parts.supervisor.lock().is_some() {
+    if has_supervisor {
         supervisor(registry, parts, threads);
     }
     bus(registry, parts);

@@ -32,6 +32,7 @@ pub struct System {
     members: Vec<Member>,
     replaced: Mutex<Vec<String>>,
     foreign_python: Vec<String>,
+    has_supervisor: bool,
 }
 
 impl System {
@@ -40,11 +41,28 @@ impl System {
     /// # Errors
     /// Every fault of the manifests at once; the supervisor is ended again.
     pub fn open(options: SystemOptions, reader: Option<&dyn SourceReader>) -> Result<Self, Vec<Diagnostic>> {
-        let begun = Instant::now();
         let supervisor = match &options.manifest {
             Some(manifest) if manifest.is_file() => Some(launch(&options)?),
             _ => None,
         };
+        Self::with(options, reader, supervisor)
+    }
+
+    /// Reads the manifests alone: a system that can be planned and drawn, not booted.
+    ///
+    /// # Errors
+    /// As [`System::open`].
+    pub fn described(options: SystemOptions) -> Result<Self, Vec<Diagnostic>> {
+        Self::with(options, None, None)
+    }
+
+    fn with(
+        options: SystemOptions,
+        reader: Option<&dyn SourceReader>,
+        supervisor: Option<Arc<Supervisor>>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let begun = Instant::now();
+        let has_supervisor = options.manifest.is_some();
         let read = read(&options, reader);
         let (manifest, catalogue, members) = match read {
             Ok(read) => read,
@@ -66,6 +84,7 @@ impl System {
             members,
             replaced: Mutex::new(Vec::new()),
             foreign_python: options.foreign_python,
+            has_supervisor,
         })
     }
 
@@ -77,7 +96,7 @@ impl System {
     /// Adds every component of Symphony's own that is not replaced.
     pub fn register(&self, registry: &mut Registry) {
         let replaced = self.replaced.lock().clone();
-        foundation::register(registry, &self.parts, &self.threads);
+        foundation::register(registry, &self.parts, &self.threads, self.has_supervisor);
         members::register(registry, &self.parts, &self.threads, &self.members, &replaced, self.durability());
         extensions::register(
             registry,
@@ -89,6 +108,7 @@ impl System {
                 members: &self.members,
                 replaced: &replaced,
                 foreign_python: &self.foreign_python,
+                has_supervisor: self.has_supervisor,
             },
         );
     }
