@@ -26,7 +26,7 @@ $(VENV)/.test: $(VENV)/.base
 	touch $@
 
 $(VENV)/.torch: $(VENV)/.base
-	$(BIN)/pip install -q torch
+	$(BIN)/pip install -q numpy torch
 	touch $@
 
 build: $(VENV)/.base

@@ -22,6 +22,8 @@ pub(crate) enum Owner {
     Health(u32),
     /// The caller, who had not asked for the phase yet.
     Wait,
+    /// Work beside the engine, by its place in the list.
+    Outside(u32),
 }
 
 /// A piece of the path.
@@ -58,12 +60,53 @@ pub(crate) fn pieces(plan: &Plan, timeline: &Timeline) -> Vec<Piece> {
     path.pieces
 }
 
+/// Leads the path through work beside the engine: a start that waited for it began its own work only at its end, and
+/// what the engine did meanwhile made nobody wait.
+pub(crate) fn through(
+    plan: &Plan,
+    pieces: Vec<Piece>,
+    outside: &[(Span, Option<ComponentName>)],
+) -> Vec<Piece> {
+    let mut path = pieces;
+    for (number, (span, awaited_by)) in (0..).zip(outside) {
+        let waits = |piece: &Piece| match piece.owner {
+            Owner::Start(start) => {
+                awaited_by.as_ref() == Some(plan.components()[start as usize].name())
+            }
+            _ => false,
+        };
+        let Some(place) = path.iter().position(|piece| waits(piece) && piece.span.from < span.to)
+        else {
+            continue;
+        };
+        let mut through: Vec<Piece> = Vec::with_capacity(path.len());
+        for piece in path.iter().take(place) {
+            let to = piece.span.to.min(span.from);
+            if to > piece.span.from {
+                through.push(Piece { span: Span { to, ..piece.span }, owner: piece.owner });
+            }
+        }
+        through.push(Piece { span: *span, owner: Owner::Outside(number) });
+        let waiting = path[place];
+        let from = span.to.min(waiting.span.to);
+        through.push(Piece { span: Span { from, ..waiting.span }, owner: waiting.owner });
+        through.extend_from_slice(&path[place + 1..]);
+        path = through;
+    }
+    path
+}
+
 /// The components on the path, in the order in which the boot waited for them.
-pub(crate) fn names(plan: &Plan, pieces: &[Piece]) -> Vec<ComponentName> {
+pub(crate) fn names(
+    plan: &Plan,
+    pieces: &[Piece],
+    outside: &[ComponentName],
+) -> Vec<ComponentName> {
     pieces
         .iter()
         .filter_map(|piece| match piece.owner {
             Owner::Start(number) => Some(plan.components()[number as usize].name().clone()),
+            Owner::Outside(number) => outside.get(number as usize).cloned(),
             _ => None,
         })
         .collect()

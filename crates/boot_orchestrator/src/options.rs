@@ -8,6 +8,7 @@ use component::Phase;
 use crate::cancel::Cancel;
 use crate::event::EventSink;
 use crate::latch::PhaseLatch;
+use crate::outside::OutsideWork;
 
 /// The limits of one phase.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -103,6 +104,8 @@ pub struct BootOptions {
     pub launched: Option<Instant>,
     /// `VmHWM` in bytes before anything of the boot was done; when none, read at [`crate::Boot::run`].
     pub memory_before: Option<u64>,
+    /// Work beside the engine, for the report.
+    pub outside: OutsideWork,
     /// Who wants to see the events.
     pub sinks: Vec<Arc<dyn EventSink>>,
     /// Interrupts the boot.
@@ -125,6 +128,7 @@ impl Default for BootOptions {
             called: None,
             launched: None,
             memory_before: None,
+            outside: OutsideWork::default(),
             sinks: Vec::new(),
             canceller: Cancel::new(),
         }

@@ -17,7 +17,7 @@ pub(crate) fn seconds(plan: &Plan, pieces: &[Piece]) -> f64 {
         .iter()
         .filter(|piece| match piece.owner {
             Owner::Engine => true,
-            Owner::Wait => false,
+            Owner::Wait | Owner::Outside(_) => false,
             Owner::Start(number) | Owner::Health(number) => {
                 plan.components()[number as usize].descriptor().work == Work::Own
             }
@@ -31,11 +31,11 @@ mod tests {
     use component::{Descriptor, Key, Need, Phase, Work};
 
     use super::seconds;
-    use crate::critical_path::{names, pieces};
+    use crate::critical_path::{names, pieces, through};
     use crate::event::{BootEvent, Stamped, Status};
     use crate::plan::Plan;
     use crate::registry::Registry;
-    use crate::timeline::Timeline;
+    use crate::timeline::{Span, Timeline};
 
     fn one(name: &str, phase: Phase, work: Work, needs: &[&str]) -> Descriptor {
         let mut one = Descriptor::new(name, phase).provides(Key::named(name));
@@ -79,7 +79,8 @@ mod tests {
         let pieces = pieces(plan, &timeline);
         let whole: f64 = pieces.iter().map(|piece| piece.span.to - piece.span.from).sum();
         assert!((whole - end).abs() < 1e-9, "the pieces leave a gap: {pieces:?}");
-        let names: Vec<String> = names(plan, &pieces).iter().map(ToString::to_string).collect();
+        let names: Vec<String> =
+            names(plan, &pieces, &[]).iter().map(ToString::to_string).collect();
         ((seconds(plan, &pieces) * 1e6).round() / 1e6, names.join(" "))
     }
 
@@ -134,5 +135,25 @@ mod tests {
         events.push(Stamped { at: 3.4, event: answered });
         // The bus 0.3, until the start 0.1, after the answer 0.1; not the wait, the user's start and answer.
         assert_eq!(told(&plan, &events, 3.5), (0.5, "lanes user".to_owned()));
+    }
+
+    #[test]
+    fn an_import_beside_the_phases_is_the_path_and_no_overhead() {
+        let plan = plan(vec![
+            one("store", Phase::Pit, Work::Own, &[]),
+            one("conductor", Phase::Conductor, Work::Other, &[]),
+        ]);
+        let mut events = Vec::from(phase(Phase::Pit, 0.1, 0.3, 0.3));
+        events.extend(start("store", Phase::Pit, 0.1, 0.3));
+        events.extend(phase(Phase::Conductor, 0.3, 1.3, 1.3));
+        events.extend(start("conductor", Phase::Conductor, 0.3, 1.25));
+        let timeline = Timeline::of(&plan, &events, 1.3);
+        let import = (Span { from: 0.02, to: 1.2 }, Some("conductor".into()));
+        let path = through(&plan, pieces(&plan, &timeline), &[import]);
+        let told: Vec<String> =
+            names(&plan, &path, &["import".into()]).iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["import", "conductor"]);
+        // 20 ms before the import began, 50 ms after the conductor's start.
+        assert!((seconds(&plan, &path) - 0.07).abs() < 1e-9, "{path:?}");
     }
 }

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use crate::event::{BootEvent, Stamped, Status};
 use crate::options::{BootOptions, Budgets};
+use crate::outside::Outside;
 use crate::plan::Plan;
-use crate::timeline::Timeline;
+use crate::timeline::{Span, Timeline};
 use crate::{critical_path, memory, overhead};
 
 /// The report of one boot.
@@ -133,7 +134,18 @@ pub(crate) fn build(
 ) -> BootReport {
     let Source { plan, options, called, end, memory_before } = *source;
     let timeline = Timeline::of(plan, &events, end);
+    let outside = options.outside.list();
+    let spans: Vec<_> = outside
+        .iter()
+        .map(|one| {
+            let at = |moment: Instant| moment.saturating_duration_since(called).as_secs_f64();
+            (Span { from: at(one.from), to: at(one.to) }, one.awaited_by.clone())
+        })
+        .collect();
+    let outside_names: Vec<_> = outside.iter().map(|one| one.name.clone()).collect();
     let pieces = critical_path::pieces(plan, &timeline);
+    let pieces = critical_path::through(plan, pieces, &spans);
+    let foreign: u64 = outside.iter().map(|one| one.memory).sum();
     let ok = error.is_none();
     let launched = options.launched.or_else(memory::process_start);
     let since_launch =
@@ -157,10 +169,11 @@ pub(crate) fn build(
         since_launch_seconds: since_launch.filter(|_| ok),
         overhead_seconds: overhead::seconds(plan, &pieces),
         infrastructure_seconds: kit.finished.filter(|_| passed),
-        memory_mb: memory::peak().saturating_sub(memory_before) as f64 / (1024.0 * 1024.0),
+        memory_mb: memory::peak().saturating_sub(memory_before + foreign) as f64
+            / (1024.0 * 1024.0),
         phases: phases(&timeline, options, ok),
-        components: components(plan, &timeline),
-        critical_path: critical_path::names(plan, &pieces),
+        components: with_outside(components(plan, &timeline), &outside, &spans),
+        critical_path: critical_path::names(plan, &pieces, &outside_names),
         budget_violations,
         error,
         events,
@@ -201,6 +214,36 @@ fn components(plan: &Plan, timeline: &Timeline) -> Vec<ComponentReport> {
             reason: spans.reason.clone(),
         })
         .collect()
+}
+
+/// Puts work beside the engine in front of the components of its phase.
+fn with_outside(
+    mut components: Vec<ComponentReport>,
+    outside: &[Outside],
+    spans: &[(Span, Option<ComponentName>)],
+) -> Vec<ComponentReport> {
+    for (one, (span, awaited_by)) in outside.iter().zip(spans).rev() {
+        let waiting =
+            components.iter_mut().find(|component| Some(&component.name) == awaited_by.as_ref());
+        if let Some(waiting) = waiting {
+            waiting.requires.insert(0, one.name.clone());
+        }
+        let place = components
+            .iter()
+            .position(|component| component.phase >= one.phase)
+            .unwrap_or(components.len());
+        let report = ComponentReport {
+            name: one.name.clone(),
+            phase: one.phase,
+            status: Status::Ready,
+            started_at: Some(span.from),
+            seconds: span.to - span.from,
+            requires: Vec::new(),
+            reason: None,
+        };
+        components.insert(place, report);
+    }
+    components
 }
 
 impl BootReport {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{
-    Boot as Engine, BootFailure, BootOptions, Cancel, Passage, PhaseLatch, Registry, Running as EngineRunning,
+    Boot as Engine, BootFailure, BootOptions, Cancel, Outside, Passage, PhaseLatch, Registry, Running as EngineRunning,
 };
 use component::{Code, ComponentName, Descriptor, Diagnostic, Key, Location, Need, NeedKind, Phase, Related, Severity, Step, Work};
 use parking_lot::Mutex;
@@ -39,7 +39,8 @@ struct State {
     components: Vec<(Descriptor, Arc<PythonComponent>)>,
     faults: Vec<Diagnostic>,
     outcome: Option<crossbeam_channel::Receiver<Outcome>>,
-    outside: Vec<(String, Instant, Option<Instant>)>,
+    outside: Vec<(String, Instant, u64)>,
+    conductor: Option<ComponentName>,
     outside_failure: Option<Fields>,
     interruption: Option<Py<PyAny>>,
 }
@@ -128,6 +129,7 @@ impl Boot {
                 faults: Vec::new(),
                 outcome: None,
                 outside: Vec::new(),
+                conductor: None,
                 outside_failure: None,
                 interruption: None,
             }),
@@ -178,6 +180,9 @@ impl Boot {
     ) -> PyResult<()> {
         let phase = Phase::parse(phase).unwrap_or(Phase::Conductor);
         let location = file.map(|file| Location::new(file, line, 0));
+        if conductor {
+            self.state.lock().conductor = Some(ComponentName::from(name.as_str()));
+        }
         let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
         descriptor.provides = provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
         descriptor.needs = needs.into_iter().map(need_of).collect();
@@ -244,15 +249,22 @@ impl Boot {
     /// Work on the calling thread that is no component's step begins.
     fn outside_begun(&self, name: String) -> usize {
         let mut state = self.state.lock();
-        state.outside.push((name, Instant::now(), None));
+        state.outside.push((name, Instant::now(), boot_orchestrator::peak_memory()));
         state.outside.len() - 1
     }
 
     /// It ended.
     fn outside_ended(&self, token: usize) {
-        if let Some(entry) = self.state.lock().outside.get_mut(token) {
-            entry.2 = Some(Instant::now());
-            self.system.outside(&entry.0, entry.1, Instant::now());
+        let state = self.state.lock();
+        if let Some((name, from, before)) = state.outside.get(token) {
+            self.system.outside().add(Outside {
+                name: name.as_str().into(),
+                phase: Phase::Conductor,
+                from: *from,
+                to: Instant::now(),
+                memory: boot_orchestrator::peak_memory().saturating_sub(*before),
+                awaited_by: state.conductor.clone(),
+            });
         }
     }
 

@@ -34,7 +34,12 @@ pub(super) struct Source<'a> {
     pub(super) has_supervisor: bool,
 }
 
-pub(super) fn register(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads, source: &Source<'_>) {
+pub(super) fn register(
+    registry: &mut Registry,
+    parts: &Arc<Parts>,
+    threads: &Threads,
+    source: &Source<'_>,
+) {
     kit(registry, parts, threads, source);
     for entry in source.catalogue.entries() {
         let manifest = &entry.manifest;
@@ -46,10 +51,14 @@ pub(super) fn register(registry: &mut Registry, parts: &Arc<Parts>, threads: &Th
             .needs(need("orchestra-kit"));
         for required in &manifest.requires {
             let is_eager = |name: &str| {
-                source.catalogue.get(name).is_some_and(|entry| entry.manifest.activation == Activation::Eager)
+                source
+                    .catalogue
+                    .get(name)
+                    .is_some_and(|entry| entry.manifest.activation == Activation::Eager)
             };
             let is_member = source.members.iter().any(|member| member.as_str() == required.value);
-            if is_eager(&required.value) || is_member && !source.replaced.contains(&required.value) {
+            if is_eager(&required.value) || is_member && !source.replaced.contains(&required.value)
+            {
                 let mut edge = component::Need::one(Key::named(required.value.clone()));
                 edge.location = Some(required.at.clone());
                 descriptor = descriptor.needs(edge);
@@ -156,9 +165,11 @@ struct EagerExtension {
 
 impl EagerExtension {
     fn handle(&self) -> Result<ExtensionHandle, Failure> {
-        let kit = self.parts.kit.get().ok_or_else(|| {
-            Failure::new(Code::INTERNAL, "the Orchestra Kit was not started")
-        })?;
+        let kit = self
+            .parts
+            .kit
+            .get()
+            .ok_or_else(|| Failure::new(Code::INTERNAL, "the Orchestra Kit was not started"))?;
         kit.extension(&self.name).map_err(|error: ExtensionError| failure(&error))
     }
 }

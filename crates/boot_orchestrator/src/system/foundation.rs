@@ -17,7 +17,12 @@ const SUPERVISOR_DEADLINE: Duration = Duration::from_secs(10);
 /// How long it may take to end, before it is killed itself.
 const SUPERVISOR_END: Duration = Duration::from_millis(400);
 
-pub(super) fn register(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads, has_supervisor: bool) {
+pub(super) fn register(
+    registry: &mut Registry,
+    parts: &Arc<Parts>,
+    threads: &Threads,
+    has_supervisor: bool,
+) {
     state(registry, parts, threads);
     if has_supervisor {
         supervisor(registry, parts, threads);
@@ -47,7 +52,10 @@ fn supervisor(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
     .health(move || {
         let supervisor = asked.supervisor.lock().clone();
         let Some(supervisor) = supervisor else { return Err(gone()) };
-        Ok(supervisor.health().err().map_or(Health::Healthy, |error| Health::Unhealthy(error.to_string())))
+        Ok(supervisor
+            .health()
+            .err()
+            .map_or(Health::Healthy, |error| Health::Unhealthy(error.to_string())))
     })
     .stop(move || {
         let supervisor = stopping.supervisor.lock().take();
@@ -56,7 +64,8 @@ fn supervisor(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
             None => Ok(()),
         }
     });
-    let mut descriptor = Descriptor::new("supervisor", Phase::Foundation).provides(Key::named("supervisor"));
+    let mut descriptor =
+        Descriptor::new("supervisor", Phase::Foundation).provides(Key::named("supervisor"));
     descriptor.work = Work::Other;
     registry.add(descriptor, Arc::new(component));
 }

@@ -45,7 +45,9 @@ pub(super) fn register(
         }
         let (starting, stopping, member) = (Arc::clone(parts), Arc::clone(parts), *member);
         let component = Blocking::new(threads, move || {
-            start(&starting, member, durability).map(|()| Health::Healthy).map_err(|error| failed(&error))
+            start(&starting, member, durability)
+                .map(|()| Health::Healthy)
+                .map_err(|error| failed(&error))
         })
         .stop(move || stop(&stopping, member).map_err(|error| failed(&error)));
         registry.add(descriptor, Arc::new(component));

@@ -8,10 +8,8 @@ mod foundation;
 mod members;
 mod open;
 mod options;
-mod outside;
 mod parts;
 mod state_folder;
 
 pub use open::System;
 pub use options::SystemOptions;
-pub use outside::Outside;

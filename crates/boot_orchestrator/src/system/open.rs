@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use component::{Code, Diagnostic, Hint as _};
+use component::{Code, Diagnostic, Hint as _, Phase};
 use ipc::Bus;
-use orchestra_kit::catalogue::Sources;
 use orchestra_kit::Kit;
+use orchestra_kit::catalogue::Sources;
 use orchestra_kit::manifest::{self, Member};
 use orchestra_kit::melody::engine::{Engine, PolicyReceiver};
 use orchestra_kit::supervisor::{Launch, Supervisor};
@@ -17,11 +17,10 @@ use parking_lot::Mutex;
 use pit::{Durability, Pit};
 
 use super::options::SystemOptions;
-use super::outside::Outside;
 use super::parts::Parts;
 use super::state_folder::StateFolder;
 use super::{extensions, foundation, members};
-use crate::{BootOptions, Budgets, PhaseLimits, Registry, Threads};
+use crate::{BootOptions, Budgets, Outside, OutsideWork, PhaseLimits, Registry, Threads};
 
 /// A system that is about to boot, or runs.
 pub struct System {
@@ -40,7 +39,10 @@ impl System {
     ///
     /// # Errors
     /// Every fault of the manifests at once; the supervisor is ended again.
-    pub fn open(options: SystemOptions, reader: Option<&dyn SourceReader>) -> Result<Self, Vec<Diagnostic>> {
+    pub fn open(
+        options: SystemOptions,
+        reader: Option<&dyn SourceReader>,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let supervisor = match &options.manifest {
             Some(manifest) if manifest.is_file() => Some(launch(&options)?),
             _ => None,
@@ -73,9 +75,19 @@ impl System {
                 return Err(faults);
             }
         };
-        let state = options.state.or_else(|| manifest.as_ref().map(|manifest| manifest.state.clone()));
+        let state =
+            options.state.or_else(|| manifest.as_ref().map(|manifest| manifest.state.clone()));
         let parts = Parts::new(StateFolder::new(state), supervisor);
-        parts.outside.lock().push(Outside { name: "manifests".into(), from: begun, to: Instant::now() });
+        if manifest.is_some() {
+            parts.outside.add(Outside {
+                name: "manifests".into(),
+                phase: Phase::Foundation,
+                from: begun,
+                to: Instant::now(),
+                memory: 0,
+                awaited_by: None,
+            });
+        }
         Ok(Self {
             parts: Arc::new(parts),
             threads: Threads::new("symphony-start", 2),
@@ -97,7 +109,14 @@ impl System {
     pub fn register(&self, registry: &mut Registry) {
         let replaced = self.replaced.lock().clone();
         foundation::register(registry, &self.parts, &self.threads, self.has_supervisor);
-        members::register(registry, &self.parts, &self.threads, &self.members, &replaced, self.durability());
+        members::register(
+            registry,
+            &self.parts,
+            &self.threads,
+            &self.members,
+            &replaced,
+            self.durability(),
+        );
         extensions::register(
             registry,
             &self.parts,
@@ -115,7 +134,8 @@ impl System {
 
     /// What the manifest says of the boot itself.
     pub fn boot_options(&self) -> BootOptions {
-        let mut options = BootOptions::default();
+        let outside = self.parts.outside.clone();
+        let mut options = BootOptions { outside, ..BootOptions::default() };
         let Some(manifest) = &self.manifest else { return options };
         options.system = Arc::from(manifest.name.as_str());
         options.budgets = Budgets {
@@ -175,14 +195,9 @@ impl System {
         self.parts.policy.lock().take()
     }
 
-    /// Remembers work beside the engine, for the report.
-    pub fn outside(&self, name: &str, from: Instant, to: Instant) {
-        self.parts.outside.lock().push(Outside { name: name.to_owned(), from, to });
-    }
-
-    /// The work beside the engine, in the order of its end.
-    pub fn outside_work(&self) -> Vec<Outside> {
-        self.parts.outside.lock().clone()
+    /// Where work beside the engine is written down for the report.
+    pub fn outside(&self) -> &OutsideWork {
+        &self.parts.outside
     }
 
     /// Ends what was started before the boot began; nothing when the boot ended by itself.
@@ -215,7 +230,10 @@ fn ended(supervisor: &Supervisor) {
 
 type Read = (Option<SystemManifest>, Catalogue, Vec<Member>);
 
-fn read(options: &SystemOptions, reader: Option<&dyn SourceReader>) -> Result<Read, Vec<Diagnostic>> {
+fn read(
+    options: &SystemOptions,
+    reader: Option<&dyn SourceReader>,
+) -> Result<Read, Vec<Diagnostic>> {
     let mut members = Member::ALL.to_vec();
     let mut manifest = None;
     let mut catalogue = Catalogue::default();
@@ -254,11 +272,11 @@ fn named(names: &[String]) -> Result<Vec<Member>, Vec<Diagnostic>> {
 
 fn launch(options: &SystemOptions) -> Result<Arc<Supervisor>, Vec<Diagnostic>> {
     let mut command = options.supervisor.iter();
-    let program = options.python.clone().or_else(|| command.next().map(PathBuf::from)).unwrap_or_default();
+    let program =
+        options.python.clone().or_else(|| command.next().map(PathBuf::from)).unwrap_or_default();
     Supervisor::start(Launch::new(program, command)).map_err(|error| {
         let mut fault = Diagnostic::error(Code::START_FAILED, error.to_string());
         fault.hint = error.hints().into_iter().next();
         vec![fault]
     })
 }
-

@@ -10,8 +10,8 @@ use orchestra_kit::supervisor::Supervisor;
 use parking_lot::Mutex;
 use pit::Pit;
 
-use super::outside::Outside;
 use super::state_folder::StateFolder;
+use crate::OutsideWork;
 
 /// The parts of one system.
 pub(super) struct Parts {
@@ -23,7 +23,7 @@ pub(super) struct Parts {
     pub(super) engine: OnceLock<Arc<Engine>>,
     pub(super) policy: Mutex<Option<PolicyReceiver>>,
     pub(super) closing: Arc<AtomicBool>,
-    pub(super) outside: Mutex<Vec<Outside>>,
+    pub(super) outside: OutsideWork,
 }
 
 impl Parts {
@@ -37,7 +37,7 @@ impl Parts {
             engine: OnceLock::new(),
             policy: Mutex::new(None),
             closing: Arc::default(),
-            outside: Mutex::new(Vec::new()),
+            outside: OutsideWork::default(),
         }
     }
 }

@@ -86,7 +86,8 @@ impl StateFolder {
     /// When the temporary folder cannot be removed.
     pub(super) fn release(&self) -> Result<(), Failure> {
         let held = self.lock.lock().take();
-        let result = if self.temporary && held.is_some() { fs::remove_dir_all(&self.path) } else { Ok(()) };
+        let result =
+            if self.temporary && held.is_some() { fs::remove_dir_all(&self.path) } else { Ok(()) };
         drop(held);
         result.map_err(|error| {
             Failure::new(
