@@ -21,12 +21,19 @@ def follow(events: EventQueue, observer: Callable[[BootEvent], object] | None) -
 
 
 def _follow(events: EventQueue, observer: Callable[[BootEvent], object] | None) -> None:
+    kept: list[BootEvent] = []
     while True:
         event = events.take()
+        if event is not None:
+            kept.append(event)
+        logging = _logging()
+        if logging is not None:
+            for waiting in kept:
+                _log(logging, waiting)
+            kept.clear()
         if event is None:
             events.drained()
             return
-        _log(event)
         if observer is not None:
             try:
                 observer(event)
@@ -34,11 +41,16 @@ def _follow(events: EventQueue, observer: Callable[[BootEvent], object] | None) 
                 report_unraisable(error, observer)
 
 
-def _log(event: BootEvent) -> None:
-    """Phases at INFO, components at DEBUG; nothing where nobody imported `logging`."""
-    logging: Any = sys.modules.get("logging")
-    if logging is None:
-        return
+def _logging() -> Any:
+    """The `logging` module, once somebody imported it and its import has ended."""
+    logging = sys.modules.get("logging")
+    if logging is None or getattr(logging.__spec__, "_initializing", False):
+        return None
+    return logging
+
+
+def _log(logging: Any, event: BootEvent) -> None:
+    """Phases at INFO, components at DEBUG."""
     level = logging.INFO if event.component is None else logging.DEBUG
     logger = logging.getLogger("symphony.boot")
     if logger.isEnabledFor(level):
