@@ -1,0 +1,58 @@
+"""What fresh interpreters run: each prints one JSON document."""
+
+BARE_TORCH = """
+import json, time
+begin = time.perf_counter()
+import torch
+print(json.dumps({"seconds": time.perf_counter() - begin}))
+"""
+
+READY_TORCH = """
+import json, sys, time
+begin = time.perf_counter()
+from symphony import boot
+system = boot(conductor="symphony.conductor:TorchPolicy", config=sys.argv[1])
+seconds = time.perf_counter() - begin
+report = system.report
+system.shutdown()
+print(json.dumps({
+    "seconds": seconds,
+    "since_launch": report.since_launch_seconds,
+    "infrastructure": report.infrastructure_seconds,
+    "overhead": report.overhead_seconds,
+}))
+"""
+
+READY = """
+import json, sys
+from symphony import boot
+system = boot(config=sys.argv[1])
+report = system.report
+memory = 0
+pid = next((int(entry) for entry in open("/proc/self/task/%d/children" % __import__("os").getpid()).read().split()), None)
+if pid is not None:
+    for line in open(f"/proc/{pid}/smaps_rollup"):
+        if line.startswith("Private"):
+            memory += int(line.split()[1])
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+system.shutdown()
+print(json.dumps({
+    "ready": report.ready_seconds,
+    "overhead": report.overhead_seconds,
+    "supervisor_kib": memory,
+    "peak_kib": peak,
+}))
+"""
+
+BARE = """
+import json, sys
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(json.dumps({"peak_kib": peak}))
+"""
+
+IMPORT = """
+import json, time
+begin = time.perf_counter()
+import symphony
+print(json.dumps({"seconds": time.perf_counter() - begin}))
+"""
