@@ -6,11 +6,17 @@ the core meanwhile. Invariant: whatever happens here, either a whole system is r
 
 from __future__ import annotations
 
+import _signal
 import _thread
 import sys
 
 from symphony import _core, _fork
 from symphony._container import Container, absent
+from symphony._frozen import foreign_command, supervisor_command
+from symphony._kit import OrchestraKit
+from symphony._pit import MEMBERS, Pit
+from symphony._registration import conductor_spec, register, resolve_conductor
+from symphony._system import System
 from symphony._threads import InterruptedStep, Threads, run_job
 from symphony.config import as_config
 
@@ -22,7 +28,6 @@ if TYPE_CHECKING:
 
     from symphony._components import ComponentSpec
     from symphony._core import BootEvent
-    from symphony._system import System
     from symphony.conductor import Conductor
     from symphony.config import StrPath, SystemConfig
 
@@ -122,8 +127,6 @@ class Starter:
         """Starts the supervisor at once, so that it comes up while the rest is read and planned."""
         if on_hang not in ("report", "abort"):
             raise ValueError(f"on_hang is `report` or `abort`, not `{on_hang}`")
-        from symphony._frozen import foreign_command, supervisor_command
-
         _fork.install()
         settings = as_config(config)
         self.overrides = dict(overrides or {})
@@ -153,8 +156,6 @@ class Starter:
 
     def boot(self, components: Iterable[Any], prepare: Callable[[], object] | None) -> System[Any]:
         """Runs the whole boot."""
-        from symphony._registration import conductor_spec, register
-
         try:
             register(self, components)
             spec = conductor_spec(self)
@@ -170,7 +171,7 @@ class Starter:
         """Starts the core's boot; it runs beside this thread from now on."""
         self._install_handlers()
         self.threads = Threads(
-            self.core.keeper, _thread.get_ident(), _interrupt_signal() if self._on_main else None
+            self.core.keeper, _thread.get_ident(), _INTERRUPT if self._on_main else None
         )
         if self._observer is not None or "logging" in sys.modules:
             from symphony._events import follow
@@ -185,8 +186,6 @@ class Starter:
         if prepare is not None:
             self._outside("prepare", prepare)
         if isinstance(self.conductor, str):
-            from symphony._registration import resolve_conductor
-
             module = self.conductor.partition(":")[0]
             self._outside(f"import {module}", lambda: resolve_conductor(self, spec))
 
@@ -223,8 +222,6 @@ class Starter:
 
     def finish(self, spec: ComponentSpec | None) -> System[Any]:
         """The system, or the failure."""
-        from symphony._system import System
-
         try:
             running = self.core.result()
             try:
@@ -252,11 +249,9 @@ class Starter:
 
     def _builtin(self, key: Any) -> Any:
         """What the core provides for a key."""
-        from symphony import _kit, _pit
-
-        if key is _pit.Pit:
+        if key is Pit:
             return self.pit
-        if key is _kit.OrchestraKit:
+        if key is OrchestraKit:
             return self.kit
         if key is _core.IpcBus:
             return self.core.bus()
@@ -269,8 +264,6 @@ class Starter:
     def pit(self) -> Any:
         """The Pit's handle; built when it is first asked for."""
         if self._pit is None:
-            from symphony._pit import MEMBERS, Pit
-
             pit: Any = Pit()
             for attribute, member in MEMBERS.items():
                 value = self.container.instances.get(MEMBER_TYPES[attribute])
@@ -284,8 +277,6 @@ class Starter:
     def kit(self) -> Any:
         """The Orchestra Kit's handle; built when it is first asked for."""
         if self._kit is None:
-            from symphony._kit import OrchestraKit
-
             self._kit = OrchestraKit(self.core.kit(), self.pit, self.core.bus())
         return self._kit
 
@@ -293,20 +284,16 @@ class Starter:
         """On the main thread: a step can be interrupted, and SIGTERM rolls back, for the duration of the boot."""
         if not self._on_main:
             return
-        import signal
-
-        number = _interrupt_signal()
-        self._handlers.append((number, signal.signal(number, self._on_interrupt)))
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._handlers.append((signal.SIGTERM, signal.signal(signal.SIGTERM, _on_terminate)))
+        # `_signal` is what `signal` wraps in enumerations, whose import would take longer than the rest of the boot.
+        self._handlers.append((_INTERRUPT, _signal.signal(_INTERRUPT, self._on_interrupt)))
+        if _signal.getsignal(_signal.SIGTERM) == _signal.SIG_DFL:
+            handler = _signal.signal(_signal.SIGTERM, _on_terminate)
+            self._handlers.append((_signal.SIGTERM, handler))
 
     def _restore_handlers(self) -> None:
-        if self._handlers:
-            import signal
-
-            while self._handlers:
-                number, handler = self._handlers.pop()
-                signal.signal(number, handler)
+        while self._handlers:
+            number, handler = self._handlers.pop()
+            _signal.signal(number, handler)
 
     def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
         if self.in_step:
@@ -317,12 +304,8 @@ def _on_terminate(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(143)
 
 
-def _interrupt_signal() -> int:
-    """A real-time signal that no program is likely to use."""
-    import signal
-
-    return int(signal.SIGRTMAX) - 3
-
+# A real-time signal that no program is likely to use: its handler raises in a step that was given up.
+_INTERRUPT = _signal.SIGRTMAX - 3
 
 MEMBER_TYPES: dict[str, Any] = {
     "artifacts": _core.ArtifactStore,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from symphony._work import Work
 from symphony.exceptions import Diagnostic, plan_error
 
 TYPE_CHECKING = False
@@ -81,8 +82,6 @@ class OrchestraKit:
     def work(self) -> Any:
         """The place where Melodies run; made when it is first asked for."""
         if self._work is None:
-            from symphony._work import Work
-
             self._work = Work(self._core)
         return self._work
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from symphony import _core
 from symphony._components import ComponentSpec, collect, describe_conductor
+from symphony._kit import OrchestraKit
+from symphony._pit import Pit
+from symphony.conductor import Conductor
 from symphony.exceptions import plan_error
 
 TYPE_CHECKING = False
@@ -33,9 +36,6 @@ _OWN: dict[Any, tuple[str, str]] = {}
 def _own_keys() -> dict[Any, tuple[str, str]]:
     """The types whose objects the core provides."""
     if not _OWN:
-        from symphony._kit import OrchestraKit
-        from symphony._pit import Pit
-
         _OWN.update(
             {
                 _core.IpcBus: ("ipc-bus", "IpcBus"),
@@ -67,8 +67,6 @@ def conductor_spec(starter: Starter) -> ComponentSpec:
     """Registers the Conductor; of one named by string its needs are read from source."""
     conductor = starter.conductor
     if conductor is None:
-        from symphony.conductor import Conductor
-
         conductor = starter.conductor = Conductor
     if isinstance(conductor, str):
         from symphony._source import factory_spec

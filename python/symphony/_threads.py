@@ -7,6 +7,7 @@ timeout, so that none wakes while the interpreter ends.
 
 from __future__ import annotations
 
+import _signal
 import _thread
 import sys
 
@@ -110,9 +111,7 @@ class Threads:
     def _interrupt(self) -> None:
         """Raises in the calling thread: by a signal on the main thread, else by an asynchronous exception."""
         if self._signal is not None:
-            import signal
-
-            signal.pthread_kill(self._calling, self._signal)
+            _signal.pthread_kill(self._calling, self._signal)
             return
         import ctypes
 

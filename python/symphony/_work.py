@@ -9,6 +9,8 @@ from __future__ import annotations
 import _thread
 import sys
 
+from symphony.conductor import Conductor
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -61,8 +63,6 @@ class Work:
         if conductor is self._conductor or self._conductor is not None:
             return
         self._conductor = conductor
-        from symphony.conductor import Conductor
-
         kind = type(conductor)
         chooses = getattr(kind, "choose", None) not in (None, Conductor.choose)
         observes = getattr(kind, "observe", None) not in (None, Conductor.observe)
