@@ -1,0 +1,1 @@
+../../../crates/pit/include/symphony_pit.h

@@ -1,0 +1,244 @@
+"""The dictionaries that the core's handles return, for annotations: `from symphony.records import Metadata`.
+
+Nothing at run time needs this module; it exists so that a program can name what it was given.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Literal, Optional, Tuple, TypedDict
+
+DiagnosticRecord = TypedDict(
+    "DiagnosticRecord",
+    {
+        "code": str,
+        "severity": Literal["error", "warning", "note"],
+        "message": str,
+        "file": Optional[str],
+        "line": Optional[int],
+        "column": Optional[int],
+        "path": List[str],
+        "hint": Optional[str],
+        "related": List[Tuple[Optional[str], Optional[int], Optional[int], str]],
+    },
+)
+"""A fault: its places count lines and columns from 1; `related` holds (file, line, column, text) of each edge."""
+
+
+class Metadata(TypedDict):
+    """What the store knows of an artifact.
+
+    Attributes:
+        id: BLAKE3 of its bytes, 64 hexadecimal digits.
+        size: Bytes.
+        created: When it was first put, in seconds since 1970.
+        names: Each name that it has or had, with the number of the version, from 1.
+        tags: Sorted.
+        parents: The ids of what it was made from.
+        reads: How often it was read.
+        last_read: When it was last read, in seconds since 1970; `None`: never.
+        archived: Its bytes lie in the archive folder.
+    """
+
+    id: str
+    size: int
+    created: float
+    names: List[Tuple[str, int]]
+    tags: List[str]
+    parents: List[str]
+    reads: int
+    last_read: Optional[float]
+    archived: bool
+
+
+class VerifyReport(TypedDict):
+    """What a check of all bytes found: how many artifacts were read, and the ids of those that are not what they were."""
+
+    checked: int
+    bad: List[str]
+
+
+class StoreStats(TypedDict):
+    """Figures of the artifact store.
+
+    Attributes:
+        artifacts: How many there are.
+        bytes: What they hold together.
+        puts: Calls of `put` since the start.
+        deduplicated: Those of them whose bytes were there already.
+        gets: Calls of `get` and `open` since the start.
+        journal_bytes: The journal's length.
+        replayed: Journal records that the index did not have at the start.
+        truncated: Bytes of a torn record that were cut off at the start.
+    """
+
+    artifacts: int
+    bytes: int
+    puts: int
+    deduplicated: int
+    gets: int
+    journal_bytes: int
+    replayed: int
+    truncated: int
+
+
+NodeState = Literal[
+    "pending", "ready", "running", "completed", "failed", "skipped", "blocked", "cancelled"
+]
+RunState = Literal["active", "completed", "failed", "cancelled"]
+
+
+class NodeStatus(TypedDict):
+    """Where a node of a run stands; `artifact` as told to `complete`, `reason` of a failure or a skip."""
+
+    state: NodeState
+    artifact: Optional[str]
+    reason: Optional[str]
+
+
+class RunStatus(TypedDict):
+    """Where a run of the DAG tracker stands; `resumed`: it was read back at the start of this system."""
+
+    run: int
+    state: RunState
+    priority: int
+    resumed: bool
+    nodes: Dict[str, NodeStatus]
+
+
+class PoolStats(TypedDict):
+    """Figures of a pool.
+
+    Attributes:
+        size: How many workers may exist.
+        idle: Workers that wait to be leased.
+        leased: Workers that are leased.
+        waiting: Callers that wait.
+        hits: Leases that found a warm worker.
+        misses: Leases that had to make one.
+        created: Workers that the factory made.
+        failures: Factory calls that raised.
+        evicted: Idle workers that were dropped to make room.
+        memory: What its workers take, in bytes.
+    """
+
+    size: int
+    idle: int
+    leased: int
+    waiting: int
+    hits: int
+    misses: int
+    created: int
+    failures: int
+    evicted: int
+    memory: int
+
+
+class AuditEntry(TypedDict):
+    """A decision of the arbitration engine.
+
+    Attributes:
+        sequence: Counts all decisions, also those that the audit has dropped.
+        at: Seconds since the engine was started.
+        resource: About what.
+        owner: Who asked.
+        amount: How much.
+        priority: With which priority.
+        decision: What came out.
+        reason: Why, as a sentence.
+        waited: Seconds that the asker waited.
+    """
+
+    sequence: int
+    at: float
+    resource: str
+    owner: str
+    amount: int
+    priority: int
+    decision: Literal["granted", "denied", "deferred", "released"]
+    reason: str
+    waited: float
+
+
+class SweepReport(TypedDict):
+    """What a sweep did, or would do.
+
+    Attributes:
+        dry_run: Nothing was touched.
+        examined: Artifacts that were judged.
+        kept: Those that stay.
+        archived: Ids whose bytes moved to the archive folder.
+        deleted: Ids that are gone.
+        deleted_bytes: What that freed.
+        failures: Ids that could not be treated, each with the reason.
+    """
+
+    dry_run: bool
+    examined: int
+    kept: int
+    archived: List[str]
+    deleted: List[str]
+    deleted_bytes: int
+    failures: List[Tuple[str, str]]
+
+
+class EngineStats(TypedDict):
+    """Totals of the engine that runs Melodies, since its start.
+
+    Attributes:
+        submitted: Runs.
+        done: Runs that ended well.
+        failed: Runs that did not.
+        calls: Calls that were made.
+        retried: Calls that were made again.
+        asked: Questions to the Conductor.
+        late: Answers that came too late.
+        refused: Answers that were no answer.
+    """
+
+    submitted: int
+    done: int
+    failed: int
+    calls: int
+    retried: int
+    asked: int
+    late: int
+    refused: int
+
+
+class OperationInput(TypedDict):
+    """An input of an operation, as an extension declares it."""
+
+    name: str
+    required: bool
+
+
+class _OperationBase(TypedDict):
+    name: str
+
+
+class Operation(_OperationBase, total=False):
+    """An operation, as an extension declares it in its handshake."""
+
+    inputs: List[OperationInput]
+    stream: bool
+    doc: str
+
+
+class Welcome(TypedDict):
+    """The host's answer to a guest's handshake: protocol version, calls that may wait, settings."""
+
+    protocol: Tuple[int, int]
+    queue: int
+    settings: Dict[str, str]
+
+
+class ChildRecord(TypedDict, total=False):
+    """What a forked child of the supervisor is to become: either `entry` and `paths`, or `argv`."""
+
+    name: str
+    environment: List[Tuple[str, str]]
+    folder: str
+    lane: int
+    entry: str
+    paths: List[str]
+    argv: List[str]
