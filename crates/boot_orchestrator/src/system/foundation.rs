@@ -9,7 +9,7 @@ use orchestra_kit::SupervisorError;
 use orchestra_kit::supervisor::Supervisor;
 
 use super::parts::Parts;
-use crate::{Blocking, Immediate, Registry, Threads};
+use crate::{Blocking, Immediate, Outside, Registry, Threads};
 
 /// How long the supervisor may take until it is up.
 const SUPERVISOR_DEADLINE: Duration = Duration::from_secs(10);
@@ -46,8 +46,17 @@ fn supervisor(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
         let Some(supervisor) = supervisor else { return Err(gone()) };
         supervisor
             .wait_up(Instant::now() + SUPERVISOR_DEADLINE)
-            .map(|_| Health::Healthy)
-            .map_err(|error| lost(Code::START_FAILED, &error))
+            .map_err(|error| lost(Code::START_FAILED, &error))?;
+        // Its process came up while the manifests were read and the graph was planned.
+        waiting.outside.add(Outside {
+            name: "supervisor process".into(),
+            phase: Phase::Foundation,
+            from: waiting.launched,
+            to: Instant::now(),
+            memory: 0,
+            awaited_by: Some("supervisor".into()),
+        });
+        Ok(Health::Healthy)
     })
     .health(move || {
         let supervisor = asked.supervisor.lock().clone();

@@ -43,11 +43,12 @@ impl System {
         options: SystemOptions,
         reader: Option<&dyn SourceReader>,
     ) -> Result<Self, Vec<Diagnostic>> {
+        let launched = Instant::now();
         let supervisor = match &options.manifest {
             Some(manifest) if manifest.is_file() => Some(launch(&options)?),
             _ => None,
         };
-        Self::with(options, reader, supervisor)
+        Self::with(options, reader, supervisor, launched)
     }
 
     /// Reads the manifests alone: a system that can be planned and drawn, not booted.
@@ -55,13 +56,14 @@ impl System {
     /// # Errors
     /// As [`System::open`].
     pub fn described(options: SystemOptions) -> Result<Self, Vec<Diagnostic>> {
-        Self::with(options, None, None)
+        Self::with(options, None, None, Instant::now())
     }
 
     fn with(
         options: SystemOptions,
         reader: Option<&dyn SourceReader>,
         supervisor: Option<Arc<Supervisor>>,
+        launched: Instant,
     ) -> Result<Self, Vec<Diagnostic>> {
         let begun = Instant::now();
         let has_supervisor = options.manifest.is_some();
@@ -77,7 +79,7 @@ impl System {
         };
         let state =
             options.state.or_else(|| manifest.as_ref().map(|manifest| manifest.state.clone()));
-        let parts = Parts::new(StateFolder::new(state), supervisor);
+        let parts = Parts::new(StateFolder::new(state), supervisor, launched);
         if manifest.is_some() {
             parts.outside.add(Outside {
                 name: "manifests".into(),

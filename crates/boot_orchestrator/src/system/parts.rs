@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use ipc::Bus;
 use orchestra_kit::Kit;
@@ -17,6 +18,8 @@ use crate::OutsideWork;
 pub(super) struct Parts {
     pub(super) state: StateFolder,
     pub(super) supervisor: Mutex<Option<Arc<Supervisor>>>,
+    /// When the supervisor's process was started: before the manifests were read.
+    pub(super) launched: Instant,
     pub(super) bus: OnceLock<Bus>,
     pub(super) pit: Mutex<Pit>,
     pub(super) kit: OnceLock<Kit>,
@@ -27,10 +30,15 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn new(state: StateFolder, supervisor: Option<Arc<Supervisor>>) -> Self {
+    pub(super) fn new(
+        state: StateFolder,
+        supervisor: Option<Arc<Supervisor>>,
+        launched: Instant,
+    ) -> Self {
         Self {
             state,
             supervisor: Mutex::new(supervisor),
+            launched,
             bus: OnceLock::new(),
             pit: Mutex::new(Pit::default()),
             kit: OnceLock::new(),
