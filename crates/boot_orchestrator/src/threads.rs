@@ -30,6 +30,7 @@ struct State {
     idle: usize,
     threads: usize,
     abandoned: usize,
+    closed: bool,
 }
 
 impl Threads {
@@ -56,6 +57,12 @@ impl Threads {
             drop(state);
             self.start();
         }
+    }
+
+    /// Lets threads end as soon as they have no work, instead of after a while.
+    pub fn close(&self) {
+        self.0.state().closed = true;
+        self.0.work.notify_all();
     }
 
     /// One of the steps that run was given up: its thread does not count any more.
@@ -102,6 +109,10 @@ impl Shared {
                 }
                 state = self.state();
                 continue;
+            }
+            if state.closed {
+                state.threads -= 1;
+                return;
             }
             state.idle += 1;
             let (next, waited) =

@@ -202,12 +202,13 @@ impl System {
         &self.parts.outside
     }
 
-    /// Ends what was started before the boot began; nothing when the boot ended by itself.
+    /// Ends what was started before the boot began, and the threads of steps; to be called after every boot.
     pub fn close(&self) {
         let supervisor = self.parts.supervisor.lock().take();
         if let Some(supervisor) = supervisor {
             ended(&supervisor);
         }
+        self.threads.close();
     }
 
     /// The descriptors that a forked child of this process must let go of.
