@@ -29,6 +29,10 @@ $(VENV)/.torch: $(VENV)/.base
 	$(BIN)/pip install -q numpy torch
 	touch $@
 
+$(VENV)/.bench: $(VENV)/.base
+	$(BIN)/pip install -q 'pyzmq>=26'
+	touch $@
+
 build: $(VENV)/.base
 	VIRTUAL_ENV=$(VENV) $(BIN)/maturin develop --release -q
 
@@ -60,7 +64,7 @@ lint: build $(VENV)/.test $(VENV)/.torch ## rustfmt, clippy, ruff, mypy, pyright
 	test -f python/symphony/_core.pyi
 	$(BIN)/python -m mypy.stubtest symphony._core --allowlist tests/typing/stubtest-allowlist.txt
 
-bench: build native $(VENV)/.test $(VENV)/.torch ## Criterion, then ourselves and the peers side by side
+bench: build native $(VENV)/.bench $(VENV)/.torch ## Criterion, then ourselves and the peers side by side
 	cargo bench -q -p benches
 	$(BIN)/python benches/side_by_side.py
 
