@@ -15,7 +15,7 @@ from symphony._container import Container, absent
 from symphony._frozen import foreign_command, supervisor_command
 from symphony._kit import OrchestraKit
 from symphony._pit import MEMBERS, Pit
-from symphony._registration import conductor_spec, register, resolve_conductor
+from symphony._registration import conductor_spec, register, relocate, resolve_conductor
 from symphony._system import System
 from symphony._threads import InterruptedStep, Threads, run_job
 from symphony.config import as_config
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar, overload
 
     from symphony._components import ComponentSpec
-    from symphony._core import BootEvent
+    from symphony._core import BootEvent, Job
     from symphony.conductor import Conductor
     from symphony.config import StrPath, SystemConfig
 
@@ -109,6 +109,10 @@ def boot(  # type: ignore[misc]
     return starter.boot(components, prepare)
 
 
+class Terminated(SystemExit):
+    """SIGTERM came during the boot."""
+
+
 class Starter:
     """One boot, from the plan to the system or to nothing."""
 
@@ -132,7 +136,11 @@ class Starter:
         self.overrides = dict(overrides or {})
         self.conductor = conductor
         self.namespace = namespace
-        self.in_step = False
+        self.spec: ComponentSpec | None = None
+        self._caller = _thread.get_ident()
+        self._gate = _thread.allocate_lock()
+        self._current: Job | str | None = None
+        self._outside_failed = False
         self.core = _core.Boot(
             path=settings.path,
             state=settings.state,
@@ -170,9 +178,7 @@ class Starter:
     def begin(self) -> None:
         """Starts the core's boot; it runs beside this thread from now on."""
         self._install_handlers()
-        self.threads = Threads(
-            self.core.keeper, _thread.get_ident(), _INTERRUPT if self._on_main else None
-        )
+        self.threads = Threads(self.core.keeper, self)
         if self._observer is not None or "logging" in sys.modules:
             from symphony._events import follow
 
@@ -191,39 +197,85 @@ class Starter:
 
     def _outside(self, name: str, work: Callable[[], object]) -> None:
         """Runs work that is no component's step; what it raises fails the boot."""
+        if self._outside_failed:
+            return
         token = self.core.outside_begun(name)
         try:
-            self.in_step = True
-            work()
+            try:
+                self._current = name
+                work()
+            except InterruptedStep:
+                self._outside_failed = True
+            except BaseException as error:  # noqa: BLE001 - handed to the core, which rolls back and raises it.
+                self._outside_failed = True
+                if isinstance(error, (KeyboardInterrupt, Terminated)):
+                    self.core.interrupt(error)
+                else:
+                    self.core.outside_failed(name, error)
+            finally:
+                self._leave()
         except InterruptedStep:
-            pass
-        except BaseException as error:  # noqa: BLE001 - handed to the core, which rolls back and raises it.
-            self.core.outside_failed(name, error)
-        finally:
-            self.in_step = False
-            self.core.outside_ended(token)
+            self._outside_failed = True
+            self._leave()
+        self.core.outside_ended(token)
 
     def serve(self) -> None:
         """Works off the steps that belong to the calling thread, until the boot has ended."""
         queue = self.core.calling
         while True:
             try:
-                job = queue.take_polling()
-                if job is None:
-                    return
-                self.in_step = True
-                run_job(job, None)
+                try:
+                    job = queue.take_polling()
+                    if job is None:
+                        return
+                    if self._outside_failed and job.step == "start":
+                        # The boot fails already: without its import, or its preparation, nothing of it may run.
+                        continue
+                    self._current = job
+                    stop = run_job(job, None)
+                    if isinstance(stop, BaseException):
+                        self.core.interrupt(stop)
+                except (KeyboardInterrupt, Terminated) as stop:
+                    self.core.interrupt(stop)
+                finally:
+                    self._leave()
             except InterruptedStep:
-                pass
-            except (KeyboardInterrupt, SystemExit) as stop:
-                self.core.interrupt(stop)
-            finally:
-                self.in_step = False
+                self._leave()
+
+    def interrupt(self) -> None:
+        """Raises in the calling thread, where it is in work that was given up; called on the keeper's thread.
+
+        By a signal on the main thread, else by an asynchronous exception.
+        """
+        with self._gate:
+            current = self._current
+            if current is None or not (isinstance(current, str) or current.given_up):
+                return
+            if self._on_main:
+                _signal.pthread_kill(self._caller, _INTERRUPT)
+            else:
+                _raise_in(self._caller, InterruptedStep)
+
+    def _leave(self) -> None:
+        """The calling thread has left its step: from now on no interruption comes."""
+        while self._current is not None:
+            try:
+                with self._gate:
+                    self._current = None
+                    if not self._on_main:
+                        _raise_in(self._caller, None)
+            except InterruptedStep:
+                continue
+
+    def busy(self) -> tuple[int, list[str]]:
+        """The calling thread, and what it is busy with, in words."""
+        current = self._current
+        return self._caller, [f"the calling thread is in `{current}`"] if isinstance(current, str) else []
 
     def finish(self, spec: ComponentSpec | None) -> System[Any]:
         """The system, or the failure."""
         try:
-            running = self.core.result()
+            running = self.core.result(lambda: relocate(self))
             try:
                 self.container.bind_late()
                 return System(self, running, spec)
@@ -293,15 +345,25 @@ class Starter:
     def _restore_handlers(self) -> None:
         while self._handlers:
             number, handler = self._handlers.pop()
-            _signal.signal(number, handler)
+            if handler is not None:
+                _signal.signal(number, handler)
 
     def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        if self.in_step:
+        if self._current is not None:
             raise InterruptedStep
 
 
 def _on_terminate(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(143)
+    raise Terminated(143)
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raises in a thread the next time it runs Python code; `None` takes back what was not raised yet."""
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )
 
 
 # A real-time signal that no program is likely to use: its handler raises in a step that was given up.

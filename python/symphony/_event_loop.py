@@ -9,7 +9,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 
-from symphony._threads import health_of
+from symphony._threads import health_of, place_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,17 @@ class _Loop:
     def start(self, job: Job, awaitable: Awaitable[Any]) -> None:
         """Makes the task of a step; runs on the loop."""
         self.tasks[id(job.live)] = self.loop.create_task(self._step(job, awaitable))
+
+    def stack(self, task: asyncio.Task[None]) -> list[str]:
+        """Where the coroutine of a step stands, outermost first."""
+        lines: list[str] = []
+        coroutine: Any = task.get_coro()
+        while coroutine is not None:
+            frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None)
+            if frame is not None:
+                lines.append(place_of(frame))
+            coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
+        return lines
 
     async def _step(self, job: Job, awaitable: Awaitable[Any]) -> None:
         try:
@@ -86,6 +97,11 @@ class EventLoops:
         loop.loop.call_soon_threadsafe(stop)
         if not back.acquire(timeout=_PATIENCE) and self._spare is not None:
             self._loop, self._spare = self._spare, None
+
+    def stack(self, live: Any) -> list[str]:
+        """Where the async step of a component stands, outermost first; nothing when it has none."""
+        task = self._loop.tasks.get(id(live))
+        return [] if task is None else [line for line in self._loop.stack(task) if line]
 
     def close(self) -> None:
         """Stops both loops; a hanging one is left to the end of the process."""

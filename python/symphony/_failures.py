@@ -36,12 +36,20 @@ _OTHER: dict[str, type[SymphonyError]] = {
 def build(fields: dict[str, Any]) -> BaseException:
     """The exception of these fields, with its cause chained."""
     code: str = fields["code"]
-    diagnostics = [Diagnostic.from_dict(entry) for entry in fields["diagnostics"]]
+    diagnostics: list[Diagnostic] = []
+    for entry in fields["diagnostics"]:
+        fault = Diagnostic.from_dict(entry)
+        if fault not in diagnostics:
+            diagnostics.append(fault)
     error: BaseException
     if diagnostics:
         error = _diagnosed(code, fields, diagnostics)
     elif fields["boot"]:
         kind = _BOOT.get(code, BootError)
+        if kind is exceptions.BootTimeoutError:
+            # Which step hung, where, and what had finished belongs to the message; it is no exception of its own.
+            fields["message"] = "\n".join([fields["message"], *map(_indented, fields["causes"])])
+            fields["causes"] = []
         error = kind(
             _message(fields),
             code=code,
@@ -83,6 +91,10 @@ def _message(fields: dict[str, Any]) -> str:
     if fields["stack"]:
         message += "\n  it stands at:\n    " + fields["stack"].replace("\n", "\n    ")
     return message
+
+
+def _indented(text: str) -> str:
+    return "  " + text.replace("\n", "\n    ")
 
 
 def _extension(code: str, fields: dict[str, Any]) -> BaseException:

@@ -7,7 +7,7 @@ from symphony._components import ComponentSpec, collect, describe_conductor
 from symphony._kit import OrchestraKit
 from symphony._pit import Pit
 from symphony.conductor import Conductor
-from symphony.exceptions import plan_error
+from symphony.exceptions import Diagnostic, plan_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from symphony._boot import Starter
     from symphony._components import NeedSpec
-    from symphony.exceptions import Diagnostic
+    from symphony._container import Live
 
 
 def key_of(key: Any) -> tuple[str, str]:
@@ -59,7 +59,7 @@ def register(starter: Starter, components: Iterable[Any]) -> None:
         if own is not None:
             starter.core.replace(own[0])
     for spec in collected.specs:
-        _add(starter, spec)
+        _add(starter, starter.container.register(spec))
     _refuse(starter, collected.diagnostics)
 
 
@@ -77,8 +77,22 @@ def conductor_spec(starter: Starter) -> ComponentSpec:
     spec.phase = "conductor"
     spec.main_thread = True
     _refuse(starter, faults)
-    _add(starter, spec, conductor=True)
+    starter.spec = spec
+    _add(starter, starter.container.register(spec), conductor=True)
     return spec
+
+
+def relocate(starter: Starter) -> None:
+    """Adds every component once more, with the exact places that only a look at the sources tells.
+
+    The core calls for it when the plan is at fault, so that a good plan never pays for it.
+    """
+    from symphony._places import locate
+
+    lives = starter.container.lives
+    locate([live.spec for live in lives])
+    for live in lives:
+        _add(starter, live, conductor=live.spec is starter.spec)
 
 
 def resolve_conductor(starter: Starter, spec: ComponentSpec) -> None:
@@ -91,10 +105,40 @@ def resolve_conductor(starter: Starter, spec: ComponentSpec) -> None:
     module, _, attribute = starter.conductor.partition(":")
     target = attribute_of(load(module), attribute)
     found, faults = describe_conductor(target)
+    faults += _unmet(starter, found)
     if faults:
-        raise plan_error("", faults)
+        raise plan_error("", faults, phase="conductor")
     spec.target, spec.kind, spec.needs = target, found.kind, found.needs
     spec.start, spec.health, spec.stop = found.start, found.health, found.stop
+
+
+def _unmet(starter: Starter, spec: ComponentSpec) -> list[Diagnostic]:
+    """Faults of the edges of a Conductor that was just imported: the plan may not have known all of them."""
+    specs = [live.spec for live in starter.container.lives]
+    faults: list[Diagnostic] = []
+    for need in spec.needs:
+        if need.kind in ("optional", "every") or need.key in _own_keys():
+            continue
+        names = [one.name for one in specs if need.key in one.provides and need.named in (None, one.name)]
+        if len(names) == 1:
+            continue
+        from symphony._places import missing_hint, place
+
+        label = key_of(need.key)[1]
+        if names:
+            code, path = "ambiguous-dependency", [spec.name, *names]
+            told = ", ".join(f"`{name}`" for name in names)
+            text = f"`{spec.name}` needs one `{label}`, and {len(names)} provide it: {told}"
+            hint = f'say which one by its name (`Annotated[{label}, "{names[0]}"]`)'
+        else:
+            code, path = "missing-dependency", [spec.name, label]
+            text = f"`{spec.name}` needs `{label}`, and nobody provides it"
+            hint = missing_hint(need.key, specs) or f"register a component that provides `{label}`"
+        file, line, column = place(spec, need.parameter)
+        faults.append(
+            Diagnostic(code, text, file=file, line=line, column=column, path=path, hint=hint)
+        )
+    return faults
 
 
 def _refuse(starter: Starter, faults: list[Diagnostic]) -> None:
@@ -103,8 +147,8 @@ def _refuse(starter: Starter, faults: list[Diagnostic]) -> None:
         starter.core.fault(fault.to_dict())
 
 
-def _add(starter: Starter, spec: ComponentSpec, *, conductor: bool = False) -> None:
-    live = starter.container.register(spec)
+def _add(starter: Starter, live: Live, *, conductor: bool = False) -> None:
+    spec = live.spec
     place = "calling" if spec.main_thread else "own" if spec.own_thread else "shared"
     starter.core.add(
         live,
@@ -117,6 +161,7 @@ def _add(starter: Starter, spec: ComponentSpec, *, conductor: bool = False) -> N
         None if conductor else spec.timeout,
         spec.file,
         spec.line,
+        spec.column,
         conductor,
     )
 

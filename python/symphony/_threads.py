@@ -7,14 +7,15 @@ timeout, so that none wakes while the interpreter ends.
 
 from __future__ import annotations
 
-import _signal
 import _thread
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Any
 
+    from symphony._boot import Starter
     from symphony._core import Job, JobQueue, Keeper, StackRequest
     from symphony._event_loop import EventLoops
 
@@ -29,6 +30,8 @@ def run_job(job: Job, loops: EventLoops | None) -> bool:
     Returns:
         False when the step had been given up, so that this thread must end.
     """
+    if job.given_up:
+        return False
     job.begun(_thread.get_ident())
     try:
         outcome = getattr(job.live, job.step)()
@@ -37,6 +40,23 @@ def run_job(job: Job, loops: EventLoops | None) -> bool:
         return job.finish(*health_of(outcome))
     except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
         return job.fail(error)
+
+
+def place_of(frame: FrameType) -> str:
+    """`file:line in name` of a frame; nothing for the frames that lead from here to a step."""
+    code = frame.f_code
+    if code.co_filename in _OWN or code.co_filename.startswith("<frozen importlib"):
+        return ""
+    return f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
+
+
+def _own_files() -> frozenset[str]:
+    folder = __file__.rpartition("/")[0]
+    names = ("_threads", "_container", "_event_loop", "_boot", "_bootstrap", "_scan", "_system")
+    return frozenset(f"{folder}/{name}.py" for name in names)
+
+
+_OWN = _own_files()
 
 
 def health_of(outcome: Any) -> tuple[str, str | None]:
@@ -55,22 +75,32 @@ def health_of(outcome: Any) -> tuple[str, str | None]:
     return ("healthy", None)
 
 
+def stack_of(thread: int) -> list[str]:
+    """The frames of the step that a thread is in, outermost first."""
+    frame = sys._current_frames().get(thread)
+    lines: list[str] = []
+    while frame is not None and frame.f_code.co_name not in ("run_job", "_outside"):
+        line = place_of(frame)
+        if line:
+            lines.append(line)
+        frame = frame.f_back
+    return lines[::-1]
+
+
 class Threads:
     """The keeper of one system, and what it started."""
 
-    __slots__ = ("_calling", "_keeper", "_loops", "_signal")
+    __slots__ = ("_keeper", "_loops", "_starter")
 
-    def __init__(self, keeper: Keeper, calling_thread: int, interrupt_signal: int | None) -> None:
+    def __init__(self, keeper: Keeper, starter: Starter) -> None:
         """Starts the keeper.
 
         Args:
             keeper: The core's end, which says what to do.
-            calling_thread: The thread that called `boot()`.
-            interrupt_signal: The signal whose handler raises on the main thread; `None` when another thread booted.
+            starter: The boot, whose calling thread the keeper may interrupt.
         """
         self._keeper = keeper
-        self._calling = calling_thread
-        self._signal = interrupt_signal
+        self._starter = starter
         self._loops: EventLoops | None = None
         _thread.start_new_thread(self._keep, ())
 
@@ -83,7 +113,7 @@ class Threads:
             if what == "spawn":
                 _thread.start_new_thread(self._work, (subject,))
             elif what == "interrupt":
-                self._interrupt()
+                self._starter.interrupt()
             elif what == "cancel":
                 if self._loops is not None:
                     self._loops.cancel(subject)
@@ -108,27 +138,16 @@ class Threads:
 
         return EventLoops()
 
-    def _interrupt(self) -> None:
-        """Raises in the calling thread: by a signal on the main thread, else by an asynchronous exception."""
-        if self._signal is not None:
-            _signal.pthread_kill(self._calling, self._signal)
-            return
-        import ctypes
-
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(self._calling), ctypes.py_object(InterruptedStep)
-        )
-
     def _answer(self, request: StackRequest) -> None:
-        """Says where a thread stands, as `file:line in name`, innermost last."""
-        frame = sys._current_frames().get(request.thread)
-        lines: list[str] = []
-        while frame is not None:
-            code = frame.f_code
-            if code.co_filename != __file__:
-                lines.append(f"{code.co_filename}:{frame.f_lineno} in {code.co_name}")
-            frame = frame.f_back
-        request.answer("\n".join(reversed(lines)))
+        """Says where a step stands, as `file:line in name`, innermost last."""
+        thread, lines = request.thread, []
+        if thread is None:
+            # It waits for the calling thread, which is busy with something else.
+            thread, before = self._starter.busy()
+            lines.extend(before)
+        elif self._loops is not None:
+            lines.extend(self._loops.stack(request.live))
+        request.answer("\n".join(lines + stack_of(thread)))
 
     def close(self) -> None:
         """Lets every thread end that is not inside a step."""

@@ -223,9 +223,20 @@ class BootError(SymphonyError):
         self.component = component
         self.report = report
         self.rollback_errors: tuple[BaseException, ...] = tuple(rollback_errors)
+        self._note_rollback()
+
+    def _note_rollback(self) -> None:
         if sys.version_info >= (3, 11):
             for error in self.rollback_errors:
                 self.add_note(f"while rolling back: {error}")
+
+    def _rolled_back(
+        self, report: BootReport | None, rollback_errors: Iterable[BaseException]
+    ) -> None:
+        """Says what became of the boot that this error, raised beside it, has failed."""
+        self.report = report
+        self.rollback_errors = tuple(rollback_errors)
+        self._note_rollback()
 
 
 class _DiagnosedError(BootError):

@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use component::{Code, ComponentName, Failure, Phase};
 use crossbeam_channel::Sender;
 
 use crate::desk::Message;
+use crate::fault::Fault;
 
 /// Interrupts a boot: it rolls back and fails with code `interrupted`. Cheap to clone; has no effect once the boot ended.
 #[derive(Clone, Default)]
@@ -13,6 +15,7 @@ pub struct Cancel(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     reason: Option<String>,
+    fault: Option<Fault>,
     wakers: Vec<Sender<Message>>,
 }
 
@@ -30,6 +33,31 @@ impl Cancel {
             // A boot that has ended has no ear any more: there is nothing left to interrupt.
             let _ = waker.send(Message::Wake);
         }
+    }
+
+    /// Fails the boot from outside of its components: by work beside them that the caller does, like an import. What was
+    /// told first, an interruption or a failure, is what the boot fails with.
+    pub fn fail(&self, message: String, phase: Phase, name: &str, failure: Failure) {
+        let fault = Fault::caused_by(message.as_str(), failure)
+            .in_phase(phase)
+            .of(&ComponentName::from(name));
+        {
+            let mut state = self.state();
+            if state.reason.is_none() {
+                state.fault = Some(fault);
+            }
+        }
+        self.cancel(message);
+    }
+
+    /// What the boot fails with, where someone interrupted or failed it.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        let state = self.state();
+        let reason = state.reason.as_ref()?;
+        let interrupted = || {
+            Fault::new(Code::INTERRUPTED, format!("the boot was interrupted by {reason}"))
+        };
+        Some(state.fault.clone().unwrap_or_else(interrupted))
     }
 
     /// Whether someone interrupted.

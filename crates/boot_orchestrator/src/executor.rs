@@ -186,11 +186,11 @@ impl Run {
 
     /// The failure of an interrupted boot.
     pub(crate) fn interrupted(&self, phase: Phase) -> Result<(), Box<Fault>> {
-        match self.options.canceller.reason() {
+        match self.options.canceller.fault() {
             None => Ok(()),
-            Some(reason) => {
-                let message = format!("the boot was interrupted by {reason}");
-                let mut fault = Fault::new(Code::INTERRUPTED, message).in_phase(phase);
+            Some(fault) if fault.code != Code::INTERRUPTED => Err(Box::new(fault)),
+            Some(fault) => {
+                let mut fault = fault.in_phase(phase);
                 for (number, step, begun) in self.desk.in_flight() {
                     let (name, spent) =
                         (&self.descriptor(number).name, Seconds::from(begun.elapsed()));

@@ -140,6 +140,10 @@ impl Run {
     }
 
     fn start_expired(&mut self, number: u32) -> Result<(), Box<Fault>> {
+        if let Some(due) = self.due_by_its_clock(number) {
+            self.desk.extend(number, Step::Start, due);
+            return Ok(());
+        }
         // One that is required stays in flight: the rollback leaves it a moment to end, and stops it in its turn if it does.
         let required = self.descriptor(number).required;
         let then = if required { Then::Keep } else { Then::Abandon };
@@ -148,6 +152,14 @@ impl Run {
         let fault = self.start_late(number, given_up);
         self.finish(number, Standing::Failed, Some(fault.message.clone()), at);
         if required { Err(Box::new(fault)) } else { self.release(number) }
+    }
+
+    /// The later moment at which a start is due, where its component says that its clock began later than the start did.
+    fn due_by_its_clock(&self, number: u32) -> Option<Instant> {
+        let component = self.plan.components()[number as usize].component();
+        let from = component.clock_from(Step::Start)?;
+        let (_, limit) = self.deadlines.of_component(self.descriptor(number).deadline);
+        from.checked_add(limit).filter(|due| *due > Instant::now())
     }
 
     /// A component is up: those that need it go on.

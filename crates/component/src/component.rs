@@ -1,5 +1,7 @@
 //! What the engine can start, ask for its health, and stop.
 
+use std::time::Instant;
+
 use crate::{Failure, Health};
 
 /// One step of a component's life, asked for by the executor, the gate or the rollback.
@@ -81,6 +83,13 @@ pub trait Component: Send + Sync {
     /// interrupt it, and returns what it knows of where the step hangs (a Python stack, a child's last lines).
     /// Its `Done` may still be called later; a late successful start is then stopped at once.
     fn give_up(&self, step: Step) -> Option<String> {
+        let _ = step;
+        None
+    }
+
+    /// From when the deadline of `step` counts, where that is later than its begin: the step waited for a thread that was
+    /// busy with what is not this component's (the present moment while it still waits). None: from its begin.
+    fn clock_from(&self, step: Step) -> Option<Instant> {
         let _ = step;
         None
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{
-    Boot as Engine, BootFailure, BootOptions, Cancel, Outside, Passage, PhaseLatch, Registry, Running as EngineRunning,
+    Boot as Engine, BootFailure, BootOptions, Cancel, Outside, Passage, PhaseLatch, Plan, Registry, Running as EngineRunning,
 };
 use component::{Code, ComponentName, Descriptor, Diagnostic, Key, Location, Need, NeedKind, Phase, Related, Severity, Step, Work};
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use pyo3::types::PyDict;
 
 use crate::bus::IpcBus;
 use crate::enter::{enter, guard, wait_polling};
-use crate::error::{Fields, failure_of};
+use crate::error::{Fields, Raised, failure_of};
 use crate::events::{EventQueue, Events};
 use crate::kit::Kit;
 use crate::python_component::{Place, PythonComponent};
@@ -29,8 +29,8 @@ type Outcome = Result<EngineRunning, Ended>;
 
 /// How a boot ended without a system.
 enum Ended {
-    /// It never began: the plan is at fault.
-    Faults(Vec<Diagnostic>),
+    /// It never began: what Python found, and what the plan found.
+    Faults(Vec<Diagnostic>, Vec<Diagnostic>),
     /// It failed, and was rolled back.
     Failed(Box<BootFailure>),
 }
@@ -41,7 +41,8 @@ struct State {
     outcome: Option<crossbeam_channel::Receiver<Outcome>>,
     outside: Vec<(String, Instant, u64)>,
     conductor: Option<ComponentName>,
-    outside_failure: Option<Fields>,
+    /// An error of a boot with which work outside of every component ended: it says it all, so it is what is raised.
+    outside_failure: Option<Py<PyAny>>,
     interruption: Option<Py<PyAny>>,
 }
 
@@ -176,10 +177,11 @@ impl Boot {
         timeout: Option<f64>,
         file: Option<String>,
         line: u32,
+        column: u32,
         conductor: bool,
     ) -> PyResult<()> {
         let phase = Phase::parse(phase).unwrap_or(Phase::Conductor);
-        let location = file.map(|file| Location::new(file, line, 0));
+        let location = file.map(|file| Location::new(file, line, column));
         if conductor {
             self.state.lock().conductor = Some(ComponentName::from(name.as_str()));
         }
@@ -270,15 +272,11 @@ impl Boot {
 
     /// It raised: the boot is rolled back, and raises this.
     fn outside_failed(&self, name: String, error: &Bound<'_, PyAny>) {
+        if error.hasattr("rollback_errors").unwrap_or(false) {
+            self.state.lock().outside_failure = Some(error.clone().unbind());
+        }
         let failure = failure_of(Step::Start, error);
-        let mut fields = Fields::of_failure(&failure);
-        fields.phase = Some(Phase::Conductor.as_str().to_owned());
-        fields.message = format!("`{name}` failed");
-        fields.causes = vec![failure.message.clone()];
-        fields.component = Some(name.clone());
-        fields.boot = true;
-        self.state.lock().outside_failure = Some(fields);
-        self.cancel.cancel(format!("`{name}` failed"));
+        self.cancel.fail(format!("`{name}` failed"), Phase::Conductor, &name, failure);
     }
 
     /// Ctrl-C or SIGTERM: rolls back, and `result()` raises it.
@@ -320,7 +318,10 @@ impl Boot {
     }
 
     /// The running system; to be called after the calling thread's queue has ended.
-    fn result(&self, py: Python<'_>) -> PyResult<Running> {
+    ///
+    /// Components are planned by the places that are cheap to know. Where the plan is at fault, `relocate` adds them once
+    /// more with exact places, and the faults are told by those.
+    fn result(&self, py: Python<'_>, relocate: &Bound<'_, PyAny>) -> PyResult<Running> {
         let receiver = self.state.lock().outcome.take();
         let Some(receiver) = receiver else {
             return Err(Fields::new(Code::INTERNAL, "the boot was never started").raise(py));
@@ -331,15 +332,29 @@ impl Boot {
             outcome
         })?;
         match outcome {
+            Ok(Ok(running)) if self.state.lock().interruption.is_some() => {
+                // The signal came when everything was up already.
+                py.detach(|| {
+                    running.shutdown(Duration::from_secs(3));
+                    self.system.close();
+                });
+                let interruption = self.state.lock().interruption.take();
+                Err(interruption.map_or_else(
+                    || Fields::new(Code::INTERNAL, "the interruption was taken twice").raise(py),
+                    |error| PyErr::from_value(error.into_bound(py)),
+                ))
+            }
             Ok(Ok(running)) => Ok(Running::new(running, Arc::clone(&self.system), Arc::clone(&self.calling))),
             Ok(Err(Ended::Failed(failure))) => {
                 py.detach(|| self.system.close());
                 Err(self.failed(py, &failure))
             }
-            Ok(Err(Ended::Faults(faults))) => {
+            Ok(Err(Ended::Faults(read, planned))) => {
+                let planned = self.planned_again(relocate).map(|exact| exact.unwrap_or(planned));
                 py.detach(|| self.system.close());
                 let mut fields = Fields::new(Code::INTERNAL, String::new());
-                fields.diagnostics = faults;
+                fields.diagnostics = read;
+                fields.diagnostics.extend(planned?);
                 fields.boot = true;
                 Err(fields.raise(py))
             }
@@ -374,7 +389,25 @@ impl Boot {
             return PyErr::from_value(error.into_bound(py));
         }
         let report = Py::new(py, BootReport::new(Arc::clone(&failure.report))).ok().map(Py::into_any);
-        let mut fields = state.outside_failure.take().unwrap_or_else(|| Fields {
+        let outside = state.outside_failure.take();
+        drop(state);
+        let rollback = failure.rollback_errors.iter().map(|stop| {
+            let mut fields = Fields::of_failure(&stop.failure);
+            fields.message = stop.to_string();
+            fields.component = Some(stop.component.to_string());
+            fields.boot = true;
+            fields
+        });
+        if let Some(error) = outside.filter(|error| is_payload(py, failure, error)) {
+            let rollback: Vec<Py<PyAny>> =
+                rollback.map(|fields| fields.raise(py).into_value(py).into_any()).collect();
+            let error = error.into_bound(py);
+            return match error.call_method1("_rolled_back", (report, rollback)) {
+                Ok(_) => PyErr::from_value(error),
+                Err(error) => error,
+            };
+        }
+        let mut fields = Fields {
             code: failure.code.as_str(),
             message: failure.message.clone(),
             causes: failure.causes.clone(),
@@ -385,22 +418,37 @@ impl Boot {
             diagnostics: failure.diagnostics.clone(),
             boot: true,
             ..Fields::default()
-        });
+        };
         fields.report = report;
-        fields.rollback = failure
-            .rollback_errors
-            .iter()
-            .map(|stop| {
-                let mut fields = Fields::of_failure(&stop.failure);
-                fields.message = stop.to_string();
-                fields.component = Some(stop.component.to_string());
-                fields.boot = true;
-                fields
-            })
-            .collect();
-        drop(state);
+        fields.rollback = rollback.collect();
         fields.raise(py)
     }
+
+    /// Has Python add its components with exact places, and plans them; none where that finds no fault.
+    fn planned_again(&self, relocate: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Diagnostic>>> {
+        relocate.call0()?;
+        let components = std::mem::take(&mut self.state.lock().components);
+        Ok(plan(&self.system, components).err())
+    }
+}
+
+/// Whether this exception is what the boot failed with.
+fn is_payload(py: Python<'_>, failure: &BootFailure, error: &Py<PyAny>) -> bool {
+    let raised = failure.payload.as_ref().and_then(|payload| payload.downcast_ref::<Raised>());
+    raised.is_some_and(|raised| raised.0.bind(py).is(error))
+}
+
+/// Plans the components of the core together with those of Python.
+fn plan(system: &System, components: Vec<(Descriptor, Arc<PythonComponent>)>) -> Result<Plan, Vec<Diagnostic>> {
+    let mut registry = Registry::new();
+    if let Ok(directory) = std::env::current_dir() {
+        registry.relative_to(directory.to_string_lossy().into_owned());
+    }
+    system.register(&mut registry);
+    for (descriptor, component) in components {
+        registry.add(descriptor, component);
+    }
+    registry.plan().map_err(|found| found.diagnostics)
 }
 
 /// What the engine's thread takes with it.
@@ -415,24 +463,9 @@ struct EngineThread {
 
 impl EngineThread {
     fn run(self) -> Outcome {
-        let mut registry = Registry::new();
-        if let Ok(directory) = std::env::current_dir() {
-            registry.relative_to(directory.to_string_lossy().into_owned());
-        }
-        self.system.register(&mut registry);
-        for (descriptor, component) in self.components {
-            registry.add(descriptor, component);
-        }
-        let planned = registry.plan();
-        let plan = match planned {
+        let plan = match plan(&self.system, self.components) {
             Ok(plan) if self.faults.is_empty() => plan,
-            other => {
-                let mut faults = self.faults;
-                if let Err(found) = other {
-                    faults.extend(found.diagnostics);
-                }
-                return Err(Ended::Faults(faults));
-            }
+            other => return Err(Ended::Faults(self.faults, other.err().unwrap_or_default())),
         };
         let outcome = Engine::new(plan, self.options).run();
         if outcome.is_err() {

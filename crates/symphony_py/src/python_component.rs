@@ -1,7 +1,7 @@
 //! A Python component as the engine sees it: every step becomes a ticket in a queue that a Python thread works off.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use component::{Component, Done, Step};
 use parking_lot::Mutex;
@@ -83,20 +83,26 @@ impl Component for PythonComponent {
 
     fn give_up(&self, _step: Step) -> Option<String> {
         let ticket = self.current.lock().clone()?;
-        let thread = ticket.give_up();
+        let hangs = ticket.give_up();
         // The thread that hangs is never used again: a later step of this component gets a fresh one.
         if let Some(queue) = self.own.lock().take() {
             queue.close();
         }
-        let stack = thread.and_then(|thread| {
-            let (reply, answer) = crossbeam_channel::bounded(1);
-            self.keeper.order(Order::Stack(thread, reply));
-            answer.recv_timeout(STACK_PATIENCE).ok()
-        });
+        if !hangs {
+            return None;
+        }
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        self.keeper.order(Order::Stack(Arc::clone(&ticket), reply));
+        let stack = answer.recv_timeout(STACK_PATIENCE).ok().filter(|stack| !stack.is_empty());
         match self.place {
             Place::Calling => self.keeper.order(Order::Interrupt),
             Place::Own | Place::Shared => self.keeper.order(Order::Cancel(ticket)),
         }
         stack
+    }
+
+    fn clock_from(&self, _step: Step) -> Option<Instant> {
+        let ticket = self.current.lock().clone()?;
+        Some(ticket.taken().unwrap_or_else(Instant::now))
     }
 }

@@ -29,21 +29,27 @@ pub(crate) struct Ticket {
 struct TicketState {
     done: Option<Done>,
     thread: Option<u64>,
+    taken: Option<Instant>,
     given_up: bool,
     ended: bool,
 }
 
 impl Ticket {
     pub(crate) fn new(live: Arc<Py<PyAny>>, step: Step, done: Done) -> Arc<Self> {
-        let state = TicketState { done: Some(done), thread: None, given_up: false, ended: false };
+        let state = TicketState { done: Some(done), thread: None, taken: None, given_up: false, ended: false };
         Arc::new(Self { live, step, state: Mutex::new(state) })
     }
 
-    /// Marks the step as given up; returns the Python thread that it hangs in.
-    pub(crate) fn give_up(&self) -> Option<u64> {
+    /// Marks the step as given up; false when it has ended.
+    pub(crate) fn give_up(&self) -> bool {
         let mut state = self.state.lock();
         state.given_up = true;
-        if state.ended { None } else { state.thread }
+        !state.ended
+    }
+
+    /// When a thread took the step; none while it waits for one.
+    pub(crate) fn taken(&self) -> Option<Instant> {
+        self.state.lock().taken
     }
 
     /// Tells the outcome; `false` when the step had been given up, so that its thread must not be used again.
@@ -152,7 +158,9 @@ impl Job {
 
     /// Remembers which Python thread runs the step.
     fn begun(&self, thread: u64) {
-        self.ticket.state.lock().thread = Some(thread);
+        let mut state = self.ticket.state.lock();
+        state.thread = Some(thread);
+        state.taken.get_or_insert_with(Instant::now);
     }
 
     /// The step ended well. `state` is `healthy`, `degraded` or `unhealthy`; false when it had been given up.
@@ -178,12 +186,12 @@ impl Job {
 pub(crate) enum Order {
     /// Start a daemon thread that works off this queue.
     Spawn(Arc<Queue>),
-    /// Interrupt the thread that called `boot()`.
+    /// Interrupt the thread that called `boot()`, where it is still in what was given up.
     Interrupt,
     /// Cancel the async step of this ticket.
     Cancel(Arc<Ticket>),
-    /// Say where a thread stands.
-    Stack(u64, crossbeam_channel::Sender<String>),
+    /// Say where a step stands.
+    Stack(Arc<Ticket>, crossbeam_channel::Sender<String>),
 }
 
 /// What the keeper thread (a Python daemon thread) watches: it alone starts threads and interrupts.
@@ -344,23 +352,34 @@ impl Keeper {
             Some(Order::Spawn(queue)) => Some(("spawn", Py::new(py, JobQueue::new(queue))?.into_any())),
             Some(Order::Interrupt) => Some(("interrupt", py.None())),
             Some(Order::Cancel(ticket)) => Some(("cancel", Py::new(py, Job { ticket })?.into_any())),
-            Some(Order::Stack(thread, reply)) => {
-                Some(("stack", Py::new(py, StackRequest { thread, reply })?.into_any()))
+            Some(Order::Stack(ticket, reply)) => {
+                Some(("stack", Py::new(py, StackRequest { ticket, reply })?.into_any()))
             }
         })
     }
 }
 
-/// A question for a thread's Python stack.
+/// A question for the Python stack of a step.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct StackRequest {
-    #[pyo3(get)]
-    thread: u64,
+    ticket: Arc<Ticket>,
     reply: crossbeam_channel::Sender<String>,
 }
 
 #[pymethods]
 impl StackRequest {
+    /// The thread that the step runs on; `None` while it waits for one.
+    #[getter]
+    fn thread(&self) -> Option<u64> {
+        self.ticket.state.lock().thread
+    }
+
+    /// The step's component.
+    #[getter]
+    fn live(&self, py: Python<'_>) -> Py<PyAny> {
+        self.ticket.live.clone_ref(py)
+    }
+
     /// Answers; nobody may be listening any more.
     fn answer(&self, stack: String) {
         // The asker waits a tenth of a second at most; that it left is no fault.
