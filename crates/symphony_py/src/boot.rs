@@ -20,9 +20,10 @@ use crate::enter::{enter, guard, wait_polling};
 use crate::error::{Fields, Raised, failure_of};
 use crate::events::{EventQueue, Events};
 use crate::kit::Kit;
-use crate::python_component::{Place, PythonComponent};
+use crate::python_component::{Place as Thread, PythonComponent};
 use crate::report::BootReport;
 use crate::running::Running;
+use crate::swap::{Place, Slot};
 use crate::threads::{JobQueue, Keeper, KeeperState, Order, Queue};
 
 type Outcome = Result<EngineRunning, Ended>;
@@ -36,7 +37,7 @@ enum Ended {
 }
 
 struct State {
-    components: Vec<(Descriptor, Arc<PythonComponent>)>,
+    components: Vec<(Descriptor, Arc<Place>)>,
     faults: Vec<Diagnostic>,
     outcome: Option<crossbeam_channel::Receiver<Outcome>>,
     outside: Vec<(String, Instant, u64)>,
@@ -164,7 +165,7 @@ impl Boot {
         Ok(())
     }
 
-    /// Registers a Python component.
+    /// Registers a Python component; gives its place, in which it may be swapped.
     fn add(
         &self,
         live: Py<PyAny>,
@@ -179,7 +180,7 @@ impl Boot {
         line: u32,
         column: u32,
         conductor: bool,
-    ) -> PyResult<()> {
+    ) -> PyResult<Slot> {
         let phase = Phase::parse(phase).unwrap_or(Phase::Conductor);
         let location = file.map(|file| Location::new(file, line, column));
         if conductor {
@@ -197,14 +198,16 @@ impl Boot {
         } else {
             timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         };
-        let place = match place {
-            "calling" => Place::Calling,
-            "own" => Place::Own,
-            _ => Place::Shared,
-        };
-        let component = PythonComponent::new(live, place, &self.keeper, &self.shared, &self.calling);
-        self.state.lock().components.push((descriptor, Arc::new(component)));
-        Ok(())
+        let thread = Thread::named(place);
+        let component = PythonComponent::new(live, thread, &self.keeper, &self.shared, &self.calling);
+        let place = Place::new(component);
+        self.state.lock().components.push((descriptor, Arc::clone(&place)));
+        Ok(Slot {
+            place,
+            keeper: Arc::clone(&self.keeper),
+            shared: Arc::clone(&self.shared),
+            calling: Arc::clone(&self.calling),
+        })
     }
 
     /// Plans, and starts the engine's thread; a fault of the plan is raised by `result()`.
@@ -439,7 +442,7 @@ fn is_payload(py: Python<'_>, failure: &BootFailure, error: &Py<PyAny>) -> bool 
 }
 
 /// Plans the components of the core together with those of Python.
-fn plan(system: &System, components: Vec<(Descriptor, Arc<PythonComponent>)>) -> Result<Plan, Vec<Diagnostic>> {
+fn plan(system: &System, components: Vec<(Descriptor, Arc<Place>)>) -> Result<Plan, Vec<Diagnostic>> {
     let mut registry = Registry::new();
     if let Ok(directory) = std::env::current_dir() {
         registry.relative_to(directory.to_string_lossy().into_owned());
@@ -454,7 +457,7 @@ fn plan(system: &System, components: Vec<(Descriptor, Arc<PythonComponent>)>) ->
 /// What the engine's thread takes with it.
 struct EngineThread {
     system: Arc<System>,
-    components: Vec<(Descriptor, Arc<PythonComponent>)>,
+    components: Vec<(Descriptor, Arc<Place>)>,
     faults: Vec<Diagnostic>,
     options: BootOptions,
     calling: Arc<Queue>,

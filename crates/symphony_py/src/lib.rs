@@ -22,6 +22,7 @@ mod report;
 mod running;
 mod sources;
 mod supervisor;
+mod swap;
 mod threads;
 mod values;
 
@@ -60,6 +61,8 @@ mod core {
     use crate::running::{PendingHealth, PendingShutdown, Running};
     #[pymodule_export]
     use crate::supervisor::SupervisorServer;
+    #[pymodule_export]
+    use crate::swap::{Slot, Stepper};
     #[pymodule_export]
     use crate::threads::{Job, JobQueue, Keeper, StackRequest};
 }

@@ -22,6 +22,17 @@ pub(crate) enum Place {
     Shared,
 }
 
+impl Place {
+    /// The place of that name, as `_registration.py` writes it.
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "calling" => Self::Calling,
+            "own" => Self::Own,
+            _ => Self::Shared,
+        }
+    }
+}
+
 /// The adapter.
 pub(crate) struct PythonComponent {
     live: Arc<Py<PyAny>>,
