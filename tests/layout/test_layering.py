@@ -1,0 +1,192 @@
+"""The shape of the repository: who may know whom, where `unsafe` stands, how long a file may be.
+
+These are the invariants of `ARCHITECTURE.md` that no single crate can hold for itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tokenize
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What each crate may depend on, of ours. An arrow that is not here is an arrow that points the wrong way.
+ALLOWED = {
+    "component": set(),
+    "pit": {"component"},
+    "ipc": {"component"},
+    "symphony_guest": {"component", "ipc"},
+    "orchestra_kit": {"component", "pit", "ipc"},
+    "boot_orchestrator": {"component", "pit", "ipc", "orchestra_kit"},
+    "symphony_py": {
+        "component",
+        "pit",
+        "ipc",
+        "symphony_guest",
+        "orchestra_kit",
+        "boot_orchestrator",
+    },
+}
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """The repository's files of these patterns, without what is ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [ROOT / name for name in listed.stdout.split() if (ROOT / name).is_file()]
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def packages() -> dict[str, dict[str, Any]]:
+    """The workspace's packages, as cargo reads them."""
+    command = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
+    read = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {package["name"]: package for package in json.loads(read.stdout)["packages"]}
+
+
+def dependencies(package: dict[str, Any], *, tests: bool = False) -> set[str]:
+    """The names that a package depends on; those of its tests only on demand."""
+    return {
+        dependency["name"]
+        for dependency in package["dependencies"]
+        if tests or dependency["kind"] != "dev"
+    }
+
+
+def test_dependencies_point_one_way(packages: dict[str, dict[str, Any]]) -> None:
+    for name, allowed in ALLOWED.items():
+        ours = dependencies(packages[name]) & set(packages)
+        assert ours <= allowed, f"`{name}` may not know {sorted(ours - allowed)}"
+
+
+def test_every_crate_of_the_workspace_has_its_place(packages: dict[str, dict[str, Any]]) -> None:
+    crates = {folder.name for folder in (ROOT / "crates").iterdir() if (folder / "Cargo.toml").is_file()}
+    assert crates == set(ALLOWED)
+    for name in crates:
+        manifest = Path(packages[name]["manifest_path"])
+        assert manifest.parent.name == name, "a crate is its folder"
+
+
+def test_the_pit_and_the_bus_do_not_know_each_other(packages: dict[str, dict[str, Any]]) -> None:
+    assert "ipc" not in dependencies(packages["pit"], tests=True)
+    assert "pit" not in dependencies(packages["ipc"], tests=True)
+
+
+def test_only_symphony_py_knows_python(packages: dict[str, dict[str, Any]]) -> None:
+    knowing = {name for name, package in packages.items() if "pyo3" in dependencies(package, tests=True)}
+    assert knowing == {"symphony_py"}
+    for path in tracked("crates/*.rs"):
+        if "symphony_py" not in path.parts:
+            assert "pyo3" not in code_of(path), shown(path)
+
+
+def test_tests_and_benchmarks_are_leaves(packages: dict[str, dict[str, Any]]) -> None:
+    for name, package in packages.items():
+        assert "benches" not in dependencies(package, tests=True), name
+
+
+def code_of(path: Path) -> str:
+    """A Rust file without its comments and the text of its strings (as far as the words that are looked for need it)."""
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"//[^\n]*", "", text)
+    return re.sub(r'"(?:\\.|[^"\\])*"', '""', text)
+
+
+def test_every_file_with_unsafe_is_named() -> None:
+    # `boot_orchestrator`'s own layering test is about the word, and holds it in a list.
+    with_unsafe = {
+        shown(path)
+        for path in tracked("*.rs")
+        if re.search(r"\bunsafe\s*(\{|fn|impl|extern)|\bunsafe\(", code_of(path))
+    }
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = page.split("\n## Files with `unsafe`\n", 1)[1].split("\n## ", 1)[0]
+    named = set(re.findall(r"^\| `([^`]+\.rs)`", section, re.MULTILINE))
+    assert named == with_unsafe
+
+
+def test_no_lint_is_allowed_without_a_reason() -> None:
+    for path in tracked("*.rs"):
+        code = code_of(path)
+        # What several test programs share is not used whole by each of them, so nothing can be expected there.
+        if "tests" not in path.parts:
+            assert not re.search(r"#!?\[allow\(", code), f"{shown(path)}: write `#[expect(…, reason = …)]`"
+        for expected in re.findall(r"#!?\[(?:expect|allow)\((.*?)\)\]", code, re.DOTALL):
+            assert "reason" in expected, f"{shown(path)}: a lint is silenced without a reason"
+
+
+def test_files_stay_short() -> None:
+    for path in tracked("*.rs", "*.py", "*.pyi", "*.md", "*.toml", "*.h"):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines < 600, f"{shown(path)} has {lines} lines"
+
+
+def test_a_module_file_declares_and_does_nothing() -> None:
+    """`lib.rs` and `mod.rs` hold modules, re-exports and traits: no function has its body there."""
+    for path in tracked("crates/*/src/lib.rs", "crates/**/src/**/mod.rs", "crates/*/src/*/mod.rs"):
+        # The list of exports that PyO3 asks for is a module with functions in it.
+        if path.parent.parent.name == "symphony_py" and path.name == "lib.rs":
+            continue
+        code = code_of(path).split("#[cfg(test)]")[0]
+        bodies = re.findall(r"\bfn\s+(\w+)[^;{]*\{", code)
+        assert bodies == [], f"{shown(path)} does something in {bodies}"
+
+
+def test_nothing_is_called_utils() -> None:
+    for path in tracked("*.rs", "*.py"):
+        parts = {part.removesuffix(".rs").removesuffix(".py").strip("_") for part in path.relative_to(ROOT).parts}
+        assert not parts & {"utils", "util", "helpers", "helper", "common", "misc"}, shown(path)
+
+
+def test_every_rust_module_says_what_it_is() -> None:
+    for path in tracked("crates/*/src/*.rs", "crates/**/src/**/*.rs"):
+        first = path.read_text(encoding="utf-8").lstrip()
+        assert first.startswith("//!"), f"{shown(path)} begins without `//!`"
+
+
+def test_every_python_module_says_what_it_is() -> None:
+    for path in tracked("python/*.py", "tests/*.py", "examples/*.py", "benches/*.py"):
+        text = path.read_text(encoding="utf-8")
+        if text.strip():
+            assert text.lstrip().startswith('"""'), f"{shown(path)} begins without a docstring"
+
+
+def test_no_test_is_left_out() -> None:
+    for path in tracked("*.rs"):
+        assert not re.search(r"#\[ignore", code_of(path)), f"{shown(path)} ignores a test"
+    # Put together here, so that this file does not name them itself.
+    marks = [".".join(("pytest", word)) for word in ("skip", "xfail", "importorskip")]
+    marks += [".".join(("mark", word)) for word in ("skip", "skipif", "xfail")]
+    for path in tracked("tests/*.py"):
+        names = spoken(path)
+        assert not [mark for mark in marks if mark in names], f"{shown(path)} leaves a test out"
+
+
+def spoken(path: Path) -> str:
+    """The names and dots of a Python file, without strings and comments."""
+    tokens = tokenize.generate_tokens(StringIO(path.read_text(encoding="utf-8")).readline)
+    kept = (token.string for token in tokens if token.type in (tokenize.NAME, tokenize.OP))
+    return re.sub(r" \. ", ".", " ".join(kept))
+
+
+def test_nothing_is_left_to_do_later() -> None:
+    words = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "X" + "XX")) + r")\b|\b(?:todo|unimplemented)!\(")
+    for path in tracked("crates/*.rs", "python/*.py"):
+        found = words.search(path.read_text(encoding="utf-8"))
+        assert found is None, f"{shown(path)}: {found[0] if found else ''}"
