@@ -46,6 +46,14 @@ class OrchestraKit:
         """The names of all extensions, sorted."""
         return self._core.extensions()
 
+    def enforcement(self, name: str) -> dict[str, str]:
+        """How far each grant of an extension's manifest holds: `enforced`, `degraded` or `not enforced yet`.
+
+        Raises:
+            ComponentNotFoundError: The catalogue has none of that name.
+        """
+        return dict(self._core.enforcement(name))
+
     def client(self, name: str, protocol: Callable[..., P]) -> P:
         """A typed client of an extension: an object with the methods of `protocol`.
 
