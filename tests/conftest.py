@@ -2,64 +2,39 @@
 
 from __future__ import annotations
 
+import gc
 import os
-import subprocess
-import sys
-import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from workshop import (
+    ECHO,
+    IDE,
+    ROOT,
+    Workshop,
+    descendants,
+    descriptors,
+    native_threads,
+    run_python,
+    symphony,
+    wait_until,
+    write,
+)
 
-ROOT = Path(__file__).resolve().parent.parent
-IDE = ROOT / "examples" / "ide"
-
-
-def write(path: Path, text: str) -> Path:
-    """Writes a dedented text, with its folders."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
-    return path
-
-
-class Workshop:
-    """A folder in which a test builds a system."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.config = folder / "Symphony.toml"
-        self.system("")
-
-    def system(self, text: str, extensions: str = '["extensions/*"]') -> Path:
-        """Writes the system's manifest."""
-        return write(self.config, f'[system]\nname = "test"\nextensions = {extensions}\n{textwrap.dedent(text)}')
-
-    def extension(self, name: str, source: str, manifest: str = "", *, entry: str | None = None) -> Path:
-        """Writes a Python extension; returns its folder."""
-        module = name.replace("-", "_")
-        folder = self.folder / "extensions" / name
-        entry = entry or f"{module}:extension"
-        write(
-            folder / "Symphony.toml",
-            f'[extension]\nname = "{name}"\nversion = "0.1.0"\nentry = "{entry}"\n{textwrap.dedent(manifest)}',
-        )
-        write(
-            folder / f"{module}.py",
-            f'from symphony.extension import Extension\nextension = Extension("{name}")\n{textwrap.dedent(source)}',
-        )
-        return folder
-
-    def melody(self, text: str, name: str = "melody.toml") -> Path:
-        """Writes a Melody."""
-        return write(self.folder / name, text)
-
-
-ECHO = """
-@extension.operation
-def echo(value):
-    return value
-"""
+__all__ = [
+    "ECHO",
+    "IDE",
+    "ROOT",
+    "Workshop",
+    "descendants",
+    "descriptors",
+    "native_threads",
+    "run_python",
+    "symphony",
+    "wait_until",
+    "write",
+]
 
 
 @pytest.fixture
@@ -67,38 +42,10 @@ def workshop(tmp_path: Path) -> Workshop:
     return Workshop(tmp_path)
 
 
-def descendants(pid: int | None = None) -> list[int]:
-    """Every process below this one, by the kernel's own lists."""
-    found: list[int] = []
-    waiting = [pid or os.getpid()]
-    while waiting:
-        parent = waiting.pop()
-        try:
-            for task in os.listdir(f"/proc/{parent}/task"):
-                children = Path(f"/proc/{parent}/task/{task}/children").read_text().split()
-                found += map(int, children)
-                waiting += map(int, children)
-        except OSError:
-            continue
-    return found
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-def native_threads() -> int:
-    return len(os.listdir("/proc/self/task"))
-
-
-def wait_until(condition, seconds: float = 5.0) -> bool:
-    """Whether a condition comes true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return bool(condition())
+def open_files() -> list[str]:
+    """What the descriptors of this process lead to."""
+    folder = Path("/proc/self/fd")
+    return [f"{entry.name} -> {os.readlink(entry)}" for entry in folder.iterdir() if entry.exists()]
 
 
 @pytest.fixture
@@ -106,31 +53,9 @@ def nothing_left():
     """After the test there are no more processes, descriptors and threads than before."""
     before = (set(descendants()), descriptors(), native_threads(), threading.active_count())
     yield
+    # A caught exception and the frame that caught it hold each other, and with it what the test booted.
+    gc.collect()
     assert wait_until(lambda: set(descendants()) <= before[0]), "a process is left"
-    assert wait_until(lambda: descriptors() <= before[1]), os.popen(f"ls -l /proc/{os.getpid()}/fd").read()
+    assert wait_until(lambda: descriptors() <= before[1]), open_files()
     assert wait_until(lambda: native_threads() <= before[2]), "a thread is left"
     assert threading.active_count() <= before[3]
-
-
-def run_python(source: str, *arguments: str, cwd: Path | None = None, timeout: float = 60, **more):
-    """Runs a script in a fresh interpreter."""
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(source), *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        timeout=timeout,
-        **more,
-    )
-
-
-def symphony(*arguments: str, cwd: Path | None = None, timeout: float = 60, **more):
-    """Runs the command line."""
-    return subprocess.run(
-        [sys.executable, "-m", "symphony", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        timeout=timeout,
-        **more,
-    )

@@ -12,6 +12,7 @@ from symphony import _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 
@@ -75,14 +76,14 @@ async def call(
     return await entry[1].call(handle, operation, inputs, timeout, priority)
 
 
-class AsyncSubscription:
-    """`async for value in topic.subscribe()`."""
+class AsyncValues:
+    """`async for value in topic.subscribe()`, or in a handle's `stream(...)`."""
 
-    def __init__(self, subscription: _core.Subscription) -> None:
-        """Keeps the subscription."""
-        self._subscription = subscription
+    def __init__(self, source: Iterator[Any]) -> None:
+        """Keeps what is waited on."""
+        self._source = source
 
-    def __aiter__(self) -> AsyncSubscription:
+    def __aiter__(self) -> AsyncValues:
         """Itself."""
         return self
 
@@ -95,7 +96,7 @@ class AsyncSubscription:
         return value
 
     def _next(self) -> Any:
-        return next(self._subscription, _END)
+        return next(self._source, _END)
 
 
 _END = object()

@@ -20,6 +20,11 @@ _EXTENSION: dict[str, type[ExtensionError]] = {
     "remote-error": exceptions.RemoteError,
     "overloaded": exceptions.OverloadedError,
     "quarantined": exceptions.QuarantinedError,
+    "cancelled": exceptions.CallCancelledError,
+    "unknown-operation": exceptions.UnknownOperationError,
+    "not-granted": exceptions.NotGrantedError,
+    "protocol-violation": exceptions.ProtocolError,
+    "protocol-mismatch": exceptions.ProtocolError,
 }
 _OTHER: dict[str, type[SymphonyError]] = {
     "stopped": exceptions.StoppedError,
@@ -59,6 +64,8 @@ def build(fields: dict[str, Any]) -> BaseException:
             hints=fields["hints"],
             rollback_errors=[build(entry) for entry in fields["rollback"]],
         )
+    elif code == "stopped":
+        error = exceptions.StoppedError(_message(fields), code=code, hints=fields["hints"])
     elif code in _EXTENSION or fields["extension"] is not None:
         error = _extension(code, fields)
     elif fields["payload"] is not None:
@@ -75,9 +82,8 @@ def build(fields: dict[str, Any]) -> BaseException:
 def _diagnosed(code: str, fields: dict[str, Any], faults: list[Diagnostic]) -> BaseException:
     if code == "melody-invalid":
         return exceptions.MelodyError("", faults)
-    if code == "manifest-invalid" or all(
-        fault.code in ("manifest-invalid", "unknown-operation") for fault in faults
-    ):
+    wrong = {fault.code for fault in faults if fault.severity == "error"}
+    if "manifest-invalid" in wrong or wrong <= {"unknown-operation", "source-invalid"}:
         return exceptions.ManifestError(
             "", faults, report=fields["report"], phase=fields["phase"]
         )
@@ -101,7 +107,17 @@ def _extension(code: str, fields: dict[str, Any]) -> BaseException:
     kind = _EXTENSION.get(code, ExtensionError)
     extra: dict[str, Any] = {}
     if kind is exceptions.RemoteError:
-        extra = {"type_name": fields["type_name"], "traceback": fields["traceback"]}
+        extra = {
+            "type_name": fields["type_name"],
+            "traceback": fields["traceback"],
+            "causes": fields["causes"],
+        }
+    elif kind is exceptions.ExtensionCrashedError:
+        extra = {
+            "exit_code": fields["exit_code"],
+            "signal": fields["signal"],
+            "stderr": fields["stderr"],
+        }
     return kind(
         _message(fields),
         code=code,

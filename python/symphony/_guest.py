@@ -30,15 +30,21 @@ if TYPE_CHECKING:
         def ready(self) -> None:
             """Say that requests may come."""
 
-        def next_request(self) -> tuple[int, str, dict[str, Any]] | None:
-            """Wait for a request; None when the extension is to stop."""
+        def next_request(self) -> tuple[int, str, dict[str, Any], bool] | None:
+            """Wait for a request and whether it takes a stream; None when the extension is to stop."""
             ...
 
         def reply(self, correlation: int, value: Any) -> None:
             """Answer a request."""
 
         def error(
-            self, correlation: int, code: str, message: str, type_name: str, traceback: str
+            self,
+            correlation: int,
+            code: str,
+            message: str,
+            type_name: str,
+            traceback: str,
+            causes: list[str] = ...,
         ) -> None:
             """Answer a request with a failure; correlation 0 is the extension's own start."""
 
@@ -48,6 +54,8 @@ if TYPE_CHECKING:
         def end(self, correlation: int) -> None:
             """End a stream."""
 
+
+_CAUSES = 16
 
 START = 0
 """The correlation of a failure that belongs to no request but to the extension's start."""
@@ -79,7 +87,7 @@ def serve_lane(entry: str, folder: str, lane: GuestLane) -> int:
         except Exception as fault:  # noqa: BLE001  # Whatever an author's module raises.
             report = describe_fault(fault)
             sys.stderr.write(report[2])
-            lane.error(START, "start-failed", *report)
+            lane.error(START, "start-failed", *report, *causes_of(fault))
             return 1
         descriptions = extension.descriptions.values()
         messages = [description.as_message() for description in descriptions]
@@ -121,13 +129,22 @@ def load(entry: str, folder: str) -> Extension:
     found: Any = sys.modules[module_name]
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise AttributeError(f"module `{module_name}` in `{folder}` has no `{attribute}`")
+            raise AttributeError(
+                f"module `{module_name}` in `{folder}` has no `{attribute}`"
+                + _meant(module_name, vars(sys.modules[module_name]))
+            )
         found = getattr(found, part)
     if not isinstance(found, Extension):
         raise TypeError(f"`{entry}` is a `{type(found).__name__}`, not an `Extension`")
     if not found.operations:
         raise TypeError(f"extension `{found.name}` has no operations")
     return found
+
+
+def _meant(module: str, names: dict[str, Any]) -> str:
+    """The entries that the module does have."""
+    known = [f"`{module}:{name}`" for name, value in names.items() if isinstance(value, Extension)]
+    return f"; did you mean {' or '.join(known)}?" if known else ""
 
 
 class Server:
@@ -167,7 +184,10 @@ class Server:
                 return correlation
         return self._serving
 
-    def _answer(self, correlation: int, operation: str, inputs: dict[str, Any]) -> None:
+    def _answer(
+        self, correlation: int, operation: str, inputs: dict[str, Any], stream: bool = True
+    ) -> None:
+        """Run an operation; a caller that takes no stream gets all values of one as a list."""
         description = self._extension.descriptions.get(operation)
         if description is None:
             known = ", ".join(f"`{name}`" for name in self._extension.operations)
@@ -182,12 +202,17 @@ class Server:
             return
         function = self._extension.operations[operation]
         if description.is_async:
-            self._answer_async(correlation, description, function, inputs)
+            as_stream = description.is_stream and stream
+            self._answer_async(correlation, description, function, inputs, as_stream)
             return
         self._serving = correlation
         try:
             if description.is_stream:
-                self._send_stream(correlation, function(**inputs))
+                values = function(**inputs)
+                if stream:
+                    self._send_stream(correlation, values)
+                else:
+                    self._send_list(correlation, values)
             else:
                 self._lane.reply(correlation, function(**inputs))
         except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
@@ -208,12 +233,27 @@ class Server:
                 close()
         self._lane.end(correlation)
 
+    def _send_list(self, correlation: int, values: Iterator[Any]) -> None:
+        gathered = []
+        try:
+            for value in values:
+                if self._lane.cancelled(correlation):
+                    self._send_cancelled(correlation)
+                    return
+                gathered.append(value)
+        finally:
+            close = getattr(values, "close", None)
+            if close is not None:
+                close()
+        self._lane.reply(correlation, gathered)
+
     def _answer_async(
         self,
         correlation: int,
         description: OperationDescription,
         function: Callable[..., Any],
         inputs: dict[str, Any],
+        as_stream: bool,
     ) -> None:
         if self._runner is None:
             from symphony._async_guest import AsyncRunner
@@ -221,7 +261,7 @@ class Server:
             self._runner = AsyncRunner(self._lane.cancelled)
         work: Coroutine[Any, Any, None]
         if description.is_stream:
-            work = self._run_async_stream(correlation, function, inputs)
+            work = self._run_async_stream(correlation, function, inputs, as_stream)
         else:
             work = self._run_async(correlation, function, inputs)
         self._runner.start(correlation, work, self._send_cancelled)
@@ -235,13 +275,20 @@ class Server:
             self._send_fault(correlation, raised)
 
     async def _run_async_stream(
-        self, correlation: int, function: Callable[..., Any], inputs: dict[str, Any]
+        self,
+        correlation: int,
+        function: Callable[..., Any],
+        inputs: dict[str, Any],
+        as_stream: bool,
     ) -> None:
         values: AsyncIterator[Any] = function(**inputs)
         try:
-            async for value in values:
-                self._lane.item(correlation, value)
-            self._lane.end(correlation)
+            if as_stream:
+                async for value in values:
+                    self._lane.item(correlation, value)
+                self._lane.end(correlation)
+            else:
+                self._lane.reply(correlation, [value async for value in values])
         except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
             self._send_fault(correlation, raised)
         finally:
@@ -250,7 +297,8 @@ class Server:
                 await close()
 
     def _send_fault(self, correlation: int, raised: BaseException) -> None:
-        self._lane.error(correlation, "remote-error", *describe_fault(raised))
+        described = describe_fault(raised)
+        self._lane.error(correlation, "remote-error", *described, *causes_of(raised))
 
     def _send_cancelled(self, correlation: int) -> None:
         message = "the operation was cancelled by its caller"
@@ -270,10 +318,7 @@ def describe_fault(fault: BaseException) -> tuple[str, str, str]:
     name = kind.__qualname__
     if kind.__module__ not in ("builtins", "__main__"):
         name = f"{kind.__module__}.{name}"
-    try:
-        message = str(fault)
-    except Exception as unprintable:  # noqa: BLE001  # An author's `__str__`.
-        message = f"<unprintable `{name}`: its str() raised `{type(unprintable).__name__}`>"
+    message = _text_of(fault)
     import traceback
 
     frames = _own_frames_removed(fault.__traceback__)
@@ -284,6 +329,39 @@ def describe_fault(fault: BaseException) -> tuple[str, str, str]:
     return message, name, text
 
 
+def causes_of(fault: BaseException) -> tuple[list[str], ...]:
+    """Describe what an exception was raised from, outermost first.
+
+    Args:
+        fault: What an author's code raised.
+
+    Returns:
+        One list of `type: message`, as the last argument of a lane's `error`; nothing where there is no cause.
+    """
+    causes: list[str] = []
+    seen = {id(fault)}
+    cause = fault
+    while len(causes) < _CAUSES:
+        inner = cause.__cause__
+        if inner is None and not cause.__suppress_context__:
+            inner = cause.__context__
+        if inner is None or id(inner) in seen:
+            break
+        seen.add(id(inner))
+        cause = inner
+        name, message = type(cause).__qualname__, _text_of(cause)
+        causes.append(f"{name}: {message}" if message else name)
+    return (causes,) if causes else ()
+
+
+def _text_of(fault: BaseException) -> str:
+    try:
+        return str(fault)
+    except Exception as unprintable:  # noqa: BLE001  # An author's `__str__`.
+        kind = type(fault).__qualname__
+        return f"<unprintable `{kind}`: its str() raised `{type(unprintable).__name__}`>"
+
+
 def _own_frames_removed(frames: TracebackType | None) -> TracebackType | None:
     """Drop the leading frames that are Symphony's and the import system's, not the author's."""
     first = frames
@@ -292,7 +370,7 @@ def _own_frames_removed(frames: TracebackType | None) -> TracebackType | None:
         if file != __file__ and not file.startswith("<frozen importlib"):
             return first
         first = first.tb_next
-    return frames
+    return None
 
 
 def _exit_code(leaving: SystemExit) -> int:

@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -156,6 +156,27 @@ impl Reader {
         }
         state.sources.insert(id, source);
         Ok(())
+    }
+
+    /// The descriptors of the thread, of every lane and of every captured pipe, which a forked child must let go of.
+    /// Never waits: where another thread held the lock at the fork, only the thread's own are told.
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        let shared = &self.0.0;
+        let mut found = vec![shared.epoll.as_raw_fd(), shared.wake.as_raw_fd()];
+        if let Some(state) = shared.state.try_lock() {
+            found.extend(state.sources.values().filter_map(|source| match source {
+                Source::Lane(lane) => lane.upgrade().map(|lane| {
+                    let number = lane.socket().as_raw_fd();
+                    // In a child that was forked there may be nobody to end it.
+                    std::mem::forget(lane);
+                    number
+                }),
+                Source::Pipe(Pipe { source, .. }) | Source::Watch((source, _)) => {
+                    Some(source.as_raw_fd())
+                }
+            }));
+        }
+        found
     }
 
     pub(crate) fn next_id(&self) -> u64 {

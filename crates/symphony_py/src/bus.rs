@@ -143,7 +143,7 @@ impl Subscription {
     }
 
     fn __aiter__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        this.py().import("symphony._async")?.getattr("AsyncSubscription")?.call1((this,))
+        this.py().import("symphony._async")?.getattr("AsyncValues")?.call1((this,))
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {

@@ -50,6 +50,9 @@ pub(crate) struct Fields {
     pub(crate) operation: Option<String>,
     pub(crate) type_name: Option<String>,
     pub(crate) traceback: Option<String>,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) stderr: Vec<String>,
     pub(crate) stack: Option<String>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) rollback: Vec<Fields>,
@@ -105,6 +108,9 @@ impl Fields {
         fields.set_item("operation", self.operation)?;
         fields.set_item("type_name", self.type_name)?;
         fields.set_item("traceback", self.traceback)?;
+        fields.set_item("exit_code", self.exit_code)?;
+        fields.set_item("signal", self.signal)?;
+        fields.set_item("stderr", self.stderr)?;
         fields.set_item("stack", self.stack)?;
         fields.set_item("boot", self.boot)?;
         fields.set_item("report", self.report)?;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipc::{CallError, CallOptions};
-use orchestra_kit::extension::Call;
+use orchestra_kit::extension::{Call, Values};
 use orchestra_kit::{ExtensionError, ExtensionHandle as Inner};
+use parking_lot::Mutex;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -13,7 +14,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::completions::Completions;
 use crate::enter::{enter, guard};
 use crate::guest::signalled;
-use crate::kit::{CallResult, fields_of_extension};
+use crate::kit::{CallResult, fields_of_call};
 use crate::values::{decode, encode_inputs};
 
 /// How long a restart may take.
@@ -38,12 +39,16 @@ impl ExtensionHandle {
     }
 
     /// The exception for a call without a result; a signal's own exception where one ended the wait.
-    fn raise(py: Python<'_>, error: &ExtensionError) -> PyErr {
-        if matches!(error, ExtensionError::Call { source, .. } if matches!(**source, CallError::Interrupted)) {
+    fn raise(py: Python<'_>, operation: &str, error: &ExtensionError) -> PyErr {
+        if is_interrupted(error) {
             return PyErr::take(py).unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
         }
-        fields_of_extension(error).raise(py)
+        fields_of_call(error, operation).raise(py)
     }
+}
+
+fn is_interrupted(error: &ExtensionError) -> bool {
+    matches!(error, ExtensionError::Call { source, .. } if matches!(**source, CallError::Interrupted))
 }
 
 fn span(timeout: Option<f64>) -> PyResult<Option<Duration>> {
@@ -87,7 +92,19 @@ impl ExtensionHandle {
         let outcome = enter(py, || self.handle.call_polling(operation, &inputs, &options, Some(&signalled)))?;
         match outcome {
             Ok(payload) => decode(py, &payload),
-            Err(error) => Err(Self::raise(py, &error)),
+            Err(error) => Err(Self::raise(py, operation, &error)),
+        }
+    }
+
+    /// Calls an operation whose values come one by one: an iterator, sync and async.
+    #[pyo3(signature = (operation, /, **inputs))]
+    fn stream(&self, py: Python<'_>, operation: &str, inputs: Option<&Bound<'_, PyDict>>) -> PyResult<Stream> {
+        let inputs = encode_inputs(inputs)?;
+        let options = self.options();
+        let begun = enter(py, || self.handle.stream(operation, &inputs, &options, Some(&signalled)))?;
+        match begun {
+            Ok(values) => Ok(Stream { operation: operation.to_owned(), values: Mutex::new(Some(values)) }),
+            Err(error) => Err(Self::raise(py, operation, &error)),
         }
     }
 
@@ -120,9 +137,9 @@ impl ExtensionHandle {
         let inputs = encode_inputs(Some(inputs))?;
         let deadline = span(timeout)?.and_then(|timeout| Instant::now().checked_add(timeout));
         let options = CallOptions { deadline, priority };
-        let arrivals = Arc::clone(&completions.arrivals);
+        let (arrivals, called) = (Arc::clone(&completions.arrivals), operation.to_owned());
         let call = enter(py, || {
-            let done = Box::new(move |outcome| arrivals.put(token, CallResult(outcome)));
+            let done = Box::new(move |outcome| arrivals.put(token, CallResult { outcome, operation: called }));
             self.handle.submit(operation, &inputs, &options, done)
         })?;
         Ok(PendingCall { call })
@@ -140,7 +157,7 @@ impl ExtensionHandle {
         for outcome in outcomes {
             match outcome {
                 Ok(payload) => results.append(decode(py, &payload)?)?,
-                Err(error) => results.append(Self::raise(py, &error).into_value(py))?,
+                Err(error) => results.append(Self::raise(py, operation, &error).into_value(py))?,
             }
         }
         Ok(results)
@@ -159,17 +176,72 @@ impl ExtensionHandle {
     /// Starts it where it does not run, and waits until it is ready.
     fn activate(&self, py: Python<'_>) -> PyResult<()> {
         let deadline = self.options().deadline;
-        enter(py, || self.handle.activate(deadline))?.map_err(|error| Self::raise(py, &error))
+        enter(py, || self.handle.activate(deadline))?.map_err(|error| Self::raise(py, "activate", &error))
     }
 
     /// Stops it and starts it anew, also out of quarantine; waits until it is ready.
     fn restart(&self, py: Python<'_>) -> PyResult<()> {
         let deadline = Instant::now() + self.timeout.unwrap_or(RESTART);
-        enter(py, || self.handle.restart(deadline))?.map_err(|error| Self::raise(py, &error))
+        enter(py, || self.handle.restart(deadline))?.map_err(|error| Self::raise(py, "restart", &error))
     }
 
     fn __repr__(&self) -> String {
         format!("<ExtensionHandle {} {}>", self.handle.name(), self.handle.state().as_str())
+    }
+}
+
+/// The values of a streamed result. Closed or dropped before its end, it cancels the call.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Stream {
+    operation: String,
+    values: Mutex<Option<Values>>,
+}
+
+#[pymethods]
+impl Stream {
+    fn __iter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let next = enter(py, || {
+            let mut values = self.values.lock();
+            let next = values.as_mut().map(|values| values.next_value(Some(&signalled)));
+            match next {
+                Some(Ok(Some(value))) => Ok(Some(value)),
+                Some(Err(error)) if is_interrupted(&error) => Err(error),
+                Some(Err(error)) => {
+                    *values = None;
+                    Err(error)
+                }
+                Some(Ok(None)) | None => {
+                    *values = None;
+                    Ok(None)
+                }
+            }
+        })?;
+        match next {
+            Ok(value) => value.map(|value| decode(py, &value)).transpose(),
+            Err(error) => Err(ExtensionHandle::raise(py, &self.operation, &error)),
+        }
+    }
+
+    fn __aiter__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        this.py().import("symphony._async")?.getattr("AsyncValues")?.call1((this,))
+    }
+
+    /// Ends it: the call is cancelled, a loop over it ends.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, || drop(self.values.lock().take()))
+    }
+
+    fn __enter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.close(py)
     }
 }
 

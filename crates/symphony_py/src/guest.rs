@@ -93,12 +93,13 @@ impl GuestLane {
         enter(py, || self.lane.ready())?.map_err(|error| raise(py, None, error))
     }
 
-    /// Waits for a request: correlation, operation, inputs. `None` when the host said stop or is gone.
-    fn next_request<'py>(&self, py: Python<'py>) -> PyResult<Option<(u64, String, Bound<'py, PyAny>)>> {
+    /// Waits for a request: correlation, operation, inputs, and whether the caller takes a stream. `None` when the
+    /// host said stop or is gone.
+    fn next_request<'py>(&self, py: Python<'py>) -> PyResult<Option<(u64, String, Bound<'py, PyAny>, bool)>> {
         match enter(py, || self.lane.next_request(None, None))? {
             Ok(Some(request)) => {
                 let inputs = decode(py, &request.inputs)?.into_bound(py);
-                Ok(Some((request.correlation, request.operation, inputs)))
+                Ok(Some((request.correlation, request.operation, inputs, request.stream)))
             }
             Ok(None) => {
                 // The host waits for this word, or is gone and needs none.
@@ -117,6 +118,7 @@ impl GuestLane {
     }
 
     /// Answers a request with a failure; correlation 0 is the extension's own start.
+    #[pyo3(signature = (correlation, code, message, type_name, traceback, causes = Vec::new()))]
     fn error(
         &self,
         py: Python<'_>,
@@ -125,8 +127,9 @@ impl GuestLane {
         message: String,
         type_name: String,
         traceback: String,
+        causes: Vec<String>,
     ) -> PyResult<()> {
-        let failure = RemoteFailure { code, message, type_name, traceback, causes: Vec::new() };
+        let failure = RemoteFailure { code, message, type_name, traceback, causes };
         let told = if correlation == 0 {
             enter(py, || self.lane.fail_start(&failure))?
         } else {

@@ -1,15 +1,17 @@
 //! The Orchestra Kit's core: extensions by name, Melodies, the conductor thread's port.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use boot_orchestrator::system::System;
 use ipc::Payload;
 use orchestra_kit::catalogue::{Known, Together};
+use orchestra_kit::extension::Ended;
 use orchestra_kit::melody::engine::Engine;
 use orchestra_kit::operations::known_operations;
+use orchestra_kit::supervisor::Status;
 use orchestra_kit::{ExtensionError, Kit as Inner, KitError, Operations as _};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
@@ -24,13 +26,16 @@ use crate::policy::PolicyPort;
 use crate::values::{decode, encode};
 
 /// The outcome of a call, on its way to Python.
-pub(crate) struct CallResult(pub(crate) Result<Payload, ExtensionError>);
+pub(crate) struct CallResult {
+    pub(crate) outcome: Result<Payload, ExtensionError>,
+    pub(crate) operation: String,
+}
 
 impl CallResult {
     pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self.0 {
+        match self.outcome {
             Ok(payload) => decode(py, &payload),
-            Err(error) => Err(fields_of_extension(&error).raise(py)),
+            Err(error) => Err(fields_of_call(&error, &self.operation).raise(py)),
         }
     }
 }
@@ -54,10 +59,27 @@ pub(crate) fn fields_of_extension(error: &ExtensionError) -> Fields {
         }
         _ => {}
     }
+    if let ExtensionError::Crashed { how, lines, .. } = error {
+        match **how {
+            Ended::Exited(Status::Code(code)) => fields.exit_code = Some(code),
+            Ended::Exited(Status::Signal(number)) => fields.signal = Some(number),
+            _ => {}
+        }
+        fields.stderr.clone_from(lines);
+    }
     if let ExtensionError::Remote { failure, .. } = error {
         fields.type_name = Some(failure.type_name.clone());
         fields.traceback = Some(failure.traceback.clone());
         fields.causes.clone_from(&failure.causes);
+    }
+    fields
+}
+
+/// The same for a call of `operation`.
+pub(crate) fn fields_of_call(error: &ExtensionError, operation: &str) -> Fields {
+    let mut fields = fields_of_extension(error);
+    if fields.extension.is_some() {
+        fields.operation.get_or_insert_with(|| operation.to_owned());
     }
     fields
 }
@@ -82,8 +104,17 @@ pub(crate) struct Kit {
     engine: Arc<Engine>,
     system: Arc<System>,
     stretch: Mutex<Option<Stretch>>,
-    melodies: Mutex<Vec<(PathBuf, Arc<orchestra_kit::Melody>)>>,
+    melodies: Mutex<Vec<KnownFile>>,
+    /// Melodies whose calls were checked.
+    checked: Mutex<Vec<Weak<orchestra_kit::Melody>>>,
     closing: Arc<AtomicBool>,
+}
+
+/// A Melody that was read from a file, and the file's state then: who edits it runs what it says now.
+struct KnownFile {
+    path: PathBuf,
+    stamp: Option<(SystemTime, u64)>,
+    melody: Arc<orchestra_kit::Melody>,
 }
 
 /// A stretch of work: what `run()` tells of.
@@ -101,6 +132,7 @@ impl Kit {
             system: Arc::clone(system),
             stretch: Mutex::new(None),
             melodies: Mutex::new(Vec::new()),
+            checked: Mutex::new(Vec::new()),
             closing: system.closing(),
         })
     }
@@ -112,19 +144,28 @@ impl Kit {
         let path: PathBuf = melody
             .extract()
             .map_err(|_| PyTypeError::new_err("a Melody is a `Melody` or the path of one"))?;
-        if let Some((_, melody)) = self.melodies.lock().iter().find(|(known, _)| *known == path) {
-            return Ok(Arc::clone(melody));
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let about = std::fs::metadata(&path).ok();
+        let stamp = about.and_then(|about| Some((about.modified().ok()?, about.len())));
+        let known = |file: &&KnownFile| file.path == path && file.stamp == stamp;
+        if let Some(file) = self.melodies.lock().iter().find(known) {
+            return Ok(Arc::clone(&file.melody));
         }
         let melody = py
             .detach(|| orchestra_kit::Melody::read(&path))
             .map(Arc::new)
             .map_err(|faults| melody_error(py, faults))?;
-        self.melodies.lock().push((path, Arc::clone(&melody)));
+        let mut melodies = self.melodies.lock();
+        melodies.retain(|file| file.path != path);
+        melodies.push(KnownFile { path, stamp, melody: Arc::clone(&melody) });
         Ok(melody)
     }
 
-    /// Checks what a Melody calls, against what is known without starting anything.
-    fn check(&self, py: Python<'_>, melody: &orchestra_kit::Melody) -> PyResult<()> {
+    /// Checks once what a Melody calls, against what is known without starting anything.
+    fn check(&self, py: Python<'_>, melody: &Arc<orchestra_kit::Melody>) -> PyResult<()> {
+        if self.checked.lock().iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(melody))) {
+            return Ok(());
+        }
         let catalogue = self.kit.catalogue();
         let members = known_operations(self.system.members());
         let read = catalogue.with_sources(&crate::sources::PythonSources, |name| {
@@ -134,6 +175,9 @@ impl Kit {
         if faults.iter().any(|fault| fault.severity == component::Severity::Error) {
             return Err(melody_error(py, faults));
         }
+        let mut checked = self.checked.lock();
+        checked.retain(|known| known.strong_count() > 0);
+        checked.push(Arc::downgrade(melody));
         Ok(())
     }
 }
@@ -179,11 +223,8 @@ impl Kit {
         priority: i64,
     ) -> PyResult<Run> {
         guard(py)?;
-        let known = self.melodies.lock().len();
         let melody = self.melody(py, melody)?;
-        if self.melodies.lock().len() > known {
-            self.check(py, &melody)?;
-        }
+        self.check(py, &melody)?;
         let inputs = inputs
             .iter()
             .map(|(name, value)| Ok((name.extract()?, encode(&value)?)))

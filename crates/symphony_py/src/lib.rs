@@ -40,7 +40,7 @@ mod core {
     #[pymodule_export]
     use crate::events::{BootEvent, EventQueue};
     #[pymodule_export]
-    use crate::extension::{ExtensionHandle, PendingCall};
+    use crate::extension::{ExtensionHandle, PendingCall, Stream};
     #[pymodule_export]
     use crate::guest::GuestLane;
     #[pymodule_export]

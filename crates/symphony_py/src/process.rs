@@ -21,7 +21,13 @@ pub(crate) fn mark_forked() -> Vec<i32> {
     enter::mark_forked();
     // Another thread of the parent may have held the lock at the fork: then nothing can be said.
     let Some(systems) = SYSTEMS.try_lock() else { return Vec::new() };
-    systems.iter().filter_map(std::sync::Weak::upgrade).flat_map(|system| system.descriptors()).collect()
+    let mut descriptors = Vec::new();
+    for system in systems.iter().filter_map(std::sync::Weak::upgrade) {
+        descriptors.extend(system.descriptors());
+        // It belongs to the parent: the end of this process must not end it, and its threads are not here to do so.
+        std::mem::forget(system);
+    }
+    descriptors
 }
 
 /// Whether this is the thread that the process began with, where Python lets signals be handled.

@@ -213,7 +213,14 @@ impl System {
 
     /// The descriptors that a forked child of this process must let go of.
     pub fn descriptors(&self) -> Vec<i32> {
-        self.parts.state.descriptor().into_iter().collect()
+        let mut found: Vec<i32> = self.parts.state.descriptor().into_iter().collect();
+        if let Some(bus) = self.parts.bus.get() {
+            found.extend(bus.reader().descriptors());
+        }
+        if let Some(supervisor) = self.parts.supervisor.try_lock().as_deref().and_then(Option::as_ref) {
+            found.extend(supervisor.descriptors());
+        }
+        found
     }
 
     fn durability(&self) -> Durability {

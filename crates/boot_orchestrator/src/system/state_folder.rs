@@ -77,7 +77,8 @@ impl StateFolder {
 
     /// The lock's descriptor, which a forked child must let go of.
     pub(super) fn descriptor(&self) -> Option<RawFd> {
-        self.lock.lock().as_ref().map(|lock| lock.as_raw_fd())
+        // Asked in a forked child, where the thread that holds it may not exist.
+        self.lock.try_lock()?.as_ref().map(|lock| lock.as_raw_fd())
     }
 
     /// Gives the lock back; a temporary folder is removed.

@@ -176,6 +176,12 @@ impl Book {
         }
     }
 
+    /// Whether somebody waits for one answer to that call, not for a stream.
+    pub(super) fn is_plain(&mut self, correlation: u64) -> bool {
+        let end = self.slot(correlation).and_then(|slot| Some(&slot.call.as_ref()?.end));
+        matches!(end, Some(End::Waiter(_) | End::Done { .. }))
+    }
+
     /// Whether a call is still entered, given up or not.
     pub(super) fn knows(&mut self, correlation: u64) -> bool {
         self.slot(correlation).is_some_and(|slot| slot.call.is_some())

@@ -259,12 +259,14 @@ impl Core {
         let kind = frame.header.kind;
         let correlation = frame.header.correlation;
         if kind == Kind::End {
-            match self.book.lock().leave(correlation) {
+            let mut book = self.book.lock();
+            if book.is_plain(correlation) {
+                // It stays entered: the end of the lane is its answer.
+                return Err(ProtocolError::Unexpected { kind, when: "for a plain call" });
+            }
+            match book.leave(correlation) {
                 Some(End::Stream(stream)) => stream.end(None),
-                Some(End::Abandoned { .. }) | None => count(&self.counters.late, 1),
-                Some(_) => {
-                    return Err(ProtocolError::Unexpected { kind, when: "for a plain call" });
-                }
+                _ => count(&self.counters.late, 1),
             }
             return Ok(());
         }

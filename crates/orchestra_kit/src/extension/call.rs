@@ -25,7 +25,7 @@ const OBITUARY: Duration = Duration::from_secs(2);
 /// An extension, by which it is called, watched and restarted. Cheap to clone.
 #[derive(Clone)]
 pub struct ExtensionHandle {
-    extension: Arc<Extension>,
+    pub(super) extension: Arc<Extension>,
 }
 
 /// A submitted call, by which it can be cancelled.
@@ -129,11 +129,8 @@ impl ExtensionHandle {
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Payload, ExtensionError> {
         let current = self.ready(operation, options.deadline, poll)?;
-        let run = current.run;
-        current.guest.call(operation, inputs, options, poll).map_err(|error| match error {
-            CallError::Closed { reason, .. } => self.obituary(run, &reason),
-            error => told(&self.extension, Some(&current), operation, error),
-        })
+        let called = current.guest.call(operation, inputs, options, poll);
+        called.map_err(|error| self.refusal(&current, operation, error))
     }
 
     /// Calls an operation; the outcome comes to `done`, also when the extension has to be started first.
@@ -219,7 +216,7 @@ impl ExtensionHandle {
         stop_all(std::slice::from_ref(&self.extension), deadline, false)
     }
 
-    fn ready(
+    pub(super) fn ready(
         &self,
         operation: &str,
         deadline: Option<Instant>,
@@ -245,7 +242,7 @@ impl ExtensionHandle {
     }
 
     /// The lane closed under a call: how the extension ended is known a moment later.
-    fn obituary(&self, run: u64, reason: &Closed) -> ExtensionError {
+    pub(super) fn obituary(&self, run: u64, reason: &Closed) -> ExtensionError {
         let (tell, told) = bounded(1);
         self.extension.when_ended(
             run,
@@ -362,7 +359,7 @@ impl Call {
 }
 
 /// A lane's refusal, in terms of the extension.
-fn told(
+pub(super) fn told(
     extension: &Extension,
     current: Option<&Current>,
     operation: &str,

@@ -9,11 +9,13 @@ mod ended;
 mod life;
 mod restart;
 mod stop;
+mod stream;
 mod timer;
 
 pub use call::{Call, CallDone, ExtensionHandle};
 pub use ended::Ended;
 pub use stop::StopReport;
+pub use stream::Values;
 
 pub use life::Report;
 

@@ -47,6 +47,21 @@ pub enum Stop {
     Kill,
 }
 
+/// The values of a streamed result, one after the other. Dropping it before the end cancels the call.
+pub trait Stream: Send {
+    /// The next value; `None` at the end. `poll` is as in [`Guest::call`]; after it gave up, the stream goes on.
+    ///
+    /// # Errors
+    /// [`CallError`] when the stream failed; it is over then.
+    fn next_item(&mut self, poll: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError>;
+}
+
+impl Stream for ipc::Items {
+    fn next_item(&mut self, poll: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError> {
+        Self::next_item(self, poll)
+    }
+}
+
 /// One run of an extension. Dropping the last handle of it leaves nothing behind.
 pub trait Guest: Send + Sync {
     /// Calls and waits on the caller's own thread. `poll` is asked at least every 50 ms, and true gives the call up.
@@ -72,6 +87,17 @@ pub trait Guest: Send + Sync {
         options: &CallOptions,
         done: Done,
     ) -> Result<Option<CallId>, CallError>;
+
+    /// Calls an operation whose values come one by one. One that gives a single value is a stream of one.
+    ///
+    /// # Errors
+    /// [`CallError`] when it was not sent.
+    fn stream(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+    ) -> Result<Box<dyn Stream>, CallError>;
 
     /// Gives a submitted call up.
     fn cancel(&self, call: CallId);

@@ -15,7 +15,7 @@ use pit::PitError;
 use pit::library::{LoadOptions, PitLibrary};
 
 use super::workers::Workers;
-use super::{Guest, Host, Stop};
+use super::{Guest, Host, Stop, Stream};
 use crate::extension::{Ended, Report};
 use crate::manifest::{Entry, ExtensionManifest};
 use crate::supervisor::Status;
@@ -126,6 +126,15 @@ impl GuestLibrary {
     }
 }
 
+/// A library's one value as a stream.
+struct Single(Option<Payload>);
+
+impl Stream for Single {
+    fn next_item(&mut self, _: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError> {
+        Ok(self.0.take())
+    }
+}
+
 impl Guest for GuestLibrary {
     fn call(
         &self,
@@ -154,6 +163,15 @@ impl Guest for GuestLibrary {
             Ok(()) => Ok(None),
             Err(_) => Err(CallError::Overloaded { lane: name, queue: 0 }),
         }
+    }
+
+    fn stream(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        _: &CallOptions,
+    ) -> Result<Box<dyn Stream>, CallError> {
+        Ok(Box::new(Single(Some(self.run(operation, inputs)?))))
     }
 
     fn cancel(&self, _: CallId) {}

@@ -19,7 +19,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::capture::Capture;
 use super::inbound::GuestEvents;
-use super::{Guest, Host, Stop};
+use super::{Guest, Host, Stop, Stream};
 use crate::extension::{Ended, Report, Timer};
 use crate::manifest::{Entry, ExtensionManifest};
 use crate::supervisor::{Ending, Process, Program, SpawnRequest, Supervisor, Termination, Watch};
@@ -326,6 +326,15 @@ impl Guest for GuestProcess {
         done: Done,
     ) -> Result<Option<CallId>, CallError> {
         self.lane.submit(operation, inputs, options, done).map(Some)
+    }
+
+    fn stream(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+    ) -> Result<Box<dyn Stream>, CallError> {
+        Ok(Box::new(self.lane.request_stream(operation, inputs, options)?))
     }
 
     fn cancel(&self, call: CallId) {

@@ -5,7 +5,7 @@
 //! when the supervisor dies; no callback runs under a lock.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -140,6 +140,15 @@ impl Supervisor {
     /// The number of the supervisor's process, while there is one.
     pub fn pid(&self) -> Option<u32> {
         self.shared.inner.lock().link.as_ref().map(|link| link.pid)
+    }
+
+    /// What a forked child of this process must let go of: the link and every guest's process. Never waits: where
+    /// another thread held the lock at the fork, nothing can be told.
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        let Some(inner) = self.shared.inner.try_lock() else { return Vec::new() };
+        let guests = inner.guests.values().filter_map(|guest| guest.process.as_ref());
+        let guests = guests.map(|process| process.descriptor.as_raw_fd());
+        inner.link.iter().flat_map(|link| link.descriptors()).chain(guests).collect()
     }
 
     /// Whether it takes orders now; where not, why.

@@ -4,7 +4,7 @@
 //! allow-listed environment, and nothing else of the root's.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -72,11 +72,18 @@ impl Launch {
 pub(super) struct Link {
     pub(super) control: OwnedFd,
     /// Never written: its closing tells the supervisor that this process is gone.
-    _lifeline: OwnedFd,
+    lifeline: OwnedFd,
     pub(super) process: OwnedFd,
     pub(super) errors: OwnedFd,
     pub(super) pid: u32,
     pub(super) child: Mutex<Child>,
+}
+
+impl Link {
+    /// Everything that connects this process to the supervisor.
+    pub(super) fn descriptors(&self) -> [RawFd; 4] {
+        [&self.control, &self.lifeline, &self.process, &self.errors].map(AsRawFd::as_raw_fd)
+    }
 }
 
 /// Reaps the dead supervisor.
@@ -126,7 +133,7 @@ pub(super) fn begin(launch: &Launch) -> Result<Link, SupervisorError> {
         .ok_or(Errno::SRCH)
         .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
         .map_err(refused("hold the supervisor"))?;
-    Ok(Link { control, _lifeline: lifeline, process, errors, pid, child: Mutex::new(child) })
+    Ok(Link { control, lifeline, process, errors, pid, child: Mutex::new(child) })
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), SupervisorError> {
