@@ -26,10 +26,12 @@ class Live:
     Attributes:
         spec: What it is built from.
         instance: The object, once it is built.
+        slot: Its place in the core, in which a swap puts another one.
+        stepper: Its steps in the core, once it came by a swap.
         is_async: Whether a step of it may return an awaitable.
     """
 
-    __slots__ = ("_container", "_generator", "instance", "is_async", "spec")
+    __slots__ = ("_container", "_generator", "instance", "is_async", "slot", "spec", "stepper")
 
     def __init__(self, spec: ComponentSpec, container: Container) -> None:
         """Keeps both; nothing is built yet."""
@@ -37,6 +39,8 @@ class Live:
         self._container = container
         self._generator: Any = None
         self.instance: Any = _ABSENT
+        self.slot: Any = None
+        self.stepper: Any = None
         self.is_async = "async" in (spec.start, spec.health, spec.stop) or spec.kind.startswith("async")
 
     def start(self) -> Any:
@@ -48,7 +52,7 @@ class Live:
         spec = self.spec
         if spec.kind == "instance":
             return self._built(spec.target)
-        arguments = self._container.arguments(spec.needs)
+        arguments = self._container.arguments(self)
         made = spec.target(*arguments.positional, **arguments.named)
         if spec.kind in ("class", "function"):
             return self._built(made)
@@ -136,16 +140,31 @@ class Container:
     Attributes:
         instances: The object of each key that has exactly one.
         lives: Every component, in the order of its registration.
+        lates: Every late handle, with the need and the component that it was made for.
+        lists: Every list of all providers of a key, likewise.
+        swaps: What was swapped out or is tried out; `None` as long as nothing was.
     """
 
-    __slots__ = ("_builtin", "_handle_cache", "_lates", "_providers", "instances", "lives", "stopped")
+    __slots__ = (
+        "_builtin",
+        "_handle_cache",
+        "_providers",
+        "instances",
+        "lates",
+        "lists",
+        "lives",
+        "stopped",
+        "swaps",
+    )
 
     def __init__(self, builtin: Callable[[Any], Any]) -> None:
         """Keeps the function that fetches what the core provides (`Pit`, `OrchestraKit`, …)."""
         self._builtin = builtin
         self._providers: dict[Any, list[Live]] = {}
         self._handle_cache: dict[Any, Any] = {}
-        self._lates: list[tuple[Any, NeedSpec]] = []
+        self.lates: list[tuple[Any, NeedSpec, Live]] = []
+        self.lists: list[tuple[list[Any], NeedSpec, Live]] = []
+        self.swaps: Any = None
         self.instances: dict[Any, Any] = {}
         self.lives: list[Live] = []
         self.stopped = False
@@ -161,19 +180,21 @@ class Container:
     def provide(self, live: Live) -> None:
         """The component is up: others may have it."""
         for key in live.spec.provides:
-            if len(self._providers[key]) == 1:
+            # One that is about to be swapped in is not registered yet.
+            if self._providers.get(key) == [live]:
                 self.instances[key] = live.instance
 
     def withdraw(self, live: Live) -> None:
         """The component goes down."""
         for key in live.spec.provides:
-            self.instances.pop(key, None)
+            if self.instances.get(key, _ABSENT) is live.instance:
+                del self.instances[key]
 
-    def arguments(self, needs: list[NeedSpec]) -> Arguments:
-        """The objects that a target asks for."""
+    def arguments(self, live: Live) -> Arguments:
+        """The objects that a component's target asks for."""
         arguments = Arguments([], {})
-        for need in needs:
-            value = self._argument(need)
+        for need in live.spec.needs:
+            value = self._argument(need, live)
             if value is None and need.default:
                 continue
             if need.positional:
@@ -182,13 +203,15 @@ class Container:
                 arguments.named[need.parameter] = value
         return arguments
 
-    def _argument(self, need: NeedSpec) -> Any:
+    def _argument(self, need: NeedSpec, live: Live) -> Any:
         if need.kind == "late":
             late = _handles.make_late(_label(need.key))
-            self._lates.append((late, need))
+            self.lates.append((late, need, live))
             return late
         if need.kind == "every":
-            return [live.instance for live in self._providers.get(need.key, ()) if self._is_up(live)]
+            every = [other.instance for other in self._providers.get(need.key, ()) if self._is_up(other)]
+            self.lists.append((every, need, live))
+            return every
         value = self.lookup(need.key, need.named)
         if value is _ABSENT:
             if need.kind == "optional":
@@ -242,13 +265,33 @@ class Container:
             handle = self._handle_cache[(key, named)] = _handles.make_handle(label, value)
         return handle
 
+    def handles(self) -> list[Any]:
+        """Every handle of every key, late ones too."""
+        return [*self._handle_cache.values(), *(late for late, _, _ in self.lates)]
+
+    def providers(self, key: Any) -> list[Live]:
+        """Who provides a key."""
+        return self._providers.get(key, [])
+
+    def replace(self, old: Live, new: Live) -> None:
+        """Another component stands where one stood, under the keys of that one."""
+        self.lives[self.lives.index(old)] = new
+        for key in old.spec.provides:
+            providers = self._providers[key]
+            providers[providers.index(old)] = new
+
+    def forget(self, live: Live) -> None:
+        """A component is gone for good, and what was made for it."""
+        self.lates = [entry for entry in self.lates if entry[2] is not live]
+        self.lists = [entry for entry in self.lists if entry[2] is not live]
+
     def bind_late(self) -> None:
         """Binds every late edge; the boot's last step.
 
         Raises:
             ComponentNotFoundError: What a late edge names did not start.
         """
-        for late, need in self._lates:
+        for late, need, _ in self.lates:
             value = self.lookup(need.key, need.named)
             if value is _ABSENT:
                 raise self.not_found(need.key, _label(need.key))
@@ -257,13 +300,23 @@ class Container:
     def close(self) -> None:
         """Lets go of every object; handles raise from now on."""
         self.stopped = True
-        for handle in (*self._handle_cache.values(), *(late for late, _ in self._lates)):
+        for handle in self.handles():
             _handles.stop(handle)
         self.instances.clear()
+        # Objects, the core and what boots are a ring through the core, where no collector sees it; it is cut here. A
+        # start that was given up and ends now still finds what its stop needs.
+        self._builtin = _nothing
+        for live in self.lives:
+            live.instance = _ABSENT
+            live.slot = live.stepper = None
 
     @staticmethod
     def _is_up(live: Live) -> bool:
         return live.instance is not _ABSENT
+
+
+def _nothing(_key: Any) -> Any:
+    return _ABSENT
 
 
 def absent() -> Any:

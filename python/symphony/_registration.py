@@ -150,7 +150,7 @@ def _refuse(starter: Starter, faults: list[Diagnostic]) -> None:
 def _add(starter: Starter, live: Live, *, conductor: bool = False) -> None:
     spec = live.spec
     place = "calling" if spec.main_thread else "own" if spec.own_thread else "shared"
-    starter.core.add(
+    live.slot = starter.core.add(
         live,
         spec.name,
         spec.phase,

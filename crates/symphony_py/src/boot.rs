@@ -203,7 +203,7 @@ impl Boot {
         let place = Place::new(component);
         self.state.lock().components.push((descriptor, Arc::clone(&place)));
         Ok(Slot {
-            place,
+            place: Arc::downgrade(&place),
             keeper: Arc::clone(&self.keeper),
             shared: Arc::clone(&self.shared),
             calling: Arc::clone(&self.calling),

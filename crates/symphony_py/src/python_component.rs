@@ -75,6 +75,15 @@ impl PythonComponent {
     }
 }
 
+impl Drop for PythonComponent {
+    /// A component that failed to start is never stopped: its thread ends with it.
+    fn drop(&mut self) {
+        if let Some(queue) = self.own.lock().take() {
+            queue.close();
+        }
+    }
+}
+
 impl Component for PythonComponent {
     fn begin(&self, step: Step, done: Done) {
         let ticket = Ticket::new(Arc::clone(&self.live), step, done);

@@ -4,7 +4,7 @@
 //! object that comes and of the one that goes through [`Stepper`]. Invariant: whatever was put into a place is stopped
 //! once, either by who took it out or with the place.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use component::{Code, Component, Done, Failure, Health, Step};
@@ -110,9 +110,11 @@ impl Gathered {
 }
 
 /// The place of a component, as `symphony/_swap.py` holds it.
+///
+/// The engine owns the place: a `Live` that owned its own place would never be freed.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct Slot {
-    pub(crate) place: Arc<Place>,
+    pub(crate) place: Weak<Place>,
     pub(crate) keeper: Arc<KeeperState>,
     pub(crate) shared: Arc<Queue>,
     pub(crate) calling: Arc<Queue>,
@@ -134,7 +136,8 @@ impl Slot {
 
     /// Puts another object into the place: gives the steps of the one before, `None` when the place is being stopped.
     fn exchange(&self, stepper: &Stepper) -> Option<Stepper> {
-        let mut inner = self.place.inner.lock();
+        let place = self.place.upgrade()?;
+        let mut inner = place.inner.lock();
         if inner.stopping {
             return None;
         }
@@ -144,9 +147,20 @@ impl Slot {
 
     /// Leaves an object to be stopped with the place; false when that is being stopped already.
     fn retire(&self, stepper: &Stepper) -> bool {
-        let mut inner = self.place.inner.lock();
+        let Some(place) = self.place.upgrade() else { return false };
+        let mut inner = place.inner.lock();
         if !inner.stopping {
             inner.retired.push(Arc::clone(&stepper.component));
+        }
+        !inner.stopping
+    }
+
+    /// Takes back an object that was left; false when it is being stopped with the place already.
+    fn reclaim(&self, stepper: &Stepper) -> bool {
+        let Some(place) = self.place.upgrade() else { return false };
+        let mut inner = place.inner.lock();
+        if !inner.stopping {
+            inner.retired.retain(|component| !Arc::ptr_eq(component, &stepper.component));
         }
         !inner.stopping
     }

@@ -1,0 +1,205 @@
+"""Injection sites: where a consumer holds what was injected into it, and how all of them are rewritten at once.
+
+Called by a swap and by an experiment. A site is an attribute or slot, found by identity with `getattr` over the names
+in the constructor's code; a consumer's `__dict__` is never touched, because that slows the consumer for good.
+Invariant: a rewrite is whole or it did not happen.
+"""
+
+from __future__ import annotations
+
+from symphony._handles import Handle, Late, bind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from symphony._container import Container, Live
+
+_CODE: Any = type((lambda: None).__code__)
+# `Handle.value` is a slot at run time, whatever the type checkers are told.
+_SLOT: Any = type(Handle.__dict__["value"])
+_MAKERS = ("__new__", "__init__", "start")
+_ABSENT: Any = object()
+# Values that are shared by whoever writes the same one: identity alone does not say that it was injected.
+SHARED = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, type)
+
+
+class Sites:
+    """Every place that holds one object which was injected, ready to be rewritten.
+
+    Attributes:
+        rewritten: Consumer and attribute of each site.
+        handles: How many handles hold it.
+    """
+
+    __slots__ = ("_container", "_custom", "_frozen", "_keys", "_lists", "_plain", "handles", "rewritten")
+
+    def __init__(self, container: Container) -> None:
+        """Holds no place yet."""
+        self._container = container
+        self._plain: list[tuple[Any, str]] = []
+        self._frozen: list[tuple[Any, str]] = []
+        self._custom: list[tuple[Any, str]] = []
+        self._lists: list[tuple[list[Any], int]] = []
+        self._keys: list[Any] = []
+        self.rewritten: list[tuple[str, str]] = []
+        self.handles = 0
+
+    def find(self, live: Live, shown: Any, consumers: Iterable[Live]) -> Sites:
+        """Finds every place that holds the object which consumers see of a component."""
+        container = self._container
+        for consumer in consumers:
+            if consumer is not live:
+                self._of_consumer(consumer, live, shown)
+        for handle in container.handles():
+            if type(handle) in (Handle, Late) and handle.value is shown:
+                self._plain.append((handle, "value"))
+                self.handles += 1
+        self._keys = [key for key, value in container.instances.items() if value is shown]
+        return self
+
+    def _of_consumer(self, consumer: Live, live: Live, shown: Any) -> None:
+        parameters = [need.parameter for need in consumer.spec.needs if asks(need, live)]
+        if not parameters:
+            return
+        instance = consumer.instance
+        lists = [
+            every for every, _, owner in self._container.lists if owner is consumer and _index(every, shown) >= 0
+        ]
+        for name in names_of(type(instance)):
+            value = attribute(instance, name)
+            if value is shown:
+                if isinstance(shown, SHARED) and name.strip("_") not in parameters:
+                    continue
+                self.add(instance, name)
+                self.rewritten.append((consumer.spec.name, name))
+                continue
+            for every in lists:
+                if value is every:
+                    self.rewritten.append((consumer.spec.name, f"{name}[{_index(every, shown)}]"))
+        self._lists += [(every, _index(every, shown)) for every in lists]
+
+    def add(self, instance: Any, name: str) -> None:
+        """Adds one attribute."""
+        kind = type(instance)
+        if kind.__setattr__ is object.__setattr__:
+            self._plain.append((instance, name))
+        elif getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):
+            self._frozen.append((instance, name))
+        else:
+            self._custom.append((instance, name))
+
+    def put(self, old: Any, new: Any) -> None:
+        """Rewrites all places; where one refuses, every one has the old object again.
+
+        Raises:
+            Exception: What a consumer's own `__setattr__` raised.
+        """
+        try:
+            self._put(new)
+        except BaseException:
+            self._undo(old)
+            raise
+
+    def _put(self, value: Any) -> None:
+        # Each `any(map(…))` is one call into C, in which no other Python thread runs; the setters return None.
+        any(map(setattr, *_columns(self._plain, value)))
+        any(map(object.__setattr__, *_columns(self._frozen, value)))
+        any(map(setattr, *_columns(self._custom, value)))
+        for every, index in self._lists:
+            every[index] = value
+        for key in self._keys:
+            self._container.instances[key] = value
+
+    def _undo(self, old: Any) -> None:
+        for instance, name in (*self._plain, *self._custom):
+            try:
+                setattr(instance, name, old)
+            except Exception:  # noqa: BLE001, S112 - it refused the new object as well, so it holds the old one.
+                continue
+        for instance, name in self._frozen:
+            object.__setattr__(instance, name, old)
+        for every, index in self._lists:
+            every[index] = old
+        for key in self._keys:
+            self._container.instances[key] = old
+
+
+def bind_late(container: Container, live: Live) -> None:
+    """Binds the late edges of a component that came after the boot."""
+    for late, need, owner in container.lates:
+        if owner is live:
+            bind(late, container.lookup(need.key, need.named))
+
+
+def asks(need: Any, live: Live) -> bool:
+    """Whether a need is for the object itself of this component."""
+    if need.kind == "late" or need.handle or need.key not in live.spec.provides:
+        return False
+    return need.named is None or need.named == live.spec.name
+
+
+def attribute(instance: Any, name: str) -> Any:
+    """What an attribute holds, without running a property of its class."""
+    for base in type(instance).__mro__:
+        found = base.__dict__.get(name, _ABSENT)
+        if found is _ABSENT:
+            continue
+        if hasattr(found, "__get__") and type(found) is not _SLOT:
+            return _ABSENT
+        break
+    try:
+        return getattr(instance, name, _ABSENT)
+    except Exception:  # noqa: BLE001 - a consumer's own `__getattr__` may raise anything: then it is no site.
+        return _ABSENT
+
+
+def names_of(kind: type) -> list[str]:
+    """The names under which a constructor may have stored something, in the order in which they stand there.
+
+    Methods and properties that it uses are followed.
+    """
+    names: dict[str, None] = {}
+    waiting: list[Any] = []
+    seen: set[Any] = set()
+    for base in kind.__mro__:
+        slots = base.__dict__.get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            hidden = slot.startswith("__") and not slot.endswith("__")
+            names[f"_{base.__name__.lstrip('_')}{slot}" if hidden else slot] = None
+        waiting += [base.__dict__[maker] for maker in _MAKERS if maker in base.__dict__]
+    while waiting:
+        for code in codes_of(waiting.pop(0)):
+            if code in seen:
+                continue
+            seen.add(code)
+            texts = (text for text in code.co_consts if isinstance(text, str) and text.isidentifier())
+            for name in (*code.co_names, *texts):
+                if name in names:
+                    continue
+                names[name] = None
+                waiting += [base.__dict__[name] for base in kind.__mro__ if name in base.__dict__]
+            waiting += [constant for constant in code.co_consts if isinstance(constant, _CODE)]
+    return list(names)
+
+
+def codes_of(member: Any) -> list[Any]:
+    """The code of a function, of a property's functions, or of what a decorator wrapped."""
+    if isinstance(member, _CODE):
+        return [member]
+    if isinstance(member, property):
+        return [code for function in (member.fget, member.fset) if function for code in codes_of(function)]
+    function = getattr(member, "__func__", member)
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    return [] if code is None else [code]
+
+
+def _columns(places: list[tuple[Any, str]], value: Any) -> tuple[list[Any], list[str], list[Any]]:
+    return [place[0] for place in places], [place[1] for place in places], [value] * len(places)
+
+
+def _index(every: list[Any], shown: Any) -> int:
+    return next((index for index, value in enumerate(every) if value is shown), -1)
