@@ -39,11 +39,15 @@ def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
         OSError: The file cannot be read.
         SyntaxError: It is no Python.
         ValueError: It is not in the encoding that it declares.
+        MissingEntryError: It plainly has no such attribute.
     """
     module = SourceModule(os.path.splitext(os.path.basename(file))[0], os.path.abspath(file))
     project = Project([])
     project.adopt(module)
     made = module.bindings.get(attribute)
+    if made is None and _plainly_lacks(module, attribute.partition(".")[0]):
+        label = os.path.basename(os.path.dirname(file)) if module.is_package else module.name
+        raise MissingEntryError(label, attribute, _extensions_of(project, module))
     if not isinstance(made, ast.Call) or project.qualify(module, made.func) != "symphony.Extension":
         return None
     operations: list[dict[str, Any]] = []
@@ -62,6 +66,47 @@ def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
                 return None
             operations.append(_operation(definition.name, definition))
     return operations
+
+
+class MissingEntryError(AttributeError):
+    """The module of an entry has no such attribute.
+
+    Attributes:
+        hint: What its author may have meant.
+    """
+
+    def __init__(self, module: str, attribute: str, known: list[str]) -> None:
+        """Keeps the names that are there."""
+        super().__init__(f"module `{module}` has no `{attribute}`")
+        names = " or ".join(f"`{name}`" for name in known)
+        self.hint = f"did you mean {names}?" if known else f"write `{attribute} = Extension(…)`"
+
+
+def _extensions_of(project: Project, module: SourceModule) -> list[str]:
+    """The names at which a module plainly holds an `Extension`."""
+    return [
+        name
+        for name, value in module.bindings.items()
+        if isinstance(value, ast.Call)
+        and project.qualify(module, value.func) == "symphony.Extension"
+    ]
+
+
+def _plainly_lacks(module: SourceModule, name: str) -> bool:
+    """Whether nothing in the text could bind the name; a module that makes names itself may."""
+    if module.stars or "__getattr__" in module.bindings or name in module.bindings:
+        return False
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Name) and (
+            node.id in ("globals", "vars", "locals", "exec", "setattr", "eval")
+            or (node.id == name and isinstance(node.ctx, ast.Store))
+        ):
+            return False
+        if isinstance(node, ast.alias) and (node.asname or node.name.partition(".")[0]) == name:
+            return False
+        if isinstance(node, ast.Constant) and node.value == name:
+            return False
+    return True
 
 
 def _is_operation(node: ast.expr, attribute: str) -> bool:

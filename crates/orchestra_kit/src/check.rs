@@ -56,6 +56,10 @@ struct Survey {
 impl Survey {
     fn find(&mut self, path: &Path, depth: usize, named: bool) {
         if path.is_dir() {
+            if path.file_name().is_some_and(|name| name == FILE_NAME) {
+                self.manifests.insert(path.to_owned());
+                return;
+            }
             if depth > DEEPEST {
                 return;
             }
@@ -68,10 +72,10 @@ impl Survey {
                 let name = name.to_string_lossy();
                 // A link to a folder may lead in a circle, and what it leads to is found where it lies.
                 let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-                if !name.starts_with('.')
-                    && !FOREIGN.contains(&&*name)
-                    && !(is_link && entry.path().is_dir())
-                {
+                let skipped = name.starts_with('.')
+                    || FOREIGN.contains(&&*name)
+                    || (is_link && entry.path().is_dir());
+                if !skipped {
                     self.find(&entry.path(), depth + 1, false);
                 }
             }
@@ -137,14 +141,11 @@ impl Survey {
                 .filter(|(folder, _)| file.starts_with(folder))
                 .max_by_key(|(folder, _)| folder.components().count());
             let mut sources: Vec<&dyn Operations> = vec![members];
-            match home {
-                Some((_, catalogue)) => sources.push(catalogue),
-                None => {
-                    sources.extend(
-                        self.systems.iter().map(|(_, catalogue)| catalogue as &dyn Operations),
-                    );
-                    sources.extend(self.loose.iter().map(|catalogue| catalogue as &dyn Operations));
-                }
+            if let Some((_, catalogue)) = home {
+                sources.push(catalogue);
+            } else {
+                sources.extend(self.systems.iter().map(|(_, known)| known as &dyn Operations));
+                sources.extend(self.loose.iter().map(|known| known as &dyn Operations));
             }
             let found = crate::melody::check(&melody, &Together(&sources));
             self.faults.extend(found);

@@ -245,7 +245,7 @@ pub enum ExtensionError {
         meant: Option<String>,
     },
     /// It could not be brought up.
-    #[error("extension `{name}` did not start: {how}")]
+    #[error("extension `{name}` did not start: {how}{}", places(how))]
     StartFailed {
         /// The extension.
         name: String,
@@ -369,12 +369,9 @@ impl Hint for ExtensionError {
                 vec![format!("did you mean `{meant}`?")]
             }
             Self::StartFailed { how, lines, .. } => {
-                let mut hints = last_lines(lines);
-                if let Ended::Raised(failure) = &**how
-                    && !failure.traceback.is_empty()
-                {
-                    hints.insert(0, failure.traceback.clone());
-                }
+                // Who raised has written to its stderr what it raised.
+                let raised = matches!(**how, Ended::Raised(_));
+                let mut hints = if raised { Vec::new() } else { last_lines(lines) };
                 if matches!(**how, Ended::NeverReady(_)) {
                     hints
                         .push("raise `limits.start` in its manifest if it needs longer".to_owned());
@@ -394,6 +391,19 @@ impl Hint for ExtensionError {
             _ => Vec::new(),
         }
     }
+}
+
+/// Where its own code raised: a line for each frame of a traceback as Python writes it, the innermost last.
+fn places(how: &Ended) -> String {
+    let Ended::Raised(failure) = how else { return String::new() };
+    let place = |line: &str| {
+        let (file, rest) = line.trim_start().strip_prefix("File \"")?.split_once('"')?;
+        let mut parts = rest.splitn(3, ", ").skip(1);
+        let line = parts.next()?.strip_prefix("line ")?;
+        let within = parts.next().map(|within| format!("  {within}")).unwrap_or_default();
+        Some(format!("\n  {file}:{line}{within}"))
+    };
+    failure.traceback.lines().filter_map(place).collect()
 }
 
 fn last_lines(lines: &[String]) -> Vec<String> {

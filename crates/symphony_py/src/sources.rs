@@ -44,6 +44,11 @@ pub(crate) fn read_with(
 /// The diagnostic for a source that cannot be read or parsed.
 fn broken(py: Python<'_>, file: &Path, error: &PyErr) -> Diagnostic {
     let value = error.value(py);
+    let hint = value.getattr("hint").and_then(|hint| hint.extract::<String>());
+    if let Ok(hint) = hint {
+        // The source is as it should be, and the manifest names something else: its place is the entry's.
+        return Diagnostic::error(Code::MANIFEST_INVALID, value.to_string()).hint(hint);
+    }
     let number = |name: &str| value.getattr(name).and_then(|line| line.extract::<u32>()).unwrap_or(0);
     let message = value
         .getattr("msg")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from symphony.exceptions import BootError, SymphonyError
@@ -13,13 +14,54 @@ if TYPE_CHECKING:
     from symphony.exceptions import Diagnostic
 
 
+class UsageError(SymphonyError):
+    """The call of the command itself is wrong: exit code 2."""
+
+    code = "invalid-value"
+
+
+def refuse(command: str, error: UsageError, *, as_json: bool) -> None:
+    """Tells that a call is wrong: on stderr, and with `--json` as the command's one document."""
+    import json
+
+    from symphony.exceptions import Diagnostic
+
+    print(render(error), file=sys.stderr)
+    if as_json and command == "check":
+        fault = Diagnostic(error.code, error.message, hint=next(iter(error.hints), None))
+        print(json.dumps({"ok": False, "diagnostics": [fault.to_dict()]}, indent=2))
+    elif as_json and command == "run":
+        from symphony._cli._batch import Tally
+
+        document = {**EMPTY_REPORT, "error": as_document(error), "runs": Tally().to_dict()}
+        print(json.dumps(document, indent=2))
+
+
+EMPTY_REPORT: dict[str, Any] = {
+    "schema": 1,
+    "ok": False,
+    "system": None,
+    "ready_seconds": None,
+    "since_launch_seconds": None,
+    "overhead_seconds": None,
+    "infrastructure_seconds": None,
+    "memory_mb": None,
+    "phases": [],
+    "components": [],
+    "critical_path": [],
+    "budget_violations": [],
+    "error": None,
+}
+"""The report of a boot that never began."""
+
+
 def render(error: BaseException) -> str:
     """`error: …`, `Caused by: …` for each cause, a blank line, `hint: …`; of a plan each fault."""
     faults: list[Diagnostic] = getattr(error, "diagnostics", [])
     if faults:
         directory = os.getcwd()
         return "\n\n".join(fault.text(directory) for fault in faults)
-    lines = [f"error: {message_of(error)}"]
+    lines = [f"error: {message_of(error)}", *(f"  {place}" for place in places_of(error))]
     lines.extend("  Caused by: " + cause.replace("\n", "\n    ") for cause in causes_of(error))
     lines.extend(
         f"  While rolling back: {message_of(failure)}"
@@ -42,6 +84,21 @@ def message_of(error: BaseException) -> str:
         return "terminated" if error.code == 143 else f"exit with {error.code}"
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def places_of(error: BaseException) -> list[str]:
+    """Where a foreign error was raised: the frames that are not ours, outermost first."""
+    if isinstance(error, (SymphonyError, KeyboardInterrupt, SystemExit)):
+        return []
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+    places: list[str] = []
+    frames = error.__traceback__
+    while frames is not None:
+        code = frames.tb_frame.f_code
+        if not code.co_filename.startswith((ours, "<frozen ")):
+            places.append(f"{code.co_filename}:{frames.tb_lineno}  in {code.co_name}")
+        frames = frames.tb_next
+    return places
 
 
 def causes_of(error: BaseException) -> list[str]:

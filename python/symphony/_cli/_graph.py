@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -26,5 +27,10 @@ def graph(options: argparse.Namespace) -> int:
     if config is None and os.path.exists("Symphony.toml"):
         config = "Symphony.toml"
     path = None if config is None else os.path.abspath(config)
-    print(_core.plan_graph(path, options.format).rstrip("\n"))
+    if options.format == "svg":
+        from symphony._cli._svg import draw
+
+        print(draw(json.loads(_core.plan_graph(path, "json"))), end="")
+    else:
+        print(_core.plan_graph(path, options.format).rstrip("\n"))
     return OK

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
+FORMATS = ("text", "mermaid", "dot", "svg", "json")
 OK, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
@@ -37,8 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    parser = build_parser()
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        options = build_parser().parse_args(given)
+    except _Refused as refused:
+        command = next((word for word in given if not word.startswith("-")), "")
+        _errors.refuse(command, refused.error, as_json="--json" in given)
+        raise
     before = None
     # Not on the main thread there is a ValueError: whoever called us there handles signals.
     with contextlib.suppress(ValueError):
@@ -58,6 +64,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+class _Refused(SystemExit):
+    """The parser refuses the arguments."""
+
+    def __init__(self, error: _errors.UsageError) -> None:
+        """Keeps what is to be told."""
+        super().__init__(USAGE)
+        self.error = error
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors have the house form."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuses the arguments."""
+        hint = f"`{self.prog} --help` tells what it takes"
+        raise _Refused(_errors.UsageError(message, hints=[hint]))
 
 
 def _run_command(options: argparse.Namespace) -> int:
@@ -86,14 +110,14 @@ def exit_code_of(error: BaseException) -> int:
     reason = error.__cause__ if interrupted and error.__cause__ is not None else error
     if isinstance(reason, Terminated):
         return TERMINATED
+    if isinstance(error, _errors.UsageError):
+        return USAGE
     return INTERRUPTED if interrupted or isinstance(reason, KeyboardInterrupt) else FAILED
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The grammar of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="symphony", description="Boot, run and check systems of extensions."
-    )
+    parser = _Parser(prog="symphony", description="Boot, run and check systems of extensions.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands.add_parser("run", help="boot a system, run a Melody, shut down"))
     checking = commands.add_parser(
@@ -103,9 +127,7 @@ def build_parser() -> argparse.ArgumentParser:
     checking.add_argument("--json", action="store_true", help="print one JSON document")
     graphing = commands.add_parser("graph", help="print the component graph by phase")
     graphing.add_argument("config", nargs="?", default=None, metavar="CONFIG")
-    graphing.add_argument(
-        "--format", default="text", choices=("text", "mermaid", "dot", "json"), help="default: text"
-    )
+    graphing.add_argument("--format", default="text", choices=FORMATS, help="default: text")
     return parser
 
 

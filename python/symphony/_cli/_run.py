@@ -24,28 +24,12 @@ if TYPE_CHECKING:
 
     from symphony import Melody, System
 
-_EMPTY_REPORT: dict[str, Any] = {
-    "schema": 1,
-    "ok": False,
-    "system": None,
-    "ready_seconds": None,
-    "since_launch_seconds": None,
-    "overhead_seconds": None,
-    "infrastructure_seconds": None,
-    "memory_mb": None,
-    "phases": [],
-    "components": [],
-    "critical_path": [],
-    "budget_violations": [],
-    "error": None,
-}
-
 
 class _Session:
     """What one call of `symphony run` came to."""
 
     def __init__(self) -> None:
-        self.report: dict[str, Any] = dict(_EMPTY_REPORT)
+        self.report: dict[str, Any] = dict(_errors.EMPTY_REPORT)
         self.tally = Tally()
         self.error: BaseException | None = None
 
@@ -58,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     """
     fault = _usage_fault(options)
     if fault is not None:
-        print(f"error: {fault}", file=sys.stderr)
+        _errors.refuse("run", _errors.UsageError(fault), as_json=options.json)
         return USAGE
     session = _Session()
     jobs = _jobs(options)
@@ -110,6 +94,8 @@ def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> No
     try:
         # Read before the boot: a Melody at fault starts nothing.
         melody = None if options.melody is None else Melody(options.melody)
+        if melody is not None:
+            _check_inputs(melody, jobs[0])
         with BootLine() as line:
             system: System[Any]
             if options.conductor is None:
@@ -126,8 +112,29 @@ def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> No
         session.error = error
         if error.report is not None:
             session.report = json.loads(error.report.to_json())
-    except (SymphonyError, KeyboardInterrupt, Terminated) as error:
+    except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001 - a Conductor's own.
         session.error = error
+
+
+def _check_inputs(melody: Melody, job: Job) -> None:
+    """Refuses inputs that the Melody lacks or does not have, before anything is started.
+
+    Raises:
+        UsageError: It names one of them.
+    """
+    for name in melody.inputs:
+        if name not in job.inputs:
+            raise _errors.UsageError(
+                f"the Melody `{melody.name}` lacks the input `{name}`",
+                hints=[f"add `--input {name}=…`, or `--each {name}=GLOB`"],
+            )
+    for name in job.inputs:
+        if name not in melody.inputs:
+            known = ", ".join(f"`{known}`" for known in melody.inputs)
+            raise _errors.UsageError(
+                f"the Melody `{melody.name}` has no input `{name}`",
+                hints=[f"its inputs: {known}" if known else "it takes no inputs"],
+            )
 
 
 def _play(system: System[Any], melody: Melody | None, jobs: list[Job], session: _Session) -> None:

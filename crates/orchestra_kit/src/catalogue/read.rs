@@ -153,6 +153,8 @@ fn entry(faults: &mut Faults, manifest: ExtensionManifest, sources: Sources<'_>)
                     Some(Ok(operations)) => read = Some(operations),
                     Some(Err(fault)) => {
                         let place = fault.location.clone();
+                        let fault =
+                            if place.is_none() { fault.at(python.at.clone()) } else { fault };
                         let written = format!("`{}` needs `{}`", manifest.name, python.value);
                         let fault = if fault.related.is_empty() && place.is_some() {
                             fault.related(place, "here").related(Some(python.at.clone()), written)
