@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import sysconfig
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,9 +136,23 @@ def review(options: argparse.Namespace, files: list[Path]) -> int:
         f"artifacts: {puts} stored, {known} of them known already (deduplicated); "
         f"{after['artifacts']} in the store, {after['bytes'] / 2**20:.1f} MiB"
     )
+    if options.torch:
+        print(beside_bare_import(system.report.since_launch_seconds))
     report_failures(tally)
     print(tally.line())
     return 1 if tally.failed else 0
+
+
+def beside_bare_import(since_launch: float | None) -> str:
+    """The boot beside what a bare `import torch` takes here and now: the faster of two fresh interpreters."""
+    spans = []
+    for _ in range(2):
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import torch, os; os._exit(0)"], check=True)
+        spans.append(time.perf_counter() - begin)
+    bare = min(spans)
+    ratio = (since_launch or 0.0) / bare
+    return f"since launch {since_launch:.2f} s; a bare `import torch` {bare:.2f} s: {ratio:.2f} ×"
 
 
 def report_failures(tally: Tally) -> None:
