@@ -26,12 +26,13 @@ class Live:
     Attributes:
         spec: What it is built from.
         instance: The object, once it is built.
+        injected: What its target was called with, while it waits to be swapped in.
         slot: Its place in the core, in which a swap puts another one.
         stepper: Its steps in the core, once it came by a swap.
         is_async: Whether a step of it may return an awaitable.
     """
 
-    __slots__ = ("_container", "_generator", "instance", "is_async", "slot", "spec", "stepper")
+    __slots__ = ("_container", "_generator", "injected", "instance", "is_async", "slot", "spec", "stepper")
 
     def __init__(self, spec: ComponentSpec, container: Container) -> None:
         """Keeps both; nothing is built yet."""
@@ -39,6 +40,7 @@ class Live:
         self._container = container
         self._generator: Any = None
         self.instance: Any = _ABSENT
+        self.injected: list[tuple[NeedSpec, Any]] | None = None
         self.slot: Any = None
         self.stepper: Any = None
         self.is_async = "async" in (spec.start, spec.health, spec.stop) or spec.kind.startswith("async")
@@ -89,6 +91,11 @@ class Live:
     def health(self) -> Any:
         """What its `health()` says; healthy when it has none."""
         return self.instance.health() if self.spec.health else None
+
+    @property
+    def generator(self) -> Any:
+        """The generator that made it and will stop it."""
+        return self._generator
 
     def stop(self) -> Any:
         """Stops the object, or runs what stands after its generator's `yield`."""
@@ -195,6 +202,8 @@ class Container:
         arguments = Arguments([], {})
         for need in live.spec.needs:
             value = self._argument(need, live)
+            if live.injected is not None:
+                live.injected.append((need, value))
             if value is None and need.default:
                 continue
             if need.positional:
