@@ -88,7 +88,14 @@ def _children():
 
 def _alive(before):
     """Children that were not there before; those that have ended are taken off the list."""
-    return {pid for pid in _children() - before if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+    return {pid for pid in _children() - before if not _has_ended(pid)}
+
+
+def _has_ended(pid):
+    try:
+        return os.waitpid(pid, os.WNOHANG) != (0, 0)
+    except ChildProcessError:
+        return True
 
 
 @pytest.fixture

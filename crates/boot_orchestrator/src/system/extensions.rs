@@ -109,6 +109,7 @@ fn start(
         artifacts: pit.artifacts,
         dag: pit.dag.clone(),
         pool: pit.pool,
+        stale: pit.stale,
         ..Members::default()
     };
     if let Some(engine) = pit.arbitration {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use component::did_you_mean;
+use component::{Code, Diagnostic, did_you_mean};
 use crossbeam_channel::Sender;
 use ipc::Payload;
 use parking_lot::Mutex;
@@ -237,21 +237,24 @@ impl Drop for Engine {
 
 /// The inputs in the Melody's order.
 fn arrange(score: &Score, mut given: Vec<(String, Payload)>) -> Result<Vec<Payload>, KitError> {
+    let wrong = |message: String, hint: Option<String>| {
+        let mut fault = Diagnostic::error(Code::MELODY_INVALID, message);
+        fault.location = Some(score.melody.at.clone());
+        fault.hint = hint;
+        KitError::Invalid { code: Code::MELODY_INVALID, diagnostics: vec![fault] }
+    };
     let mut inputs = Vec::with_capacity(score.inputs.len());
     for name in &score.inputs {
         let Some(at) = given.iter().position(|(key, _)| **key == **name) else {
             let what = format!("the Melody `{}` lacks the input `{name}`", score.name);
-            return Err(KitError::InvalidValue { what });
+            return Err(wrong(what, None));
         };
         inputs.push(given.swap_remove(at).1);
     }
     if let Some((key, _)) = given.first() {
         let known = score.inputs.iter().map(|name| &**name);
-        let meant = did_you_mean(key, known)
-            .map(|meant| format!("; did you mean `{meant}`?"))
-            .unwrap_or_default();
-        let what = format!("the Melody `{}` has no input `{key}`{meant}", score.name);
-        return Err(KitError::InvalidValue { what });
+        let hint = did_you_mean(key, known).map(|meant| format!("did you mean `{meant}`?"));
+        return Err(wrong(format!("the Melody `{}` has no input `{key}`", score.name), hint));
     }
     Ok(inputs)
 }

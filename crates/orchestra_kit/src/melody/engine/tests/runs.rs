@@ -303,13 +303,14 @@ fn a_run_is_refused_when_its_inputs_do_not_fit() {
             "[melody]\nname = \"m\"\ninputs = [\"path\"]\n[[node]]\nid = \"a\"\ncall = \"x.echo\"\n",
         );
         let refused = |pairs: &[(&str, Value)]| {
-            engine.submit(&melody, inputs(pairs), 0).unwrap_err().to_string()
+            let error = engine.submit(&melody, inputs(pairs), 0).unwrap_err();
+            assert_eq!(error.code(), Code::MELODY_INVALID);
+            (error.to_string(), error.hints().join(", "))
         };
-        assert_eq!(refused(&[]), "the Melody `m` lacks the input `path`");
-        assert_eq!(
-            refused(&[("path", Value::None), ("pathh", Value::None)]),
-            "the Melody `m` has no input `pathh`; did you mean `path`?"
-        );
+        assert_eq!(refused(&[]).0, "the Melody `m` lacks the input `path`");
+        let (message, hint) = refused(&[("path", Value::None), ("pathh", Value::None)]);
+        assert_eq!(message, "the Melody `m` has no input `pathh`");
+        assert_eq!(hint, "did you mean `path`?");
         let unknown =
             super::mock::melody("[melody]\nname = \"m\"\n[[node]]\nid = \"a\"\ncall = \"y.z\"\n");
         let error = engine.submit(&unknown, Vec::new(), 0).unwrap_err();
