@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from symphony._core import Run as Run
     from symphony._core import StaleManager as StaleManager
     from symphony._core import Topic as Topic
+    from symphony._experiment import Experiment as Experiment
     from symphony._frozen import freeze_support as freeze_support
     from symphony._frozen import include as include
     from symphony._handles import Handle as Handle
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from symphony._health import Health as Health
     from symphony._kit import OrchestraKit as OrchestraKit
     from symphony._pit import Pit as Pit
+    from symphony._swap import SwapReport as SwapReport
     from symphony._system import System as System
     from symphony._work import RunSummary as RunSummary
     from symphony.conductor import Conductor as Conductor
@@ -51,6 +53,7 @@ _HOMES = {
     "Conductor": "conductor",
     "ConductorBootstrap": "_bootstrap",
     "DagTracker": "_core",
+    "Experiment": "_experiment",
     "ExtensionHandle": "_core",
     "Fifo": "conductor",
     "Grant": "_core",
@@ -65,6 +68,7 @@ _HOMES = {
     "Run": "_core",
     "RunSummary": "_work",
     "StaleManager": "_core",
+    "SwapReport": "_swap",
     "System": "_system",
     "SystemConfig": "config",
     "Topic": "_core",

@@ -81,7 +81,7 @@ class SwapReport:
         self.rewritten: tuple[tuple[str, str], ...] = tuple(sites.rewritten)
         self.handles = sites.handles
         self.holders: tuple[Holder, ...] = ()
-        self.drained = False
+        self.drained = True
         self.stop_error: BaseException | None = None
         self.seconds = 0.0
 
@@ -221,7 +221,8 @@ def bring_up(
     live = Live(spec, container)
     live.injected = []
     live.slot = old.slot
-    live.stepper = old.slot.candidate(live, "own" if spec.own_thread else "shared")
+    thread = "calling" if spec.main_thread else "own" if spec.own_thread else "shared"
+    live.stepper = old.slot.candidate(live, thread)
     place = f"`{name}`, which was to take the place of `{spec.name}`,"
     try:
         run_step(live, "start", spec.timeout or _DEADLINE)
@@ -284,15 +285,14 @@ def _check(system: System[Any], old: Live, spec: ComponentSpec, name: str) -> No
     if spec.main_thread and spec.phase != "conductor":
         faults.append(_fault("phase-order", f"`{name}` says `main_thread=True` in phase `{spec.phase}`", spec, name))
     for need in spec.needs:
-        if need.kind == "late":
-            continue
-        ring = _ring(container, old, [live for live in container.providers(need.key) if _meant(need, live)])
+        begun = [live for live in container.providers(need.key) if _meant(need, live)]
+        ring = [] if need.kind == "late" else _ring(container, old, begun)
         if ring:
             path = [name, *ring]
             hint = f"declare `{need.parameter}: Late[{text_of(need.key)}]`"
             text = " -> ".join(f"`{step}`" for step in [*path, name])
             faults.append(_fault("dependency-cycle", f"dependency cycle: {text}", spec, need.parameter, path, hint))
-        elif need.kind == "one" and not need.default and container.lookup(need.key, need.named) is _ABSENT:
+        elif need.kind in ("one", "late") and not need.default and container.lookup(need.key, need.named) is _ABSENT:
             error = container.not_found(need.key, text_of(need.key))
             several = len(container.providers(need.key)) > 1
             code = "ambiguous-dependency" if several else "missing-dependency"
@@ -408,35 +408,45 @@ def rewrite(  # noqa: PLR0917 - two components, and what is seen of each.
 ) -> None:
     """Rewrites every place, or none and puts the old component back."""
     try:
-        bind_late(container, new)
         sites.put(shown, value)
     except BaseException:
         new.stepper = old.slot.exchange(old.stepper)
         old.stepper = None
         container.replace(new, old)
         raise
+    bind_late(container, new)
 
 
-def take_out(system: System[Any], old: Live, drain: float, report: SwapReport, label: str) -> None:
+def _always() -> bool:
+    return True
+
+
+def take_out(  # noqa: PLR0917 - what goes, and where it is told.
+    system: System[Any],
+    old: Live,
+    drain: float,
+    report: SwapReport,
+    label: str,
+    idle: Callable[[], bool] = _always,
+) -> None:
     """Drains and stops a component that nobody is given any more; what is not drained is left to the shutdown."""
     container = system._container
     if old.spec.kind == "instance":
         _let_go(system, old)
     try:
-        report.drained = drained(container, old, drain)
+        drained = _drained(container, old, drain, idle)
     except BaseException:
         _retire(system, old)
         raise
-    if not report.drained:
-        report.holders = tuple(_holders.find(old, label, [*container.lives, *swaps_of(container).retired]))
+    report.drained = report.drained and drained
+    if not drained:
+        report.holders += tuple(_holders.find(old, label, [*container.lives, *swaps_of(container).retired]))
         _retire(system, old)
         return
-    report.stop_error = take_down(system, old)
+    report.stop_error = take_down(system, old) or report.stop_error
 
 
-def drained(
-    container: Container, live: Live, seconds: float, idle: Callable[[], bool] = lambda: True
-) -> bool:
+def _drained(container: Container, live: Live, seconds: float, idle: Callable[[], bool]) -> bool:
     """Waits until nobody can call a component that was taken out."""
     others = [other.instance for other in container.lives if other is not live]
     return _references.wait_drained(live, [*others, container], seconds, idle)

@@ -155,12 +155,15 @@ impl Slot {
         !inner.stopping
     }
 
-    /// Takes back an object that was left; false when it is being stopped with the place already.
-    fn reclaim(&self, stepper: &Stepper) -> bool {
+    /// Takes back objects that were left; false, and none is, when they are being stopped with the place already.
+    #[expect(clippy::needless_pass_by_value, reason = "what the interpreter hands over is owned")]
+    fn reclaim(&self, steppers: Vec<PyRef<'_, Stepper>>) -> bool {
         let Some(place) = self.place.upgrade() else { return false };
         let mut inner = place.inner.lock();
         if !inner.stopping {
-            inner.retired.retain(|component| !Arc::ptr_eq(component, &stepper.component));
+            inner.retired.retain(|component| {
+                !steppers.iter().any(|stepper| Arc::ptr_eq(component, &stepper.component))
+            });
         }
         !inner.stopping
     }

@@ -1,0 +1,698 @@
+"""`system.swap()`: who is redirected, who is named, and that each object is stopped exactly once."""
+
+# The annotations are read at run time.
+# ruff: noqa: TC001
+
+from __future__ import annotations
+
+import _thread
+import dataclasses
+import gc
+import inspect
+import sys
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+import pytest
+from symphony import (
+    BootError,
+    BootTimeoutError,
+    ComponentNotFoundError,
+    CycleError,
+    Handle,
+    InvalidValueError,
+    Late,
+    MissingDependencyError,
+    PhaseOrderError,
+    Pit,
+    StoppedError,
+    UnhealthyError,
+    WrongThreadError,
+    boot,
+    component,
+    factory,
+)
+from symphony._core import ArtifactStore
+
+
+class Life:
+    """Writes down its steps; a call of what is stopped raises."""
+
+    log: list[str] = []  # noqa: RUF012 - emptied for each test.
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def start(self) -> None:
+        self.log.append(f"start {type(self).__name__}")
+
+    def stop(self) -> None:
+        self.stopped = True
+        self.log.append(f"stop {type(self).__name__}")
+
+    def name(self) -> str:
+        assert not self.stopped, "called after its stop"
+        return type(self).__name__
+
+
+class Store(Life):
+    pass
+
+
+class Better(Life):
+    pass
+
+
+class ByAttribute:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def name(self) -> str:
+        return self._store.name()
+
+
+class BySlot:
+    __slots__ = ("__hidden", "handle", "late", "plain")
+
+    def __init__(self, store: Store, handle: Handle[Store], late: Late[Store]) -> None:
+        self.plain = store
+        self.__hidden = store
+        self.handle = handle
+        self.late = late
+
+
+class ByClosure:
+    def __init__(self, store: Store) -> None:
+        self.call = lambda: store.name()
+
+
+@pytest.fixture(autouse=True)
+def _empty_log():
+    Life.log.clear()
+
+
+@pytest.fixture
+def _often():
+    """The interpreter goes from thread to thread ten times as often, so that more orders are tried."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(interval / 10)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def line_of(thing: Any, text: str) -> int:
+    """The line of this file on which a text stands inside a class or function."""
+    lines, first = inspect.getsourcelines(thing)
+    return first + next(index for index, line in enumerate(lines) if text in line)
+
+
+def test_attributes_slots_handles_and_lookups_have_the_new_one(nothing_left):
+    with boot(components=[Store, ByAttribute, BySlot]) as system:
+        user, slots = system[ByAttribute], system[BySlot]
+        handle = system.handle(Store)
+        report = system.swap(Store, Better)
+        new = system[Store]
+        assert type(new) is Better
+        assert user._store is new
+        assert slots.plain is slots._BySlot__hidden is slots.handle.value is slots.late.value is new
+        assert handle.value is system.get(Store) is new
+        assert set(report.rewritten) == {
+            ("ByAttribute", "_store"),
+            ("BySlot", "plain"),
+            ("BySlot", "_BySlot__hidden"),
+        }
+        assert (report.handles, report.drained, report.holders) == (2, True, ())
+        assert str(report).splitlines()[1:] == [
+            "  rewritten: `ByAttribute._store`, `BySlot._BySlot__hidden`, `BySlot.plain` and 2 handles",
+            "  the old one is drained and stopped",
+        ]
+        assert str(report).startswith("swapped `Store`: `Store` -> `Better` in ")
+        assert Life.log == ["start Store", "start Better", "stop Store"]
+    assert Life.log == ["start Store", "start Better", "stop Store", "stop Better"]
+
+
+def test_the_old_one_is_freed():
+    with boot(components=[Store, ByAttribute, BySlot]) as system:
+        old = weakref.ref(system[Store])
+        for target in (Better, Store, Better):
+            assert system.swap(Store, target).drained
+            gc.collect()
+            assert old() is None
+            old = weakref.ref(system[Store])
+
+
+def test_a_closure_is_named_with_its_line_and_the_edit_and_the_old_one_stops_with_the_system():
+    with boot(components=[Store, ByClosure, ByAttribute]) as system:
+        report = system.swap(Store, Better, drain=0.05)
+        assert not report.drained
+        assert report.rewritten == (("ByAttribute", "_store"),)
+        (holder,) = report.holders
+        at = line_of(ByClosure, "self.call")
+        needs = line_of(ByClosure, "def __init__")
+        assert holder.place.endswith(f"test_swap.py:{at}")
+        assert "declare `store: Handle[Store]` at " in holder.edit
+        assert f"test_swap.py:{needs} and read `.value`" in holder.edit
+        assert holder.edit in str(report)
+        assert holder.place in str(report)
+        assert system[ByClosure].call() == "Store"
+        assert Life.log == ["start Store", "start Better"]
+    assert Life.log[:2] == ["start Store", "start Better"]
+    assert sorted(Life.log[2:]) == ["stop Better", "stop Store"]
+
+
+def test_a_list_and_a_bound_method_of_a_consumer_are_named():
+    class ByList:
+        def __init__(self, store: Store) -> None:
+            self.stores = [store]
+
+    class ByMethod:
+        def __init__(self, store: Store) -> None:
+            self.call = store.name
+
+    with boot(components=[Store, ByList, ByMethod]) as system:
+        report = system.swap(Store, Better, drain=0.01)
+        told = sorted(holder.what for holder in report.holders)
+        assert told == [
+            "`ByList` keeps it in an attribute (in a list)",
+            "`ByMethod` keeps it in an attribute (as the bound method `name`)",
+        ]
+        places = {holder.place.rpartition(":")[2] for holder in report.holders}
+        assert places == {
+            str(line_of(ByList, "def __init__")),
+            str(line_of(ByMethod, "def __init__")),
+        }
+
+
+def test_a_variable_of_a_running_function_is_named_with_its_line():
+    with boot(components=[Store]) as system:
+        kept = system[Store]
+        report = system.swap(Store, Better, drain=0.01)
+        (holder,) = report.holders
+        assert "a variable of `test_a_variable_of_a_running_function" in holder.what
+        assert "keep `system.handle(Store)` there" in holder.edit
+        assert kept.name() == "Store"
+
+
+def test_every_provider_in_a_sequence_is_rewritten_in_its_place():
+    class Second(Life):
+        pass
+
+    component(provides=Life)(Store)
+
+    class Every:
+        def __init__(self, every: Sequence[Life]) -> None:
+            self.every = every
+
+    try:
+        component(provides=Life)(Second)
+        with boot(components=[Store, Second, Every]) as system:
+            report = system.swap(Store, Better)
+            assert [type(one) for one in system[Every].every] == [Better, Second]
+            assert report.rewritten == (("Every", "every[0]"),)
+            assert report.drained
+    finally:
+        del Store.__symphony_component__
+
+
+def test_consumers_of_many_kinds_are_redirected():
+    @dataclasses.dataclass
+    class Plain:
+        store: Store
+
+    @dataclasses.dataclass(frozen=True)
+    class Frozen:
+        store: Store
+
+    class Indirect:
+        def __init__(self, store: Store) -> None:
+            self._keep(store)
+
+        def _keep(self, store: Store) -> None:
+            self.kept = store
+
+    class Heir(ByAttribute):
+        def __init__(self, store: Store) -> None:
+            super().__init__(store)
+
+    class Guarded:
+        written: list[str] = []  # noqa: RUF012
+
+        def __init__(self, store: Store) -> None:
+            self.store = store
+
+        def __setattr__(self, name: str, value: object) -> None:
+            self.written.append(name)
+            super().__setattr__(name, value)
+
+    class Made:
+        def __init__(self, store: Store) -> None:
+            self.made = store
+
+    def make(store: Store) -> Made:
+        return Made(store)
+
+    parts = [Store, Plain, Frozen, Indirect, Heir, Guarded, make]
+    with boot(components=parts) as system:
+        report = system.swap(Store, Better)
+        assert sorted(report.rewritten) == [
+            ("Frozen", "store"),
+            ("Guarded", "store"),
+            ("Heir", "_store"),
+            ("Indirect", "kept"),
+            ("Plain", "store"),
+            ("make", "made"),
+        ]
+        assert report.drained
+        assert Guarded.written == ["store", "store"]
+        assert system[Made].made is system[Frozen].store is system[Store]
+
+
+def test_a_property_is_not_run_and_a_dictionary_is_not_made():
+    class Shown:
+        asked = 0
+
+        def __init__(self, store: Store) -> None:
+            self._store = store
+            self.first = True or self.store
+
+        @property
+        def store(self) -> Store:
+            type(self).asked += 1
+            return self._store
+
+    with boot(components=[Store, Shown]) as system:
+        assert system.swap(Store, Better).rewritten == (("Shown", "_store"),)
+        assert Shown.asked == 0
+
+
+def test_new_is_a_factory_a_generator_an_async_factory_or_an_instance(nothing_left):
+    class Given(Life):
+        def __init__(self, store: str = "") -> None:
+            super().__init__()
+
+    def plain() -> Better:
+        return Better()
+
+    def generator() -> Iterator[Better]:
+        Life.log.append("before")
+        yield Better()
+        Life.log.append("after")
+
+    async def asynchronous() -> AsyncIterator[Better]:
+        Life.log.append("async before")
+        yield Better()
+        Life.log.append("async after")
+
+    with boot(components=[Store, ByAttribute]) as system:
+        for target in (plain, generator, asynchronous, factory(lambda: Better()), Given()):
+            report = system.swap(Store, target)
+            assert report.drained, str(report)
+            assert system[ByAttribute].name() == type(system[Store]).__name__
+        del target
+    assert [entry for entry in Life.log if "before" in entry or "after" in entry] == [
+        "before",
+        "async before",
+        "after",
+        "async after",
+    ]
+    assert Life.log[-1] == "stop Given"
+    assert Life.log.count("start Given") == Life.log.count("stop Given") == 1
+
+
+def test_new_is_built_by_injection_and_is_a_consumer_of_later_swaps():
+    class Clock:
+        pass
+
+    class Fast(Clock):
+        pass
+
+    class Timed(Better):
+        def __init__(self, clock: Clock, late: Late[ByAttribute], own: Late[Store]) -> None:
+            super().__init__()
+            self.clock, self.late, self.own = clock, late, own
+
+    with boot(components=[Store, ByAttribute, Clock]) as system:
+        system.swap(Store, Timed)
+        timed = system[Store]
+        assert timed.clock is system[Clock]
+        assert timed.late.value is system[ByAttribute]
+        assert timed.own.value is timed
+        assert system.swap(Clock, Fast).rewritten == (("Store", "clock"),)
+        assert type(timed.clock) is Fast
+
+
+def test_what_fails_leaves_the_old_one_in_its_place(nothing_left):
+    class NoBuild(Life):
+        def __init__(self) -> None:
+            raise ValueError("no")
+
+    class NoStart(Life):
+        def start(self) -> None:
+            raise ValueError("no")
+
+    class Ill(Life):
+        def health(self) -> bool:
+            return False
+
+    class IllError(Life):
+        def health(self) -> bool:
+            raise OSError("gone")
+
+    @component(timeout=0.1)
+    class Hangs(Life):
+        def start(self) -> None:
+            super().start()
+            time.sleep(0.5)
+
+    with boot(components=[Store, ByAttribute]) as system:
+        old = system[Store]
+        for target, kind, code in (
+            (NoBuild, BootError, "start-failed"),
+            (NoStart, BootError, "start-failed"),
+            (Ill, UnhealthyError, "unhealthy"),
+            (IllError, UnhealthyError, "unhealthy"),
+            (Hangs, BootTimeoutError, "start-timeout"),
+        ):
+            with pytest.raises(kind) as caught:
+                system.swap(Store, target)
+            assert caught.value.code == code
+            assert caught.value.component == "Store"
+            assert f"`{target.__name__}`" in str(caught.value)
+            assert system[Store] is old
+            assert system[ByAttribute]._store is old
+        # A start that ends well after it was given up is stopped at once.
+        deadline = time.monotonic() + 5
+        while "stop Hangs" not in Life.log and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert Life.log == [
+            "start Store",
+            "start Ill",
+            "stop Ill",
+            "start IllError",
+            "stop IllError",
+            "start Hangs",
+            "stop Hangs",
+        ]
+        assert system.health().state == "healthy"
+        del old
+        assert system.swap(Store, Better).drained
+
+
+def test_a_consumer_that_refuses_the_new_one_undoes_the_swap():
+    class Strict:
+        def __init__(self, store: Store) -> None:
+            self.store = store
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if isinstance(value, Better):
+                raise TypeError("refused")
+            super().__setattr__(name, value)
+
+    with boot(components=[Store, ByAttribute, Strict]) as system:
+        old = system[Store]
+        with pytest.raises(TypeError, match="refused"):
+            system.swap(Store, Better)
+        assert system[ByAttribute]._store is system[Strict].store is system[Store] is old
+        assert Life.log == ["start Store", "start Better", "stop Better"]
+    assert Life.log[3:] == ["stop Store"]
+
+
+def test_what_the_new_one_needs_is_checked_before_it_is_built():
+    class Unknown:
+        pass
+
+    class Needs(Better):
+        def __init__(self, unknown: Unknown) -> None: ...
+
+    class Ring(Better):
+        def __init__(self, user: ByAttribute) -> None: ...
+
+    class Wraps(Better):
+        def __init__(self, store: Store) -> None: ...
+
+    with boot(components=[Store, ByAttribute]) as system:
+        with pytest.raises(MissingDependencyError) as missing:
+            system.swap(Store, Needs)
+        assert "`Needs` needs `Unknown`" in str(missing.value)
+        assert missing.value.diagnostics[0].line == line_of(Needs, "def __init__")
+        with pytest.raises(CycleError, match="`Ring` -> `ByAttribute` -> `Store` -> `Ring`"):
+            system.swap(Store, Ring)
+        with pytest.raises(CycleError, match="`Wraps` -> `Store` -> `Wraps`"):
+            system.swap(Store, Wraps)
+        assert Life.log == ["start Store"]
+
+
+def test_what_cannot_be_swapped_is_refused(workshop):
+    class Mine:
+        def __init__(self, store: Store) -> None: ...
+
+    with boot(conductor=Mine, components=[Store]) as system:
+        for key in (ArtifactStore, Pit, "outline"):
+            with pytest.raises(InvalidValueError) as caught:
+                system.swap(key, Better)
+            assert caught.value.code == "invalid-value"
+            assert "only components written in Python" in caught.value.hints[0]
+        with pytest.raises(InvalidValueError, match="the Conductor `Mine`"):
+            system.swap(Mine, Better)
+        with pytest.raises(ComponentNotFoundError):
+            system.swap(ByAttribute, Better)
+        with pytest.raises(InvalidValueError, match="`drain`"):
+            system.swap(Store, Better, drain=-1)
+    with pytest.raises(StoppedError):
+        system.swap(Store, Better)
+    assert Life.log == ["start Store", "stop Store"]
+
+
+def test_a_component_of_the_main_thread_is_swapped_there_alone():
+    threads: list[int] = []
+
+    @component(main_thread=True)
+    class OnMain:
+        def start(self) -> None:
+            threads.append(_thread.get_ident())
+
+        stop = start
+
+    @component(phase="pit")
+    class Early:
+        pass
+
+    with boot(components=[OnMain, Early]) as system:
+        failed: list[BaseException] = []
+
+        def elsewhere() -> None:
+            try:
+                system.swap(OnMain, OnMain)
+            except BaseException as error:  # noqa: BLE001
+                failed.append(error)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join(10)
+        assert isinstance(failed[0], WrongThreadError)
+        assert system.swap(OnMain, OnMain).drained
+        with pytest.raises(PhaseOrderError):
+            system.swap(Early, OnMain)
+    assert threads == [_thread.get_ident()] * 4
+
+
+def test_each_step_of_one_object_runs_on_one_thread():
+    class Bound:
+        def __init__(self) -> None:
+            self.threads = [_thread.get_ident()]
+
+        def start(self) -> None:
+            self.threads.append(_thread.get_ident())
+
+        health = start
+
+        def stop(self) -> None:
+            self.threads.append(_thread.get_ident())
+            stopped.append(self.threads)
+
+    stopped: list[list[int]] = []
+    with boot(components=[Bound]) as system:
+        system.swap(Bound, Bound)
+        system.swap(Bound, Bound)
+        system.health()
+    assert [len(set(threads)) for threads in stopped] == [1, 1, 1]
+    assert [len(threads) for threads in stopped] == [4, 4, 5]
+
+
+def test_own_threads_and_own_references_do_not_keep_it_from_being_drained():
+    class Busy(Life):
+        def __init__(self) -> None:
+            super().__init__()
+            self.again = self.name
+            self.parts = {"self": [self], "call": lambda: self}
+            self._end = threading.Event()
+
+        def start(self) -> None:
+            super().start()
+            self._thread = threading.Thread(target=self._work)
+            self._thread.start()
+
+        def _work(self) -> None:
+            while not self._end.wait(0.002):
+                self.name()
+
+        def stop(self) -> None:
+            self._end.set()
+            self._thread.join()
+            super().stop()
+
+    with boot(components=[Busy]) as system:
+        report = system.swap(Busy, Busy)
+        assert report.drained, str(report)
+        assert Life.log == ["start Busy", "start Busy", "stop Busy"]
+
+
+def test_a_stop_that_fails_is_told_and_the_swap_stands():
+    class Bad(Life):
+        def stop(self) -> None:
+            super().stop()
+            raise OSError("disk")
+
+    with boot(components=[Bad, Store]) as system:
+        report = system.swap(Bad, Better)
+        assert isinstance(report.stop_error, OSError)
+        assert "its stop failed: OSError: disk" in str(report)
+        assert type(system[Bad]) is Better
+    assert Life.log.count("stop Bad") == 1
+
+
+def test_a_call_in_progress_ends_on_the_old_one():
+    inside, go = threading.Event(), threading.Event()
+
+    class Slow(Life):
+        def work(self) -> str:
+            inside.set()
+            assert go.wait(10)
+            return self.name()
+
+    class User:
+        def __init__(self, slow: Slow) -> None:
+            self.slow = slow
+
+    with boot(components=[Slow, User]) as system:
+        answers: list[str] = []
+        user = system[User]
+        caller = threading.Thread(target=lambda: answers.append(user.slow.work()))
+        caller.start()
+        assert inside.wait(10)
+        swapped: list[Any] = []
+        swapper = threading.Thread(target=lambda: swapped.append(system.swap(Slow, Better)))
+        swapper.start()
+        deadline = time.monotonic() + 5
+        while type(user.slow) is Slow and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert type(user.slow) is Better
+        time.sleep(0.02)
+        assert "stop Slow" not in Life.log
+        go.set()
+        caller.join(10)
+        swapper.join(10)
+        assert answers == ["Slow"]
+        assert swapped[0].drained
+        assert Life.log == ["start Slow", "start Better", "stop Slow"]
+
+
+@pytest.mark.usefixtures("_often")
+def test_eight_threads_call_while_it_is_swapped_a_hundred_times():
+    class Counted:
+        made = 0
+        stops = 0
+
+        def __init__(self) -> None:
+            self.open = True
+            type(self).made += 1
+
+        def call(self) -> int:
+            first = self.open
+            for _ in range(3):
+                first = first and self.open
+            if not first:
+                raise AssertionError("called on a stopped object")
+            return 1
+
+        def stop(self) -> None:
+            self.open = False
+            type(self).stops += 1
+
+    class User:
+        def __init__(self, counted: Counted, handle: Handle[Counted]) -> None:
+            self.counted = counted
+            self.handle = handle
+
+    with boot(components=[Counted, User]) as system:
+        user = system[User]
+        ended = threading.Event()
+        outcomes: list[tuple[int, int, BaseException | None]] = []
+
+        def work() -> None:
+            asked = answered = 0
+            try:
+                while not ended.is_set():
+                    asked += 2
+                    answered += user.counted.call() + user.handle.value.call()
+            except BaseException as error:  # noqa: BLE001
+                outcomes.append((asked, answered, error))
+            else:
+                outcomes.append((asked, answered, None))
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        drained = 0
+        for _ in range(100):
+            drained += system.swap(Counted, Counted).drained
+        ended.set()
+        for thread in threads:
+            thread.join(30)
+        assert drained == 100
+        assert len(outcomes) == 8
+        for asked, answered, error in outcomes:
+            assert error is None
+            assert asked == answered > 0
+        assert (Counted.made, Counted.stops) == (101, 100)
+    assert Counted.stops == 101
+
+
+def test_two_threads_swap_at_once():
+    class Other(Life):
+        pass
+
+    class Both:
+        def __init__(self, store: Store, other: Other) -> None:
+            self.store, self.other = store, other
+
+    class Uses(Other):
+        def __init__(self, store: Store) -> None:
+            super().__init__()
+            self.store = store
+
+    with boot(components=[Store, Other, Both]) as system:
+        failed: list[BaseException] = []
+
+        def swapping(key: type, target: type) -> None:
+            try:
+                for _ in range(20):
+                    assert system.swap(key, target).drained
+            except BaseException as error:  # noqa: BLE001
+                failed.append(error)
+
+        pairs = [(Store, Better), (Other, Uses), (Store, Better)]
+        threads = [threading.Thread(target=swapping, args=pair) for pair in pairs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert failed == []
+        both = system[Both]
+        assert both.store is both.other.store is system[Store]
+        assert both.other is system[Other]
+    for name in ("Store", "Better", "Other", "Uses"):
+        assert Life.log.count(f"start {name}") == Life.log.count(f"stop {name}")
