@@ -1,4 +1,4 @@
-"""What crosses: every lawful value comes back as it went, everything else is a `TypeError` at the caller."""
+"""Every lawful value comes back as it went, everything else is a `TypeError` at the caller."""
 
 from __future__ import annotations
 

@@ -449,3 +449,37 @@ fn large_values_pass_both_ways() {
         host.lane.request("echo", &inputs(1), &CallOptions::default()).unwrap();
     });
 }
+
+#[test]
+fn a_caller_with_a_poll_hook_still_sees_its_deadline() {
+    watched(|| {
+        let mut host = host();
+        greet(&mut host);
+        let options = CallOptions::within(Duration::from_millis(120));
+        let error =
+            host.lane.request_polling("hang", &inputs(1), &options, Some(&|| false)).unwrap_err();
+        assert!(matches!(error, CallError::TimedOut { .. }), "{error}");
+    });
+}
+
+#[test]
+fn a_peer_that_streams_into_a_plain_call_ends_the_lane_and_every_caller_hears_it() {
+    watched(|| {
+        let mut host = host();
+        greet(&mut host);
+        let lane = host.lane.clone();
+        let plain =
+            std::thread::spawn(move || lane.request("plain", &inputs(1), &CallOptions::default()));
+        let correlation = read_frame(&mut host.peer).unwrap().header.correlation;
+        let (sender, submitted) = mpsc::channel();
+        let done = Box::new(move |result| sender.send(result).unwrap());
+        host.lane.submit("plain", &inputs(2), &CallOptions::default(), done).unwrap();
+        read_frame(&mut host.peer).unwrap();
+        support::write_frame(&mut host.peer, ipc::Header::new(Kind::End, correlation), &[]);
+        for result in [plain.join().unwrap(), submitted.recv().unwrap()] {
+            let closed =
+                matches!(result, Err(CallError::Closed { reason: Closed::Violation(_), .. }));
+            assert!(closed, "{result:?}");
+        }
+    });
+}

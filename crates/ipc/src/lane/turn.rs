@@ -178,11 +178,12 @@ impl Core {
             if waiter.has_delivery() {
                 return Led::Look;
             }
-            if asked.is_some_and(|asked| idle || asked.elapsed() >= TICK) {
-                return Led::Ask;
-            }
+            // First: a lane on which nothing comes asks every time, and would never see its deadline.
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Led::TimedOut;
+            }
+            if asked.is_some_and(|asked| idle || asked.elapsed() >= TICK) {
+                return Led::Ask;
             }
         }
     }

@@ -55,6 +55,8 @@ struct Life {
     automatic: bool,
     /// A person restarts it: callers wait instead of hearing that it is stopped.
     again: bool,
+    /// It was stopped for good: nobody starts it any more.
+    gone: bool,
     guest: Option<Arc<dyn Guest>>,
     ready_at: Option<Instant>,
     unresponsive: bool,
@@ -124,6 +126,7 @@ impl Extension {
                 over: true,
                 automatic: false,
                 again: false,
+                gone: false,
                 guest: None,
                 ready_at: None,
                 unresponsive: false,
@@ -469,7 +472,8 @@ impl Extension {
     /// Asks it to stop, in whatever state it is.
     pub(super) fn begin_stop(&self, again: bool) {
         let mut life = self.life.lock();
-        life.again = again;
+        life.gone |= !again;
+        life.again = !life.gone;
         let guest = match life.state {
             State::Loading | State::Ready => {
                 self.go(&mut life, State::Stopping);
@@ -511,7 +515,7 @@ impl Extension {
     pub(super) fn start_again(&self) {
         let mut life = self.life.lock();
         life.again = false;
-        if life.state != State::Stopped {
+        if life.gone || life.state != State::Stopped {
             return;
         }
         life.restarts.reset();
