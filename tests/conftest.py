@@ -56,6 +56,6 @@ def nothing_left():
     # A caught exception and the frame that caught it hold each other, and with it what the test booted.
     gc.collect()
     assert wait_until(lambda: set(descendants()) <= before[0]), "a process is left"
-    assert wait_until(lambda: descriptors() <= before[1]), open_files()
+    assert wait_until(lambda: descriptors() <= before[1]), "\n".join(open_files())
     assert wait_until(lambda: native_threads() <= before[2]), "a thread is left"
     assert threading.active_count() <= before[3]

@@ -17,7 +17,7 @@ from symphony._kit import OrchestraKit
 from symphony._pit import MEMBERS, Pit
 from symphony._registration import conductor_spec, register, relocate, resolve_conductor
 from symphony._system import System
-from symphony._threads import InterruptedStep, Threads, run_job
+from symphony._threads import InterruptedStep, Terminated, Threads, run_job
 from symphony.config import as_config
 
 TYPE_CHECKING = False
@@ -109,10 +109,6 @@ def boot(  # type: ignore[misc]
     return starter.boot(components, prepare)
 
 
-class Terminated(SystemExit):
-    """SIGTERM came during the boot."""
-
-
 class Starter:
     """One boot, from the plan to the system or to nothing."""
 
@@ -167,6 +163,7 @@ class Starter:
         try:
             register(self, components)
             spec = conductor_spec(self)
+            self.namespace = None
             self.begin()
             self._on_calling_thread(prepare, spec)
             self.serve()
@@ -232,15 +229,25 @@ class Starter:
                         # The boot fails already: without its import, or its preparation, nothing of it may run.
                         continue
                     self._current = job
-                    stop = run_job(job, None)
-                    if isinstance(stop, BaseException):
-                        self.core.interrupt(stop)
+                    run_job(job, None, self.core.interrupt)
                 except (KeyboardInterrupt, Terminated) as stop:
                     self.core.interrupt(stop)
                 finally:
                     self._leave()
             except InterruptedStep:
                 self._leave()
+
+    def serve_later(self) -> None:
+        """Works off steps of a system that is up, on the thread that asks for its health or shuts it down."""
+        self._caller = _thread.get_ident()
+        self._on_main = _core.is_main_thread()
+        self._outside_failed = False
+        if self._on_main:
+            self._install_interrupt()
+        try:
+            self.serve()
+        finally:
+            self._restore_handlers()
 
     def interrupt(self) -> None:
         """Raises in the calling thread, where it is in work that was given up; called on the keeper's thread.
@@ -283,7 +290,7 @@ class Starter:
                 running.shutdown(3.0)
                 raise
         except BaseException:
-            self.close_threads()
+            self.let_go()
             raise
         finally:
             self._restore_handlers()
@@ -291,13 +298,18 @@ class Starter:
     def abandon(self) -> None:
         """Something broke before the core could end the boot by itself."""
         self.core.cancel()
-        self.close_threads()
+        self.let_go()
         self._restore_handlers()
 
-    def close_threads(self) -> None:
-        """Lets the threads of this system end."""
-        if self.threads is not None:
-            self.threads.close()
+    def let_go(self) -> None:
+        """The system is down: its threads end, and its objects are nobody's but the user's."""
+        threads, self.threads = self.threads, None
+        if threads is not None:
+            threads.close()
+        self.container.close()
+        if self._kit is not None:
+            self._kit.let_go()
+        self._pit = self._kit = None
 
     def _builtin(self, key: Any) -> Any:
         """What the core provides for a key."""
@@ -337,10 +349,13 @@ class Starter:
         if not self._on_main:
             return
         # `_signal` is what `signal` wraps in enumerations, whose import would take longer than the rest of the boot.
-        self._handlers.append((_INTERRUPT, _signal.signal(_INTERRUPT, self._on_interrupt)))
+        self._install_interrupt()
         if _signal.getsignal(_signal.SIGTERM) == _signal.SIG_DFL:
             handler = _signal.signal(_signal.SIGTERM, _on_terminate)
             self._handlers.append((_signal.SIGTERM, handler))
+
+    def _install_interrupt(self) -> None:
+        self._handlers.append((_INTERRUPT, _signal.signal(_INTERRUPT, self._on_interrupt)))
 
     def _restore_handlers(self) -> None:
         while self._handlers:

@@ -59,7 +59,7 @@ class ConductorBootstrap:
         Raises:
             BootError: A step is missing, or an extension failed.
         """
-        self._next(2, "initialize_orchestra_kit")
+        self._check(2, "initialize_orchestra_kit")
         if pit is not self._starter.pit or not isinstance(bus, type(self._starter.core.bus())):
             raise BootError(
                 "the bus and the Pit are not those of this bootstrap",
@@ -67,6 +67,7 @@ class ConductorBootstrap:
                 phase="orchestra_kit",
                 hints=["pass what `initialize_ipc_bus()` and `initialize_pit_extensions()` gave"],
             )
+        self._step += 1
         self._open("conductor")
         self._starter.serve()
         self._system = self._starter.finish(None)
@@ -79,6 +80,15 @@ class ConductorBootstrap:
             self._starter.finish(None)
 
     def _next(self, step: int, name: str) -> None:
+        """Takes the next step.
+
+        Raises:
+            BootError: It is out of order.
+        """
+        self._check(step, name)
+        self._step += 1
+
+    def _check(self, step: int, name: str) -> None:
         """Refuses a step out of order.
 
         Raises:
@@ -94,4 +104,3 @@ class ConductorBootstrap:
             )
         if step < self._step:
             raise BootError(f"`{name}()` was called twice", code="phase-order")
-        self._step += 1

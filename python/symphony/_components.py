@@ -26,6 +26,7 @@ from symphony._spec import (
     Options,
     async_on_main_text,
     component,
+    main_thread_phase_text,
     unresolved_text,
 )
 from symphony.exceptions import Diagnostic
@@ -277,6 +278,8 @@ class Collector:
         for key in options.provides:
             if key not in spec.provides:
                 spec.provides.append(key)
+        if spec.main_thread and spec.phase != "conductor":
+            self._fault(spec, "phase-order", *main_thread_phase_text(spec))
         if spec.main_thread and spec.is_async:
             self._fault(spec, "wrong-thread", *async_on_main_text(spec))
 

@@ -30,9 +30,10 @@ class Live:
         slot: Its place in the core, in which a swap puts another one.
         stepper: Its steps in the core, once it came by a swap.
         is_async: Whether a step of it may return an awaitable.
+        up: Whether it has started, and others may have it.
     """
 
-    __slots__ = ("_container", "_generator", "injected", "instance", "is_async", "slot", "spec", "stepper")
+    __slots__ = ("_container", "_generator", "injected", "instance", "is_async", "slot", "spec", "stepper", "up")
 
     def __init__(self, spec: ComponentSpec, container: Container) -> None:
         """Keeps both; nothing is built yet."""
@@ -43,6 +44,7 @@ class Live:
         self.injected: list[tuple[NeedSpec, Any]] | None = None
         self.slot: Any = None
         self.stepper: Any = None
+        self.up = False
         self.is_async = "async" in (spec.start, spec.health, spec.stop) or spec.kind.startswith("async")
 
     def start(self) -> Any:
@@ -186,6 +188,7 @@ class Container:
 
     def provide(self, live: Live) -> None:
         """The component is up: others may have it."""
+        live.up = True
         for key in live.spec.provides:
             # One that is about to be swapped in is not registered yet.
             if self._providers.get(key) == [live]:
@@ -193,6 +196,7 @@ class Container:
 
     def withdraw(self, live: Live) -> None:
         """The component goes down."""
+        live.up = False
         for key in live.spec.provides:
             if self.instances.get(key, _ABSENT) is live.instance:
                 del self.instances[key]
@@ -218,7 +222,7 @@ class Container:
             self.lates.append((late, need, live))
             return late
         if need.kind == "every":
-            every = [other.instance for other in self._providers.get(need.key, ()) if self._is_up(other)]
+            every = [other.instance for other in self._providers.get(need.key, ()) if other.up]
             self.lists.append((every, need, live))
             return every
         value = self.lookup(need.key, need.named)
@@ -233,9 +237,13 @@ class Container:
         value = self.instances.get(key, _ABSENT)
         if value is not _ABSENT and named is None:
             return value
-        for live in self._providers.get(key, ()):
-            if (named is None or live.spec.name == named) and self._is_up(live):
-                return live.instance
+        up = [live for live in self._providers.get(key, ()) if live.up]
+        if named is not None:
+            up = [live for live in up if live.spec.name == named]
+        elif len(up) > 1:
+            up = [live for live in up if not live.spec.named]
+        if len(up) == 1:
+            return up[0].instance
         return self._builtin(key) if named is None else _ABSENT
 
     def get(self, key: Any, default: Any = _ABSENT) -> Any:
@@ -316,12 +324,8 @@ class Container:
         # start that was given up and ends now still finds what its stop needs.
         self._builtin = _nothing
         for live in self.lives:
-            live.instance = _ABSENT
+            live.instance, live.up = _ABSENT, False
             live.slot = live.stepper = None
-
-    @staticmethod
-    def _is_up(live: Live) -> bool:
-        return live.instance is not _ABSENT
 
 
 def _nothing(_key: Any) -> Any:

@@ -27,6 +27,8 @@ _EXTENSION: dict[str, type[ExtensionError]] = {
     "protocol-mismatch": exceptions.ProtocolError,
 }
 _OTHER: dict[str, type[SymphonyError]] = {
+    "invalid-value": exceptions.InvalidValueError,
+    "not-found": exceptions.NotFoundError,
     "stopped": exceptions.StoppedError,
     "forked": exceptions.ForkedError,
     "late-binding": exceptions.LateBindingError,
@@ -64,17 +66,16 @@ def build(fields: dict[str, Any]) -> BaseException:
             hints=fields["hints"],
             rollback_errors=[build(entry) for entry in fields["rollback"]],
         )
-    elif code == "stopped":
-        error = exceptions.StoppedError(_message(fields), code=code, hints=fields["hints"])
+    elif code in _OTHER and fields["payload"] is None:
+        # The word says more than who was called, as `stopped` and a nested call's `not-found`.
+        error = _OTHER[code](_message(fields), code=code, hints=fields["hints"])
     elif code in _EXTENSION or fields["extension"] is not None:
         error = _extension(code, fields)
     elif fields["payload"] is not None:
         payload: BaseException = fields["payload"]
         return payload
     else:
-        error = _OTHER.get(code, SymphonyError)(
-            _message(fields), code=code, hints=fields["hints"]
-        )
+        error = SymphonyError(_message(fields), code=code, hints=fields["hints"])
     error.__cause__ = fields["payload"] or _causes(fields["causes"])
     return error
 

@@ -93,6 +93,10 @@ class OrchestraKit:
             self._work = Work(self._core)
         return self._work
 
+    def let_go(self) -> None:
+        """The system is down: no Conductor is asked any more."""
+        self._work = None
+
     def _run(self, conductor: Any, forever: bool = False) -> RunSummary:
         """Runs Melodies until nothing is left to do; `Conductor.run()` calls it."""
         work = self.work()

@@ -177,6 +177,14 @@ def unresolved_text(spec: ComponentSpec, verb: str, text: str) -> tuple[str, str
     )
 
 
+def main_thread_phase_text(spec: ComponentSpec) -> tuple[str, str]:
+    """Message and hint for a component of the calling thread that would start while that thread is elsewhere."""
+    return (
+        f"`{spec.name}` says `main_thread=True` in phase `{spec.phase}`",
+        "leave `phase` out: the calling thread serves phase `conductor` only",
+    )
+
+
 def async_on_main_text(spec: ComponentSpec) -> tuple[str, str]:
     """Message and hint for an async step that would have to run on the calling thread."""
     return (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
+import sys
 
 from symphony._container import _ABSENT
+from symphony.exceptions import WrongThreadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +19,12 @@ if TYPE_CHECKING:
     from symphony import _core
     from symphony._boot import Starter
     from symphony._components import ComponentSpec
+    from symphony._experiment import Experiment
     from symphony._handles import Handle
     from symphony._health import SystemHealth
     from symphony._kit import OrchestraKit
     from symphony._pit import Pit
+    from symphony._swap import SwapReport
     from symphony._work import RunSummary
     from symphony.config import StrPath
 
@@ -59,6 +64,7 @@ class System(Generic[C]):
         self._running = running
         self._container = starter.container
         self._process = os.getpid()
+        self._booted_on = _thread.get_ident()
         self.report: _core.BootReport = running.report()
         self.bus: _core.IpcBus = starter.core.bus()
         self.pit: Pit = starter.pit
@@ -106,13 +112,78 @@ class System(Generic[C]):
 
         Args:
             timeout: Seconds for each.
+
+        Raises:
+            WrongThreadError: One with a health of its own says `main_thread=True`, and this is not the thread that booted.
         """
         from symphony._health import Health, SystemHealth
 
+        foreign = self._foreign("health")
+        if foreign:
+            raise WrongThreadError(
+                f"{foreign} say `main_thread=True`, and this is not the thread that booted",
+                hints=["ask for the health on the thread that called `boot()`"],
+            )
         pending = self._running.begin_health(timeout)
-        self._starter.serve()
+        self._starter.serve_later()
         state, components = pending.result()
         return SystemHealth(state, {name: Health(*health) for name, health in components})
+
+    def swap(self, component: Callable[..., T], new: Any, *, drain: float = 5.0) -> SwapReport:
+        """Puts another object into a component's place while the system runs.
+
+        The new one is built, started and asked for its health first; then every attribute and handle into which the
+        old one was injected is rewritten; then the old one is drained and stopped. After any failure the old one is
+        still in its place.
+
+        Args:
+            component: The type of the component.
+            new: A class, a function or `factory(x)`, built by injection; any other value is the instance.
+            drain: Seconds that calls in progress on the old one have; after that it is left running.
+
+        Returns:
+            What was rewritten, and who still holds the old object.
+
+        Raises:
+            BootError: The new one did not start, is not well, or needs what is not there.
+            ComponentNotFoundError: There is no such component.
+            InvalidValueError: It is a Pit member, an extension, the Conductor, or an experiment runs on it.
+            StoppedError: The system was shut down.
+            WrongThreadError: It says `main_thread=True`, and this is not the thread that booted.
+        """
+        from symphony._swap import swap
+
+        return swap(self, component, new, drain, sys._getframe(1))
+
+    def experiment(
+        self,
+        component: Callable[..., T],
+        variants: Mapping[str, Any],
+        split: Mapping[str, float] | None = None,
+        key: Callable[..., object] | None = None,
+        *,
+        seed: int = 0,
+    ) -> Experiment:
+        """Tries out several objects in a component's place, each with its share of the calls.
+
+        Args:
+            component: The type of the component.
+            variants: What to try, by name: as for `swap()`; what stands there now (its class, or `system[T]`) is
+                not built again.
+            split: The share of each; alike when none.
+            key: Called with the call's arguments: calls of one key always go to one variant. None: each call by chance.
+            seed: Another one gives the keys to other variants.
+
+        Raises:
+            BootError: A variant did not start, is not well, or needs what is not there.
+            ComponentNotFoundError: There is no such component.
+            InvalidValueError: The split is none, or the component cannot be swapped.
+            StoppedError: The system was shut down.
+            WrongThreadError: One says `main_thread=True`, and this is not the thread that booted.
+        """
+        from symphony._experiment import begin
+
+        return begin(self, component, variants, split, key, seed, sys._getframe(1))
 
     def submit(
         self, melody: _core.Melody | StrPath, inputs: Mapping[str, Any] | None = None, *, priority: int = 0
@@ -152,11 +223,23 @@ class System(Generic[C]):
             return
         pending = self._running.begin_shutdown(timeout)
         if pending is not None:
-            self._starter.serve()
+            foreign = self._foreign("stop")
+            if foreign:
+                import warnings
+
+                text = f"{foreign} say `main_thread=True` and are stopped on another thread than the one that booted"
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
+            self._starter.serve_later()
             pending.result()
-            self._container.close()
-            self._starter.close_threads()
+            self._starter.let_go()
         atexit.unregister(self._at_exit)
+
+    def _foreign(self, step: str) -> str:
+        """The components whose step belongs to the thread that booted, where this is another one."""
+        if self._booted_on == _thread.get_ident():
+            return ""
+        specs = [live.spec for live in self._container.lives]
+        return ", ".join(f"`{spec.name}`" for spec in specs if spec.main_thread and getattr(spec, step))
 
     def _at_exit(self) -> None:
         self.shutdown(3.0)

@@ -12,6 +12,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
@@ -24,8 +25,21 @@ class InterruptedStep(BaseException):
     """Raised inside a step on the calling thread that was given up; never seen outside `boot()`."""
 
 
-def run_job(job: Job, loops: EventLoops | None) -> bool:
+class Terminated(SystemExit):
+    """SIGTERM came during the boot."""
+
+
+def run_job(
+    job: Job,
+    loops: EventLoops | None,
+    interrupted: Callable[[BaseException], object] | None = None,
+) -> bool:
     """Runs one step on this thread; an awaitable result is handed to the event loop.
+
+    Args:
+        job: The step.
+        loops: Where awaitables go; `None` on the calling thread.
+        interrupted: Told of Ctrl-C and SIGTERM, which end the boot and not only the step.
 
     Returns:
         False when the step had been given up, so that this thread must end.
@@ -39,6 +53,8 @@ def run_job(job: Job, loops: EventLoops | None) -> bool:
             return loops.submit(job, outcome)
         return job.finish(*health_of(outcome))
     except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
+        if interrupted is not None and isinstance(error, (KeyboardInterrupt, Terminated)):
+            interrupted(error)
         return job.fail(error)
 
 
@@ -90,7 +106,7 @@ def stack_of(thread: int) -> list[str]:
 class Threads:
     """The keeper of one system, and what it started."""
 
-    __slots__ = ("_keeper", "_loops", "_starter")
+    __slots__ = ("_gate", "_keeper", "_loops", "_starter")
 
     def __init__(self, keeper: Keeper, starter: Starter) -> None:
         """Starts the keeper.
@@ -99,6 +115,7 @@ class Threads:
             keeper: The core's end, which says what to do.
             starter: The boot, whose calling thread the keeper may interrupt.
         """
+        self._gate = _thread.allocate_lock()
         self._keeper = keeper
         self._starter = starter
         self._loops: EventLoops | None = None
@@ -127,16 +144,19 @@ class Threads:
             if job is None:
                 return
             if job.live.is_async and self._loops is None:
-                self._loops = self._start_loops()
+                self._start_loops()
             if not run_job(job, self._loops):
                 queue.left()
                 return
             del job
 
-    def _start_loops(self) -> EventLoops:
+    def _start_loops(self) -> None:
         from symphony._event_loop import EventLoops
 
-        return EventLoops()
+        with self._gate:
+            # Another thread may have come first.
+            if self._loops is None:
+                self._loops = EventLoops()
 
     def _answer(self, request: StackRequest) -> None:
         """Says where a step stands, as `file:line in name`, innermost last."""

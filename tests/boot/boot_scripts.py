@@ -1,0 +1,90 @@
+"""Scripts that boot in a process of their own, and a look at what they left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+PREAMBLE = """
+import sys, time, threading, os
+import symphony
+from symphony import boot, component, BootError, BootTimeoutError, PlanError
+began = time.monotonic()
+def say(*words):
+    print(*words, flush=True)
+def below():
+    tasks = os.listdir("/proc/self/task")
+    found = [open(f"/proc/self/task/{task}/children").read().split() for task in tasks]
+    return [int(pid) for one in found for pid in one]
+"""
+
+
+def children(pid: int) -> list[int]:
+    """Every process below one."""
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        parent = waiting.pop()
+        try:
+            for task in os.listdir(f"/proc/{parent}/task"):
+                text = Path(f"/proc/{parent}/task/{task}/children").read_text()
+                found += map(int, text.split())
+                waiting += map(int, text.split())
+        except OSError:
+            continue
+    return found
+
+
+def gone(pids: list[int], seconds: float = 4.0) -> bool:
+    """Whether these processes end in time; zombies have ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not any(alive(pid) for pid in pids):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def start(script: str, cwd: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Starts a script with the preamble."""
+    path = cwd / "script.py"
+    path.write_text(PREAMBLE + textwrap.dedent(script), encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, str(path), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+    )
+
+
+def run(script: str, cwd: Path, *arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    """Runs a script with the preamble to its end."""
+    process = start(script, cwd, *arguments)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"the script hangs\n{out}\n{err}") from None
+    return subprocess.CompletedProcess(script, process.returncode, out, err)
+
+
+def until_line(process: subprocess.Popen[str], wanted: str) -> None:
+    """Reads the script's lines up to one."""
+    assert process.stdout is not None
+    while line := process.stdout.readline():
+        if line.strip() == wanted:
+            return
+    raise AssertionError(f"the script never said `{wanted}`: {process.communicate()[1]}")
