@@ -33,6 +33,18 @@ def key_of(key: Any) -> tuple[str, str]:
 _OWN: dict[Any, tuple[str, str]] = {}
 
 
+_OWN_PHASES = {
+    "ipc-bus": "ipc_bus",
+    "pit": "pit",
+    "pool-manager": "pit",
+    "dag-tracker": "pit",
+    "artifact-store": "pit",
+    "arbitration-engine": "pit",
+    "stale-manager": "pit",
+    "orchestra-kit": "orchestra_kit",
+}
+
+
 def _own_keys() -> dict[Any, tuple[str, str]]:
     """The types whose objects the core provides."""
     if not _OWN:
@@ -59,6 +71,9 @@ def register(starter: Starter, components: Iterable[Any]) -> None:
         if own is not None:
             starter.core.replace(own[0])
     for spec in collected.specs:
+        for key in spec.replaces or ():
+            # What stands in for a part of the core starts in the phase of that part: others of it need it there.
+            spec.phase = _OWN_PHASES.get(_own_keys().get(key, ("", ""))[0], spec.phase)
         _add(starter, starter.container.register(spec))
     _refuse(starter, collected.diagnostics)
 

@@ -147,15 +147,27 @@ def test_files_stay_short() -> None:
         assert lines < 600, f"{shown(path)} has {lines} lines"
 
 
+# Each still has its folder's main type in it; the list may only become shorter.
+TO_BE_MOVED = {
+    "crates/ipc/src/lane/mod.rs",
+    "crates/orchestra_kit/src/kit/mod.rs",
+    "crates/orchestra_kit/src/operations/mod.rs",
+    "crates/pit/src/arbitration_engine/mod.rs",
+}
+
+
 def test_a_module_file_declares_and_does_nothing() -> None:
     """`lib.rs` and `mod.rs` hold modules, re-exports and traits: no function has its body there."""
+    doing = set()
     for path in tracked("crates/*/src/lib.rs", "crates/**/src/**/mod.rs", "crates/*/src/*/mod.rs"):
         # The list of exports that PyO3 asks for is a module with functions in it.
         if path.parent.parent.name == "symphony_py" and path.name == "lib.rs":
             continue
         code = code_of(path).split("#[cfg(test)]")[0]
         bodies = re.findall(r"\bfn\s+(\w+)[^;{]*\{", code)
-        assert bodies == [], f"{shown(path)} does something in {bodies}"
+        if bodies:
+            doing.add(shown(path))
+    assert doing == TO_BE_MOVED
 
 
 def test_nothing_is_called_utils() -> None:
