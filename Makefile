@@ -69,7 +69,7 @@ bench: build native $(VENV)/.bench $(VENV)/.torch ## Criterion, then ourselves a
 	$(BIN)/python benches/side_by_side.py
 
 soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes about half an hour
-	$(BIN)/python -m pytest -q tests/soak -o addopts= --timeout=3600
+	$(BIN)/python -m pytest -q tests/soak -o addopts=--import-mode=importlib --timeout=3600
 
 docs: ## the Rust documentation
 	cargo doc --workspace --no-deps
