@@ -15,7 +15,11 @@ _IMAGE = re.compile(r'<img\s[^>]*src="([^"]+)"')
 
 def pages() -> list[Path]:
     """Every document of the repository that a reader is sent to."""
-    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "examples" / "ide" / "README.md"]
+    found = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        ROOT / "examples" / "ide" / "README.md",
+    ]
     return sorted(found)
 
 

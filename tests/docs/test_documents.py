@@ -1,8 +1,9 @@
-"""The documents are true: their code runs, their output is what it prints, their links end somewhere.
+"""The documents are true: their code runs, prints what they say, and their links end somewhere.
 
-A block's info string says what is done with it. `file=PATH` writes it into the page's own folder; `run` runs it there
-(`fails` when it has to end with an error); `text output` is what the block before it printed; `same=PATH` is a file of
-the repository, word for word; `sketch` is not run. A folder belongs to one page, and holds a copy of `examples`.
+A block's info string says what is done with it. `file=PATH` writes it into the page's own folder;
+`run` runs it there (`fails` when it has to end with an error); `text output` is what the block
+before it printed; `same=PATH` is a file of the repository, word for word; `sketch` is not run. A
+folder belongs to one page, and holds a copy of `examples`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pytest reads the annotations of fixtures.
 
 import pytest
 from pages import ROOT, Block, anchors, blocks, headings, links, name_of, pages, prose
@@ -51,7 +52,9 @@ def run(block: Block, folder: Path) -> str:
         check=False,
     )
     fails = "fails" in block.marks
-    assert (done.returncode != 0) is fails, f"line {block.line}: {done.returncode}\n{done.stderr}{done.stdout}"
+    assert (done.returncode != 0) is fails, (
+        f"line {block.line}: {done.returncode}\n{done.stderr}{done.stdout}"
+    )
     return done.stderr if fails else done.stdout
 
 
@@ -62,7 +65,9 @@ def assert_alike(wanted: str, printed: str, place: str) -> None:
         for line in wanted.rstrip("\n").split("\n")
     )
     printed = printed.rstrip("\n") + "\n"
-    assert re.fullmatch(pattern, printed), f"{place}: it printed\n{printed}\nand the page says\n{wanted}"
+    assert re.fullmatch(pattern, printed), (
+        f"{place}: it printed\n{printed}\nand the page says\n{wanted}"
+    )
 
 
 @pytest.mark.parametrize("page", [page for page in pages() if ran(page)], ids=name_of)
@@ -86,7 +91,9 @@ def test_a_block_that_shows_a_file_shows_that_file(page: Path) -> None:
     for block in blocks(page):
         path = block.option("same")
         if path is not None:
-            assert block.text == (ROOT / path).read_text(encoding="utf-8"), f"line {block.line}: {path}"
+            assert block.text == (ROOT / path).read_text(encoding="utf-8"), (
+                f"line {block.line}: {path}"
+            )
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pages import ROOT
-
 import symphony.exceptions
+from pages import ROOT
 
 PAGE = ROOT / "docs" / "errors.md"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Workshop, descendants
-
 from symphony import PoolManager, boot
 
 SLOW = """
@@ -40,7 +40,7 @@ class Ticker:
         while not self._end.wait(0.005):
             self.ticks += 1
 
-    def __enter__(self) -> Ticker:
+    def __enter__(self) -> Ticker:  # noqa: PYI034 - `Self` is not there on 3.9.
         self._thread.start()
         return self
 
@@ -53,7 +53,8 @@ class Ticker:
 def test_the_interpreter_is_free_while_something_waits(wait: str, workshop: Workshop) -> None:
     workshop.extension("slow", SLOW)
     melody = workshop.melody(
-        '[melody]\nname = "sleep"\n[[node]]\nid = "sleep"\ncall = "slow.sleep"\nwith = { seconds = 0.4 }\n'
+        '[melody]\nname = "sleep"\n[[node]]\nid = "sleep"\n'
+        'call = "slow.sleep"\nwith = { seconds = 0.4 }\n'
     )
     with boot(config=workshop.config) as system:
         slow = system.kit.extension("slow")
@@ -85,7 +86,9 @@ def test_no_code_of_users_runs_on_a_thread_of_rust(workshop: Workshop) -> None:
 
         def start(self) -> None:
             seen["start"] = thread_name()
-            self.pool.register("workers", lambda: seen.update(factory=thread_name()) or object(), size=1)
+            self.pool.register(
+                "workers", lambda: seen.update(factory=thread_name()) or object(), size=1
+            )
             self.pool.prewarm("workers")
 
         def health(self) -> None:
@@ -106,7 +109,15 @@ def test_no_code_of_users_runs_on_a_thread_of_rust(workshop: Workshop) -> None:
         system.health()
         with system.pit.pool.lease("workers"):
             pass
-    assert set(seen) == {"construction", "start", "factory", "health", "stop", "prepare", "observer"}
+    assert set(seen) == {
+        "construction",
+        "start",
+        "factory",
+        "health",
+        "stop",
+        "prepare",
+        "observer",
+    }
     assert {name for name in seen.values() if name.startswith("symphony")} == set()
 
 
@@ -121,7 +132,9 @@ def test_the_table_of_threads_names_those_of_the_source() -> None:
     named: set[str] = set()
     for path in ROOT.glob("crates/*/src/**/*.rs"):
         text = path.read_text(encoding="utf-8").split("#[cfg(test)]")[0]
-        named |= set(re.findall(r'(?:\.name\(|Threads::new\(|beside\(py, )"(symphony-[a-z]+)"', text))
+        named |= set(
+            re.findall(r'(?:\.name\(|Threads::new\(|beside\(py, )"(symphony-[a-z]+)"', text)
+        )
     assert named == table_of_threads()
 
 
@@ -133,10 +146,9 @@ def test_a_running_system_has_only_threads_of_the_table(workshop: Workshop) -> N
         system.kit.extension("slow").call("sleep", seconds=0.0)
         names = set()
         for task in os.listdir("/proc/self/task"):
-            try:
+            # A thread may end between the list and the look.
+            with contextlib.suppress(OSError):
                 names.add(Path(f"/proc/self/task/{task}/comm").read_text().strip())
-            except OSError:
-                continue
     ours = {name for name in names if name.startswith("symphony")}
     assert "symphony-lanes" in ours
     assert ours <= known
