@@ -10,7 +10,7 @@ import _signal
 import _thread
 import sys
 
-from symphony import _core, _fork
+from symphony import _core, _fork, _signals
 from symphony._container import Container, absent
 from symphony._frozen import foreign_command, supervisor_command
 from symphony._kit import OrchestraKit
@@ -23,7 +23,6 @@ from symphony.config import as_config
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import FrameType
     from typing import Any, TypeVar, overload
 
     from symphony._components import ComponentSpec
@@ -155,7 +154,6 @@ class Starter:
         self._pit: Any = None
         self._kit: Any = None
         self._on_main = _core.is_main_thread()
-        self._handlers: list[tuple[int, Any]] = []
         self.threads: Threads | None = None
 
     def boot(self, components: Iterable[Any], prepare: Callable[[], object] | None) -> System[Any]:
@@ -174,12 +172,16 @@ class Starter:
 
     def begin(self) -> None:
         """Starts the core's boot; it runs beside this thread from now on."""
-        self._install_handlers()
+        if self._on_main:
+            _signals.guard(self, terminate=True)
         self.threads = Threads(self.core.keeper, self)
         if self._observer is not None or "logging" in sys.modules:
             from symphony._events import follow
 
             follow(self.core.events, self._observer)
+        from symphony._log import follow as follow_log
+
+        self._log = follow_log()
         self.core.start()
 
     def _on_calling_thread(
@@ -243,11 +245,11 @@ class Starter:
         self._on_main = _core.is_main_thread()
         self._outside_failed = False
         if self._on_main:
-            self._install_interrupt()
+            _signals.guard(self, terminate=False)
         try:
             self.serve()
         finally:
-            self._restore_handlers()
+            _signals.release(self)
 
     def interrupt(self) -> None:
         """Raises in the calling thread, where it is in work that was given up; called on the keeper's thread.
@@ -259,7 +261,7 @@ class Starter:
             if current is None or not (isinstance(current, str) or current.given_up):
                 return
             if self._on_main:
-                _signal.pthread_kill(self._caller, _INTERRUPT)
+                _signal.pthread_kill(self._caller, _signals.INTERRUPT)
             else:
                 _raise_in(self._caller, InterruptedStep)
 
@@ -293,13 +295,13 @@ class Starter:
             self.let_go()
             raise
         finally:
-            self._restore_handlers()
+            _signals.release(self)
 
     def abandon(self) -> None:
         """Something broke before the core could end the boot by itself."""
         self.core.cancel()
         self.let_go()
-        self._restore_handlers()
+        _signals.release(self)
 
     def let_go(self) -> None:
         """The system is down: its threads end, and its objects are nobody's but the user's."""
@@ -344,32 +346,9 @@ class Starter:
             self._kit = OrchestraKit(self.core.kit(), self.pit, self.core.bus())
         return self._kit
 
-    def _install_handlers(self) -> None:
-        """On the main thread: a step can be interrupted, and SIGTERM rolls back, for the duration of the boot."""
-        if not self._on_main:
-            return
-        # `_signal` is what `signal` wraps in enumerations, whose import would take longer than the rest of the boot.
-        self._install_interrupt()
-        if _signal.getsignal(_signal.SIGTERM) == _signal.SIG_DFL:
-            handler = _signal.signal(_signal.SIGTERM, _on_terminate)
-            self._handlers.append((_signal.SIGTERM, handler))
-
-    def _install_interrupt(self) -> None:
-        self._handlers.append((_INTERRUPT, _signal.signal(_INTERRUPT, self._on_interrupt)))
-
-    def _restore_handlers(self) -> None:
-        while self._handlers:
-            number, handler = self._handlers.pop()
-            if handler is not None:
-                _signal.signal(number, handler)
-
-    def _on_interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        if self._current is not None:
-            raise InterruptedStep
-
-
-def _on_terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated(143)
+    def is_in_step(self) -> bool:
+        """Whether the calling thread is in a step."""
+        return self._current is not None
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
@@ -380,9 +359,6 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
         ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
     )
 
-
-# A real-time signal that no program is likely to use: its handler raises in a step that was given up.
-_INTERRUPT = _signal.SIGRTMAX - 3
 
 MEMBER_TYPES: dict[str, Any] = {
     "artifacts": _core.ArtifactStore,

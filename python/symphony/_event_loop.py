@@ -97,6 +97,8 @@ class EventLoops:
         loop.loop.call_soon_threadsafe(stop)
         if not back.acquire(timeout=_PATIENCE) and self._spare is not None:
             self._loop, self._spare = self._spare, None
+            # It ends if it ever comes back.
+            loop.loop.call_soon_threadsafe(loop.loop.stop)
 
     def stack(self, live: Any) -> list[str]:
         """Where the async step of a component stands, outermost first; nothing when it has none."""
