@@ -10,7 +10,7 @@ use crate::system::{System, call, nothing, runs, soon};
 
 pub(crate) const TESTS: &[Test] = &[
     ("all_stop_by_the_deadline_and_the_stubborn_is_killed", all_stop_by_the_deadline),
-    ("a_stopped_extension_is_not_started_by_a_call", a_stopped_extension_is_not_started_by_a_call),
+    ("what_was_stopped_for_good_is_not_started_again", a_stopped_extension_is_not_started_by_a_call),
     ("a_stop_while_it_loads_ends_it", a_stop_while_it_loads_ends_it),
 ];
 
@@ -37,7 +37,7 @@ fn all_stop_by_the_deadline() {
     }
 }
 
-fn a_stopped_extension_is_not_started_by_a_call() {
+fn what_was_stopped_for_good_is_not_started_again() {
     let system = System::with(&[("first", "good", "")]);
     let kit = system.kit();
     let first = kit.extension("first").unwrap();
@@ -46,8 +46,8 @@ fn a_stopped_extension_is_not_started_by_a_call() {
     assert_eq!(report.killed, [""; 0]);
     let error = call(&first, "echo", nothing()).unwrap_err();
     assert!(matches!(error, ExtensionError::Stopped { .. }), "{error:?}");
-    first.restart(Instant::now() + Duration::from_secs(20)).unwrap();
-    call(&first, "echo", nothing()).unwrap();
+    let error = first.restart(Instant::now() + Duration::from_secs(20)).unwrap_err();
+    assert!(matches!(error, ExtensionError::Stopped { .. }), "{error:?}");
 }
 
 fn a_stop_while_it_loads_ends_it() {
