@@ -10,7 +10,7 @@ use crate::system::{System, call, nothing, runs, soon};
 
 pub(crate) const TESTS: &[Test] = &[
     ("all_stop_by_the_deadline_and_the_stubborn_is_killed", all_stop_by_the_deadline),
-    ("what_was_stopped_for_good_is_not_started_again", a_stopped_extension_is_not_started_by_a_call),
+    ("what_was_stopped_for_good_is_not_started_again", what_was_stopped_for_good_is_not_started_again),
     ("a_stop_while_it_loads_ends_it", a_stop_while_it_loads_ends_it),
 ];
 
