@@ -326,6 +326,8 @@ class Container:
         for live in self.lives:
             live.instance, live.up = _ABSENT, False
             live.slot = live.stepper = None
+        if self.swaps is not None:
+            self.swaps.close()
 
 
 def _nothing(_key: Any) -> Any:

@@ -1,8 +1,8 @@
-"""`system.experiment()`: several objects in one component's place, each with its share of the calls.
+"""`system.experiment()`: several objects in one component's place, each with a share.
 
-While it lasts a router stands in the injection sites; `promote` and `stop` put the real object back, so that nothing
-of it is left on the call path. Invariant: a call goes to one variant, is counted there, and no variant is stopped
-while a call is inside it.
+While it lasts a router stands in the injection sites; `promote` and `stop` put the real object
+back, so that nothing of it is left on the call path. Invariant: a call goes to one variant, is
+counted there, and no variant is stopped while a call is inside it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from random import Random
 
 from symphony import _swap
 from symphony._annotations import text_of
-from symphony._container import Live
 from symphony._router import make_router
-from symphony._sites import SHARED
+from symphony._sites import SHARED, bind_late
 from symphony.exceptions import InvalidValueError, StoppedError
 
 TYPE_CHECKING = False
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any
 
+    from symphony._container import Live
     from symphony._swap import SwapReport
     from symphony._system import System
 
@@ -56,7 +56,9 @@ class VariantReport:
 
     def __repr__(self) -> str:
         """Its counts."""
-        return f"<VariantReport calls={self.calls} errors={self.errors} p50={self.p50} p95={self.p95}>"
+        return (
+            f"<VariantReport calls={self.calls} errors={self.errors} p50={self.p50} p95={self.p95}>"
+        )
 
 
 class ExperimentReport:
@@ -139,8 +141,14 @@ class Experiment:
         component: The component's name.
     """
 
-    def __init__(  # noqa: PLR0917 - `begin` is its one caller.
-        self, system: System[Any], kind: Any, variants: list[Variant], standing: Live, key: Any, seed: int
+    def __init__(
+        self,
+        system: System[Any],
+        kind: Any,
+        variants: list[Variant],
+        standing: Live,
+        key: Any,
+        seed: int,
     ) -> None:
         """Called by `system.experiment()`."""
         self._system = system
@@ -177,7 +185,9 @@ class Experiment:
         chosen = next((one for one in self._variants if one.name == name), None)
         if chosen is None:
             names = ", ".join(f"`{one.name}`" for one in self._variants)
-            raise InvalidValueError(f"there is no variant `{name}`", hints=[f"the variants are {names}"])
+            raise InvalidValueError(
+                f"there is no variant `{name}`", hints=[f"the variants are {names}"]
+            )
         if self._outcome is not None:
             raise InvalidValueError(f"the experiment on `{self.component}` is over")
         return self._end(chosen.live, drain)
@@ -234,7 +244,10 @@ class Experiment:
             point = self._random.random()
         else:
             text = repr(self._key(*args, **named)).encode("utf-8", "surrogatepass")
-            point = int.from_bytes(blake2b(text, digest_size=7, key=self._seed).digest(), "big") / 256**7
+            point = (
+                int.from_bytes(blake2b(text, digest_size=7, key=self._seed).digest(), "big")
+                / 256**7
+            )
         for one in self._variants:
             point -= one.share
             if point < 0:
@@ -284,7 +297,9 @@ class Experiment:
 
     def __repr__(self) -> str:
         """The component and the variants."""
-        return f"<Experiment on {self.component!r}: {', '.join(one.name for one in self._variants)}>"
+        return (
+            f"<Experiment on {self.component!r}: {', '.join(one.name for one in self._variants)}>"
+        )
 
 
 async def _awaited(variant: Variant, begun: float, result: Any) -> Any:
@@ -298,7 +313,7 @@ async def _awaited(variant: Variant, begun: float, result: Any) -> Any:
     return value
 
 
-def begin(  # noqa: PLR0917 - the arguments of `system.experiment()`.
+def begin(
     system: System[Any],
     kind: Any,
     variants: Mapping[str, Any],
@@ -316,19 +331,26 @@ def begin(  # noqa: PLR0917 - the arguments of `system.experiment()`.
     built: list[Variant] = []
     try:
         for name, target in variants.items():
-            same = target is standing.instance or (isinstance(target, type) and target is standing.spec.target)
+            same = target is standing.instance or (
+                isinstance(target, type) and target is standing.spec.target
+            )
             if same and not any(one.live is standing for one in built):
                 live = standing
             else:
                 live = _swap.bring_up(system, standing, kind, target, caller)
-                _swap.bind_late(container, live)
+                bind_late(container, live)
             built.append(Variant(name, live, shares[name]))
         experiment = Experiment(system, kind, built, standing, key, seed)
         swaps = _swap.swaps_of(container)
         with swaps.lock:
             if _swap.standing(system, kind) is not standing:
                 raise InvalidValueError(f"`{standing.spec.name}` was swapped meanwhile")
-            _put_router(system, experiment, standing, [one.live for one in built if one.live is not standing])
+            _put_router(
+                system,
+                experiment,
+                standing,
+                [one.live for one in built if one.live is not standing],
+            )
     except BaseException:
         for one in built:
             if one.live is not standing:
@@ -337,7 +359,9 @@ def begin(  # noqa: PLR0917 - the arguments of `system.experiment()`.
     return experiment
 
 
-def _put_router(system: System[Any], experiment: Experiment, standing: Live, others: list[Live]) -> None:
+def _put_router(
+    system: System[Any], experiment: Experiment, standing: Live, others: list[Live]
+) -> None:
     container = system._container
     left: list[Live] = []
     try:
@@ -368,7 +392,9 @@ def _shares(variants: Mapping[str, Any], split: Mapping[str, float] | None) -> d
         )
     total = sum(split.values())
     if not 0 < total < float("inf") or any(not share >= 0 for share in split.values()):
-        raise InvalidValueError("the shares of `split` are no shares", hints=["they are positive numbers"])
+        raise InvalidValueError(
+            "the shares of `split` are no shares", hints=["they are positive numbers"]
+        )
     return {name: split[name] / total for name in variants}
 
 

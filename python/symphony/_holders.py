@@ -1,6 +1,7 @@
-"""Who holds an object that a swap took out, with the place and the edit that would let the swap reach it.
+"""Who holds an object that a swap took out: the place, and the edit that lets a swap reach it.
 
-Called only when an object was not drained, because it looks at everything that the garbage collector knows.
+Called only when an object was not drained, because it looks at everything that the garbage
+collector knows.
 """
 
 from __future__ import annotations
@@ -84,17 +85,25 @@ class _Search:
             place = self._place_of(consumer)
             self._add(place, f"`{consumer.spec.name}` keeps it in an attribute{within}", consumer)
         elif isinstance(holder, _FUNCTION):
-            self._add(_at(holder.__code__), f"the function `{holder.__qualname__}`{within}", self._maker(holder.__code__))
+            self._add(
+                _at(holder.__code__),
+                f"the function `{holder.__qualname__}`{within}",
+                self._maker(holder.__code__),
+            )
         elif (code := _suspended(holder)) is not None:
             self._add(_at(code), f"`{code.co_name}`, which is suspended{within}", self._maker(code))
-        elif isinstance(holder, dict) and isinstance(holder.get("__spec__", 0), (type(None), type(sys.__spec__))):
+        elif isinstance(holder, dict) and isinstance(
+            holder.get("__spec__", 0), (type(None), type(sys.__spec__))
+        ):
             self._add(*_global(holder, held, within), None)
         elif isinstance(holder, type):
             self._add(_class_place(holder), f"the class `{holder.__qualname__}`{within}", None)
         elif type(holder).__flags__ & 1 << 9 and not isinstance(holder, (dict, list, tuple, set)):
             # A class that was written in Python.
             kind = type(holder)
-            self._add(_class_place(kind), f"an object of the class `{kind.__qualname__}`{within}", None)
+            self._add(
+                _class_place(kind), f"an object of the class `{kind.__qualname__}`{within}", None
+            )
         else:
             return False
         return True
@@ -129,7 +138,11 @@ class _Search:
 
         need = next((need for need in consumer.spec.needs if asks(need, self._live)), None)
         file, line, _ = place(consumer.spec, need.parameter if need else None)
-        return f"{_relative(file or consumer.spec.module)}:{line}" if line else str(file or consumer.spec.module)
+        return (
+            f"{_relative(file or consumer.spec.module)}:{line}"
+            if line
+            else str(file or consumer.spec.module)
+        )
 
     def _maker(self, code: Any) -> Live | None:
         """The consumer in whose constructor or factory that code was written."""
@@ -156,7 +169,12 @@ def _written(consumer: Live) -> list[Any]:
     target = consumer.spec.target
     if not isinstance(target, type):
         return codes_of(target)
-    return [code for base in target.__mro__ for member in base.__dict__.values() for code in codes_of(member)]
+    return [
+        code
+        for base in target.__mro__
+        for member in base.__dict__.values()
+        for code in codes_of(member)
+    ]
 
 
 def _nested(code: Any) -> Iterator[Any]:
@@ -207,7 +225,9 @@ def _class_place(kind: type) -> str:
     module = sys.modules.get(kind.__module__)
     file = getattr(module, "__file__", None) or kind.__module__
     codes = [code for member in kind.__dict__.values() for code in codes_of(member)]
-    line = kind.__dict__.get("__firstlineno__") or min((code.co_firstlineno for code in codes), default=0)
+    line = kind.__dict__.get("__firstlineno__") or min(
+        (code.co_firstlineno for code in codes), default=0
+    )
     return f"{_relative(file)}:{line}" if line else _relative(file)
 
 
@@ -221,4 +241,4 @@ def _relative(file: str) -> str:
         directory = os.getcwd() + os.sep
     except OSError:
         return file
-    return file[len(directory) :] if file.startswith(directory) else file
+    return file.removeprefix(directory)

@@ -1,7 +1,8 @@
 """Who still refers to an object that was taken out: when it is drained, and who holds it for good.
 
-Called by a swap and by an experiment. Drained means that the reference count is back to the container's own: what is
-left are references that the object holds to itself, and those of its generator and of its own threads and tasks.
+Called by a swap and by an experiment. Drained means that the reference count is back to the
+container's own: what is left are references that the object holds to itself, and those of its
+generator and of its own threads and tasks.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _FUNCTION: Any = type(lambda: None)
 _MODULE: Any = type(sys)  # pyright: ignore[reportUnknownVariableType]
 _FRAME: Any = type(sys._getframe())
 _UNFOLLOWED = (type, _MODULE, _FRAME)
-# Before 3.13 a look at a frame's variables leaves a copy of them behind, which refers to each a second time.
+# Before 3.13 a look at a frame's variables leaves a copy of them behind, which refers to each a
+# second time.
 _SEEN_TWICE = 1 if sys.version_info >= (3, 13) else 2
 
 
@@ -132,7 +134,7 @@ class _Own:
         asyncio = sys.modules.get("asyncio")
         if asyncio is not None and isinstance(item, getattr(asyncio, "Task", ())):
             self._allowed.add(id(item))
-            coroutine = item.get_coro()
+            coroutine: Any = getattr(item, "get_coro")()
             if coroutine is not None:
                 self._allowed.add(id(coroutine))
 

@@ -1,7 +1,7 @@
 """The wrapper that stands in a component's injection sites while an experiment lasts.
 
-Called by `_experiment` only. It looks like an object of the component's class; a call of one of its methods is routed
-to a variant, everything else is asked of what stood there before.
+Called by `_experiment` only. It looks like an object of the component's class; a call of one of its
+methods is routed to a variant, everything else is asked of what stood there before.
 """
 
 from __future__ import annotations

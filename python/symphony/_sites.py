@@ -1,8 +1,8 @@
-"""Injection sites: where a consumer holds what was injected into it, and how all of them are rewritten at once.
+"""Injection sites: where a consumer holds what was injected, and how all are rewritten at once.
 
-Called by a swap and by an experiment. A site is an attribute or slot, found by identity with `getattr` over the names
-in the constructor's code; a consumer's `__dict__` is never touched, because that slows the consumer for good.
-Invariant: a rewrite is whole or it did not happen.
+Called by a swap and by an experiment. A site is an attribute or slot, found by identity with
+`getattr` over the names in the constructor's code; a consumer's `__dict__` is never touched,
+because that slows the consumer for good. Invariant: a rewrite is whole or it did not happen.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _CODE: Any = type((lambda: None).__code__)
 _SLOT: Any = type(Handle.__dict__["value"])
 _MAKERS = ("__new__", "__init__", "start")
 _ABSENT: Any = object()
-# Values that are shared by whoever writes the same one: identity alone does not say that it was injected.
+# Values that are shared by whoever writes the same one: identity alone does not say that it was
+# injected.
 SHARED = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, type)
 
 
@@ -33,7 +34,16 @@ class Sites:
         handles: How many handles hold it.
     """
 
-    __slots__ = ("_container", "_custom", "_frozen", "_keys", "_lists", "_plain", "handles", "rewritten")
+    __slots__ = (
+        "_container",
+        "_custom",
+        "_frozen",
+        "_keys",
+        "_lists",
+        "_plain",
+        "handles",
+        "rewritten",
+    )
 
     def __init__(self, container: Container) -> None:
         """Holds no place yet."""
@@ -65,7 +75,9 @@ class Sites:
             return
         instance = consumer.instance
         lists = [
-            every for every, _, owner in self._container.lists if owner is consumer and _index(every, shown) >= 0
+            every
+            for every, _, owner in self._container.lists
+            if owner is consumer and _index(every, shown) >= 0
         ]
         for name in names_of(type(instance)):
             value = attribute(instance, name)
@@ -82,7 +94,7 @@ class Sites:
 
     def add(self, instance: Any, name: str) -> None:
         """Adds one attribute."""
-        kind = type(instance)
+        kind: Any = type(instance)
         if kind.__setattr__ is object.__setattr__:
             self._plain.append((instance, name))
         elif getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):
@@ -103,7 +115,8 @@ class Sites:
             raise
 
     def _put(self, value: Any) -> None:
-        # Each `any(map(…))` is one call into C, in which no other Python thread runs; the setters return None.
+        # Each `any(map(…))` is one call into C, in which no other Python thread runs; the setters
+        # return None.
         any(map(setattr, *_columns(self._plain, value)))
         any(map(object.__setattr__, *_columns(self._frozen, value)))
         any(map(setattr, *_columns(self._custom, value)))
@@ -116,7 +129,7 @@ class Sites:
         for instance, name in (*self._plain, *self._custom):
             try:
                 setattr(instance, name, old)
-            except Exception:  # noqa: BLE001, S112 - it refused the new object as well, so it holds the old one.
+            except Exception:
                 continue
         for instance, name in self._frozen:
             object.__setattr__(instance, name, old)
@@ -151,7 +164,7 @@ def attribute(instance: Any, name: str) -> Any:
         break
     try:
         return getattr(instance, name, _ABSENT)
-    except Exception:  # noqa: BLE001 - a consumer's own `__getattr__` may raise anything: then it is no site.
+    except Exception:
         return _ABSENT
 
 
@@ -174,7 +187,9 @@ def names_of(kind: type) -> list[str]:
             if code in seen:
                 continue
             seen.add(code)
-            texts = (text for text in code.co_consts if isinstance(text, str) and text.isidentifier())
+            texts = (
+                text for text in code.co_consts if isinstance(text, str) and text.isidentifier()
+            )
             for name in (*code.co_names, *texts):
                 if name in names:
                     continue
@@ -189,7 +204,12 @@ def codes_of(member: Any) -> list[Any]:
     if isinstance(member, _CODE):
         return [member]
     if isinstance(member, property):
-        return [code for function in (member.fget, member.fset) if function for code in codes_of(function)]
+        return [
+            code
+            for function in (member.fget, member.fset)
+            if function
+            for code in codes_of(function)
+        ]
     function = getattr(member, "__func__", member)
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__

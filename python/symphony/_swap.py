@@ -1,8 +1,9 @@
 """`system.swap()`: another object takes a component's place while the system runs.
 
-The new one is built, started and asked for its health first; then every injection site and handle is rewritten at
-once; then the old one is drained and stopped. Invariant: until the rewrite nobody sees the new one and any failure
-leaves the old one in place; after it the old one is stopped once, here when it is drained or else with the system.
+The new one is built, started and asked for its health first; then every injection site and handle
+is rewritten at once; then the old one is drained and stopped. Invariant: until the rewrite nobody
+sees the new one and any failure leaves the old one in place; after it the old one is stopped once,
+here when it is drained or else with the system.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from symphony._system import System
     from symphony._container import Container
     from symphony._holders import Holder
+    from symphony._system import System
 
 _FUNCTION: Any = type(lambda: None)
 _OPTIMIZED = 0x01
@@ -87,14 +88,18 @@ class SwapReport:
 
     def __str__(self) -> str:
         """The whole text."""
-        sites = ", ".join(f"`{consumer}.{name}`" for consumer, name in self.rewritten) or "no attribute"
+        sites = (
+            ", ".join(f"`{consumer}.{name}`" for consumer, name in self.rewritten) or "no attribute"
+        )
         handles = f" and {self.handles} handle{'s' * (self.handles != 1)}" if self.handles else ""
         lines = [
             f"swapped `{self.component}`: `{self.old}` -> `{self.new}` in {self.seconds * 1e3:.1f} ms",
             f"  rewritten: {sites}{handles}",
         ]
         if not self.drained:
-            lines.append("  the old one is not drained: it is left running until the system is shut down")
+            lines.append(
+                "  the old one is not drained: it is left running until the system is shut down"
+            )
         elif self.stop_error is not None:
             kind = type(self.stop_error).__name__
             lines.append(f"  the old one is drained; its stop failed: {kind}: {self.stop_error}")
@@ -127,6 +132,13 @@ class Swaps:
         self.retired: list[Live] = []
         self.experiments: dict[Live, Any] = {}
 
+    def close(self) -> None:
+        """Lets go of every object; the system is down."""
+        for live in self.retired:
+            live.instance = _ABSENT
+        self.retired.clear()
+        self.experiments.clear()
+
 
 def swaps_of(container: Container) -> Swaps:
     """What this system remembers of its swaps."""
@@ -136,9 +148,7 @@ def swaps_of(container: Container) -> Swaps:
     return swaps
 
 
-def swap(
-    system: System[Any], key: Any, new: Any, drain: float, caller: FrameType
-) -> SwapReport:
+def swap(system: System[Any], key: Any, new: Any, drain: float, caller: FrameType) -> SwapReport:
     """Puts another object into a component's place.
 
     Args:
@@ -203,9 +213,7 @@ def standing(system: System[Any], key: Any) -> Live:
     return live
 
 
-def bring_up(
-    system: System[Any], old: Live, key: Any, new: Any, caller: FrameType
-) -> Live:
+def bring_up(system: System[Any], old: Live, key: Any, new: Any, caller: FrameType) -> Live:
     """Builds, starts and health-checks what may come into a component's place.
 
     Raises:
@@ -216,7 +224,11 @@ def bring_up(
     container = system._container
     spec = _describe(key, new, caller)
     name, spec.name, spec.named = spec.name, old.spec.name, True
-    spec.provides, spec.phase, spec.required = list(old.spec.provides), old.spec.phase, old.spec.required
+    spec.provides, spec.phase, spec.required = (
+        list(old.spec.provides),
+        old.spec.phase,
+        old.spec.required,
+    )
     _check(system, old, spec, name)
     live = Live(spec, container)
     live.injected = []
@@ -231,7 +243,11 @@ def bring_up(
         live.stepper = None
         raise _failure(f"{place} did not start", "start-failed", spec, error) from error
     try:
-        state, reason = run_step(live, "health", spec.timeout or _DEADLINE) if spec.health else ("healthy", None)
+        state, reason = (
+            run_step(live, "health", spec.timeout or _DEADLINE)
+            if spec.health
+            else ("healthy", None)
+        )
     except Exception as error:
         take_down(system, live)
         raise _failure(f"{place} is not well", "unhealthy", spec, error) from error
@@ -283,33 +299,64 @@ def _check(system: System[Any], old: Live, spec: ComponentSpec, name: str) -> No
     assert_thread(system, spec, old.spec)
     faults: list[Diagnostic] = []
     if spec.main_thread and spec.phase != "conductor":
-        faults.append(_fault("phase-order", f"`{name}` says `main_thread=True` in phase `{spec.phase}`", spec, name))
+        faults.append(
+            _fault(
+                "phase-order",
+                f"`{name}` says `main_thread=True` in phase `{spec.phase}`",
+                spec,
+                name,
+            )
+        )
     for need in spec.needs:
         begun = [live for live in container.providers(need.key) if _meant(need, live)]
         ring = [] if need.kind == "late" else _ring(container, old, begun)
         if ring:
             path = [name, *ring]
-            hint = f"declare `{need.parameter}: Late[{text_of(need.key)}]`"
+            hint: str | None = f"declare `{need.parameter}: Late[{text_of(need.key)}]`"
             text = " -> ".join(f"`{step}`" for step in [*path, name])
-            faults.append(_fault("dependency-cycle", f"dependency cycle: {text}", spec, need.parameter, path, hint))
-        elif need.kind in ("one", "late") and not need.default and container.lookup(need.key, need.named) is _ABSENT:
+            faults.append(
+                _fault(
+                    "dependency-cycle",
+                    f"dependency cycle: {text}",
+                    spec,
+                    need.parameter,
+                    path,
+                    hint,
+                )
+            )
+        elif (
+            need.kind in ("one", "late")
+            and not need.default
+            and container.lookup(need.key, need.named) is _ABSENT
+        ):
             error = container.not_found(need.key, text_of(need.key))
             several = len(container.providers(need.key)) > 1
             code = "ambiguous-dependency" if several else "missing-dependency"
             text = f"`{name}` needs `{text_of(need.key)}`: {error.message}"
-            hint = None if several else "only what was there at boot can be injected; add it to `components`"
+            hint = (
+                None
+                if several
+                else "only what was there at boot can be injected; add it to `components`"
+            )
             faults.append(_fault(code, text, spec, need.parameter, [name], hint))
     if faults:
         raise plan_error("", faults)
 
 
-def _fault(  # noqa: PLR0917 - the fields of a diagnostic.
-    code: str, message: str, spec: ComponentSpec, parameter: str, path: list[str] | None = None, hint: str | None = None
+def _fault(
+    code: str,
+    message: str,
+    spec: ComponentSpec,
+    parameter: str,
+    path: list[str] | None = None,
+    hint: str | None = None,
 ) -> Diagnostic:
     from symphony._places import place
 
     file, line, column = place(spec, parameter)
-    return Diagnostic(code, message, file=file, line=line, column=column, path=path or [], hint=hint)
+    return Diagnostic(
+        code, message, file=file, line=line, column=column, path=path or [], hint=hint
+    )
 
 
 def _meant(need: Any, live: Live) -> bool:
@@ -330,7 +377,9 @@ def _ring(container: Container, old: Live, begun: list[Live]) -> list[str]:
         for need in live.spec.needs:
             if need.kind != "late":
                 waiting += [
-                    (other, [*way, other.spec.name]) for other in container.providers(need.key) if _meant(need, other)
+                    (other, [*way, other.spec.name])
+                    for other in container.providers(need.key)
+                    if _meant(need, other)
                 ]
     return []
 
@@ -365,7 +414,10 @@ def _failure(message: str, code: str, spec: ComponentSpec, error: Exception) -> 
     if isinstance(error, TimeoutError) and isinstance(error, SymphonyError):
         code = error.code
     return boot_error(
-        f"{message}: {type(error).__name__}: {error}", code=code, phase=spec.phase, component=spec.name
+        f"{message}: {type(error).__name__}: {error}",
+        code=code,
+        phase=spec.phase,
+        component=spec.name,
     )
 
 
@@ -403,7 +455,7 @@ def put_in(container: Container, old: Live, new: Live) -> None:
     container.replace(old, new)
 
 
-def rewrite(  # noqa: PLR0917 - two components, and what is seen of each.
+def rewrite(
     container: Container, sites: Sites, old: Live, new: Live, shown: Any, value: Any
 ) -> None:
     """Rewrites every place, or none and puts the old component back."""
@@ -421,7 +473,7 @@ def _always() -> bool:
     return True
 
 
-def take_out(  # noqa: PLR0917 - what goes, and where it is told.
+def take_out(
     system: System[Any],
     old: Live,
     drain: float,
@@ -440,7 +492,9 @@ def take_out(  # noqa: PLR0917 - what goes, and where it is told.
         raise
     report.drained = report.drained and drained
     if not drained:
-        report.holders += tuple(_holders.find(old, label, [*container.lives, *swaps_of(container).retired]))
+        report.holders += tuple(
+            _holders.find(old, label, [*container.lives, *swaps_of(container).retired])
+        )
         _retire(system, old)
         return
     report.stop_error = take_down(system, old) or report.stop_error
@@ -475,10 +529,9 @@ def take_down(system: System[Any], live: Live) -> BaseException | None:
     try:
         if live.spec.stop or live.generator is not None:
             run_step(live, "stop", _STOP_DEADLINE)
-    except Exception as error:  # noqa: BLE001 - the swap is done; the report tells it.
+    except Exception as error:
         failed = error
     live.instance = _ABSENT
     live.stepper = live.injected = None
     system._container.forget(live)
     return failed
-

@@ -1,7 +1,6 @@
 """`system.swap()`: who is redirected, who is named, and that each object is stopped exactly once."""
 
 # The annotations are read at run time.
-# ruff: noqa: TC001
 
 from __future__ import annotations
 
@@ -9,7 +8,6 @@ import _thread
 import dataclasses
 import gc
 import inspect
-import sys
 import threading
 import time
 import weakref
@@ -17,12 +15,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
+from container_lives import Better, ByAttribute, BySlot, Life, Store
 from symphony import (
     BootError,
     BootTimeoutError,
     ComponentNotFoundError,
     CycleError,
-    Handle,
     InvalidValueError,
     Late,
     MissingDependencyError,
@@ -38,52 +36,6 @@ from symphony import (
 from symphony._core import ArtifactStore
 
 
-class Life:
-    """Writes down its steps; a call of what is stopped raises."""
-
-    log: list[str] = []  # noqa: RUF012 - emptied for each test.
-
-    def __init__(self) -> None:
-        self.stopped = False
-
-    def start(self) -> None:
-        self.log.append(f"start {type(self).__name__}")
-
-    def stop(self) -> None:
-        self.stopped = True
-        self.log.append(f"stop {type(self).__name__}")
-
-    def name(self) -> str:
-        assert not self.stopped, "called after its stop"
-        return type(self).__name__
-
-
-class Store(Life):
-    pass
-
-
-class Better(Life):
-    pass
-
-
-class ByAttribute:
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def name(self) -> str:
-        return self._store.name()
-
-
-class BySlot:
-    __slots__ = ("__hidden", "handle", "late", "plain")
-
-    def __init__(self, store: Store, handle: Handle[Store], late: Late[Store]) -> None:
-        self.plain = store
-        self.__hidden = store
-        self.handle = handle
-        self.late = late
-
-
 class ByClosure:
     def __init__(self, store: Store) -> None:
         self.call = lambda: store.name()
@@ -92,15 +44,6 @@ class ByClosure:
 @pytest.fixture(autouse=True)
 def _empty_log():
     Life.log.clear()
-
-
-@pytest.fixture
-def _often():
-    """The interpreter goes from thread to thread ten times as often, so that more orders are tried."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(interval / 10)
-    yield
-    sys.setswitchinterval(interval)
 
 
 def line_of(thing: Any, text: str) -> int:
@@ -238,7 +181,7 @@ def test_consumers_of_many_kinds_are_redirected():
             super().__init__(store)
 
     class Guarded:
-        written: list[str] = []  # noqa: RUF012
+        written: list[str] = []
 
         def __init__(self, store: Store) -> None:
             self.store = store
@@ -486,7 +429,7 @@ def test_a_component_of_the_main_thread_is_swapped_there_alone():
         def elsewhere() -> None:
             try:
                 system.swap(OnMain, OnMain)
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 failed.append(error)
 
         thread = threading.Thread(target=elsewhere)
@@ -497,202 +440,3 @@ def test_a_component_of_the_main_thread_is_swapped_there_alone():
         with pytest.raises(PhaseOrderError):
             system.swap(Early, OnMain)
     assert threads == [_thread.get_ident()] * 4
-
-
-def test_each_step_of_one_object_runs_on_one_thread():
-    class Bound:
-        def __init__(self) -> None:
-            self.threads = [_thread.get_ident()]
-
-        def start(self) -> None:
-            self.threads.append(_thread.get_ident())
-
-        health = start
-
-        def stop(self) -> None:
-            self.threads.append(_thread.get_ident())
-            stopped.append(self.threads)
-
-    stopped: list[list[int]] = []
-    with boot(components=[Bound]) as system:
-        system.swap(Bound, Bound)
-        system.swap(Bound, Bound)
-        system.health()
-    assert [len(set(threads)) for threads in stopped] == [1, 1, 1]
-    assert [len(threads) for threads in stopped] == [4, 4, 5]
-
-
-def test_own_threads_and_own_references_do_not_keep_it_from_being_drained():
-    class Busy(Life):
-        def __init__(self) -> None:
-            super().__init__()
-            self.again = self.name
-            self.parts = {"self": [self], "call": lambda: self}
-            self._end = threading.Event()
-
-        def start(self) -> None:
-            super().start()
-            self._thread = threading.Thread(target=self._work)
-            self._thread.start()
-
-        def _work(self) -> None:
-            while not self._end.wait(0.002):
-                self.name()
-
-        def stop(self) -> None:
-            self._end.set()
-            self._thread.join()
-            super().stop()
-
-    with boot(components=[Busy]) as system:
-        report = system.swap(Busy, Busy)
-        assert report.drained, str(report)
-        assert Life.log == ["start Busy", "start Busy", "stop Busy"]
-
-
-def test_a_stop_that_fails_is_told_and_the_swap_stands():
-    class Bad(Life):
-        def stop(self) -> None:
-            super().stop()
-            raise OSError("disk")
-
-    with boot(components=[Bad, Store]) as system:
-        report = system.swap(Bad, Better)
-        assert isinstance(report.stop_error, OSError)
-        assert "its stop failed: OSError: disk" in str(report)
-        assert type(system[Bad]) is Better
-    assert Life.log.count("stop Bad") == 1
-
-
-def test_a_call_in_progress_ends_on_the_old_one():
-    inside, go = threading.Event(), threading.Event()
-
-    class Slow(Life):
-        def work(self) -> str:
-            inside.set()
-            assert go.wait(10)
-            return self.name()
-
-    class User:
-        def __init__(self, slow: Slow) -> None:
-            self.slow = slow
-
-    with boot(components=[Slow, User]) as system:
-        answers: list[str] = []
-        user = system[User]
-        caller = threading.Thread(target=lambda: answers.append(user.slow.work()))
-        caller.start()
-        assert inside.wait(10)
-        swapped: list[Any] = []
-        swapper = threading.Thread(target=lambda: swapped.append(system.swap(Slow, Better)))
-        swapper.start()
-        deadline = time.monotonic() + 5
-        while type(user.slow) is Slow and time.monotonic() < deadline:
-            time.sleep(0.001)
-        assert type(user.slow) is Better
-        time.sleep(0.02)
-        assert "stop Slow" not in Life.log
-        go.set()
-        caller.join(10)
-        swapper.join(10)
-        assert answers == ["Slow"]
-        assert swapped[0].drained
-        assert Life.log == ["start Slow", "start Better", "stop Slow"]
-
-
-@pytest.mark.usefixtures("_often")
-def test_eight_threads_call_while_it_is_swapped_a_hundred_times():
-    class Counted:
-        made = 0
-        stops = 0
-
-        def __init__(self) -> None:
-            self.open = True
-            type(self).made += 1
-
-        def call(self) -> int:
-            first = self.open
-            for _ in range(3):
-                first = first and self.open
-            if not first:
-                raise AssertionError("called on a stopped object")
-            return 1
-
-        def stop(self) -> None:
-            self.open = False
-            type(self).stops += 1
-
-    class User:
-        def __init__(self, counted: Counted, handle: Handle[Counted]) -> None:
-            self.counted = counted
-            self.handle = handle
-
-    with boot(components=[Counted, User]) as system:
-        user = system[User]
-        ended = threading.Event()
-        outcomes: list[tuple[int, int, BaseException | None]] = []
-
-        def work() -> None:
-            asked = answered = 0
-            try:
-                while not ended.is_set():
-                    asked += 2
-                    answered += user.counted.call() + user.handle.value.call()
-            except BaseException as error:  # noqa: BLE001
-                outcomes.append((asked, answered, error))
-            else:
-                outcomes.append((asked, answered, None))
-
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        drained = 0
-        for _ in range(100):
-            drained += system.swap(Counted, Counted).drained
-        ended.set()
-        for thread in threads:
-            thread.join(30)
-        assert drained == 100
-        assert len(outcomes) == 8
-        for asked, answered, error in outcomes:
-            assert error is None
-            assert asked == answered > 0
-        assert (Counted.made, Counted.stops) == (101, 100)
-    assert Counted.stops == 101
-
-
-def test_two_threads_swap_at_once():
-    class Other(Life):
-        pass
-
-    class Both:
-        def __init__(self, store: Store, other: Other) -> None:
-            self.store, self.other = store, other
-
-    class Uses(Other):
-        def __init__(self, store: Store) -> None:
-            super().__init__()
-            self.store = store
-
-    with boot(components=[Store, Other, Both]) as system:
-        failed: list[BaseException] = []
-
-        def swapping(key: type, target: type) -> None:
-            try:
-                for _ in range(20):
-                    assert system.swap(key, target).drained
-            except BaseException as error:  # noqa: BLE001
-                failed.append(error)
-
-        pairs = [(Store, Better), (Other, Uses), (Store, Better)]
-        threads = [threading.Thread(target=swapping, args=pair) for pair in pairs]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        assert failed == []
-        both = system[Both]
-        assert both.store is both.other.store is system[Store]
-        assert both.other is system[Other]
-    for name in ("Store", "Better", "Other", "Uses"):
-        assert Life.log.count(f"start {name}") == Life.log.count(f"stop {name}")

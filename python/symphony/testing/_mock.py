@@ -1,0 +1,145 @@
+"""Components that behave as they are told: slow, failing, hanging."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from symphony._spec import component
+from symphony.exceptions import InvalidValueError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+STEPS = ("init", "start", "health", "stop")
+
+
+class MockFailure(Exception):
+    """What a mock raises where no exception was given."""
+
+
+class _Behaviour:
+    """What the objects of one mock do, and what was done with them."""
+
+    def __init__(
+        self,
+        latency: dict[str, float],
+        fail: dict[str, BaseException],
+        hang: frozenset[str],
+        health: Any,
+    ) -> None:
+        self.latency = latency
+        self.fail = fail
+        self.hang = hang
+        self.health = health
+        self.calls: list[str] = []
+        self.released = threading.Event()
+
+    def run(self, step: str) -> None:
+        """One step: noted first, then slow, then hanging, then failing."""
+        self.calls.append(step)
+        seconds = self.latency.get(step, 0.0)
+        if seconds:
+            time.sleep(seconds)
+        if step in self.hang:
+            self.released.wait()
+        if step in self.fail:
+            # A copy: its traceback refers to the system, and the original lives as long as the
+            # class.
+            raise copy.copy(self.fail[step])
+
+
+class _Mock:
+    """The base of all mocks."""
+
+    _behaviour: _Behaviour
+    injected: dict[str, Any]
+
+    def start(self) -> None:
+        self._behaviour.run("start")
+
+    def health(self) -> Any:
+        self._behaviour.run("health")
+        return self._behaviour.health
+
+    def stop(self) -> None:
+        self._behaviour.run("stop")
+
+
+def MockComponent(
+    name: str = "Mock",
+    *,
+    needs: Iterable[Any] = (),
+    provides: Any = None,
+    latency: float | Mapping[str, float] = 0.0,
+    fail: str | Mapping[str, BaseException] = (),  # type: ignore[assignment]
+    hang: str | Iterable[str] = (),
+    health: Any = None,
+    phase: str = "conductor",
+    timeout: float | None = None,
+    required: bool = True,
+    main_thread: bool = False,
+) -> Any:
+    """Makes a component class that behaves as told; its steps are `init`, `start`, `health` and `stop`.
+
+    Args:
+        name: The class's name.
+        needs: What is injected into it: `instance.injected` has each under `need_0`, `need_1`, ….
+        provides: A type, or a tuple of types, that it provides beside itself.
+        latency: Seconds that `start` takes, or the seconds of each step.
+        fail: The step that raises `MockFailure`, or the exception of each step; a copy of it is raised.
+        hang: The step, or the steps, that do not come back before `release()`.
+        health: What `health()` returns.
+        phase: As for `component()`, like all that follow.
+        timeout: Its own deadline in seconds.
+        required: Whether its failure fails the boot.
+        main_thread: Whether its steps run on the thread that boots.
+
+    Returns:
+        A class. `.calls` is the list of the steps that its objects ran, `.release()` ends every hang.
+
+    Raises:
+        InvalidValueError: There is no such step.
+    """
+    slow = dict(latency) if not isinstance(latency, (int, float)) else {"start": float(latency)}
+    failing = (
+        {fail: MockFailure(f"`{name}` fails in `{fail}`")} if isinstance(fail, str) else dict(fail)
+    )
+    hanging = frozenset((hang,) if isinstance(hang, str) else hang)
+    for step in (*slow, *failing, *hanging):
+        if step not in STEPS:
+            raise InvalidValueError(
+                f"there is no step `{step}`", hints=[f"the steps are {', '.join(STEPS)}"]
+            )
+    behaviour = _Behaviour(slow, failing, hanging, health)
+    body = {
+        "__module__": __name__,
+        "__qualname__": name,
+        "__doc__": "A mock.",
+        "__init__": _constructor(list(needs), behaviour),
+        "_behaviour": behaviour,
+        "calls": behaviour.calls,
+        "release": staticmethod(behaviour.released.set),
+    }
+    return component(
+        phase=phase, provides=provides, timeout=timeout, required=required, main_thread=main_thread
+    )(type(name, (_Mock,), body))
+
+
+def _constructor(needs: list[Any], behaviour: _Behaviour) -> Any:
+    """A constructor whose parameters are annotated with what the mock needs."""
+    names = [f"need_{index}" for index in range(len(needs))]
+    given = ", ".join(f"{name!r}: {name}" for name in names)
+    text = f"def __init__(self, {', '.join(names)}):\n    build(self, {{{given}}})\n"
+
+    def build(self: _Mock, injected: dict[str, Any]) -> None:
+        self.injected = injected
+        behaviour.run("init")
+
+    scope: dict[str, Any] = {"build": build}
+    exec(text, scope)
+    constructor = scope["__init__"]
+    constructor.__annotations__ = dict(zip(names, needs))
+    return constructor
