@@ -14,6 +14,7 @@ from symphony import _core, _fork, _signals
 from symphony._container import Container, absent
 from symphony._frozen import foreign_command, supervisor_command
 from symphony._kit import OrchestraKit
+from symphony._log import follow as follow_log
 from symphony._pit import MEMBERS, Pit
 from symphony._registration import conductor_spec, register, relocate, resolve_conductor
 from symphony._system import System
@@ -155,6 +156,7 @@ class Starter:
         self._kit: Any = None
         self._on_main = _core.is_main_thread()
         self.threads: Threads | None = None
+        self._log: _core.LogFollower | None = None
 
     def boot(self, components: Iterable[Any], prepare: Callable[[], object] | None) -> System[Any]:
         """Runs the whole boot."""
@@ -179,8 +181,6 @@ class Starter:
             from symphony._events import follow
 
             follow(self.core.events, self._observer)
-        from symphony._log import follow as follow_log
-
         self._log = follow_log()
         self.core.start()
 
@@ -308,6 +308,9 @@ class Starter:
         threads, self.threads = self.threads, None
         if threads is not None:
             threads.close()
+        log, self._log = self._log, None
+        if log is not None:
+            log.close()
         self.container.close()
         if self._kit is not None:
             self._kit.let_go()
@@ -320,7 +323,7 @@ class Starter:
         if key is OrchestraKit:
             return self.kit
         if key is _core.IpcBus:
-            return self.core.bus()
+            return self.bus
         for attribute, kind in MEMBER_TYPES.items():
             if key is kind:
                 return getattr(self.pit, attribute, absent())
@@ -329,6 +332,8 @@ class Starter:
     @property
     def pit(self) -> Any:
         """The Pit's handle; built when it is first asked for."""
+        if self._pit is None:
+            self._pit = self.container.instances.get(Pit)
         if self._pit is None:
             pit: Any = Pit()
             for attribute, member in MEMBERS.items():
@@ -343,8 +348,16 @@ class Starter:
     def kit(self) -> Any:
         """The Orchestra Kit's handle; built when it is first asked for."""
         if self._kit is None:
-            self._kit = OrchestraKit(self.core.kit(), self.pit, self.core.bus())
+            self._kit = self.container.instances.get(OrchestraKit)
+        if self._kit is None:
+            self._kit = OrchestraKit(self.core.kit(), self.pit, self.bus)
         return self._kit
+
+    @property
+    def bus(self) -> Any:
+        """The bus's handle."""
+        override = self.container.instances.get(_core.IpcBus)
+        return self.core.bus() if override is None else override
 
     def is_in_step(self) -> bool:
         """Whether the calling thread is in a step."""

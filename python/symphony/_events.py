@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import sys
 
+from symphony._log import forget_thread
 from symphony._work import report_unraisable
 
 TYPE_CHECKING = False
@@ -32,6 +33,7 @@ def _follow(events: EventQueue, observer: Callable[[BootEvent], object] | None) 
                 _log(logging, waiting)
             kept.clear()
         if event is None:
+            forget_thread()
             events.drained()
             return
         if observer is not None:

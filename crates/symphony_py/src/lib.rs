@@ -13,6 +13,7 @@ mod events;
 mod extension;
 mod guest;
 mod kit;
+mod log;
 mod melody;
 mod pit;
 mod policy;
@@ -45,6 +46,8 @@ mod core {
     use crate::guest::GuestLane;
     #[pymodule_export]
     use crate::kit::Kit;
+    #[pymodule_export]
+    use crate::log::LogFollower;
     #[pymodule_export]
     use crate::melody::{Melody, Run};
     #[pymodule_export]

@@ -532,7 +532,11 @@ impl Extension {
         mourning: Vec<Mourning>,
         ended: Option<ExtensionError>,
     ) {
-        let answer = self.settled(&life);
+        // Whoever waits for a start hears that it failed, though others follow: they may be many, and far apart.
+        let answer = self.settled(&life).or_else(|| match &ended {
+            Some(error @ ExtensionError::StartFailed { .. }) => Some(Err(error.clone())),
+            _ => None,
+        });
         let waiting = match &answer {
             Some(_) => std::mem::take(&mut life.waiting),
             None => Vec::new(),
