@@ -12,6 +12,7 @@ use orchestra_kit::{Catalogue, ExtensionError, ExtensionHandle, Kit, KitParts, S
 use pit::dag_tracker::DagTracker;
 
 use super::foundation::need;
+use super::members::is_replaced;
 use super::parts::Parts;
 use crate::{Blocking, Registry, Threads};
 
@@ -40,6 +41,9 @@ pub(super) fn register(
     threads: &Threads,
     source: &Source<'_>,
 ) {
+    if is_replaced("orchestra-kit", source.replaced) {
+        return;
+    }
     kit(registry, parts, threads, source);
     for entry in source.catalogue.entries() {
         let manifest = &entry.manifest;
@@ -85,11 +89,11 @@ fn kit(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads, source: &
     .stop(move || stop(&stopping));
     let mut descriptor = Descriptor::new("orchestra-kit", Phase::OrchestraKit)
         .provides(Key::labelled("orchestra-kit", "OrchestraKit"))
-        .needs(need("ipc-bus"));
+        .needs(need("lanes"));
     if source.has_supervisor {
         descriptor = descriptor.needs(need("supervisor"));
     }
-    if !source.replaced.iter().any(|key| key == "pit") {
+    if !is_replaced("pit", source.replaced) {
         descriptor = descriptor.needs(need("pit"));
     }
     registry.add(descriptor, Arc::new(component));

@@ -8,6 +8,7 @@ use ipc::Bus;
 use orchestra_kit::SupervisorError;
 use orchestra_kit::supervisor::Supervisor;
 
+use super::members::is_replaced;
 use super::parts::Parts;
 use crate::{Blocking, Immediate, Outside, Registry, Threads};
 
@@ -22,12 +23,13 @@ pub(super) fn register(
     parts: &Arc<Parts>,
     threads: &Threads,
     has_supervisor: bool,
+    replaced: &[String],
 ) {
     state(registry, parts, threads);
     if has_supervisor {
         supervisor(registry, parts, threads);
     }
-    bus(registry, parts);
+    bus(registry, parts, replaced);
 }
 
 fn state(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
@@ -79,7 +81,7 @@ fn supervisor(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
     registry.add(descriptor, Arc::new(component));
 }
 
-fn bus(registry: &mut Registry, parts: &Arc<Parts>) {
+fn bus(registry: &mut Registry, parts: &Arc<Parts>, replaced: &[String]) {
     let (starting, stopping) = (Arc::clone(parts), Arc::clone(parts));
     let component = Immediate::new(move || {
         let bus = Bus::new().map_err(|error| Failure::from_error(error.code(), &error))?;
@@ -94,8 +96,11 @@ fn bus(registry: &mut Registry, parts: &Arc<Parts>) {
         }
         Ok(())
     });
-    let descriptor =
-        Descriptor::new("ipc-bus", Phase::IpcBus).provides(Key::labelled("ipc-bus", "IpcBus"));
+    // The kit needs the lanes also where a caller's own object stands in for the bus.
+    let mut descriptor = Descriptor::new("ipc-bus", Phase::IpcBus).provides(Key::named("lanes"));
+    if !is_replaced("ipc-bus", replaced) {
+        descriptor = descriptor.provides(Key::labelled("ipc-bus", "IpcBus"));
+    }
     registry.add(descriptor, Arc::new(component));
 }
 

@@ -32,14 +32,14 @@ pub(super) fn register(
     durability: Durability,
 ) {
     for member in members {
-        if replaced.iter().any(|key| key == member.as_str()) {
+        if is_replaced(member.as_str(), replaced) || needs_what_is_replaced(*member, replaced) {
             continue;
         }
         let mut descriptor = Descriptor::new(member.as_str(), Phase::Pit)
             .provides(Key::labelled(member.as_str(), label(*member)))
             .needs(need("state"));
         for needed in member.requires() {
-            if !replaced.iter().any(|key| key == needed.as_str()) {
+            if !is_replaced(needed.as_str(), replaced) {
                 descriptor = descriptor.needs(need(needed.as_str()));
             }
         }
@@ -52,14 +52,26 @@ pub(super) fn register(
         .stop(move || stop(&stopping, member).map_err(|error| failed(&error)));
         registry.add(descriptor, Arc::new(component));
     }
-    if replaced.iter().any(|key| key == "pit") {
+    if is_replaced("pit", replaced) {
         return;
     }
     let mut descriptor = Descriptor::new("pit", Phase::Pit).provides(Key::labelled("pit", "Pit"));
     for member in members {
-        descriptor = descriptor.needs(need(member.as_str()));
+        if !needs_what_is_replaced(*member, replaced) {
+            descriptor = descriptor.needs(need(member.as_str()));
+        }
     }
     registry.add(descriptor, Arc::new(Immediate::new(|| Ok(Health::Healthy))));
+}
+
+/// Whether a caller's own object stands in for this component.
+pub(super) fn is_replaced(name: &str, replaced: &[String]) -> bool {
+    replaced.iter().any(|key| key == name)
+}
+
+/// The stale manager works inside the real store: beside another one it is not started.
+fn needs_what_is_replaced(member: Member, replaced: &[String]) -> bool {
+    member == Member::StaleManager && is_replaced(Member::ArtifactStore.as_str(), replaced)
 }
 
 fn failed(error: &PitError) -> Failure {

@@ -110,7 +110,7 @@ impl System {
     /// Adds every component of Symphony's own that is not replaced.
     pub fn register(&self, registry: &mut Registry) {
         let replaced = self.replaced.lock().clone();
-        foundation::register(registry, &self.parts, &self.threads, self.has_supervisor);
+        foundation::register(registry, &self.parts, &self.threads, self.has_supervisor, &replaced);
         members::register(
             registry,
             &self.parts,
