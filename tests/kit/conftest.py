@@ -10,9 +10,3 @@ from workshop import Workshop
 def shared_workshop(tmp_path_factory):
     """A folder for the system that the tests of one module share."""
     return Workshop(tmp_path_factory.mktemp("shared"))
-
-
-@pytest.fixture(autouse=True)
-def watchdog(request):
-    """No test of this folder may hang for long."""
-    request.node.add_marker(pytest.mark.timeout(60))
