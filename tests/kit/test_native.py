@@ -1,4 +1,4 @@
-"""The example's native extensions behind the same handle: a program in Rust, a library in this process."""
+"""The example's native extensions behind the same handle: a program, and a library in the process."""
 
 from __future__ import annotations
 
