@@ -312,7 +312,7 @@ class Starter:
         if log is not None:
             log.close()
         self.container.close()
-        if self._kit is not None:
+        if isinstance(self._kit, OrchestraKit):
             self._kit.let_go()
         self._pit = self._kit = None
 

@@ -8,7 +8,8 @@ import os
 import sys
 
 from symphony._container import _ABSENT
-from symphony.exceptions import WrongThreadError
+from symphony._kit import OrchestraKit
+from symphony.exceptions import StoppedError, WrongThreadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from symphony._experiment import Experiment
     from symphony._handles import Handle
     from symphony._health import SystemHealth
-    from symphony._kit import OrchestraKit
     from symphony._pit import Pit
     from symphony._swap import SwapReport
     from symphony._work import RunSummary
@@ -66,13 +66,14 @@ class System(Generic[C]):
         self._process = os.getpid()
         self._booted_on = _thread.get_ident()
         self.report: _core.BootReport = running.report()
-        self.bus: _core.IpcBus = starter.core.bus()
+        self.bus: _core.IpcBus = starter.bus
         self.pit: Pit = starter.pit
         self.kit: OrchestraKit = starter.kit
         self.conductor: Any = None
         if spec is not None:
             self.conductor = starter.container.lives[-1].instance
-            self.kit.work().attach(self.conductor)
+            if isinstance(self.kit, OrchestraKit):
+                self.kit.work().attach(self.conductor)
         atexit.register(self._at_exit)
 
     def __getitem__(self, key: Callable[..., T]) -> T:
@@ -114,10 +115,12 @@ class System(Generic[C]):
             timeout: Seconds for each.
 
         Raises:
+            StoppedError: The system was shut down.
             WrongThreadError: One with a health of its own says `main_thread=True`, and this is not the thread that booted.
         """
         from symphony._health import Health, SystemHealth
 
+        self._refuse_stopped()
         foreign = self._foreign("health")
         if foreign:
             raise WrongThreadError(
@@ -206,7 +209,11 @@ class System(Generic[C]):
 
         Returns:
             What it came to.
+
+        Raises:
+            StoppedError: The system was shut down.
         """
+        self._refuse_stopped()
         if forever:
             summary: RunSummary = self.conductor.run(forever=True)
         else:
@@ -233,6 +240,10 @@ class System(Generic[C]):
             pending.result()
             self._starter.let_go()
         atexit.unregister(self._at_exit)
+
+    def _refuse_stopped(self) -> None:
+        if self._container.stopped:
+            raise StoppedError("the system was shut down")
 
     def _foreign(self, step: str) -> str:
         """The components whose step belongs to the thread that booted, where this is another one."""

@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{
-    Boot as Engine, BootFailure, BootOptions, Cancel, Outside, Passage, PhaseLatch, Plan, Registry, Running as EngineRunning,
+    Boot as Engine, BootFailure, BootOptions, Cancel, Outside, Passage, PhaseLatch, Plan, Registry,
+    Running as EngineRunning,
 };
-use component::{Code, ComponentName, Descriptor, Diagnostic, Key, Location, Need, NeedKind, Phase, Related, Severity, Step, Work};
+use component::{
+    Code, ComponentName, Descriptor, Diagnostic, Key, Location, Need, NeedKind, Phase, Related,
+    Severity, Step, Work,
+};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -64,7 +68,17 @@ pub(crate) struct Boot {
 }
 
 /// The arguments of a need, as `_registration.py` writes them.
-pub(crate) type Edge = (String, String, String, Option<String>, Option<String>, Option<String>, u32, u32, Option<String>);
+pub(crate) type Edge = (
+    String,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    u32,
+    u32,
+    Option<String>,
+);
 
 #[pymethods]
 impl Boot {
@@ -90,8 +104,11 @@ impl Boot {
         let timeout = match timeout {
             None => None,
             Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|_| {
-                Fields::new(Code::INVALID_VALUE, format!("`timeout` takes a positive number of seconds, not {seconds}"))
-                    .raise(py)
+                Fields::new(
+                    Code::INVALID_VALUE,
+                    format!("`timeout` takes a positive number of seconds, not {seconds}"),
+                )
+                .raise(py)
             })?),
         };
         let options = SystemOptions {
@@ -187,7 +204,8 @@ impl Boot {
             self.state.lock().conductor = Some(ComponentName::from(name.as_str()));
         }
         let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
-        descriptor.provides = provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
+        descriptor.provides =
+            provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
         descriptor.needs = needs.into_iter().map(need_of).collect();
         descriptor.required = required;
         descriptor.work = Work::Other;
@@ -199,7 +217,8 @@ impl Boot {
             timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         };
         let thread = Thread::named(place);
-        let component = PythonComponent::new(live, thread, &self.keeper, &self.shared, &self.calling);
+        let component =
+            PythonComponent::new(live, thread, &self.keeper, &self.shared, &self.calling);
         let place = Place::new(component);
         self.state.lock().components.push((descriptor, Arc::clone(&place)));
         Ok(Slot {
@@ -246,7 +265,9 @@ impl Boot {
                 calling.close();
             })
             .map_err(|error| {
-                Fields::new(Code::INTERNAL, "the boot's thread cannot be started").because(&error).raise(py)
+                Fields::new(Code::INTERNAL, "the boot's thread cannot be started")
+                    .because(&error)
+                    .raise(py)
             })?;
         Ok(())
     }
@@ -311,7 +332,9 @@ impl Boot {
 
     /// Lets a stepwise boot go on through a phase; false when the boot ended without it.
     fn advance(&self, py: Python<'_>, phase: &str) -> PyResult<bool> {
-        let (Some(latch), Some(phase)) = (&self.latch, Phase::parse(phase)) else { return Ok(true) };
+        let (Some(latch), Some(phase)) = (&self.latch, Phase::parse(phase)) else {
+            return Ok(true);
+        };
         latch.open(phase);
         wait_polling(py, |span| match latch.wait(phase, span) {
             Passage::Passed => Some(true),
@@ -334,6 +357,41 @@ impl Boot {
             self.observed.finish();
             outcome
         })?;
+        let result = self.concluded(py, outcome, relocate);
+        // An exception holds the frames that it went through, and those hold this: a ring that no collector sees.
+        self.cancel.forget();
+        self.state.lock().outside_failure = None;
+        result
+    }
+
+    /// The bus, once its phase has passed.
+    fn bus(&self, py: Python<'_>) -> PyResult<IpcBus> {
+        IpcBus::of(&self.system).ok_or_else(|| {
+            Fields::new(Code::COMPONENT_NOT_FOUND, "the bus was not started").raise(py)
+        })
+    }
+
+    /// The handle of a Pit member that was started, else `None`.
+    fn member(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>> {
+        crate::pit::member(py, &self.system, name)
+    }
+
+    /// The Orchestra Kit, once its phase has passed.
+    fn kit(&self, py: Python<'_>) -> PyResult<Kit> {
+        Kit::of(&self.system).ok_or_else(|| {
+            Fields::new(Code::COMPONENT_NOT_FOUND, "the Orchestra Kit was not started").raise(py)
+        })
+    }
+}
+
+impl Boot {
+    /// The running system, or the error.
+    fn concluded(
+        &self,
+        py: Python<'_>,
+        outcome: Result<Outcome, crossbeam_channel::RecvError>,
+        relocate: &Bound<'_, PyAny>,
+    ) -> PyResult<Running> {
         match outcome {
             Ok(Ok(running)) if self.state.lock().interruption.is_some() => {
                 // The signal came when everything was up already.
@@ -347,7 +405,9 @@ impl Boot {
                     |error| PyErr::from_value(error.into_bound(py)),
                 ))
             }
-            Ok(Ok(running)) => Ok(Running::new(running, Arc::clone(&self.system), Arc::clone(&self.calling))),
+            Ok(Ok(running)) => {
+                Ok(Running::new(running, Arc::clone(&self.system), Arc::clone(&self.calling)))
+            }
             Ok(Err(Ended::Failed(failure))) => {
                 py.detach(|| self.system.close());
                 Err(self.failed(py, &failure))
@@ -361,37 +421,19 @@ impl Boot {
                 fields.boot = true;
                 Err(fields.raise(py))
             }
-            Err(_) => Err(Fields::new(Code::INTERNAL, "the boot's thread ended without a word").raise(py)),
+            Err(_) => {
+                Err(Fields::new(Code::INTERNAL, "the boot's thread ended without a word").raise(py))
+            }
         }
     }
 
-    /// The bus, once its phase has passed.
-    fn bus(&self, py: Python<'_>) -> PyResult<IpcBus> {
-        self.system
-            .bus()
-            .map(IpcBus::new)
-            .ok_or_else(|| Fields::new(Code::COMPONENT_NOT_FOUND, "the bus was not started").raise(py))
-    }
-
-    /// The handle of a Pit member that was started, else `None`.
-    fn member(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>> {
-        crate::pit::member(py, &self.system, name)
-    }
-
-    /// The Orchestra Kit, once its phase has passed.
-    fn kit(&self, py: Python<'_>) -> PyResult<Kit> {
-        Kit::of(&self.system)
-            .ok_or_else(|| Fields::new(Code::COMPONENT_NOT_FOUND, "the Orchestra Kit was not started").raise(py))
-    }
-}
-
-impl Boot {
     fn failed(&self, py: Python<'_>, failure: &BootFailure) -> PyErr {
         let mut state = self.state.lock();
         if let Some(error) = state.interruption.take() {
             return PyErr::from_value(error.into_bound(py));
         }
-        let report = Py::new(py, BootReport::new(Arc::clone(&failure.report))).ok().map(Py::into_any);
+        let report =
+            Py::new(py, BootReport::new(Arc::clone(&failure.report))).ok().map(Py::into_any);
         let outside = state.outside_failure.take();
         drop(state);
         let rollback = failure.rollback_errors.iter().map(|stop| {
@@ -442,7 +484,10 @@ fn is_payload(py: Python<'_>, failure: &BootFailure, error: &Py<PyAny>) -> bool 
 }
 
 /// Plans the components of the core together with those of Python.
-fn plan(system: &System, components: Vec<(Descriptor, Arc<Place>)>) -> Result<Plan, Vec<Diagnostic>> {
+fn plan(
+    system: &System,
+    components: Vec<(Descriptor, Arc<Place>)>,
+) -> Result<Plan, Vec<Diagnostic>> {
     let mut registry = Registry::new();
     if let Ok(directory) = std::env::current_dir() {
         registry.relative_to(directory.to_string_lossy().into_owned());
@@ -524,7 +569,8 @@ pub(crate) fn diagnostic_of(fields: &Bound<'_, PyDict>) -> PyResult<Diagnostic> 
         fault.related = related
             .into_iter()
             .map(|(file, line, column, text)| Related {
-                location: file.map(|file| Location::new(file, line.unwrap_or(0), column.unwrap_or(0))),
+                location: file
+                    .map(|file| Location::new(file, line.unwrap_or(0), column.unwrap_or(0))),
                 text,
             })
             .collect();

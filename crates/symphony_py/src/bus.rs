@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use boot_orchestrator::system::System;
 use component::Code;
 use ipc::{Bus, Policy, ReceiveError, Subscription as Inner, Topic as InnerTopic};
 use pyo3::prelude::*;
 
-use crate::enter::{POLL, enter, wait_polling};
+use crate::enter::{POLL, enter, guard, wait_polling};
 use crate::error::Fields;
 use crate::values::{decode, encode};
 
@@ -17,25 +18,37 @@ const CAPACITY: usize = 256;
 /// The bus.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct IpcBus {
-    bus: Bus,
+    system: Arc<System>,
 }
 
 impl IpcBus {
-    pub(crate) const fn new(bus: Bus) -> Self {
-        Self { bus }
+    pub(crate) fn of(system: &Arc<System>) -> Option<Self> {
+        system.bus().map(|_| Self { system: Arc::clone(system) })
+    }
+
+    /// The bus itself, as long as the system is up.
+    fn bus(&self, py: Python<'_>) -> PyResult<Bus> {
+        guard(py)?;
+        self.system.bus().ok_or_else(|| {
+            Fields::new(Code::STOPPED, "the bus was stopped with its system").raise(py)
+        })
     }
 }
 
 #[pymethods]
 impl IpcBus {
     /// The topic of that name; it exists by being asked for.
-    fn topic(&self, name: &str) -> Topic {
-        Topic { topic: self.bus.topic(name) }
+    fn topic(&self, py: Python<'_>, name: &str) -> PyResult<Topic> {
+        Ok(Topic { topic: self.bus(py)?.topic(name) })
     }
 
     /// A writable buffer of that length.
-    fn loan<'py>(&self, py: Python<'py>, length: usize) -> Bound<'py, pyo3::types::PyByteArray> {
-        pyo3::types::PyByteArray::new(py, &self.bus.loan(length))
+    fn loan<'py>(
+        &self,
+        py: Python<'py>,
+        length: usize,
+    ) -> PyResult<Bound<'py, pyo3::types::PyByteArray>> {
+        Ok(pyo3::types::PyByteArray::new(py, &self.bus(py)?.loan(length)))
     }
 }
 
@@ -74,7 +87,11 @@ impl Topic {
                 .raise(py));
             }
         };
-        Ok(Subscription { inner: Arc::new(parking_lot::Mutex::new(Some(Arc::new(self.topic.subscribe(policy, capacity))))) })
+        Ok(Subscription {
+            inner: Arc::new(parking_lot::Mutex::new(Some(Arc::new(
+                self.topic.subscribe(policy, capacity),
+            )))),
+        })
     }
 }
 
@@ -111,7 +128,12 @@ impl Subscription {
 
     /// The next value, or `default` when none came in `timeout` seconds.
     #[pyo3(signature = (timeout = None, default = None))]
-    fn get(&self, py: Python<'_>, timeout: Option<f64>, default: Option<Py<PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+    fn get(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        default: Option<Py<PyAny>>,
+    ) -> PyResult<Option<Py<PyAny>>> {
         let Some(seconds) = timeout else { return self.wait(py) };
         let mut left = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let received = wait_polling(py, |_| {

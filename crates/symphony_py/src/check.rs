@@ -20,7 +20,11 @@ use crate::sources::read_with;
 struct Given(Py<PyAny>);
 
 impl SourceReader for Given {
-    fn operations(&self, file: &Path, attribute: &str) -> Option<Result<Vec<Operation>, Diagnostic>> {
+    fn operations(
+        &self,
+        file: &Path,
+        attribute: &str,
+    ) -> Option<Result<Vec<Operation>, Diagnostic>> {
         Python::try_attach(|py| read_with(self.0.bind(py), file, attribute)).flatten()
     }
 }
@@ -50,7 +54,11 @@ type Described =
 pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) -> PyResult<String> {
     let Some(format) = GraphFormat::parse(format) else {
         let known = GraphFormat::ALL.map(GraphFormat::as_str).join(", ");
-        return Err(Fields::new(Code::INVALID_VALUE, format!("`{format}` is no format; {known} are")).raise(py));
+        return Err(Fields::new(
+            Code::INVALID_VALUE,
+            format!("`{format}` is no format; {known} are"),
+        )
+        .raise(py));
     };
     let options = SystemOptions { manifest: path, ..SystemOptions::default() };
     let drawn = py.detach(|| {
@@ -69,7 +77,10 @@ pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) ->
 
 /// Every fault that the planner finds in these components.
 #[pyfunction]
-pub(crate) fn plan_specs<'py>(py: Python<'py>, specs: Vec<Described>) -> PyResult<Bound<'py, PyList>> {
+pub(crate) fn plan_specs<'py>(
+    py: Python<'py>,
+    specs: Vec<Described>,
+) -> PyResult<Bound<'py, PyList>> {
     let mut registry = Registry::new();
     if let Ok(directory) = std::env::current_dir() {
         registry.relative_to(directory.to_string_lossy().into_owned());
@@ -77,7 +88,8 @@ pub(crate) fn plan_specs<'py>(py: Python<'py>, specs: Vec<Described>) -> PyResul
     for (name, phase, provides, needs, required, _, file, line, column) in specs {
         let phase = Phase::parse(&phase).unwrap_or(Phase::Conductor);
         let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
-        descriptor.provides = provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
+        descriptor.provides =
+            provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
         descriptor.needs = needs.into_iter().map(need_of).collect();
         descriptor.required = required;
         descriptor.location = file.map(|file| Location::new(file, line, column));

@@ -24,7 +24,8 @@ pub(crate) fn failure_of(step: Step, error: &Bound<'_, PyAny>) -> Failure {
             Step::Health => Code::UNHEALTHY,
             Step::Stop => Code::STOP_FAILED,
         });
-    let kind = error.get_type().qualname().map_or_else(|_| "an error".to_owned(), |name| name.to_string());
+    let kind =
+        error.get_type().qualname().map_or_else(|_| "an error".to_owned(), |name| name.to_string());
     let text = error.str().map_or_else(|_| String::new(), |text| text.to_string());
     let message = if text.is_empty() { kind } else { format!("{kind}: {text}") };
     let mut failure = Failure::new(code, message);
@@ -148,7 +149,10 @@ pub(crate) fn raise(py: Python<'_>, error: &dyn Hint) -> PyErr {
 }
 
 /// Diagnostics as dictionaries of their fields.
-pub(crate) fn diagnostics_list<'py>(py: Python<'py>, diagnostics: &[Diagnostic]) -> PyResult<Bound<'py, PyList>> {
+pub(crate) fn diagnostics_list<'py>(
+    py: Python<'py>,
+    diagnostics: &[Diagnostic],
+) -> PyResult<Bound<'py, PyList>> {
     let list = PyList::empty(py);
     for fault in diagnostics {
         let entry = PyDict::new(py);

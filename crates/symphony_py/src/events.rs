@@ -57,7 +57,12 @@ impl BootEvent {
     }
 
     fn __repr__(&self) -> String {
-        format!("<BootEvent {} at {:.6}: {}>", self.stamped.event.name(), self.stamped.at, self.stamped.event)
+        format!(
+            "<BootEvent {} at {:.6}: {}>",
+            self.stamped.event.name(),
+            self.stamped.at,
+            self.stamped.event
+        )
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use boot_orchestrator::system::System;
 use ipc::{CallError, CallOptions};
 use orchestra_kit::extension::{Call, Values};
 use orchestra_kit::{ExtensionError, ExtensionHandle as Inner};
@@ -14,7 +15,7 @@ use pyo3::types::{PyDict, PyList};
 use crate::completions::Completions;
 use crate::enter::{enter, guard};
 use crate::guest::signalled;
-use crate::kit::{CallResult, fields_of_call};
+use crate::kit::{CallResult, fields_of_call, stopped};
 use crate::values::{decode, encode_inputs};
 
 /// How long a restart may take.
@@ -23,14 +24,27 @@ const RESTART: Duration = Duration::from_secs(15);
 /// An extension, by which it is called.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct ExtensionHandle {
-    handle: Inner,
+    system: Arc<System>,
+    name: Arc<str>,
     timeout: Option<Duration>,
     priority: i32,
 }
 
 impl ExtensionHandle {
-    pub(crate) fn new(handle: Inner) -> Self {
-        Self { handle, timeout: None, priority: 0 }
+    pub(crate) fn new(system: Arc<System>, name: &str) -> Self {
+        Self { system, name: Arc::from(name), timeout: None, priority: 0 }
+    }
+
+    /// The extension itself, as long as the system is up.
+    fn handle(&self, py: Python<'_>) -> PyResult<Inner> {
+        guard(py)?;
+        let found = self.found();
+        found.ok_or_else(|| stopped(&format!("extension `{}`", self.name)).raise(py))
+    }
+
+    fn found(&self) -> Option<Inner> {
+        // What the catalogue had when the handle was made it has until its end.
+        self.system.kit().and_then(|kit| kit.extension(&self.name).ok())
     }
 
     fn options(&self) -> CallOptions {
@@ -54,8 +68,9 @@ fn is_interrupted(error: &ExtensionError) -> bool {
 fn span(timeout: Option<f64>) -> PyResult<Option<Duration>> {
     timeout
         .map(|seconds| {
-            Duration::try_from_secs_f64(seconds)
-                .map_err(|_| PyValueError::new_err(format!("`timeout` takes seconds, not {seconds}")))
+            Duration::try_from_secs_f64(seconds).map_err(|_| {
+                PyValueError::new_err(format!("`timeout` takes seconds, not {seconds}"))
+            })
         })
         .transpose()
 }
@@ -64,32 +79,41 @@ fn span(timeout: Option<f64>) -> PyResult<Option<Duration>> {
 impl ExtensionHandle {
     #[getter]
     fn name(&self) -> &str {
-        self.handle.name()
+        &self.name
     }
 
     /// `installed`, `loading`, `ready`, `stopping`, `stopped`, `failed`, `restarting` or `quarantined`.
     #[getter]
     fn state(&self) -> &'static str {
-        self.handle.state().as_str()
+        self.found().map_or("stopped", |handle| handle.state().as_str())
     }
 
     /// The number of its process, while it has one of its own.
     #[getter]
     fn pid(&self) -> Option<u32> {
-        self.handle.pid()
+        self.found()?.pid()
     }
 
     /// The names of its operations; `None` while they are not known.
     fn operations(&self) -> Option<Vec<String>> {
-        self.handle.operations().map(|known| known.into_iter().map(|operation| operation.name).collect())
+        self.found()?
+            .operations()
+            .map(|known| known.into_iter().map(|operation| operation.name).collect())
     }
 
     /// Calls an operation and waits for its result.
     #[pyo3(signature = (operation, /, **inputs))]
-    fn call(&self, py: Python<'_>, operation: &str, inputs: Option<&Bound<'_, PyDict>>) -> PyResult<Py<PyAny>> {
+    fn call(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        inputs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let handle = self.handle(py)?;
         let inputs = encode_inputs(inputs)?;
         let options = self.options();
-        let outcome = enter(py, || self.handle.call_polling(operation, &inputs, &options, Some(&signalled)))?;
+        let outcome =
+            enter(py, || handle.call_polling(operation, &inputs, &options, Some(&signalled)))?;
         match outcome {
             Ok(payload) => decode(py, &payload),
             Err(error) => Err(Self::raise(py, operation, &error)),
@@ -98,12 +122,20 @@ impl ExtensionHandle {
 
     /// Calls an operation whose values come one by one: an iterator, sync and async.
     #[pyo3(signature = (operation, /, **inputs))]
-    fn stream(&self, py: Python<'_>, operation: &str, inputs: Option<&Bound<'_, PyDict>>) -> PyResult<Stream> {
+    fn stream(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        inputs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Stream> {
+        let handle = self.handle(py)?;
         let inputs = encode_inputs(inputs)?;
         let options = self.options();
-        let begun = enter(py, || self.handle.stream(operation, &inputs, &options, Some(&signalled)))?;
+        let begun = enter(py, || handle.stream(operation, &inputs, &options, Some(&signalled)))?;
         match begun {
-            Ok(values) => Ok(Stream { operation: operation.to_owned(), values: Mutex::new(Some(values)) }),
+            Ok(values) => {
+                Ok(Stream { operation: operation.to_owned(), values: Mutex::new(Some(values)) })
+            }
             Err(error) => Err(Self::raise(py, operation, &error)),
         }
     }
@@ -120,7 +152,13 @@ impl ExtensionHandle {
         let handle = this.get();
         let inputs = inputs.unwrap_or_else(|| PyDict::new(py));
         let timeout = handle.timeout.map(|timeout| timeout.as_secs_f64());
-        py.import("symphony._async")?.getattr("call")?.call1((this, operation, inputs, timeout, handle.priority))
+        py.import("symphony._async")?.getattr("call")?.call1((
+            this,
+            operation,
+            inputs,
+            timeout,
+            handle.priority,
+        ))
     }
 
     /// Sends a call whose result goes to an event loop; `symphony/_async.py` calls it.
@@ -134,25 +172,34 @@ impl ExtensionHandle {
         timeout: Option<f64>,
         priority: i32,
     ) -> PyResult<PendingCall> {
+        let handle = self.handle(py)?;
         let inputs = encode_inputs(Some(inputs))?;
         let deadline = span(timeout)?.and_then(|timeout| Instant::now().checked_add(timeout));
         let options = CallOptions { deadline, priority };
         let (arrivals, called) = (Arc::clone(&completions.arrivals), operation.to_owned());
         let call = enter(py, || {
-            let done = Box::new(move |outcome| arrivals.put(token, CallResult { outcome, operation: called }));
-            self.handle.submit(operation, &inputs, &options, done)
+            let done = Box::new(move |outcome| {
+                arrivals.put(token, CallResult { outcome, operation: called })
+            });
+            handle.submit(operation, &inputs, &options, done)
         })?;
         Ok(PendingCall { call })
     }
 
     /// Calls one operation many times; each result is a value or an exception.
-    fn call_many<'py>(&self, py: Python<'py>, operation: &str, inputs: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+    fn call_many<'py>(
+        &self,
+        py: Python<'py>,
+        operation: &str,
+        inputs: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let handle = self.handle(py)?;
         let inputs = inputs
             .try_iter()?
             .map(|inputs| encode_inputs(Some(inputs?.cast::<PyDict>()?)))
             .collect::<PyResult<Vec<_>>>()?;
         let options = self.options();
-        let outcomes = enter(py, || self.handle.call_many(operation, &inputs, &options))?;
+        let outcomes = enter(py, || handle.call_many(operation, &inputs, &options))?;
         let results = PyList::empty(py);
         for outcome in outcomes {
             match outcome {
@@ -167,7 +214,8 @@ impl ExtensionHandle {
     #[pyo3(signature = (*, timeout = None, priority = None), name = "options")]
     fn view(&self, timeout: Option<f64>, priority: Option<i32>) -> PyResult<Self> {
         Ok(Self {
-            handle: self.handle.clone(),
+            system: Arc::clone(&self.system),
+            name: Arc::clone(&self.name),
             timeout: span(timeout)?.or(self.timeout),
             priority: priority.unwrap_or(self.priority),
         })
@@ -175,18 +223,21 @@ impl ExtensionHandle {
 
     /// Starts it where it does not run, and waits until it is ready.
     fn activate(&self, py: Python<'_>) -> PyResult<()> {
+        let handle = self.handle(py)?;
         let deadline = self.options().deadline;
-        enter(py, || self.handle.activate(deadline))?.map_err(|error| Self::raise(py, "activate", &error))
+        enter(py, || handle.activate(deadline))?
+            .map_err(|error| Self::raise(py, "activate", &error))
     }
 
     /// Stops it and starts it anew, also out of quarantine; waits until it is ready.
     fn restart(&self, py: Python<'_>) -> PyResult<()> {
+        let handle = self.handle(py)?;
         let deadline = Instant::now() + self.timeout.unwrap_or(RESTART);
-        enter(py, || self.handle.restart(deadline))?.map_err(|error| Self::raise(py, "restart", &error))
+        enter(py, || handle.restart(deadline))?.map_err(|error| Self::raise(py, "restart", &error))
     }
 
     fn __repr__(&self) -> String {
-        format!("<ExtensionHandle {} {}>", self.handle.name(), self.handle.state().as_str())
+        format!("<ExtensionHandle {} {}>", self.name, self.state())
     }
 }
 

@@ -5,7 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use ipc::{CallError, CallOptions, Hello, Input, Lane, LaneOptions, Operation, Reader, RemoteFailure};
+use ipc::{
+    CallError, CallOptions, Hello, Input, Lane, LaneOptions, Operation, Reader, RemoteFailure,
+};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -79,8 +81,10 @@ impl GuestLane {
         let mut hello = Hello::new(name);
         hello.version = version;
         hello.language = "python".to_owned();
-        hello.operations = operations.iter().map(|entry| operation_of(&entry)).collect::<PyResult<_>>()?;
-        let welcome = enter(py, || self.lane.hello(&hello, GREETING))?.map_err(|error| raise(py, None, error))?;
+        hello.operations =
+            operations.iter().map(|entry| operation_of(&entry)).collect::<PyResult<_>>()?;
+        let welcome = enter(py, || self.lane.hello(&hello, GREETING))?
+            .map_err(|error| raise(py, None, error))?;
         let fields = PyDict::new(py);
         fields.set_item("protocol", welcome.protocol)?;
         fields.set_item("queue", welcome.queue)?;
@@ -95,7 +99,10 @@ impl GuestLane {
 
     /// Waits for a request: correlation, operation, inputs, and whether the caller takes a stream. `None` when the
     /// host said stop or is gone.
-    fn next_request<'py>(&self, py: Python<'py>) -> PyResult<Option<(u64, String, Bound<'py, PyAny>, bool)>> {
+    fn next_request<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(u64, String, Bound<'py, PyAny>, bool)>> {
         match enter(py, || self.lane.next_request(None, None))? {
             Ok(Some(request)) => {
                 let inputs = decode(py, &request.inputs)?.into_bound(py);
@@ -114,7 +121,8 @@ impl GuestLane {
     /// Answers a request.
     fn reply(&self, py: Python<'_>, correlation: u64, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let payload = encode(value)?;
-        enter(py, || self.lane.reply(correlation, Ok(payload)))?.map_err(|error| raise(py, None, error))
+        enter(py, || self.lane.reply(correlation, Ok(payload)))?
+            .map_err(|error| raise(py, None, error))
     }
 
     /// Answers a request with a failure; correlation 0 is the extension's own start.
@@ -164,14 +172,18 @@ impl GuestLane {
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .and_then(|span| Instant::now().checked_add(span));
         let options = CallOptions { deadline, priority: 0 };
-        let result = enter(py, || self.lane.request_polling(operation, &inputs, &options, Some(&signalled)))?;
+        let result = enter(py, || {
+            self.lane.request_polling(operation, &inputs, &options, Some(&signalled))
+        })?;
         decode(py, &result.map_err(|error| raise(py, Some(operation), error))?)
     }
 
     /// Publishes a value on a topic.
     fn publish(&self, py: Python<'_>, topic: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let payload = encode(value)?;
-        enter(py, || self.lane.publish(topic, &payload))?.map(|_| ()).map_err(|error| raise(py, None, error))
+        enter(py, || self.lane.publish(topic, &payload))?
+            .map(|_| ())
+            .map_err(|error| raise(py, None, error))
     }
 
     /// Whether the caller of a request gave it up.
@@ -198,7 +210,8 @@ fn operation_of(entry: &Bound<'_, PyAny>) -> PyResult<Operation> {
             let input = input?;
             let input = input.cast::<PyDict>()?;
             let name = input.get_item("name")?.map_or(Ok(String::new()), |name| name.extract())?;
-            let required = input.get_item("required")?.map_or(Ok(true), |required| required.extract())?;
+            let required =
+                input.get_item("required")?.map_or(Ok(true), |required| required.extract())?;
             operation.inputs.push(Input { name, required });
         }
     }

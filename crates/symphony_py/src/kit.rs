@@ -1,8 +1,8 @@
 //! The Orchestra Kit's core: extensions by name, Melodies, the conductor thread's port.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use boot_orchestrator::system::System;
@@ -38,6 +38,11 @@ impl CallResult {
             Err(error) => Err(fields_of_call(&error, &self.operation).raise(py)),
         }
     }
+}
+
+/// The error of a handle whose system was shut down.
+pub(crate) fn stopped(what: &str) -> Fields {
+    Fields::new(component::Code::STOPPED, format!("{what} was stopped with its system"))
 }
 
 /// What the exception of an extension's error is built from.
@@ -100,8 +105,6 @@ pub(crate) fn fields_of_kit(error: &KitError) -> Fields {
 /// The kit as `symphony/_kit.py` holds it.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct Kit {
-    kit: Inner,
-    engine: Arc<Engine>,
     system: Arc<System>,
     stretch: Mutex<Option<Stretch>>,
     melodies: Mutex<Vec<KnownFile>>,
@@ -126,9 +129,8 @@ struct Stretch {
 
 impl Kit {
     pub(crate) fn of(system: &Arc<System>) -> Option<Self> {
+        system.kit()?;
         Some(Self {
-            kit: system.kit()?,
-            engine: system.engine()?,
             system: Arc::clone(system),
             stretch: Mutex::new(None),
             melodies: Mutex::new(Vec::new()),
@@ -137,7 +139,30 @@ impl Kit {
         })
     }
 
-    fn melody(&self, py: Python<'_>, melody: &Bound<'_, PyAny>) -> PyResult<Arc<orchestra_kit::Melody>> {
+    /// The kit itself, as long as the system is up.
+    fn kit(&self, py: Python<'_>) -> PyResult<Inner> {
+        guard(py)?;
+        self.system.kit().ok_or_else(|| stopped("the Orchestra Kit").raise(py))
+    }
+
+    /// The engine itself, as long as the system is up.
+    fn engine(&self, py: Python<'_>) -> PyResult<Arc<Engine>> {
+        guard(py)?;
+        self.system.engine().ok_or_else(|| stopped("the Orchestra Kit").raise(py))
+    }
+
+    fn told(&self, engine: &Engine) -> (u64, u64, u64, f64) {
+        let Some(stretch) = self.stretch.lock().take() else { return (0, 0, 0, 0.0) };
+        let stats = engine.stats();
+        let (ok, failed) = (stats.done - stretch.done, stats.failed - stretch.failed);
+        (ok + failed, ok, failed, stretch.since.elapsed().as_secs_f64())
+    }
+
+    fn melody(
+        &self,
+        py: Python<'_>,
+        melody: &Bound<'_, PyAny>,
+    ) -> PyResult<Arc<orchestra_kit::Melody>> {
         if let Ok(melody) = melody.cast::<Melody>() {
             return Ok(Arc::clone(&melody.get().melody));
         }
@@ -163,10 +188,11 @@ impl Kit {
 
     /// Checks once what a Melody calls, against what is known without starting anything.
     fn check(&self, py: Python<'_>, melody: &Arc<orchestra_kit::Melody>) -> PyResult<()> {
-        if self.checked.lock().iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(melody))) {
+        if self.checked.lock().iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(melody)))
+        {
             return Ok(());
         }
-        let catalogue = self.kit.catalogue();
+        let catalogue = Arc::clone(self.kit(py)?.catalogue());
         let members = known_operations(self.system.members());
         let read = catalogue.with_sources(&crate::sources::PythonSources, |name| {
             melody.nodes.iter().any(|node| node.target_and_operation().0 == name)
@@ -186,26 +212,44 @@ impl Kit {
 impl Kit {
     /// The handle of an extension.
     fn extension(&self, py: Python<'_>, name: &str) -> PyResult<ExtensionHandle> {
-        guard(py)?;
-        self.kit.extension(name).map(ExtensionHandle::new).map_err(|error| fields_of_extension(&error).raise(py))
+        match self.kit(py)?.extension(name) {
+            Ok(_) => Ok(ExtensionHandle::new(Arc::clone(&self.system), name)),
+            Err(error) => Err(fields_of_extension(&error).raise(py)),
+        }
     }
 
     /// The names of all extensions, sorted.
     fn extensions(&self) -> Vec<String> {
-        self.kit.names().into_iter().map(str::to_owned).collect()
+        self.system
+            .catalogue()
+            .entries()
+            .iter()
+            .map(orchestra_kit::Entry::name)
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The operations that are known of an extension without starting it; `None` where they are not.
     fn operations(&self, name: &str) -> Option<Vec<String>> {
-        match self.kit.catalogue().target(name)? {
-            Known::Operations(operations) => Some(operations.iter().map(|known| known.name.clone()).collect()),
+        match self.system.catalogue().target(name)? {
+            Known::Operations(operations) => {
+                Some(operations.iter().map(|known| known.name.clone()).collect())
+            }
             Known::Unverified => None,
         }
     }
 
     /// Each permission of an extension and how far it is enforced.
-    fn enforcement(&self, py: Python<'_>, name: &str) -> PyResult<Vec<(&'static str, &'static str)>> {
-        let levels = self.kit.enforcement(name).map_err(|error| fields_of_extension(&error).raise(py))?;
+    fn enforcement(
+        &self,
+        py: Python<'_>,
+        name: &str,
+    ) -> PyResult<Vec<(&'static str, &'static str)>> {
+        let levels = self
+            .kit(py)?
+            .enforcement(name)
+            .map_err(|error| fields_of_extension(&error).raise(py))?;
         Ok(levels.into_iter().map(|entry| (entry.permission, entry.level.as_str())).collect())
     }
 
@@ -222,7 +266,7 @@ impl Kit {
         inputs: &Bound<'_, PyDict>,
         priority: i64,
     ) -> PyResult<Run> {
-        guard(py)?;
+        let engine = self.engine(py)?;
         let melody = self.melody(py, melody)?;
         self.check(py, &melody)?;
         let inputs = inputs
@@ -232,16 +276,18 @@ impl Kit {
         {
             let mut stretch = self.stretch.lock();
             if stretch.is_none() {
-                let stats = self.engine.stats();
-                *stretch = Some(Stretch { since: Instant::now(), done: stats.done, failed: stats.failed });
+                let stats = engine.stats();
+                *stretch =
+                    Some(Stretch { since: Instant::now(), done: stats.done, failed: stats.failed });
             }
         }
-        let run = py.detach(|| self.engine.submit(&melody, inputs, priority));
+        let run = py.detach(|| engine.submit(&melody, inputs, priority));
         run.map(Run::new).map_err(|error| fields_of_kit(&error).raise(py))
     }
 
     /// Waits until nothing is left to do, or for ever: count, ok, failed, seconds.
     fn run(&self, py: Python<'_>, forever: bool) -> PyResult<(u64, u64, u64, f64)> {
+        let engine = self.engine(py)?;
         wait_polling(py, |span| {
             if self.closing.load(Ordering::Acquire) {
                 return Some(());
@@ -250,17 +296,20 @@ impl Kit {
                 std::thread::sleep(span.min(Duration::from_millis(20)));
                 return None;
             }
-            self.engine.wait_idle(Some(span)).then_some(())
+            engine.wait_idle(Some(span)).then_some(())
         })?;
-        let Some(stretch) = self.stretch.lock().take() else { return Ok((0, 0, 0, 0.0)) };
-        let stats = self.engine.stats();
-        let (ok, failed) = (stats.done - stretch.done, stats.failed - stretch.failed);
-        Ok((ok + failed, ok, failed, stretch.since.elapsed().as_secs_f64()))
+        Ok(self.told(&engine))
+    }
+
+    /// What ended since the last summary: count, ok, failed, seconds.
+    fn summary(&self, py: Python<'_>) -> PyResult<(u64, u64, u64, f64)> {
+        let engine = self.engine(py)?;
+        Ok(self.told(&engine))
     }
 
     /// Totals of the engine since its start.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.engine.stats();
+        let stats = self.engine(py)?.stats();
         let fields = PyDict::new(py);
         for (name, value) in [
             ("submitted", stats.submitted),

@@ -52,7 +52,8 @@ mod core {
     use crate::melody::{Melody, Run};
     #[pymodule_export]
     use crate::pit::{
-        ArbitrationEngine, ArtifactFile, ArtifactStore, DagTracker, Grant, Lease, PoolManager, StaleManager,
+        ArbitrationEngine, ArtifactFile, ArtifactStore, DagTracker, Grant, Lease, PoolManager,
+        StaleManager,
     };
     #[pymodule_export]
     use crate::policy::{Outcome, PolicyPort, ReadyNode};

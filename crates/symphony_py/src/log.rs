@@ -77,7 +77,11 @@ impl Subscriber for ToPython {
                     // Nothing is lost where writing into a string cannot fail.
                     let _ = write!(text.fields, " extension={name}");
                 }
-                if target.starts_with("symphony.") { target.to_owned() } else { "symphony.core".to_owned() }
+                if target.starts_with("symphony.") {
+                    target.to_owned()
+                } else {
+                    "symphony.core".to_owned()
+                }
             }
         };
         let mut state = STATE.lock();

@@ -123,7 +123,8 @@ impl Run {
             .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())
             .and_then(|span| Instant::now().checked_add(span));
         let outcome = wait_polling(py, |span| {
-            let left = deadline.map_or(span, |at| at.saturating_duration_since(Instant::now()).min(span));
+            let left =
+                deadline.map_or(span, |at| at.saturating_duration_since(Instant::now()).min(span));
             let outcome = self.run.wait(Some(left));
             let waiting = matches!(&outcome, Err(failure) if failure.node.is_none()
                 && matches!(*failure.error, KitError::TimedOut { .. }));

@@ -41,7 +41,10 @@ pub(crate) struct ReadyNode {
 #[pymethods]
 impl ReadyNode {
     fn __repr__(&self) -> String {
-        format!("<ReadyNode {} of run {}: {}.{}>", self.node, self.run, self.extension, self.operation)
+        format!(
+            "<ReadyNode {} of run {}: {}.{}>",
+            self.node, self.run, self.extension, self.operation
+        )
     }
 }
 
@@ -98,14 +101,19 @@ impl PolicyPort {
         loop {
             match py.detach(|| self.receiver.next(FOR_EVER)) {
                 PolicyEvent::Choose(question) if self.chooses => {
-                    let ready = question.ready.iter().enumerate().map(|(index, node)| ReadyNode::new(index, node));
+                    let ready = question
+                        .ready
+                        .iter()
+                        .enumerate()
+                        .map(|(index, node)| ReadyNode::new(index, node));
                     let ready = PyList::new(py, ready.collect::<Vec<_>>())?;
                     *self.asked.lock() = Some(question);
                     return Ok(Some(("choose", ready.into_any().unbind())));
                 }
                 PolicyEvent::Choose(question) => question.fail(),
                 PolicyEvent::Observe(outcome) if self.observes => {
-                    let (extension, operation) = outcome.call.split_once('.').unwrap_or((&outcome.call, ""));
+                    let (extension, operation) =
+                        outcome.call.split_once('.').unwrap_or((&outcome.call, ""));
                     let outcome = Outcome {
                         run: outcome.run,
                         node: outcome.node.to_string(),

@@ -6,7 +6,8 @@ use pyo3::prelude::*;
 use crate::enter;
 
 /// The systems of this process, so that a forked child can let go of what is theirs.
-static SYSTEMS: Mutex<Vec<std::sync::Weak<boot_orchestrator::system::System>>> = Mutex::new(Vec::new());
+static SYSTEMS: Mutex<Vec<std::sync::Weak<boot_orchestrator::system::System>>> =
+    Mutex::new(Vec::new());
 
 /// Remembers a system for the at-fork guard.
 pub(crate) fn remember(system: &std::sync::Arc<boot_orchestrator::system::System>) {

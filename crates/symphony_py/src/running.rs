@@ -47,7 +47,9 @@ impl Running {
                 calling.close();
             })
             .map_err(|error| {
-                Fields::new(component::Code::INTERNAL, "a thread cannot be started").because(&error).raise(py)
+                Fields::new(component::Code::INTERNAL, "a thread cannot be started")
+                    .because(&error)
+                    .raise(py)
             })?;
         Ok(receiver)
     }

@@ -10,9 +10,14 @@ use pyo3::prelude::*;
 pub(crate) struct PythonSources;
 
 impl SourceReader for PythonSources {
-    fn operations(&self, file: &Path, attribute: &str) -> Option<Result<Vec<Operation>, Diagnostic>> {
+    fn operations(
+        &self,
+        file: &Path,
+        attribute: &str,
+    ) -> Option<Result<Vec<Operation>, Diagnostic>> {
         Python::try_attach(|py| {
-            let read = py.import("symphony._source").and_then(|module| module.getattr("read_operations"));
+            let read =
+                py.import("symphony._source").and_then(|module| module.getattr("read_operations"));
             match read {
                 Ok(read) => read_with(&read, file, attribute),
                 Err(error) => Some(Err(broken(py, file, &error))),
@@ -49,11 +54,12 @@ fn broken(py: Python<'_>, file: &Path, error: &PyErr) -> Diagnostic {
         // The source is as it should be, and the manifest names something else: its place is the entry's.
         return Diagnostic::error(Code::MANIFEST_INVALID, value.to_string()).hint(hint);
     }
-    let number = |name: &str| value.getattr(name).and_then(|line| line.extract::<u32>()).unwrap_or(0);
-    let message = value
-        .getattr("msg")
-        .and_then(|message| message.extract::<String>())
-        .map_or_else(|_| error.to_string(), |message| format!("the source is no Python: {message}"));
+    let number =
+        |name: &str| value.getattr(name).and_then(|line| line.extract::<u32>()).unwrap_or(0);
+    let message = value.getattr("msg").and_then(|message| message.extract::<String>()).map_or_else(
+        |_| error.to_string(),
+        |message| format!("the source is no Python: {message}"),
+    );
     Diagnostic::error(Code::SOURCE_INVALID, message).at(Location::new(
         file.to_string_lossy().into_owned(),
         number("lineno").max(1),

@@ -36,7 +36,13 @@ struct TicketState {
 
 impl Ticket {
     pub(crate) fn new(live: Arc<Py<PyAny>>, step: Step, done: Done) -> Arc<Self> {
-        let state = TicketState { done: Some(done), thread: None, taken: None, given_up: false, ended: false };
+        let state = TicketState {
+            done: Some(done),
+            thread: None,
+            taken: None,
+            given_up: false,
+            ended: false,
+        };
         Arc::new(Self { live, step, state: Mutex::new(state) })
     }
 
@@ -214,8 +220,11 @@ struct KeeperInner {
 impl KeeperState {
     pub(crate) fn new() -> (Arc<Self>, Arc<Queue>) {
         let state = Arc::new(Self { inner: Mutex::default(), changed: Condvar::new() });
-        let shared =
-            Arc::new(Queue { inner: Mutex::default(), changed: Condvar::new(), keeper: Some(Arc::clone(&state)) });
+        let shared = Arc::new(Queue {
+            inner: Mutex::default(),
+            changed: Condvar::new(),
+            keeper: Some(Arc::clone(&state)),
+        });
         state.inner.lock().shared = Some(Arc::clone(&shared));
         (state, shared)
     }
@@ -250,7 +259,8 @@ impl KeeperState {
             if inner.closed {
                 return None;
             }
-            let waiting = inner.shared.as_ref().is_some_and(|queue| !queue.inner.lock().waiting.is_empty());
+            let waiting =
+                inner.shared.as_ref().is_some_and(|queue| !queue.inner.lock().waiting.is_empty());
             if !waiting || inner.idle > 0 || inner.arriving > 0 {
                 self.changed.wait(&mut inner);
                 continue;
@@ -349,9 +359,13 @@ impl Keeper {
         let order = py.detach(|| self.state.next());
         Ok(match order {
             None => None,
-            Some(Order::Spawn(queue)) => Some(("spawn", Py::new(py, JobQueue::new(queue))?.into_any())),
+            Some(Order::Spawn(queue)) => {
+                Some(("spawn", Py::new(py, JobQueue::new(queue))?.into_any()))
+            }
             Some(Order::Interrupt) => Some(("interrupt", py.None())),
-            Some(Order::Cancel(ticket)) => Some(("cancel", Py::new(py, Job { ticket })?.into_any())),
+            Some(Order::Cancel(ticket)) => {
+                Some(("cancel", Py::new(py, Job { ticket })?.into_any()))
+            }
             Some(Order::Stack(ticket, reply)) => {
                 Some(("stack", Py::new(py, StackRequest { ticket, reply })?.into_any()))
             }
@@ -386,4 +400,3 @@ impl StackRequest {
         let _ = self.reply.send(stack);
     }
 }
-

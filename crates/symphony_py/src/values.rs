@@ -7,7 +7,9 @@ use bytes::Bytes;
 use ipc::Payload;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple,
+};
 use rmp::Marker;
 use rmp::encode;
 
@@ -39,7 +41,8 @@ fn finish(out: Vec<u8>) -> PyResult<Payload> {
 fn sink<E>(_written: Result<(), E>) {}
 
 fn length(size: usize) -> PyResult<u32> {
-    u32::try_from(size).map_err(|_| PyTypeError::new_err("a value of more than 4 GiB cannot be sent"))
+    u32::try_from(size)
+        .map_err(|_| PyTypeError::new_err("a value of more than 4 GiB cannot be sent"))
 }
 
 fn write(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
@@ -96,13 +99,17 @@ fn write(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, depth: usize) -> PyResult<
 }
 
 fn unchanged(before: usize, after: usize) -> PyResult<()> {
-    if before == after { Ok(()) } else { Err(PyTypeError::new_err("a list changed while it was sent")) }
+    if before == after {
+        Ok(())
+    } else {
+        Err(PyTypeError::new_err("a list changed while it was sent"))
+    }
 }
 
 fn write_text(out: &mut Vec<u8>, text: &Bound<'_, PyString>) -> PyResult<()> {
-    let text = text
-        .to_str()
-        .map_err(|_| PyTypeError::new_err("a str with lone surrogates cannot be sent; encode it to bytes"))?;
+    let text = text.to_str().map_err(|_| {
+        PyTypeError::new_err("a str with lone surrogates cannot be sent; encode it to bytes")
+    })?;
     sink(encode::write_str_len(out, length(text.len())?).map(|_| ()));
     out.extend_from_slice(text.as_bytes());
     Ok(())
@@ -134,7 +141,8 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn take(&mut self, size: usize) -> PyResult<&'a [u8]> {
         let end = self.at.checked_add(size).filter(|end| *end <= self.bytes.len());
-        let end = end.ok_or_else(|| PyTypeError::new_err("a value that was received is cut short"))?;
+        let end =
+            end.ok_or_else(|| PyTypeError::new_err("a value that was received is cut short"))?;
         let part = &self.bytes[self.at..end];
         self.at = end;
         Ok(part)
@@ -166,7 +174,9 @@ impl<'a> Reader<'a> {
             Marker::I16 => i16::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
             Marker::I32 => i32::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
             Marker::I64 => i64::from_be_bytes(self.number()?).into_pyobject(py)?.into_any(),
-            Marker::F32 => PyFloat::new(py, f64::from(f32::from_be_bytes(self.number()?))).into_any(),
+            Marker::F32 => {
+                PyFloat::new(py, f64::from(f32::from_be_bytes(self.number()?))).into_any()
+            }
             Marker::F64 => PyFloat::new(py, f64::from_be_bytes(self.number()?)).into_any(),
             Marker::FixStr(size) => self.text(py, usize::from(size))?,
             Marker::Str8 => self.sized(py, 1, Self::text)?,

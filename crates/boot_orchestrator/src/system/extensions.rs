@@ -85,7 +85,7 @@ fn kit(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads, source: &
     let component = Blocking::new(threads, move || {
         start(&starting, &catalogue, slots, foreign_python.clone()).map(|()| Health::Healthy)
     })
-    .health(move || Ok(asked.kit.get().map_or(Health::Healthy, Kit::health)))
+    .health(move || Ok(asked.kit.lock().clone().map_or(Health::Healthy, |kit| kit.health())))
     .stop(move || stop(&stopping));
     let mut descriptor = Descriptor::new("orchestra-kit", Phase::OrchestraKit)
         .provides(Key::labelled("orchestra-kit", "OrchestraKit"))
@@ -105,7 +105,7 @@ fn start(
     slots: Option<u32>,
     foreign_python: Vec<String>,
 ) -> Result<(), Failure> {
-    let Some(bus) = parts.bus.get().cloned() else {
+    let Some(bus) = parts.bus.lock().clone() else {
         return Err(Failure::new(Code::INTERNAL, "the bus was not started"));
     };
     let pit = parts.pit.lock().clone();
@@ -137,17 +137,18 @@ fn start(
     let engine = Engine::new(Arc::new(kit.clone()), dag, options)
         .map_err(|error| Failure::from_error(Code::START_FAILED, &error))?;
     *parts.policy.lock() = Some(receiver);
-    if parts.kit.set(kit).is_err() || parts.engine.set(engine).is_err() {
-        return Err(Failure::new(Code::INTERNAL, "the Orchestra Kit was started twice"));
-    }
+    *parts.kit.lock() = Some(kit);
+    *parts.engine.lock() = Some(engine);
     Ok(())
 }
 
 fn stop(parts: &Parts) -> Result<(), Failure> {
-    if let Some(engine) = parts.engine.get() {
+    let engine = parts.engine.lock().clone();
+    if let Some(engine) = engine {
         engine.shutdown();
     }
-    let Some(kit) = parts.kit.get() else { return Ok(()) };
+    let kit = parts.kit.lock().clone();
+    let Some(kit) = kit else { return Ok(()) };
     let report = kit.stop_all(Instant::now() + STOP);
     if report.unfinished.is_empty() {
         return Ok(());
@@ -173,7 +174,8 @@ impl EagerExtension {
         let kit = self
             .parts
             .kit
-            .get()
+            .lock()
+            .clone()
             .ok_or_else(|| Failure::new(Code::INTERNAL, "the Orchestra Kit was not started"))?;
         kit.extension(&self.name).map_err(|error: ExtensionError| failure(&error))
     }

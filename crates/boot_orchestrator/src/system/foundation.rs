@@ -85,13 +85,12 @@ fn bus(registry: &mut Registry, parts: &Arc<Parts>, replaced: &[String]) {
     let (starting, stopping) = (Arc::clone(parts), Arc::clone(parts));
     let component = Immediate::new(move || {
         let bus = Bus::new().map_err(|error| Failure::from_error(error.code(), &error))?;
-        if starting.bus.set(bus).is_err() {
-            return Err(Failure::new(Code::INTERNAL, "the bus was started twice"));
-        }
+        *starting.bus.lock() = Some(bus);
         Ok(Health::Healthy)
     })
     .stop(move || {
-        if let Some(bus) = stopping.bus.get() {
+        let bus = stopping.bus.lock().clone();
+        if let Some(bus) = bus {
             bus.close();
         }
         Ok(())

@@ -164,7 +164,7 @@ impl System {
 
     /// The bus, once it was started.
     pub fn bus(&self) -> Option<Bus> {
-        self.parts.bus.get().cloned()
+        self.parts.bus.lock().clone()
     }
 
     /// The members that were started so far.
@@ -174,12 +174,12 @@ impl System {
 
     /// The Orchestra Kit, once it was started.
     pub fn kit(&self) -> Option<Kit> {
-        self.parts.kit.get().cloned()
+        self.parts.kit.lock().clone()
     }
 
     /// The engine that runs Melodies, once it was started.
     pub fn engine(&self) -> Option<Arc<Engine>> {
-        self.parts.engine.get().cloned()
+        self.parts.engine.lock().clone()
     }
 
     /// The Pit members of this system, replaced ones included.
@@ -202,22 +202,31 @@ impl System {
         &self.parts.outside
     }
 
-    /// Ends what was started before the boot began, and the threads of steps; to be called after every boot.
+    /// Ends what was started before the boot began, and lets go of what the components made: handles say from now on
+    /// that the system was stopped. To be called after every boot.
     pub fn close(&self) {
         let supervisor = self.parts.supervisor.lock().take();
         if let Some(supervisor) = supervisor {
             ended(&supervisor);
         }
         self.threads.close();
+        // Taken out under the locks and dropped outside of them.
+        let engine = self.parts.engine.lock().take();
+        let kit = self.parts.kit.lock().take();
+        let pit = std::mem::take(&mut *self.parts.pit.lock());
+        let bus = self.parts.bus.lock().take();
+        drop((engine, kit, pit, bus));
     }
 
     /// The descriptors that a forked child of this process must let go of.
     pub fn descriptors(&self) -> Vec<i32> {
         let mut found: Vec<i32> = self.parts.state.descriptor().into_iter().collect();
-        if let Some(bus) = self.parts.bus.get() {
+        if let Some(bus) = self.parts.bus.try_lock().as_deref().and_then(Option::as_ref) {
             found.extend(bus.reader().descriptors());
         }
-        if let Some(supervisor) = self.parts.supervisor.try_lock().as_deref().and_then(Option::as_ref) {
+        if let Some(supervisor) =
+            self.parts.supervisor.try_lock().as_deref().and_then(Option::as_ref)
+        {
             found.extend(supervisor.descriptors());
         }
         found

@@ -1,7 +1,8 @@
-//! What the components of the system made, each set once by its start and read by the handles.
+//! What the components of the system made: set by their starts, read by every call of a handle, and let go of when the
+//! system is down, so that nothing of it outlives it in the hands of a user.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use ipc::Bus;
@@ -20,10 +21,10 @@ pub(super) struct Parts {
     pub(super) supervisor: Mutex<Option<Arc<Supervisor>>>,
     /// When the supervisor's process was started: before the manifests were read.
     pub(super) launched: Instant,
-    pub(super) bus: OnceLock<Bus>,
+    pub(super) bus: Mutex<Option<Bus>>,
     pub(super) pit: Mutex<Pit>,
-    pub(super) kit: OnceLock<Kit>,
-    pub(super) engine: OnceLock<Arc<Engine>>,
+    pub(super) kit: Mutex<Option<Kit>>,
+    pub(super) engine: Mutex<Option<Arc<Engine>>>,
     pub(super) policy: Mutex<Option<PolicyReceiver>>,
     pub(super) closing: Arc<AtomicBool>,
     pub(super) outside: OutsideWork,
@@ -39,10 +40,10 @@ impl Parts {
             state,
             supervisor: Mutex::new(supervisor),
             launched,
-            bus: OnceLock::new(),
+            bus: Mutex::new(None),
             pit: Mutex::new(Pit::default()),
-            kit: OnceLock::new(),
-            engine: OnceLock::new(),
+            kit: Mutex::new(None),
+            engine: Mutex::new(None),
             policy: Mutex::new(None),
             closing: Arc::default(),
             outside: OutsideWork::default(),

@@ -3,33 +3,49 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::pit::arbitration_engine::{ArbitrationEngine as Engine, Grant as Held, Outcome, Request, Strategy};
+use ::pit::arbitration_engine::{
+    ArbitrationEngine as Engine, Grant as Held, Outcome, Request, Strategy,
+};
+use boot_orchestrator::system::System;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use super::member::stopped;
 use crate::enter::{enter, guard};
 use crate::error::raise;
 
 /// Who gets a scarce thing.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct ArbitrationEngine {
-    engine: Arc<Engine>,
+    system: Arc<System>,
 }
 
 impl ArbitrationEngine {
-    pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+    pub(crate) fn new(system: Arc<System>) -> Self {
+        Self { system }
+    }
+
+    /// The member itself, as long as the system is up.
+    fn engine(&self, py: Python<'_>) -> PyResult<Arc<Engine>> {
+        self.system.pit().arbitration.ok_or_else(|| stopped(py, "arbitration-engine"))
     }
 }
 
 #[pymethods]
 impl ArbitrationEngine {
     #[pyo3(signature = (resource, capacity, *, strategy = "priority"))]
-    fn define(&self, py: Python<'_>, resource: &str, capacity: u64, strategy: &str) -> PyResult<()> {
+    fn define(
+        &self,
+        py: Python<'_>,
+        resource: &str,
+        capacity: u64,
+        strategy: &str,
+    ) -> PyResult<()> {
+        let engine = self.engine(py)?;
         guard(py)?;
         let strategy = Strategy::parse(strategy).map_err(|error| raise(py, &error))?;
-        self.engine.define(resource, capacity, strategy).map_err(|error| raise(py, &error))
+        engine.define(resource, capacity, strategy).map_err(|error| raise(py, &error))
     }
 
     #[pyo3(signature = (resource, owner, amount = 1, *, priority = 0, timeout = 0.0))]
@@ -42,15 +58,17 @@ impl ArbitrationEngine {
         priority: i64,
         timeout: f64,
     ) -> PyResult<Grant> {
+        let engine = self.engine(py)?;
         let timeout = Some(Duration::try_from_secs_f64(timeout).unwrap_or_default());
         let request = Request { resource, owner, amount, priority, timeout };
-        let grant = enter(py, || self.engine.request(request))?.map_err(|error| raise(py, &error))?;
+        let grant = enter(py, || engine.request(request))?.map_err(|error| raise(py, &error))?;
         Ok(Grant { grant })
     }
 
     /// The last decisions, oldest first.
     fn audit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let entries = enter(py, || self.engine.audit())?;
+        let engine = self.engine(py)?;
+        let entries = enter(py, || engine.audit())?;
         let list = PyList::empty(py);
         for entry in entries {
             let fields = PyDict::new(py);
@@ -97,7 +115,11 @@ impl Grant {
     fn __enter__(this: &Bound<'_, Self>) -> PyResult<Py<Self>> {
         let grant = this.get();
         if grant.grant.outcome() != Outcome::Granted {
-            return Err(PyRuntimeError::new_err(format!("{}: {}", grant.outcome(), grant.reason())));
+            return Err(PyRuntimeError::new_err(format!(
+                "{}: {}",
+                grant.outcome(),
+                grant.reason()
+            )));
         }
         Ok(this.clone().unbind())
     }

@@ -3,19 +3,21 @@
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use ::pit::artifact_store::{ArtifactId, ArtifactReader, ArtifactStore as Store, PutOptions};
+use boot_orchestrator::system::System;
+use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
+use super::member::stopped;
 use crate::enter::enter;
 use crate::error::raise;
 
 /// Content-addressed blobs with names, versions, tags and lineage.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct ArtifactStore {
-    store: Arc<Store>,
+    system: Arc<System>,
 }
 
 fn id_of(py: Python<'_>, id: &str) -> PyResult<ArtifactId> {
@@ -23,8 +25,13 @@ fn id_of(py: Python<'_>, id: &str) -> PyResult<ArtifactId> {
 }
 
 impl ArtifactStore {
-    pub(crate) fn new(store: Arc<Store>) -> Self {
-        Self { store }
+    pub(crate) fn new(system: Arc<System>) -> Self {
+        Self { system }
+    }
+
+    /// The member itself, as long as the system is up.
+    fn store(&self, py: Python<'_>) -> PyResult<Arc<Store>> {
+        self.system.pit().artifacts.ok_or_else(|| stopped(py, "artifact-store"))
     }
 }
 
@@ -39,9 +46,10 @@ impl ArtifactStore {
         tags: Vec<String>,
         parents: Vec<String>,
     ) -> PyResult<String> {
+        let store = self.store(py)?;
         let parents = parents.iter().map(|parent| id_of(py, parent)).collect::<PyResult<_>>()?;
         let options = PutOptions { name, tags, parents };
-        let put = |bytes: &[u8]| enter(py, || self.store.put(bytes, &options));
+        let put = |bytes: &[u8]| enter(py, || store.put(bytes, &options));
         let id = if let Ok(bytes) = data.cast::<PyBytes>() {
             put(bytes.as_bytes())?
         } else if let Ok(text) = data.cast::<PyString>() {
@@ -55,25 +63,29 @@ impl ArtifactStore {
     }
 
     fn get<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let store = self.store(py)?;
         let id = id_of(py, id)?;
-        let bytes = enter(py, || self.store.get(&id))?.map_err(|error| raise(py, &error))?;
+        let bytes = enter(py, || store.get(&id))?.map_err(|error| raise(py, &error))?;
         Ok(PyBytes::new(py, &bytes))
     }
 
     fn open(&self, py: Python<'_>, id: &str) -> PyResult<ArtifactFile> {
+        let store = self.store(py)?;
         let id = id_of(py, id)?;
-        let reader = enter(py, || self.store.open_reader(&id))?.map_err(|error| raise(py, &error))?;
+        let reader = enter(py, || store.open_reader(&id))?.map_err(|error| raise(py, &error))?;
         Ok(ArtifactFile { reader: Mutex::new(Some(reader)) })
     }
 
     fn exists(&self, py: Python<'_>, id: &str) -> PyResult<bool> {
+        let store = self.store(py)?;
         let id = id_of(py, id)?;
-        enter(py, || self.store.exists(&id))?.map_err(|error| raise(py, &error))
+        enter(py, || store.exists(&id))?.map_err(|error| raise(py, &error))
     }
 
     fn metadata<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Bound<'py, PyDict>> {
+        let store = self.store(py)?;
         let id = id_of(py, id)?;
-        let metadata = enter(py, || self.store.metadata(&id))?.map_err(|error| raise(py, &error))?;
+        let metadata = enter(py, || store.metadata(&id))?.map_err(|error| raise(py, &error))?;
         let entry = PyDict::new(py);
         entry.set_item("id", metadata.id.to_string())?;
         entry.set_item("size", metadata.size)?;
@@ -89,24 +101,33 @@ impl ArtifactStore {
     }
 
     #[pyo3(signature = (*, name = None, tag = None))]
-    fn find(&self, py: Python<'_>, name: Option<String>, tag: Option<String>) -> PyResult<Vec<String>> {
-        let found = enter(py, || self.store.find(name.as_deref(), tag.as_deref()))?
+    fn find(
+        &self,
+        py: Python<'_>,
+        name: Option<String>,
+        tag: Option<String>,
+    ) -> PyResult<Vec<String>> {
+        let store = self.store(py)?;
+        let found = enter(py, || store.find(name.as_deref(), tag.as_deref()))?
             .map_err(|error| raise(py, &error))?;
         Ok(found.iter().map(ToString::to_string).collect())
     }
 
     fn versions(&self, py: Python<'_>, name: String) -> PyResult<Vec<String>> {
-        let versions = enter(py, || self.store.versions(&name))?.map_err(|error| raise(py, &error))?;
+        let store = self.store(py)?;
+        let versions = enter(py, || store.versions(&name))?.map_err(|error| raise(py, &error))?;
         Ok(versions.iter().map(ToString::to_string).collect())
     }
 
     fn delete(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        let store = self.store(py)?;
         let id = id_of(py, id)?;
-        enter(py, || self.store.delete(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
+        enter(py, || store.delete(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
     }
 
     fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let report = enter(py, || self.store.verify())?.map_err(|error| raise(py, &error))?;
+        let store = self.store(py)?;
+        let report = enter(py, || store.verify())?.map_err(|error| raise(py, &error))?;
         let entry = PyDict::new(py);
         entry.set_item("checked", report.checked)?;
         entry.set_item("bad", report.bad.iter().map(ToString::to_string).collect::<Vec<_>>())?;
@@ -114,7 +135,8 @@ impl ArtifactStore {
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = enter(py, || self.store.stats())?;
+        let store = self.store(py)?;
+        let stats = enter(py, || store.stats())?;
         let entry = PyDict::new(py);
         entry.set_item("artifacts", stats.artifacts)?;
         entry.set_item("bytes", stats.bytes)?;

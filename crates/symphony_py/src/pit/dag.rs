@@ -4,21 +4,28 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ::pit::dag_tracker::{DagTracker as Tracker, RunId};
+use boot_orchestrator::system::System;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::member::stopped;
 use crate::enter::enter;
 use crate::error::raise;
 
 /// Running graphs: what is ready, completed, failed.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct DagTracker {
-    tracker: Arc<Tracker>,
+    system: Arc<System>,
 }
 
 impl DagTracker {
-    pub(crate) fn new(tracker: Arc<Tracker>) -> Self {
-        Self { tracker }
+    pub(crate) fn new(system: Arc<System>) -> Self {
+        Self { system }
+    }
+
+    /// The member itself, as long as the system is up.
+    fn tracker(&self, py: Python<'_>) -> PyResult<Arc<Tracker>> {
+        self.system.pit().dag.ok_or_else(|| stopped(py, "dag-tracker"))
     }
 }
 
@@ -26,51 +33,83 @@ impl DagTracker {
 impl DagTracker {
     #[pyo3(signature = (graph, *, priority = 0))]
     fn submit(&self, py: Python<'_>, graph: &Bound<'_, PyDict>, priority: i64) -> PyResult<u64> {
+        let tracker = self.tracker(py)?;
         let graph = graph
             .iter()
             .map(|(node, needs)| {
-                let needs = needs.try_iter()?.map(|need| need?.extract()).collect::<PyResult<Vec<String>>>()?;
+                let needs = needs
+                    .try_iter()?
+                    .map(|need| need?.extract())
+                    .collect::<PyResult<Vec<String>>>()?;
                 Ok((node.extract()?, needs))
             })
             .collect::<PyResult<Vec<(String, Vec<String>)>>>()?;
-        let run = enter(py, || self.tracker.submit(&graph, priority))?;
+        let run = enter(py, || tracker.submit(&graph, priority))?;
         run.map(|run| run.0).map_err(|error| raise(py, &error))
     }
 
     #[pyo3(signature = (run, limit = 0))]
     fn ready(&self, py: Python<'_>, run: u64, limit: usize) -> PyResult<Vec<String>> {
-        enter(py, || self.tracker.ready(RunId(run), limit))?.map_err(|error| raise(py, &error))
+        let tracker = self.tracker(py)?;
+        enter(py, || tracker.ready(RunId(run), limit))?.map_err(|error| raise(py, &error))
     }
 
     #[pyo3(signature = (run, node, artifact = None))]
-    fn complete(&self, py: Python<'_>, run: u64, node: String, artifact: Option<String>) -> PyResult<Vec<String>> {
-        enter(py, || self.tracker.complete(RunId(run), &node, artifact.as_deref()))?
+    fn complete(
+        &self,
+        py: Python<'_>,
+        run: u64,
+        node: String,
+        artifact: Option<String>,
+    ) -> PyResult<Vec<String>> {
+        let tracker = self.tracker(py)?;
+        enter(py, || tracker.complete(RunId(run), &node, artifact.as_deref()))?
             .map_err(|error| raise(py, &error))
     }
 
-    fn fail(&self, py: Python<'_>, run: u64, node: String, reason: String) -> PyResult<Vec<String>> {
-        enter(py, || self.tracker.fail(RunId(run), &node, &reason))?.map_err(|error| raise(py, &error))
+    fn fail(
+        &self,
+        py: Python<'_>,
+        run: u64,
+        node: String,
+        reason: String,
+    ) -> PyResult<Vec<String>> {
+        let tracker = self.tracker(py)?;
+        enter(py, || tracker.fail(RunId(run), &node, &reason))?.map_err(|error| raise(py, &error))
     }
 
     #[pyo3(signature = (run, node, reason = None))]
-    fn skip(&self, py: Python<'_>, run: u64, node: String, reason: Option<String>) -> PyResult<Vec<String>> {
-        enter(py, || self.tracker.skip(RunId(run), &node, reason.as_deref()))?.map_err(|error| raise(py, &error))
+    fn skip(
+        &self,
+        py: Python<'_>,
+        run: u64,
+        node: String,
+        reason: Option<String>,
+    ) -> PyResult<Vec<String>> {
+        let tracker = self.tracker(py)?;
+        enter(py, || tracker.skip(RunId(run), &node, reason.as_deref()))?
+            .map_err(|error| raise(py, &error))
     }
 
     fn retry(&self, py: Python<'_>, run: u64, node: String) -> PyResult<()> {
-        enter(py, || self.tracker.retry(RunId(run), &node))?.map_err(|error| raise(py, &error))
+        let tracker = self.tracker(py)?;
+        enter(py, || tracker.retry(RunId(run), &node))?.map_err(|error| raise(py, &error))
     }
 
     fn cancel(&self, py: Python<'_>, run: u64) -> PyResult<()> {
-        enter(py, || self.tracker.cancel(RunId(run)))?.map_err(|error| raise(py, &error))
+        let tracker = self.tracker(py)?;
+        enter(py, || tracker.cancel(RunId(run)))?.map_err(|error| raise(py, &error))
     }
 
     fn forget(&self, py: Python<'_>, run: u64) -> PyResult<()> {
-        enter(py, || self.tracker.forget(RunId(run)))?.map_err(|error| raise(py, &error))
+        let tracker = self.tracker(py)?;
+        enter(py, || tracker.forget(RunId(run)))?.map_err(|error| raise(py, &error))
     }
 
     fn status<'py>(&self, py: Python<'py>, run: u64) -> PyResult<Bound<'py, PyDict>> {
-        let status = enter(py, || self.tracker.status(RunId(run)))?.map_err(|error| raise(py, &error))?;
+        let tracker = self.tracker(py)?;
+        let status =
+            enter(py, || tracker.status(RunId(run)))?.map_err(|error| raise(py, &error))?;
         let entry = PyDict::new(py);
         entry.set_item("run", status.run.0)?;
         entry.set_item("state", status.state.as_str())?;
@@ -89,7 +128,8 @@ impl DagTracker {
     }
 
     fn runs(&self, py: Python<'_>) -> PyResult<HashMap<u64, &'static str>> {
-        let runs = enter(py, || self.tracker.runs())?;
+        let tracker = self.tracker(py)?;
+        let runs = enter(py, || tracker.runs())?;
         Ok(runs.into_iter().map(|(run, state)| (run.0, state.as_str())).collect())
     }
 }

@@ -3,32 +3,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::pit::pool_manager::{Factory, Lease as Held, PoolManager as Manager, PoolOptions, Worker};
+use boot_orchestrator::system::System;
 use component::{Code, Failure, Step};
 use parking_lot::Mutex;
-use ::pit::pool_manager::{Factory, Lease as Held, PoolManager as Manager, PoolOptions, Worker};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::member::stopped;
 use crate::enter::{enter, guard};
 use crate::error::{Raised, failure_of, raise};
 
 /// Models and workers on lease.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct PoolManager {
-    manager: Arc<Manager>,
+    system: Arc<System>,
 }
 
 impl PoolManager {
-    pub(crate) fn new(manager: Arc<Manager>) -> Self {
-        Self { manager }
+    pub(crate) fn new(system: Arc<System>) -> Self {
+        Self { system }
+    }
+
+    /// The member itself, as long as the system is up.
+    fn manager(&self, py: Python<'_>) -> PyResult<Arc<Manager>> {
+        self.system.pit().pool.ok_or_else(|| stopped(py, "pool-manager"))
     }
 }
 
 /// A pool's error; a factory that raised gives its own exception back.
 fn raise_pool(py: Python<'_>, error: &::pit::PitError) -> PyErr {
     if let ::pit::PitError::Factory { failure, .. } = error
-        && let Some(raised) = failure.payload.as_ref().and_then(|payload| payload.downcast_ref::<Raised>())
+        && let Some(raised) =
+            failure.payload.as_ref().and_then(|payload| payload.downcast_ref::<Raised>())
     {
         return PyErr::from_value(raised.0.clone_ref(py).into_bound(py));
     }
@@ -38,7 +46,8 @@ fn raise_pool(py: Python<'_>, error: &::pit::PitError) -> PyErr {
 fn seconds(timeout: Option<f64>) -> PyResult<Option<Duration>> {
     timeout
         .map(|seconds| {
-            Duration::try_from_secs_f64(seconds).map_err(|_| PyValueError::new_err("`timeout` takes seconds"))
+            Duration::try_from_secs_f64(seconds)
+                .map_err(|_| PyValueError::new_err("`timeout` takes seconds"))
         })
         .transpose()
 }
@@ -54,6 +63,7 @@ impl PoolManager {
         size: usize,
         memory: u64,
     ) -> PyResult<()> {
+        let manager = self.manager(py)?;
         let make: Factory = Arc::new(move || {
             Python::try_attach(|py| match factory.call0(py) {
                 Ok(worker) => Ok(Box::new(worker) as Worker),
@@ -61,14 +71,15 @@ impl PoolManager {
             })
             .unwrap_or_else(|| Err(Failure::new(Code::STOPPED, "the interpreter is ending")))
         });
-        enter(py, || self.manager.register(&name, make, PoolOptions { size, memory }))?
+        enter(py, || manager.register(&name, make, PoolOptions { size, memory }))?
             .map_err(|error| raise(py, &error))
     }
 
     #[pyo3(signature = (name, timeout = None))]
-    fn lease(&self, name: String, timeout: Option<f64>) -> PyResult<Lease> {
+    fn lease(&self, py: Python<'_>, name: String, timeout: Option<f64>) -> PyResult<Lease> {
+        let manager = self.manager(py)?;
         let timeout = seconds(timeout)?;
-        Ok(Lease { manager: Arc::clone(&self.manager), name, timeout, held: Mutex::new(None) })
+        Ok(Lease { manager: manager, name, timeout, held: Mutex::new(None) })
     }
 
     /// Makes workers on a daemon thread, from the demand that was seen.
@@ -81,11 +92,13 @@ impl PoolManager {
     }
 
     fn _prewarm_now(&self, py: Python<'_>, name: String) -> PyResult<bool> {
-        enter(py, || self.manager.prewarm(&name))?.map_err(|error| raise_pool(py, &error))
+        let manager = self.manager(py)?;
+        enter(py, || manager.prewarm(&name))?.map_err(|error| raise_pool(py, &error))
     }
 
     fn stats<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyDict>> {
-        let stats = enter(py, || self.manager.stats(name))?.map_err(|error| raise(py, &error))?;
+        let manager = self.manager(py)?;
+        let stats = enter(py, || manager.stats(name))?.map_err(|error| raise(py, &error))?;
         let entry = PyDict::new(py);
         entry.set_item("size", stats.size)?;
         entry.set_item("idle", stats.idle)?;
@@ -116,7 +129,8 @@ impl Lease {
         let held = enter(py, || self.manager.lease(&self.name, self.timeout))?
             .map_err(|error| raise_pool(py, &error))?;
         let worker = held.get::<Py<PyAny>>().map(|worker| worker.clone_ref(py));
-        let worker = worker.ok_or_else(|| PyRuntimeError::new_err("the pool lends what is no Python object"))?;
+        let worker = worker
+            .ok_or_else(|| PyRuntimeError::new_err("the pool lends what is no Python object"))?;
         *self.held.lock() = Some(held);
         Ok(worker)
     }

@@ -5,22 +5,29 @@ use std::time::Duration;
 
 use ::pit::artifact_store::ArtifactId;
 use ::pit::stale_manager::{Action, Rule, StaleManager as Manager};
+use boot_orchestrator::system::System;
 use component::Code;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::member::stopped;
 use crate::enter::enter;
 use crate::error::{Fields, raise};
 
 /// What to keep, archive or delete.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct StaleManager {
-    manager: Arc<Manager>,
+    system: Arc<System>,
 }
 
 impl StaleManager {
-    pub(crate) fn new(manager: Arc<Manager>) -> Self {
-        Self { manager }
+    pub(crate) fn new(system: Arc<System>) -> Self {
+        Self { system }
+    }
+
+    /// The member itself, as long as the system is up.
+    fn manager(&self, py: Python<'_>) -> PyResult<Arc<Manager>> {
+        self.system.pit().stale.ok_or_else(|| stopped(py, "stale-manager"))
     }
 }
 
@@ -32,7 +39,8 @@ fn span(py: Python<'_>, seconds: Option<f64>) -> PyResult<Option<Duration>> {
     seconds
         .map(|seconds| {
             Duration::try_from_secs_f64(seconds).map_err(|_| {
-                Fields::new(Code::INVALID_VALUE, format!("`{seconds}` is no number of seconds")).raise(py)
+                Fields::new(Code::INVALID_VALUE, format!("`{seconds}` is no number of seconds"))
+                    .raise(py)
             })
         })
         .transpose()
@@ -56,6 +64,7 @@ impl StaleManager {
         named: Option<String>,
         quality_below: Option<f64>,
     ) -> PyResult<()> {
+        let manager = self.manager(py)?;
         let action = match action {
             "keep" => Action::Keep,
             "archive" => Action::Archive,
@@ -73,47 +82,61 @@ impl StaleManager {
         rule.tag = tag;
         rule.named = named;
         rule.quality_below = quality_below;
-        enter(py, || self.manager.rule(rule))?.map_err(|error| raise(py, &error))
+        enter(py, || manager.rule(rule))?.map_err(|error| raise(py, &error))
     }
 
     /// `keep`, `archive` or `delete`.
     fn evaluate(&self, py: Python<'_>, id: &str) -> PyResult<&'static str> {
+        let manager = self.manager(py)?;
         let id = id_of(py, id)?;
-        let verdict = enter(py, || self.manager.evaluate(&id))?.map_err(|error| raise(py, &error))?;
+        let verdict = enter(py, || manager.evaluate(&id))?.map_err(|error| raise(py, &error))?;
         Ok(verdict.as_str())
     }
 
     /// Why.
     fn explain(&self, py: Python<'_>, id: &str) -> PyResult<String> {
+        let manager = self.manager(py)?;
         let id = id_of(py, id)?;
-        let explanation = enter(py, || self.manager.explain(&id))?.map_err(|error| raise(py, &error))?;
+        let explanation = enter(py, || manager.explain(&id))?.map_err(|error| raise(py, &error))?;
         Ok(explanation.to_string())
     }
 
     /// Keeps an artifact whatever the rules say.
     fn pin(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        let manager = self.manager(py)?;
         let id = id_of(py, id)?;
-        enter(py, || self.manager.pin(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
+        enter(py, || manager.pin(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
     }
 
     /// Lets the rules decide again.
     fn unpin(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        let manager = self.manager(py)?;
         let id = id_of(py, id)?;
-        enter(py, || self.manager.unpin(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
+        enter(py, || manager.unpin(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
     }
 
     /// Judges every artifact and does what the rules say; with `dry_run` only tells it.
     #[pyo3(signature = (*, dry_run = false))]
     fn sweep<'py>(&self, py: Python<'py>, dry_run: bool) -> PyResult<Bound<'py, PyDict>> {
-        let report = enter(py, || self.manager.sweep(dry_run))?.map_err(|error| raise(py, &error))?;
+        let manager = self.manager(py)?;
+        let report = enter(py, || manager.sweep(dry_run))?.map_err(|error| raise(py, &error))?;
         let fields = PyDict::new(py);
         fields.set_item("dry_run", report.dry_run)?;
         fields.set_item("examined", report.examined)?;
         fields.set_item("kept", report.kept)?;
-        fields.set_item("archived", report.archived.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        fields.set_item("deleted", report.deleted.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        fields.set_item(
+            "archived",
+            report.archived.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        )?;
+        fields.set_item(
+            "deleted",
+            report.deleted.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        )?;
         fields.set_item("deleted_bytes", report.deleted_bytes)?;
-        let failures = report.failures.iter().map(|failure| (failure.id.to_string(), failure.error.to_string()));
+        let failures = report
+            .failures
+            .iter()
+            .map(|failure| (failure.id.to_string(), failure.error.to_string()));
         fields.set_item("failures", failures.collect::<Vec<_>>())?;
         Ok(fields)
     }
