@@ -249,7 +249,7 @@ def test_restart_by_hand_keeps_the_callers_waiting(frail):
         for _ in range(20):
             try:
                 outcomes.append(frail.call("echo", value=1))
-            except ExtensionError as error:
+            except ExtensionError as error:  # noqa: PERF203
                 outcomes.append(error)
 
     thread = threading.Thread(target=callers)

@@ -1,4 +1,4 @@
-"""The example's native extensions behind the same handle: a program, and a library in the process."""
+"""Native extensions of the example behind the same handle: a program, and a library in here."""
 
 from __future__ import annotations
 
