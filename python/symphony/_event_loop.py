@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import sys
 
 from symphony._threads import health_of, place_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from types import FrameType
     from typing import Any
 
     from symphony._core import Job
@@ -24,13 +26,13 @@ _PATIENCE = 0.25
 class _Loop:
     """One event loop on a daemon thread of its own."""
 
-    __slots__ = ("_ready", "loop", "tasks")
+    __slots__ = ("_ready", "_thread", "loop", "tasks")
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.tasks: dict[int, asyncio.Task[None]] = {}
         self._ready = _thread.allocate_lock()
-        _thread.start_new_thread(self._run, ())
+        self._thread = _thread.start_new_thread(self._run, ())
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -44,13 +46,21 @@ class _Loop:
     def stack(self, task: asyncio.Task[None]) -> list[str]:
         """Where the coroutine of a step stands, outermost first."""
         lines: list[str] = []
+        innermost: FrameType | None = None
         coroutine: Any = task.get_coro()
         while coroutine is not None:
             frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None)
             if frame is not None:
                 lines.append(place_of(frame))
+                innermost = frame
             coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
-        return lines
+        # What it calls, where it is not waiting but running on the loop's thread.
+        called: list[str] = []
+        running = sys._current_frames().get(self._thread)
+        while running is not None and running is not innermost:
+            called.append(place_of(running))
+            running = running.f_back
+        return lines if running is None else lines + called[::-1]
 
     async def _step(self, job: Job, awaitable: Awaitable[Any]) -> None:
         try:

@@ -55,7 +55,8 @@ def run_job(
     except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
         if interrupted is not None and isinstance(error, (KeyboardInterrupt, Terminated)):
             interrupted(error)
-        return job.fail(error)
+        # This frame is no news to anyone, and holds the job: a ring through the core that no collector sees.
+        return job.fail(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
 
 
 def place_of(frame: FrameType) -> str:
@@ -68,7 +69,7 @@ def place_of(frame: FrameType) -> str:
 
 def _own_files() -> frozenset[str]:
     folder = __file__.rpartition("/")[0]
-    names = ("_threads", "_container", "_event_loop", "_boot", "_bootstrap", "_scan", "_system")
+    names = ("_threads", "_container", "_event_loop", "_boot", "_scan", "_system", "_registration")
     return frozenset(f"{folder}/{name}.py" for name in names)
 
 

@@ -69,7 +69,9 @@ def start(script: str, cwd: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def run(script: str, cwd: Path, *arguments: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+def run(
+    script: str, cwd: Path, *arguments: str, timeout: float = 30
+) -> subprocess.CompletedProcess[str]:
     """Runs a script with the preamble to its end."""
     process = start(script, cwd, *arguments)
     try:

@@ -9,7 +9,7 @@ from symphony import BootError, ConductorBootstrap, StoppedError
 from workshop import ECHO
 
 # Verbatim, section 3 of the decision record.
-LISTING = '''
+LISTING = """
 # High-level bootstrap sequence
 def main():
     # Phase 1: Minimal Conductor bootstrap
@@ -24,7 +24,7 @@ def main():
     full_conductor = Conductor.from_components(orchestra_kit)
     full_conductor.run()
 
-'''
+"""
 
 
 def test_the_listing_runs_as_it_is_written_and_leaves_nothing(tmp_path):

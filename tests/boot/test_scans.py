@@ -116,4 +116,4 @@ def test_strings_are_imported_on_the_calling_thread_before_the_plan(package):
 
     write(package / "named.py", "import threading\nTHREAD = threading.get_ident()\n")
     with boot(components=["named"]):
-        assert sys.modules["named"].THREAD == threading.get_ident()
+        assert threading.get_ident() == sys.modules["named"].THREAD

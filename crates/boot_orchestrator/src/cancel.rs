@@ -50,13 +50,17 @@ impl Cancel {
         self.cancel(message);
     }
 
+    /// Lets go of what it was failed with: the boot has ended, and somebody may be a part of that failure himself.
+    pub fn forget(&self) {
+        self.state().fault = None;
+    }
+
     /// What the boot fails with, where someone interrupted or failed it.
     pub(crate) fn fault(&self) -> Option<Fault> {
         let state = self.state();
         let reason = state.reason.as_ref()?;
-        let interrupted = || {
-            Fault::new(Code::INTERRUPTED, format!("the boot was interrupted by {reason}"))
-        };
+        let interrupted =
+            || Fault::new(Code::INTERRUPTED, format!("the boot was interrupted by {reason}"));
         Some(state.fault.clone().unwrap_or_else(interrupted))
     }
 
