@@ -88,8 +88,50 @@ class Work:
                 report_unraisable(error, conductor)
 
     def run(self, forever: bool) -> RunSummary:
-        """Waits until nothing is left to do, or for ever."""
-        return RunSummary(*self._core.run(forever))
+        """Waits until nothing is left to do, or until `shutdown()` or a signal."""
+        if not forever:
+            return RunSummary(*self._core.run(False))
+        handlers = _install()
+        try:
+            counts = self._core.run(True)
+        except _Signalled:
+            counts = self._core.summary()
+        finally:
+            _restore(handlers)
+        return RunSummary(*counts)
+
+
+class _Signalled(BaseException):
+    """A signal that nobody else handles asks to end."""
+
+
+def _install() -> list[tuple[int, Any]]:
+    """Takes the signals that ask a program to end, where the program does not handle them."""
+    from symphony import _core
+
+    if not _core.is_main_thread():
+        return []
+    import signal
+
+    own = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
+    return [
+        (number, signal.signal(number, _signalled))
+        for number, unhandled in own
+        if signal.getsignal(number) is unhandled
+    ]
+
+
+def _restore(handlers: list[tuple[int, Any]]) -> None:
+    """Gives them back."""
+    if handlers:
+        import signal
+
+        for number, handler in handlers:
+            signal.signal(number, handler)
+
+
+def _signalled(_number: int, _frame: Any) -> None:
+    raise _Signalled
 
 
 class _Unraisable:

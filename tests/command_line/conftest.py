@@ -99,17 +99,6 @@ def _has_ended(pid):
 
 
 @pytest.fixture
-def no_process_left():
-    """After the test nothing that a boot of this process started is left."""
-    before = _children()
-    yield
-    end = time.monotonic() + 5
-    while _children() - before and time.monotonic() < end:
-        time.sleep(0.01)
-    assert _children() <= before, "a process is left"
-
-
-@pytest.fixture
 def cli(workshop, tmp_path_factory):
     """The command line; after the test no process and no temporary file of its runs is left."""
     temporary = tmp_path_factory.mktemp("temporary")

@@ -240,9 +240,7 @@ def assert_said(text, case):
 
 
 @every_case
-def test_boot_raises_one_named_error_and_leaves_nothing(
-    case, workshop, monkeypatch, no_process_left
-):
+def test_boot_raises_one_named_error_and_leaves_nothing(case, workshop, monkeypatch, nothing_left):
     case.build(workshop)
     monkeypatch.chdir(workshop.folder)
     with pytest.raises(getattr(symphony, case.error)) as caught:
@@ -323,7 +321,7 @@ def test_a_broken_entry_is_found_by_check_where_its_source_tells(workshop, cli):
     assert "hint: did you mean `extension`?" in ended.err
 
 
-def test_a_lazy_extension_at_fault_fails_its_call_and_not_the_boot(workshop, no_process_left):
+def test_a_lazy_extension_at_fault_fails_its_call_and_not_the_boot(workshop, nothing_left):
     workshop.extension("echo", "import nowhere_to_be_found\n" + ECHO)
     with boot(config=workshop.config) as system:
         with pytest.raises(symphony.ExtensionError, match="nowhere_to_be_found") as caught:
@@ -361,7 +359,7 @@ class Store:
 
 
 def test_a_circle_of_three_components_has_every_edge_and_starts_nothing(
-    workshop, monkeypatch, no_process_left
+    workshop, monkeypatch, nothing_left
 ):
     (workshop.folder / "ring_of_three.py").write_text(COMPONENTS)
     monkeypatch.syspath_prepend(workshop.folder)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -371,3 +374,92 @@ def test_no_system_is_left_on_the_state_folder(system, cli):
     assert cli("run").code == 0
     assert cli("run").code == 0
     assert os.path.isdir(system.folder / ".symphony")
+
+
+@pytest.mark.parametrize("retry", [0, 1])
+def test_a_killed_extension_costs_at_most_its_own_node(system, cli, retry):
+    system.extension(
+        "frail",
+        """
+import os
+import signal
+import subprocess
+import sys
+
+@extension.operation
+def touch(value, file):
+    if value.endswith("1.txt") and not os.path.exists(file):
+        open(file, "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value
+""",
+    )
+    system.melody(
+        """
+        [melody]
+        name = "touch"
+        inputs = ["path"]
+        [[node]]
+        id = "touch"
+        call = "frail.touch"
+        with = { path = "${inputs.path}" }
+        """.replace("{ path =", f'{{ file = "{system.folder}/killed", value =')
+        + f"retry = {retry}\n"
+    )
+    for number in range(3):
+        (system.folder / f"{number}.txt").write_text("")
+    ended = cli("run", "--melody", "melody.toml", "--each", "path=?.txt", "--json")
+    runs = ended.document["runs"]
+    assert runs["count"] == 3
+    if retry:
+        assert ended.code == 0, ended
+        return
+    assert ended.code == 1, ended
+    assert runs["failed"] >= 1
+    error = ended.document["error"]
+    assert (error["code"], error["component"]) == ("extension-crashed", "frail")
+    assert "SIGKILL" in ended.err
+    assert "`1.txt` failed in extension `frail`" in ended.err
+
+
+def test_a_conductor_that_runs_for_ever_is_interrupted_like_any_other(system, cli):
+    (system.folder / "mine.py").write_text(
+        "from symphony import Conductor\n\n"
+        "class Mine(Conductor):\n"
+        "    def run(self, forever=False):\n"
+        "        open('begun', 'w').close()\n"
+        "        return super().run(forever=True)\n"
+    )
+    process = cli.start("run", "--conductor", "mine:Mine")
+    end = time.monotonic() + 20
+    while not (system.folder / "begun").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "error: interrupted\n")
+
+
+def test_on_a_terminal_progress_is_drawn_on_stderr_and_wiped(system, cli):
+    system.melody(NOTES)
+    master, slave = os.openpty()
+    arguments = ("--melody", "melody.toml", "--runs", "40", "--input", "value=x")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "symphony", "run", *arguments, "--input", "file=/dev/null"],
+        cwd=system.folder,
+        env={**cli.environment, "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        text=True,
+    )
+    os.close(slave)
+    drawn = b""
+    with contextlib.suppress(OSError):  # The terminal's end is an error on Linux.
+        while piece := os.read(master, 4096):
+            drawn += piece
+    os.close(master)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "\x1b" not in out
+    assert "40 runs: 40 ok" in out
+    assert b"notes" in drawn
+    assert b"/40" in drawn

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -224,3 +226,32 @@ def test_a_conductor_may_have_a_run_of_its_own(lab, melody, node):
     summary = system.run()
     assert system.conductor.seen == "own"
     assert (summary.count, summary.ok) == (1, 1)
+
+
+FOR_EVER = """
+import sys
+from symphony import Melody, boot
+
+with boot(config=sys.argv[1]) as system:
+    text = '[melody]\\nname="m"\\n[[node]]\\nid="a"\\ncall="lab.echo"\\nwith={value=1}\\n'
+    system.submit(Melody.from_text(text)).result(30)
+    print("up", flush=True)
+    summary = system.run(forever=True)
+    print(summary.count, summary.ok, flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_run_for_ever_returns_at_a_signal(lab, number):
+    process = subprocess.Popen(
+        [sys.executable, "-c", FOR_EVER, str(lab.workshop.config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout.readline() == "up\n"
+        time.sleep(0.05)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "1 1\n", "")

@@ -134,9 +134,7 @@ def running(tmp_path_factory):
             f'[extension]\nname = "{name}"\nversion = "1.0.0"\nentry = "{name}_steps:extension"\n'
         )
         (folder / name / f"{name}_steps.py").write_text(
-            "from symphony.extension import Extension\n"
-            + f'extension = Extension("{name}")\n'
-            + STEP
+            f'from symphony.extension import Extension\nextension = Extension("{name}")\n' + STEP
         )
     with boot(config=folder / "Symphony.toml") as system:
         yield system

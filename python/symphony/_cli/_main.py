@@ -19,7 +19,7 @@ from symphony.exceptions import SymphonyError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 FORMATS = ("text", "mermaid", "dot", "svg", "json")
 OK, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -45,10 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = next((word for word in given if not word.startswith("-")), "")
         _errors.refuse(command, refused.error, as_json="--json" in given)
         raise
-    before = None
+    before: list[tuple[int, Any]] = []
     # Not on the main thread there is a ValueError: whoever called us there handles signals.
     with contextlib.suppress(ValueError):
-        before = signal.signal(signal.SIGTERM, _terminate)
+        # Python's own handler of SIGINT would tell a Conductor that runs for ever to end in peace.
+        for number, handler in ((signal.SIGTERM, _terminate), (signal.SIGINT, _interrupt)):
+            before.append((number, signal.signal(number, handler)))
     try:
         return _run_command(options)
     except SymphonyError as error:
@@ -62,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return FAILED
     finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        for which, earlier in before:
+            signal.signal(which, earlier)
 
 
 class _Refused(SystemExit):
@@ -101,6 +103,10 @@ def _run_command(options: argparse.Namespace) -> int:
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated(TERMINATED)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -1,0 +1,1247 @@
+"""The Rust core as Python sees it: what `crates/symphony_py` exports, with types, units and errors.
+
+Every handle may be used from every thread. A call that can wait lets the interpreter go meanwhile, and Ctrl-C ends it.
+In a forked child of the process that booted, every handle raises `ForkedError`.
+"""
+
+import os
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypeVar, final
+
+from symphony._async import AsyncValues
+from symphony._container import Live
+from symphony.records import (
+    AuditEntry,
+    ChildRecord,
+    DiagnosticRecord,
+    EngineStats,
+    Metadata,
+    Operation,
+    PoolStats,
+    RunState,
+    RunStatus,
+    StoreStats,
+    SweepReport,
+    VerifyReport,
+    Welcome,
+)
+from typing_extensions import Buffer, Self
+
+_StrPath: TypeAlias = str | os.PathLike[str]
+_Step: TypeAlias = Literal["start", "health", "stop"]
+_Health: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
+_Verdict: TypeAlias = Literal["keep", "archive", "delete"]
+_Key: TypeAlias = tuple[str, str]
+"""The id of a type, and its name for people."""
+_Edge: TypeAlias = tuple[
+    str, str, str, str | None, str | None, str | None, int, int, str | None
+]
+"""Id, label, kind, named provider, parameter, file, line, column, hint."""
+_Described: TypeAlias = tuple[
+    str, str, list[_Key], list[_Edge], bool, float | None, str | None, int, int
+]
+"""Name, phase, provides, needs, required, timeout in seconds, file, line, column."""
+
+_T = TypeVar("_T")
+
+# The Pit ---------------------------------------------------------------------------------------
+
+@final
+class ArtifactStore:
+    """Content-addressed blobs with names, versions, tags and lineage. What is acknowledged survives `kill -9`.
+
+    Every method raises `StoppedError` after the shutdown, and `SymphonyError` (`state-invalid`) where the disk fails.
+    """
+
+    def put(
+        self,
+        data: str | Buffer,
+        *,
+        name: str | None = None,
+        tags: Sequence[str] = ...,
+        parents: Sequence[str] = ...,
+    ) -> str:
+        """Stores bytes; a text is stored as UTF-8. The same bytes are stored once.
+
+        Args:
+            data: The bytes.
+            name: A name, of which this becomes the newest version.
+            tags: Added to those that it has.
+            parents: The ids of what it was made from.
+
+        Returns:
+            The id: BLAKE3 of the bytes, 64 hexadecimal digits.
+
+        Raises:
+            InvalidValueError: A parent's id is no id.
+            NotFoundError: A parent is not in the store.
+            TypeError: `data` is neither text nor bytes.
+        """
+
+    def get(self, id: str) -> bytes:
+        """The bytes.
+
+        Raises:
+            NotFoundError: There is no such artifact.
+            InvalidValueError: That is no id.
+        """
+
+    def open(self, id: str) -> ArtifactFile:
+        """Opens an artifact to be read in pieces.
+
+        Raises:
+            NotFoundError: There is no such artifact.
+            InvalidValueError: That is no id.
+        """
+
+    def exists(self, id: str) -> bool:
+        """Whether there is such an artifact.
+
+        Raises:
+            InvalidValueError: That is no id.
+        """
+
+    def metadata(self, id: str) -> Metadata:
+        """What is known of an artifact.
+
+        Raises:
+            NotFoundError: There is no such artifact.
+            InvalidValueError: That is no id.
+        """
+
+    def find(self, *, name: str | None = None, tag: str | None = None) -> list[str]:
+        """The ids of those that have this name and this tag; without both, of all."""
+
+    def versions(self, name: str) -> list[str]:
+        """The ids that had this name, oldest first; empty where nothing had it."""
+
+    def delete(self, id: str) -> None:
+        """Removes an artifact, with its names.
+
+        Raises:
+            NotFoundError: There is no such artifact.
+            InvalidValueError: That is no id.
+        """
+
+    def verify(self) -> VerifyReport:
+        """Reads every artifact and compares its bytes with its id."""
+
+    def stats(self) -> StoreStats:
+        """Figures."""
+
+@final
+class ArtifactFile:
+    """An artifact that is open for reading; a context manager."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes.
+
+        Raises:
+            ValueError: It was closed.
+        """
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, at most `size` of them; negative: all that are left.
+
+        Raises:
+            ValueError: It was closed.
+            OSError: They cannot be read.
+        """
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Moves to an offset from the start (0), from here (1) or from the end (2); returns the new position.
+
+        Raises:
+            ValueError: It was closed, or there is no such place.
+        """
+
+    def close(self) -> None:
+        """Lets go of it; may be called twice."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class DagTracker:
+    """Running graphs: what is ready, completed, failed. A completed node is never ready again, also after a crash.
+
+    Every method that names a run or a node raises `NotFoundError` where there is none, and `InvalidValueError` where
+    its state does not allow the move.
+    """
+
+    def submit(self, graph: Mapping[str, Iterable[str]], *, priority: int = 0) -> int:
+        """Starts a run of a graph.
+
+        Args:
+            graph: What each node needs, by name.
+            priority: 1000 critical, 100 high, 0 normal, -100 low, -1000 background.
+
+        Returns:
+            The number of the run; later runs have greater ones.
+
+        Raises:
+            InvalidValueError: A node needs what is no node, or nodes need each other in a ring. Nothing was started.
+        """
+
+    def ready(self, run: int, limit: int = 0) -> list[str]:
+        """Takes nodes that can run now, at most `limit` (0: all); they are `running` from then on."""
+
+    def complete(self, run: int, node: str, artifact: str | None = None) -> list[str]:
+        """A node is done; returns those that became ready by it.
+
+        Args:
+            run: The run.
+            node: The node.
+            artifact: What it made. It counts as in use while the run is active.
+        """
+
+    def fail(self, run: int, node: str, reason: str) -> list[str]:
+        """A node failed; returns those that are blocked by it."""
+
+    def skip(self, run: int, node: str, reason: str | None = None) -> list[str]:
+        """A node is left out; returns those that became ready by it."""
+
+    def retry(self, run: int, node: str) -> None:
+        """A node that failed may run again, and those that it blocked too."""
+
+    def cancel(self, run: int) -> None:
+        """Ends a run: nothing of it is ready any more."""
+
+    def forget(self, run: int) -> None:
+        """Drops a run that has ended from memory and journal."""
+
+    def status(self, run: int) -> RunStatus:
+        """Where a run stands, with each of its nodes."""
+
+    def runs(self) -> dict[int, RunState]:
+        """The state of every run that is known."""
+
+@final
+class PoolManager:
+    """Models and workers on lease: warm ones first, least recently used ones evicted under the memory cap."""
+
+    def register(
+        self, name: str, factory: Callable[[], object], *, size: int, memory: int = 0
+    ) -> None:
+        """Adds a pool; no worker is made yet.
+
+        Args:
+            name: Its name.
+            factory: Makes a worker, on the thread that leases it.
+            size: How many workers may exist at once, at least 1.
+            memory: What one worker takes of the memory cap, in bytes.
+
+        Raises:
+            InvalidValueError: There is one of that name, or the size is 0.
+            OverloadedError: One worker alone is above the cap.
+        """
+
+    def lease(self, name: str, timeout: float | None = None) -> Lease:
+        """The right to one worker: `with pool.lease("model") as worker:`. The wait is in entering it.
+
+        Args:
+            name: The pool.
+            timeout: Seconds to wait for a free worker; `None`: for ever.
+
+        Raises:
+            InvalidValueError: That is no number of seconds.
+        """
+
+    def prewarm(self, name: str) -> None:
+        """Makes one worker on a daemon thread, where there is room for it. What the factory raises goes to
+        `sys.unraisablehook`.
+
+        Raises:
+            NotFoundError: There is no such pool.
+        """
+
+    def stats(self, name: str) -> PoolStats:
+        """The figures of a pool.
+
+        Raises:
+            NotFoundError: There is no such pool.
+        """
+
+@final
+class Lease:
+    """The right to use one worker while the `with` block lasts."""
+
+    def __enter__(self) -> Any:
+        """Waits for a worker, or makes one.
+
+        Raises:
+            NotFoundError: There is no such pool.
+            CallTimeoutError: None was free in time.
+            StoppedError: The system was shut down meanwhile.
+            Exception: What the factory raised.
+        """
+
+    def __exit__(self, *_exception: object) -> None: ...
+    def mark_broken(self) -> None:
+        """The worker is dropped at the end of the lease, not lent again."""
+
+@final
+class ArbitrationEngine:
+    """Who gets a scarce thing: by rule, with a reason, and nobody starves."""
+
+    def define(
+        self,
+        resource: str,
+        capacity: int,
+        *,
+        strategy: Literal["priority", "fair", "queue"] | str = "priority",
+    ) -> None:
+        """Adds a resource.
+
+        Args:
+            resource: Its name.
+            capacity: How much there is, at least 1.
+            strategy: `priority`: the greatest first, with ageing; `fair`: owners in turn; `queue`: in the order of asking.
+
+        Raises:
+            InvalidValueError: There is one of that name, the capacity is 0, or there is no such strategy.
+        """
+
+    def request(
+        self,
+        resource: str,
+        owner: str,
+        amount: int = 1,
+        *,
+        priority: int = 0,
+        timeout: float | None = 0.0,
+    ) -> Grant:
+        """Asks for an amount. To be denied or deferred is an answer, no error.
+
+        Args:
+            resource: Of what.
+            owner: For whom.
+            amount: How much, at least 1.
+            priority: 1000 critical, 100 high, 0 normal, -100 low, -1000 background.
+            timeout: Seconds to wait; 0: decided at once, `None`: for ever.
+
+        Raises:
+            NotFoundError: There is no such resource.
+            InvalidValueError: The amount is 0, or the timeout is no number of seconds.
+            StoppedError: The system was shut down meanwhile.
+        """
+
+    def audit(self) -> list[AuditEntry]:
+        """The last 10,000 decisions, oldest first."""
+
+@final
+class Grant:
+    """The answer to a request: a context manager that gives back what was granted."""
+
+    @property
+    def outcome(self) -> Literal["granted", "denied", "deferred"]:
+        """Denied: it can never be given; deferred: it was not given in time."""
+
+    @property
+    def reason(self) -> str:
+        """Why, as a sentence."""
+
+    def release(self) -> None:
+        """Gives it back; may be called twice."""
+
+    def __enter__(self) -> Self:
+        """The grant itself.
+
+        Raises:
+            RuntimeError: It was not granted.
+        """
+
+    def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class StaleManager:
+    """What to keep, archive or delete. What is pinned or in use is never touched."""
+
+    def rule(
+        self,
+        name: str,
+        action: _Verdict,
+        *,
+        older_than: float | None = None,
+        unused_for: float | None = None,
+        reads_below: int | None = None,
+        larger_than: int | None = None,
+        tag: str | None = None,
+        named: str | None = None,
+        quality_below: float | None = None,
+    ) -> None:
+        """Adds a rule, or replaces the one of its name. The first rule whose conditions all hold decides.
+
+        Args:
+            name: Its name.
+            action: What is done.
+            older_than: Put longer ago than this, in seconds.
+            unused_for: Neither put nor read for longer than this, in seconds.
+            reads_below: Read fewer times than this.
+            larger_than: More bytes than this.
+            tag: It has this tag.
+            named: One of its names fits this pattern of `*` and `?`.
+            quality_below: It has a tag `quality=…` with less than this.
+
+        Raises:
+            InvalidValueError: There is no such action, or it would delete everything.
+        """
+
+    def evaluate(self, id: str) -> _Verdict:
+        """What the rules say of an artifact.
+
+        Raises:
+            NotFoundError: There is no such artifact.
+            InvalidValueError: That is no id.
+        """
+
+    def explain(self, id: str) -> str:
+        """Why: the rule and what of it holds.
+
+        Raises:
+            NotFoundError: There is no such artifact.
+            InvalidValueError: That is no id.
+        """
+
+    def pin(self, id: str) -> None:
+        """Keeps an artifact whatever the rules say, also after a restart.
+
+        Raises:
+            NotFoundError: There is no such artifact.
+            InvalidValueError: That is no id.
+        """
+
+    def unpin(self, id: str) -> None:
+        """Lets the rules decide again.
+
+        Raises:
+            InvalidValueError: That is no id.
+        """
+
+    def sweep(self, *, dry_run: bool = False) -> SweepReport:
+        """Judges every artifact and does what the rules say.
+
+        Args:
+            dry_run: Only tell it.
+        """
+
+# The bus ---------------------------------------------------------------------------------------
+
+@final
+class IpcBus:
+    """The bus: topics that extensions and this process share."""
+
+    def topic(self, name: str) -> Topic:
+        """The topic of that name; it exists by being asked for."""
+
+    def loan(self, length: int) -> bytearray:
+        """A writable buffer of that many bytes, to be published."""
+
+@final
+class Topic:
+    """A topic of the bus."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def publish(self, value: Any) -> int:
+        """Publishes a value to every subscriber.
+
+        Returns:
+            How many values were dropped for want of room.
+
+        Raises:
+            TypeError: The value is of no type that can be sent.
+        """
+
+    def subscribe(
+        self,
+        *,
+        policy: Literal["block", "drop_oldest", "latest", "reject"] | str = "drop_oldest",
+        capacity: int = 256,
+    ) -> Subscription:
+        """Subscribes: an iterator, sync and async.
+
+        Args:
+            policy: What happens to a value for which there is no room: its publisher waits, the oldest one goes, only
+                the newest is kept, or it is refused.
+            capacity: How many values may wait.
+
+        Raises:
+            InvalidValueError: There is no such policy.
+        """
+
+@final
+class Subscription:
+    """Where the values of a topic wait for one reader; a context manager that unsubscribes."""
+
+    @property
+    def dropped(self) -> int:
+        """How many values were dropped here so far."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Any:
+        """Waits for the next value; ends when it is closed."""
+
+    def __aiter__(self) -> AsyncValues: ...
+    def get(self, timeout: float | None = None, default: _T | None = None) -> Any | _T | None:
+        """The next value, or `default` when none came in time.
+
+        Args:
+            timeout: Seconds; `None`: for ever.
+            default: What stands for no value.
+        """
+
+    def close(self) -> None:
+        """Unsubscribes; a loop over it ends."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+# Extensions and Melodies -----------------------------------------------------------------------
+
+@final
+class LogFollower:
+    """One system's share in what the core and the extensions say."""
+
+    def __init__(self) -> None: ...
+    def take(self) -> tuple[int, str, str] | None:
+        """Waits for the next line: level, logger, text; `None` when the system has ended."""
+
+    def drained(self) -> None:
+        """Says that the thread which takes has nothing more to do."""
+
+    def close(self) -> None:
+        """Ends it, and waits a moment until the last lines were handed on."""
+
+class Stream:
+    """The values of a streamed result. Closed or dropped before its end, it cancels the call."""
+
+    def __iter__(self) -> Stream:
+        """Itself."""
+
+    def __next__(self) -> Any:
+        """The next value; raises as `ExtensionHandle.call`."""
+
+    def __aiter__(self) -> AsyncValues:
+        """The same values for `async for`."""
+
+    def close(self) -> None:
+        """Ends it: the call is cancelled, a loop over it ends."""
+
+    def __enter__(self) -> Stream:
+        """Itself."""
+
+    def __exit__(self, *_exception: object) -> None:
+        """Closes it."""
+
+class ExtensionHandle:
+    """An extension, by which it is called: the same for one in a process of its own and for a library in this one."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def state(
+        self,
+    ) -> Literal[
+        "installed",
+        "loading",
+        "ready",
+        "stopping",
+        "stopped",
+        "failed",
+        "restarting",
+        "quarantined",
+    ]:
+        """Where it stands."""
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its process, while it has one of its own."""
+
+    def operations(self) -> list[str] | None:
+        """The names of its operations; `None` while they are not known."""
+
+    def call(self, operation: str, /, **inputs: Any) -> Any:
+        """Calls an operation and waits for its result; starts the extension where it does not run.
+
+        Raises:
+            RemoteError: The operation raised.
+            CallTimeoutError: There was no answer by the deadline of `options(timeout=…)`.
+            ExtensionCrashedError: Its process ended.
+            OverloadedError: Its queue is full.
+            QuarantinedError: It crashed too often.
+            UnknownOperationError: It has no such operation.
+            StoppedError: The system was shut down.
+            TypeError: An input is of no type that can be sent.
+        """
+
+    def stream(self, operation: str, /, **inputs: Any) -> Stream:
+        """Calls an operation whose values come one by one; `call` gives them as a list. Raises as `call`."""
+
+    def call_async(self, operation: str, /, **inputs: Any) -> Coroutine[Any, Any, Any]:
+        """Calls an operation; awaits its result. Raises as `call`."""
+
+    def _submit(
+        self,
+        completions: Completions,
+        token: int,
+        operation: str,
+        inputs: dict[str, Any],
+        timeout: float | None,
+        priority: int,
+    ) -> PendingCall:
+        """Sends a call whose result goes to an event loop."""
+
+    def call_many(self, operation: str, inputs: Iterable[dict[str, Any]]) -> list[Any]:
+        """Calls one operation many times at once.
+
+        Returns:
+            For each of the inputs, in their order, its value or its exception.
+
+        Raises:
+            TypeError: An input is of no type that can be sent.
+        """
+
+    def options(
+        self, *, timeout: float | None = None, priority: int | None = None
+    ) -> ExtensionHandle:
+        """A view of this handle with options for its calls.
+
+        Args:
+            timeout: Seconds until a call is given up.
+            priority: Greater ones first.
+
+        Raises:
+            ValueError: That is no number of seconds.
+        """
+
+    def activate(self) -> None:
+        """Starts it where it does not run, and waits until it is ready. Raises as `call`."""
+
+    def restart(self) -> None:
+        """Stops it and starts it anew, also out of quarantine; waits until it is ready. Raises as `call`."""
+
+@final
+class PendingCall:
+    """A call on its way to an event loop."""
+
+    def cancel(self) -> None:
+        """Gives the call up."""
+
+@final
+class Completions:
+    """The results for one event loop, behind one descriptor that it watches."""
+
+    def __new__(cls) -> Self: ...
+    @property
+    def descriptor(self) -> int:
+        """What the loop watches for reading."""
+
+    def drain(self) -> list[tuple[int, Any, BaseException | None]]:
+        """What arrived: token, value, exception."""
+
+@final
+class Kit:
+    """The core of `OrchestraKit`."""
+
+    def extension(self, name: str) -> ExtensionHandle:
+        """The handle of an extension.
+
+        Raises:
+            ComponentNotFoundError: The catalogue has none of that name.
+        """
+
+    def extensions(self) -> list[str]:
+        """The names of all extensions, sorted."""
+
+    def operations(self, name: str) -> list[str] | None:
+        """The operations that are known without starting it; `None` where they are not."""
+
+    def enforcement(self, name: str) -> list[tuple[str, str]]:
+        """Each permission of an extension and how far it is enforced.
+
+        Raises:
+            ComponentNotFoundError: The catalogue has none of that name.
+        """
+
+    def policy_port(self, chooses: bool, observes: bool) -> PolicyPort | None:
+        """The port of the conductor thread; `None` when it was taken before."""
+
+    def submit(
+        self, melody: Melody | _StrPath, inputs: dict[str, Any], priority: int
+    ) -> Run:
+        """Starts a Melody.
+
+        Raises:
+            MelodyError: It cannot be read or is at fault, or an input is missing.
+            StoppedError: The system was shut down.
+            TypeError: An input is of no type that can be sent.
+        """
+
+    def run(self, forever: bool) -> tuple[int, int, int, float]:
+        """Waits until nothing is left to do, or for ever: count, ok, failed, seconds."""
+
+    def summary(self) -> tuple[int, int, int, float]:
+        """What ended since the last summary: count, ok, failed, seconds."""
+
+    def stats(self) -> EngineStats:
+        """Totals of the engine since its start."""
+
+@final
+class Melody:
+    """A Melody: nodes that call operations, and the graph that their inputs make."""
+
+    def __new__(cls, path: _StrPath) -> Self:
+        """Reads it from its file, TOML or JSON.
+
+        Raises:
+            MelodyError: It cannot be read, or its graph is wrong; all faults at once.
+        """
+
+    @staticmethod
+    def from_text(text: str, name: str = "melody.toml") -> Melody:
+        """Reads it from a text; `name` stands for its file in errors.
+
+        Raises:
+            MelodyError: Its graph is wrong; all faults at once.
+        """
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def inputs(self) -> list[str]:
+        """The names of its inputs."""
+
+    @property
+    def nodes(self) -> list[str]:
+        """The ids of its nodes."""
+
+@final
+class Run:
+    """A Melody that was submitted."""
+
+    @property
+    def id(self) -> int:
+        """Later runs have greater numbers."""
+
+    @property
+    def state(self) -> Literal["running", "done", "failed", "cancelled"]:
+        """Where it stands."""
+
+    @property
+    def melody(self) -> str:
+        """The name of its Melody."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it took, or has been running."""
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Nodes that are done or skipped, of how many."""
+
+    def result(self, timeout: float | None = None) -> dict[str, Any]:
+        """Waits for the value of each node, by its id; a skipped node's is `None`.
+
+        Args:
+            timeout: Seconds; `None`: for ever.
+
+        Raises:
+            CallTimeoutError: It was not done in time; it goes on.
+            SymphonyError: The error of the first node that failed.
+        """
+
+    def cancel(self) -> None:
+        """Cancels it: nothing of it starts any more."""
+
+@final
+class ReadyNode:
+    """A node that could run now, as `Conductor.choose` gets it."""
+
+    @property
+    def run(self) -> int:
+        """Its run; later runs have greater numbers."""
+
+    @property
+    def node(self) -> str:
+        """Its id."""
+
+    @property
+    def extension(self) -> str:
+        """The extension, or the Pit member, that it calls."""
+
+    @property
+    def operation(self) -> str:
+        """The operation that it calls."""
+
+    @property
+    def priority(self) -> int:
+        """Its run's."""
+
+    @property
+    def age(self) -> float:
+        """Seconds that its run has been there."""
+
+    @property
+    def remaining(self) -> int:
+        """Nodes of its run that are not done."""
+
+    @property
+    def path(self) -> int:
+        """Nodes on the longest way from it to its run's end."""
+
+    @property
+    def warm(self) -> bool:
+        """Whether the extension runs already."""
+
+    @property
+    def queue(self) -> int:
+        """Calls that wait at the extension."""
+
+@final
+class Outcome:
+    """What became of one node, as `Conductor.observe` gets it."""
+
+    @property
+    def run(self) -> int:
+        """Its run."""
+
+    @property
+    def node(self) -> str:
+        """Its id."""
+
+    @property
+    def extension(self) -> str:
+        """The extension, or the Pit member, that it called."""
+
+    @property
+    def operation(self) -> str:
+        """The operation that it called."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the call took."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended well."""
+
+@final
+class PolicyPort:
+    """Where the conductor thread waits."""
+
+    def next(
+        self,
+    ) -> (
+        tuple[Literal["choose"], list[ReadyNode]] | tuple[Literal["observe"], Outcome] | None
+    ):
+        """Waits for a question or an outcome; `None` when the engine has ended."""
+
+    def answer(self, chosen: ReadyNode | Iterable[ReadyNode]) -> None:
+        """Answers the last question with nodes in order of preference, or with one node.
+
+        Raises:
+            TypeError: Something else was chosen.
+        """
+
+    def failed(self) -> None:
+        """The Conductor raised: the engine decides by itself."""
+
+# The boot --------------------------------------------------------------------------------------
+
+@final
+class Boot:
+    """One boot, driven from `symphony/_boot.py`."""
+
+    def __new__(
+        cls,
+        *,
+        path: str | None,
+        state: str | None,
+        workspace: str | None,
+        python: str | None,
+        members: list[str] | None,
+        supervisor: list[str],
+        foreign_python: list[str],
+        timeout: float | None,
+        abort_on_hang: bool,
+        stepwise: bool,
+        observed: bool,
+    ) -> Self:
+        """Starts the supervisor and reads the manifests.
+
+        Raises:
+            ManifestError: They are at fault; all faults at once.
+            InvalidValueError: The timeout is no number of seconds.
+        """
+
+    @property
+    def keeper(self) -> Keeper:
+        """The door of the keeper thread."""
+
+    @property
+    def calling(self) -> JobQueue:
+        """The steps that belong to the calling thread."""
+
+    @property
+    def events(self) -> EventQueue:
+        """The boot's events."""
+
+    def replace(self, key: str) -> None:
+        """A component of the core is overridden: it is not started."""
+
+    def fault(self, fields: dict[str, Any]) -> None:
+        """A fault that Python found; told together with those of the plan."""
+
+    def add(
+        self,
+        live: Live,
+        name: str,
+        phase: str,
+        provides: list[_Key],
+        needs: list[_Edge],
+        place: Literal["calling", "own", "shared"] | str,
+        required: bool,
+        timeout: float | None,
+        file: str | None,
+        line: int,
+        conductor: bool,
+    ) -> None:
+        """Registers a Python component."""
+
+    def start(self) -> None:
+        """Plans, and starts the engine's thread; a fault of the plan is raised by `result()`."""
+
+    def outside_begun(self, name: str) -> int:
+        """Work on the calling thread that is no component's step begins; returns its token."""
+
+    def outside_ended(self, token: int) -> None:
+        """It ended."""
+
+    def outside_failed(self, name: str, error: BaseException) -> None:
+        """It raised: the boot is rolled back, and raises this."""
+
+    def interrupt(self, error: BaseException) -> None:
+        """Ctrl-C or SIGTERM: rolls back, and `result()` raises it."""
+
+    def cancel(self) -> None:
+        """Ends a boot that its caller cannot carry on."""
+
+    def advance(self, phase: str) -> bool:
+        """Lets a stepwise boot go on through a phase; false when the boot ended without it."""
+
+    def result(self) -> Running:
+        """The running system; to be called after the calling thread's queue has ended.
+
+        Raises:
+            BootError: There is none.
+        """
+
+    def bus(self) -> IpcBus:
+        """The bus, once its phase has passed.
+
+        Raises:
+            ComponentNotFoundError: It was not started.
+        """
+
+    def member(self, name: str) -> Any | None:
+        """The handle of a Pit member that was started, else `None`."""
+
+    def kit(self) -> Kit:
+        """The Orchestra Kit, once its phase has passed.
+
+        Raises:
+            ComponentNotFoundError: It was not started.
+        """
+
+@final
+class Running:
+    """A system that is up."""
+
+    def report(self) -> BootReport:
+        """How the boot went."""
+
+    def begin_health(self, timeout: float) -> PendingHealth:
+        """Begins to ask every component how it is, for so many seconds each."""
+
+    def begin_shutdown(self, timeout: float) -> PendingShutdown | None:
+        """Begins the shutdown, of so many seconds; `None` when it was begun before and has ended."""
+
+    def shutdown(self, timeout: float) -> None:
+        """Shuts down in so many seconds, without serving the calling thread's steps."""
+
+@final
+class PendingHealth:
+    """A health question on its way."""
+
+    def result(self) -> tuple[_Health, list[tuple[str, tuple[_Health, str | None]]]]:
+        """State of the whole, then name, state and reason of each component."""
+
+@final
+class PendingShutdown:
+    """A shutdown on its way."""
+
+    def result(self) -> list[str]:
+        """What did not stop as it should."""
+
+@final
+class BootReport:
+    """How a boot went: its text is a waterfall, `to_json()` the document of the contract."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything became ready."""
+
+    @property
+    def system(self) -> str:
+        """The system's name."""
+
+    @property
+    def ready_seconds(self) -> float | None:
+        """From the call of `boot()` until everything was ready; `None` when it never was."""
+
+    @property
+    def since_launch_seconds(self) -> float | None:
+        """From the process's start until everything was ready."""
+
+    @property
+    def overhead_seconds(self) -> float:
+        """Wall time of the boot in which nothing but Symphony itself was on the critical path."""
+
+    @property
+    def infrastructure_seconds(self) -> float | None:
+        """From the call of `boot()` to the Orchestra Kit's gate."""
+
+    @property
+    def memory_mb(self) -> float:
+        """By how many MiB the process's peak memory rose."""
+
+    @property
+    def critical_path(self) -> list[str]:
+        """The components that decided how long it took, first to last."""
+
+    def to_json(self) -> str:
+        """The document of the contract."""
+
+@final
+class BootEvent:
+    """One event of a boot or a shutdown."""
+
+    @property
+    def name(self) -> str:
+        """Its own word: `phase-started`, `component-finished`, …"""
+
+    @property
+    def at(self) -> float:
+        """Seconds after the call of `boot()`."""
+
+    @property
+    def phase(self) -> str | None:
+        """The phase that it is about."""
+
+    @property
+    def component(self) -> str | None:
+        """The component that it is about."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, for an event that ends something."""
+
+    @property
+    def status(self) -> Literal["ready", "degraded", "failed", "stopped", "skipped"] | None:
+        """What came out, for an event that ends something."""
+
+@final
+class EventQueue:
+    """The boot's events on their way to an observer."""
+
+    def take(self) -> BootEvent | None:
+        """Waits for the next event, without a timeout; `None` when the boot has ended."""
+
+    def drained(self) -> None:
+        """The follower has seen everything."""
+
+@final
+class Job:
+    """One step, as the Python thread that runs it sees it."""
+
+    @property
+    def live(self) -> Live:
+        """The component that the step belongs to."""
+
+    @property
+    def step(self) -> _Step:
+        """Which step."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the step was given up while it ran."""
+
+    def begun(self, thread: int) -> None:
+        """Remembers which Python thread runs the step."""
+
+    def finish(self, state: str = "healthy", reason: str | None = None) -> bool:
+        """The step ended well; false when it had been given up."""
+
+    def fail(self, error: BaseException) -> bool:
+        """The step raised; false when it had been given up."""
+
+@final
+class JobQueue:
+    """Steps for one Python thread, or for the calling one."""
+
+    def take(self) -> Job | None:
+        """Waits for the next step, without a timeout; `None` when the thread may end."""
+
+    def take_polling(self) -> Job | None:
+        """Waits for the next step on the thread that called `boot()`, letting signals through."""
+
+    def left(self) -> None:
+        """A thread that works off this shared queue will not come back."""
+
+@final
+class Keeper:
+    """The keeper thread's door."""
+
+    def next(
+        self,
+    ) -> (
+        tuple[Literal["spawn"], JobQueue]
+        | tuple[Literal["interrupt"], None]
+        | tuple[Literal["cancel"], Job]
+        | tuple[Literal["stack"], StackRequest]
+        | None
+    ):
+        """Waits for the next order; `None` at the end."""
+
+    def close(self) -> None:
+        """Lets the keeper and the shared threads end."""
+
+@final
+class StackRequest:
+    """A question for a thread's Python stack."""
+
+    @property
+    def thread(self) -> int:
+        """The thread, by Python's number."""
+
+    def answer(self, stack: str) -> None:
+        """Answers."""
+
+# Other processes -------------------------------------------------------------------------------
+
+@final
+class GuestLane:
+    """A Python guest's end of its lane: `symphony/_guest.py` serves on it. Its calls raise as `ExtensionHandle.call`."""
+
+    def __new__(cls, descriptor: int) -> Self:
+        """Takes over the descriptor of the lane.
+
+        Raises:
+            SymphonyError: It is no lane.
+        """
+
+    def hello(self, name: str, version: str, operations: list[Operation]) -> Welcome:
+        """Introduces the extension and waits for the host's welcome.
+
+        Raises:
+            ProtocolError: The host refused.
+        """
+
+    def ready(self) -> None:
+        """Says that requests may come."""
+
+    def next_request(self) -> tuple[int, str, dict[str, Any], bool] | None:
+        """Waits for a request: correlation, operation, inputs; `None` when the host said stop or is gone."""
+
+    def reply(self, correlation: int, value: Any) -> None:
+        """Answers a request.
+
+        Raises:
+            TypeError: The value is of no type that can be sent.
+        """
+
+    def error(
+        self, correlation: int, code: str, message: str, type_name: str, traceback: str
+    ) -> None:
+        """Answers a request with a failure; correlation 0 is the extension's own start."""
+
+    def item(self, correlation: int, value: Any) -> None:
+        """Sends one value of a stream; waits while its reader is behind.
+
+        Raises:
+            TypeError: The value is of no type that can be sent.
+        """
+
+    def end(self, correlation: int) -> None:
+        """Ends a stream."""
+
+    def call(self, operation: str, inputs: dict[str, Any], timeout: float | None = None) -> Any:
+        """Calls an operation of the Pit or of another extension, for so many seconds at most.
+
+        Raises:
+            NotGrantedError: The manifest does not grant it.
+        """
+
+    def publish(self, topic: str, value: Any) -> None:
+        """Publishes a value on a topic.
+
+        Raises:
+            TypeError: The value is of no type that can be sent.
+        """
+
+    def cancelled(self, correlation: int) -> bool:
+        """Whether the caller of a request gave it up."""
+
+@final
+class SupervisorServer:
+    """The supervisor's loop: lives in the one thread of that process."""
+
+    def __new__(cls) -> Self:
+        """Takes over the descriptors that the root left in this process."""
+
+    def up(self, spans: list[tuple[str, float, float]]) -> None:
+        """Tells the root that orders are taken, with the spans of the start: name, begin, end in seconds."""
+
+    def next(self) -> int | None:
+        """Waits for the next fork that the root wants: its number, or `None` at the end."""
+
+    def spawned(self, id: int, pid: int) -> None:
+        """In the parent: the child of this number runs."""
+
+    def not_started(self, id: int, reason: str) -> None:
+        """In the parent: the fork failed."""
+
+    def prepare_child(self) -> ChildRecord:
+        """In the child: becomes the guest."""
+
+# Functions -------------------------------------------------------------------------------------
+
+def check_paths(
+    paths: Sequence[_StrPath], read_operations: Callable[[Any, str], Any]
+) -> list[DiagnosticRecord]:
+    """Every fault of the manifests and Melodies at these paths."""
+
+def plan_graph(path: _StrPath | None, format: str) -> str:
+    """The component graph of a system by phase, as `text`, `mermaid`, `dot`, `svg` or `json`.
+
+    Raises:
+        InvalidValueError: There is no such format.
+        ManifestError: The manifests are at fault.
+    """
+
+def plan_specs(specs: Sequence[_Described]) -> list[DiagnosticRecord]:
+    """Every fault that the planner finds in these components."""
+
+def is_main_thread() -> bool:
+    """Whether this is the thread that the process began with."""
+
+def mark_forked() -> list[int]:
+    """In a forked child: every handle raises from now on. Returns the descriptors that it must let go of."""
