@@ -170,7 +170,7 @@ def _add(starter: Starter, live: Live, *, conductor: bool = False) -> None:
         spec.name,
         spec.phase,
         [key_of(key) for key in spec.provides],
-        [_edge(need) for need in spec.needs],
+        [_edge(need) for need in spec.needs] + (_unread(starter, spec) if conductor else []),
         place,
         spec.required,
         None if conductor else spec.timeout,
@@ -179,6 +179,17 @@ def _add(starter: Starter, live: Live, *, conductor: bool = False) -> None:
         spec.column,
         conductor,
     )
+
+
+def _unread(starter: Starter, spec: ComponentSpec) -> list[tuple[Any, ...]]:
+    """The edges of a Conductor whose source tells nothing: it may need any component, so it waits for each."""
+    if not isinstance(starter.conductor, str) or spec.file is not None:
+        return []
+    return [
+        (*key_of(other.spec.provides[0]), "optional", other.spec.name, None, None, 0, 0, None)
+        for other in starter.container.lives
+        if other.spec is not spec and other.spec.provides
+    ]
 
 
 def _edge(need: NeedSpec) -> tuple[Any, ...]:

@@ -80,6 +80,23 @@ def test_a_fault_seen_only_after_the_import_is_a_plan_error_after_rollback(modul
     assert caught.value.diagnostics[0].line == 3
 
 
+def test_edges_that_no_source_tells_still_come_before_the_factory(module):
+    class Slow:
+        def start(self) -> None:
+            threading.Event().wait(0.2)
+            self.ready = True
+
+    sys.modules[__name__].Slow = Slow
+    name = module(
+        f"from {__name__} import Slow\n"
+        "def write():\n    def make(slow: Slow): return slow.ready\n    return make\n"
+        "globals()['make'] = write()\n"
+    )
+    with boot(f"{name}:make", components=[Slow]) as system:
+        assert system.conductor is True
+    del sys.modules[__name__].Slow
+
+
 @pytest.mark.parametrize(
     ("text", "attribute", "told"),
     [

@@ -1,4 +1,4 @@
-"""A step that hangs: the error names it with its stack, and the process ends by itself with its own exit code."""
+"""A step that hangs: the error names it with its stack, and the process ends by itself."""
 
 from __future__ import annotations
 

@@ -14,8 +14,13 @@ HEAVY = ("asyncio", "inspect", "dataclasses", "typing", "logging", "ast")
         "import symphony",
         "import symphony; symphony.boot, symphony.Conductor, symphony.component, symphony.Pit",
         "import symphony\nwith symphony.boot() as system: assert system.report.ok",
-        "import symphony\nclass A: pass\nclass B:\n    def __init__(self, a: A): pass\n"
-        "    def start(self): pass\nwith symphony.boot(components=[A, B]) as s: s[B]",
+        """import symphony
+class A: pass
+class B:
+    def __init__(self, a: A): pass
+    def start(self): pass
+with symphony.boot(components=[A, B]) as system: system[B]
+""",
     ],
 )
 def test_the_costly_modules_stay_away(what, tmp_path):

@@ -75,6 +75,30 @@ def test_overrides_of_members_and_of_the_kit_are_never_started():
         assert "artifact-store" not in names
 
 
+@pytest.mark.parametrize("kind", [symphony.Pit, OrchestraKit])
+def test_an_override_of_the_pit_or_the_kit_is_what_others_get(kind):
+    class Fake:
+        pass
+
+    fake = Fake()
+
+    class Needs:
+        def __init__(self, given: kind) -> None:  # type: ignore[valid-type]
+            self.given = given
+
+    Needs.__init__.__annotations__["given"] = kind
+    with boot(
+        lambda: None, components=[Needs], overrides={kind: fake}, observer=lambda _event: None
+    ) as system:
+        assert system[Needs].given is fake
+        assert system[kind] is fake
+        assert (system.pit if kind is symphony.Pit else system.kit) is fake
+        names = [entry["name"] for entry in json.loads(system.report.to_json())["components"]]
+        assert {"pit": "pit", "kit": "orchestra-kit"}[
+            "pit" if kind is symphony.Pit else "kit"
+        ] not in names
+
+
 def test_overrides_of_components():
     class Real:
         def __init__(self) -> None:

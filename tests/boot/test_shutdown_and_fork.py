@@ -42,7 +42,8 @@ def test_handles_raise_afterwards(workshop, nothing_left):
         lambda: handle.value,
         lambda: system[IpcBus],
         lambda: system.get(Pit, None),
-        lambda: system.health(),
+        system.health,
+        system.run,
     ):
         with pytest.raises(StoppedError):
             use()

@@ -243,7 +243,7 @@ def test_a_loop_that_hangs_is_left_behind_and_its_spare_goes_on():
     class Hangs:
         async def start(self) -> None:
             while not free.is_set():
-                time.sleep(0.005)
+                time.sleep(0.005)  # noqa: ASYNC251 - it is to hang.
 
     class After:
         def __init__(self, hangs: Hangs | None) -> None: ...
