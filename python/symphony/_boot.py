@@ -148,7 +148,6 @@ class Starter:
             timeout=timeout,
             abort_on_hang=on_hang == "abort",
             stepwise=stepwise,
-            observed=observer is not None,
         )
         self._observer = observer
         self.container = Container(self._builtin)

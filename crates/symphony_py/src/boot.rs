@@ -29,6 +29,7 @@ use crate::report::BootReport;
 use crate::running::Running;
 use crate::swap::{Place, Slot};
 use crate::threads::{JobQueue, Keeper, KeeperState, Order, Queue};
+use crate::watchdog::Watchdog;
 
 type Outcome = Result<EngineRunning, Ended>;
 
@@ -65,6 +66,7 @@ pub(crate) struct Boot {
     calling: Arc<Queue>,
     memory_before: u64,
     state: Mutex<State>,
+    watchdog: Arc<Watchdog>,
 }
 
 /// The arguments of a need, as `_registration.py` writes them.
@@ -83,7 +85,7 @@ pub(crate) type Edge = (
 #[pymethods]
 impl Boot {
     #[new]
-    #[pyo3(signature = (*, path, state, workspace, python, members, supervisor, foreign_python, timeout, abort_on_hang, stepwise, observed))]
+    #[pyo3(signature = (*, path, state, workspace, python, members, supervisor, foreign_python, timeout, abort_on_hang, stepwise))]
     fn new(
         py: Python<'_>,
         path: Option<String>,
@@ -96,11 +98,9 @@ impl Boot {
         timeout: Option<f64>,
         abort_on_hang: bool,
         stepwise: bool,
-        observed: bool,
     ) -> PyResult<Self> {
         let called = Instant::now();
         let memory_before = boot_orchestrator::peak_memory();
-        let _ = (abort_on_hang, observed);
         let timeout = match timeout {
             None => None,
             Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|_| {
@@ -143,6 +143,7 @@ impl Boot {
             shared,
             calling: Queue::new(),
             memory_before,
+            watchdog: Arc::new(Watchdog::new(abort_on_hang)),
             state: Mutex::new(State {
                 components: Vec::new(),
                 faults: Vec::new(),
@@ -255,14 +256,23 @@ impl Boot {
             calling: Arc::clone(&self.calling),
             keeper: Arc::clone(&self.keeper),
         };
+        let watchdog = Arc::clone(&self.watchdog);
         std::thread::Builder::new()
             .name("symphony-boot".to_owned())
             .spawn(move || {
                 let calling = Arc::clone(&engine.calling);
+                let system = Arc::clone(&engine.system);
                 let outcome = engine.run();
+                let failure = match &outcome {
+                    Err(Ended::Failed(failure)) => Some(failure.text()),
+                    _ => None,
+                };
                 // The receiver is gone only when the whole boot object is: nobody is left to be told.
                 let _ = sender.send(outcome);
                 calling.close();
+                if let Some(failure) = failure {
+                    watchdog.watch(&failure, &system);
+                }
             })
             .map_err(|error| {
                 Fields::new(Code::INTERNAL, "the boot's thread cannot be started")
@@ -317,6 +327,7 @@ impl Boot {
 
     /// Ends a boot that its caller cannot carry on.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        self.watchdog.is_back();
         self.cancel.cancel("its caller gave up");
         let receiver = self.state.lock().outcome.take();
         enter(py, || {
@@ -348,6 +359,7 @@ impl Boot {
     /// Components are planned by the places that are cheap to know. Where the plan is at fault, `relocate` adds them once
     /// more with exact places, and the faults are told by those.
     fn result(&self, py: Python<'_>, relocate: &Bound<'_, PyAny>) -> PyResult<Running> {
+        self.watchdog.is_back();
         let receiver = self.state.lock().outcome.take();
         let Some(receiver) = receiver else {
             return Err(Fields::new(Code::INTERNAL, "the boot was never started").raise(py));

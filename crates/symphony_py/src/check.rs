@@ -31,11 +31,11 @@ impl SourceReader for Given {
 
 /// Every fault of the manifests and Melodies at these paths, as dictionaries of their fields.
 #[pyfunction]
-pub(crate) fn check_paths<'py>(
-    py: Python<'py>,
+pub(crate) fn check_paths(
+    py: Python<'_>,
     paths: Vec<PathBuf>,
     read_operations: Py<PyAny>,
-) -> PyResult<Bound<'py, PyList>> {
+) -> PyResult<Bound<'_, PyList>> {
     let reader = Given(read_operations);
     let faults = py.detach(|| {
         let members = known_operations(&Member::ALL);
@@ -77,10 +77,7 @@ pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) ->
 
 /// Every fault that the planner finds in these components.
 #[pyfunction]
-pub(crate) fn plan_specs<'py>(
-    py: Python<'py>,
-    specs: Vec<Described>,
-) -> PyResult<Bound<'py, PyList>> {
+pub(crate) fn plan_specs(py: Python<'_>, specs: Vec<Described>) -> PyResult<Bound<'_, PyList>> {
     let mut registry = Registry::new();
     if let Ok(directory) = std::env::current_dir() {
         registry.relative_to(directory.to_string_lossy().into_owned());

@@ -179,7 +179,7 @@ impl ExtensionHandle {
         let (arrivals, called) = (Arc::clone(&completions.arrivals), operation.to_owned());
         let call = enter(py, || {
             let done = Box::new(move |outcome| {
-                arrivals.put(token, CallResult { outcome, operation: called })
+                arrivals.put(token, CallResult { outcome, operation: called });
             });
             handle.submit(operation, &inputs, &options, done)
         })?;

@@ -80,7 +80,7 @@ impl GuestLane {
     ) -> PyResult<Bound<'py, PyDict>> {
         let mut hello = Hello::new(name);
         hello.version = version;
-        hello.language = "python".to_owned();
+        "python".clone_into(&mut hello.language);
         hello.operations =
             operations.iter().map(|entry| operation_of(&entry)).collect::<PyResult<_>>()?;
         let welcome = enter(py, || self.lane.hello(&hello, GREETING))?

@@ -225,7 +225,6 @@ impl Kit {
             .entries()
             .iter()
             .map(orchestra_kit::Entry::name)
-            .into_iter()
             .map(str::to_owned)
             .collect()
     }

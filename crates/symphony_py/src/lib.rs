@@ -3,6 +3,15 @@
 //!
 //! One door ([`enter`]) leaves the interpreter; one file ([`error`]) makes exceptions.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::similar_names,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    clippy::unnecessary_wraps,
+    reason = "arguments and results of bindings have the shapes that Python gives and takes"
+)]
+
 mod boot;
 mod bus;
 mod check;
@@ -26,6 +35,7 @@ mod supervisor;
 mod swap;
 mod threads;
 mod values;
+mod watchdog;
 
 /// The extension module: every class and function that the facade uses.
 #[pyo3::pymodule(name = "_core")]

@@ -18,7 +18,7 @@ use crate::threads::Queue;
 /// A system that is up.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct Running {
-    running: Arc<EngineRunning>,
+    engine: Arc<EngineRunning>,
     system: Arc<System>,
     calling: Arc<Queue>,
     stopping: AtomicBool,
@@ -26,7 +26,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn new(running: EngineRunning, system: Arc<System>, calling: Arc<Queue>) -> Self {
-        Self { running: Arc::new(running), system, calling, stopping: AtomicBool::new(false) }
+        Self { engine: Arc::new(running), system, calling, stopping: AtomicBool::new(false) }
     }
 
     /// Runs work on a thread of its own, while the caller works off the steps that belong to its thread.
@@ -37,7 +37,7 @@ impl Running {
         work: impl FnOnce(&EngineRunning) -> T + Send + 'static,
     ) -> PyResult<crossbeam_channel::Receiver<T>> {
         let (sender, receiver) = crossbeam_channel::bounded(1);
-        let (running, calling) = (Arc::clone(&self.running), Arc::clone(&self.calling));
+        let (running, calling) = (Arc::clone(&self.engine), Arc::clone(&self.calling));
         calling.reopen();
         std::thread::Builder::new()
             .name(name.to_owned())
@@ -59,7 +59,7 @@ impl Running {
 impl Running {
     /// How the boot went.
     fn report(&self) -> BootReport {
-        BootReport::new(self.running.report())
+        BootReport::new(self.engine.report())
     }
 
     /// Begins to ask every component how it is.
@@ -82,7 +82,7 @@ impl Running {
     fn begin_shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<PendingShutdown>> {
         if self.stopping.swap(true, Ordering::AcqRel) {
             // Another thread is at it, or was: wait until it has ended.
-            py.detach(|| self.running.shutdown(Duration::ZERO));
+            py.detach(|| self.engine.shutdown(Duration::ZERO));
             return Ok(None);
         }
         let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(3));
@@ -101,7 +101,7 @@ impl Running {
         let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(3));
         self.stopping.store(true, Ordering::Release);
         enter(py, || {
-            self.running.shutdown(span);
+            self.engine.shutdown(span);
             self.system.close();
         })
     }

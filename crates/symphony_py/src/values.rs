@@ -66,7 +66,7 @@ fn write(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, depth: usize) -> PyResult<
         sink(encode::write_sint(out, number).map(|_| ()));
         Ok(())
     } else if let Ok(number) = value.cast::<PyFloat>() {
-        sink(encode::write_f64(out, number.value()).map(|_| ()));
+        sink(encode::write_f64(out, number.value()));
         Ok(())
     } else if let Ok(list) = value.cast::<PyList>() {
         sink(encode::write_array_len(out, length(list.len())?).map(|_| ()));

@@ -194,11 +194,11 @@ impl Component for EagerExtension {
             Step::Health => done.tell(Ok(handle.health())),
             Step::Stop => {
                 // A thread of its own: many extensions stop side by side, each waiting for its process.
-                let stop = move || {
+                let end = move || {
                     handle.stop(Instant::now() + STOP);
                     done.tell(Ok(Health::Healthy));
                 };
-                let spawned = std::thread::Builder::new().name("symphony-stop".into()).spawn(stop);
+                let spawned = std::thread::Builder::new().name("symphony-stop".into()).spawn(end);
                 if let Err(error) = spawned {
                     tracing::error!(target: "symphony.boot", %error, extension = %self.name, "no thread to stop it");
                 }

@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -78,7 +78,7 @@ impl StateFolder {
     /// The lock's descriptor, which a forked child must let go of.
     pub(super) fn descriptor(&self) -> Option<RawFd> {
         // Asked in a forked child, where the thread that holds it may not exist.
-        self.lock.try_lock()?.as_ref().map(|lock| lock.as_raw_fd())
+        self.lock.try_lock()?.as_ref().map(AsRawFd::as_raw_fd)
     }
 
     /// Gives the lock back; a temporary folder is removed.

@@ -10,7 +10,10 @@ use crate::system::{System, call, nothing, runs, soon};
 
 pub(crate) const TESTS: &[Test] = &[
     ("all_stop_by_the_deadline_and_the_stubborn_is_killed", all_stop_by_the_deadline),
-    ("what_was_stopped_for_good_is_not_started_again", what_was_stopped_for_good_is_not_started_again),
+    (
+        "what_was_stopped_for_good_is_not_started_again",
+        what_was_stopped_for_good_is_not_started_again,
+    ),
     ("a_stop_while_it_loads_ends_it", a_stop_while_it_loads_ends_it),
 ];
 

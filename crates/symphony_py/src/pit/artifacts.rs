@@ -122,7 +122,7 @@ impl ArtifactStore {
     fn delete(&self, py: Python<'_>, id: &str) -> PyResult<()> {
         let store = self.store(py)?;
         let id = id_of(py, id)?;
-        enter(py, || store.delete(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
+        enter(py, || store.delete(&id))?.map_err(|error| raise(py, &error))
     }
 
     fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

@@ -79,7 +79,7 @@ impl PoolManager {
     fn lease(&self, py: Python<'_>, name: String, timeout: Option<f64>) -> PyResult<Lease> {
         let manager = self.manager(py)?;
         let timeout = seconds(timeout)?;
-        Ok(Lease { manager: manager, name, timeout, held: Mutex::new(None) })
+        Ok(Lease { manager, name, timeout, held: Mutex::new(None) })
     }
 
     /// Makes workers on a daemon thread, from the demand that was seen.
