@@ -18,9 +18,8 @@ import peers
 import scripts
 from measure import fresh, in_turn, median, pinned, ratio, round_trips, versions
 from report import Row, write
-from workshop import write_melody, write_system
-
 from symphony import Melody, boot
+from workshop import write_melody, write_system
 
 
 def ready(folder: Path, rounds: int) -> list[Row]:
@@ -29,21 +28,61 @@ def ready(folder: Path, rounds: int) -> list[Row]:
     torch, bare = in_turn(
         rounds, lambda: fresh(scripts.READY_TORCH, config), lambda: fresh(scripts.BARE_TORCH)
     )
-    plain, empty = in_turn(rounds, lambda: fresh(scripts.READY, config), lambda: fresh(scripts.BARE))
-    rise = [(one["peak_kib"] - two["peak_kib"] + one["supervisor_kib"]) / 1024 for one, two in zip(plain, empty)]
+    plain, empty = in_turn(
+        rounds, lambda: fresh(scripts.READY, config), lambda: fresh(scripts.BARE)
+    )
+    rise = [
+        (one["peak_kib"] - two["peak_kib"] + one["supervisor_kib"]) / 1024
+        for one, two in zip(plain, empty)
+    ]
     rise.sort()
     imported, nothing = in_turn(
         rounds, lambda: fresh(scripts.IMPORT), lambda: fresh("import json; print(json.dumps({}))")
     )
-    return [
-        Row("ready, 50 extensions, 10 eager, TorchPolicy", f"{median(torch, 'seconds'):.2f} s",
-            f"bare `import torch` {median(bare, 'seconds'):.2f} s", ratio(torch, bare, "seconds"), "≤ 1.10"),
-        Row("the same since launch", f"{median(torch, 'since_launch'):.2f} s", "", None, "≤ 2 s"),
-        Row("ready without torch", f"{median(plain, 'ready') * 1e3:.0f} ms", "", None, "≤ 150 ms"),
-        Row("`overhead_seconds`, without torch", f"{median(plain, 'overhead') * 1e3:.1f} ms", "", None, "≤ 10 ms"),
-        Row("memory, the supervisor's included", f"{rise[len(rise) // 2]:.1f} MiB", "", None, "≤ 8 MiB"),
-        Row("`import symphony`", f"{median(imported, 'seconds') * 1e3:.2f} ms", "", None, "≤ 5 ms"),
-    ] if nothing else []
+    return (
+        [
+            Row(
+                "ready, 50 extensions, 10 eager, TorchPolicy",
+                f"{median(torch, 'seconds'):.2f} s",
+                f"bare `import torch` {median(bare, 'seconds'):.2f} s",
+                ratio(torch, bare, "seconds"),
+                "≤ 1.10",
+            ),
+            Row(
+                "the same since launch", f"{median(torch, 'since_launch'):.2f} s", "", None, "≤ 2 s"
+            ),
+            Row(
+                "ready without torch",
+                f"{median(plain, 'ready') * 1e3:.0f} ms",
+                "",
+                None,
+                "≤ 150 ms",
+            ),
+            Row(
+                "`overhead_seconds`, without torch",
+                f"{median(plain, 'overhead') * 1e3:.1f} ms",
+                "",
+                None,
+                "≤ 10 ms",
+            ),
+            Row(
+                "memory, the supervisor's included",
+                f"{rise[len(rise) // 2]:.1f} MiB",
+                "",
+                None,
+                "≤ 8 MiB",
+            ),
+            Row(
+                "`import symphony`",
+                f"{median(imported, 'seconds') * 1e3:.2f} ms",
+                "",
+                None,
+                "≤ 5 ms",
+            ),
+        ]
+        if nothing
+        else []
+    )
 
 
 def calls(folder: Path, rounds: int) -> list[Row]:
@@ -51,8 +90,17 @@ def calls(folder: Path, rounds: int) -> list[Row]:
     config = write_system(folder / "calls", extensions=1, eager=1)
     pinned({0})
     ours: list[dict[str, float]] = []
-    others: dict[str, list[dict[str, float]]] = {"raw Unix socket": [], "multiprocessing.Pipe": [], "pyzmq REQ/REP": []}
-    with boot(config=config) as system, peers.raw_socket() as raw, peers.pipe() as pipe, peers.zeromq() as zmq:
+    others: dict[str, list[dict[str, float]]] = {
+        "raw Unix socket": [],
+        "multiprocessing.Pipe": [],
+        "pyzmq REQ/REP": [],
+    }
+    with (
+        boot(config=config) as system,
+        peers.raw_socket() as raw,
+        peers.pipe() as pipe,
+        peers.zeromq() as zmq,
+    ):
         handle = system.kit.extension("echo00")
         contenders = {"raw Unix socket": raw, "multiprocessing.Pipe": pipe, "pyzmq REQ/REP": zmq}
         for _ in range(rounds):
@@ -61,10 +109,18 @@ def calls(folder: Path, rounds: int) -> list[Row]:
                 others[name].append(round_trips(call))
     pinned(set(range(1024)) & _processors())
     mine = median(ours, "p50")
-    targets = {"raw Unix socket": "≤ 0.9 (with the ring)", "pyzmq REQ/REP": "≤ 0.25 (with the ring)"}
+    targets = {
+        "raw Unix socket": "≤ 0.9 (with the ring)",
+        "pyzmq REQ/REP": "≤ 0.25 (with the ring)",
+    }
     return [
-        Row(f"call of an extension, 64 B, against {name}", f"{mine:.1f} µs", f"{median(results, 'p50'):.1f} µs",
-            ratio(ours, results, "p50"), targets.get(name, ""))
+        Row(
+            f"call of an extension, 64 B, against {name}",
+            f"{mine:.1f} µs",
+            f"{median(results, 'p50'):.1f} µs",
+            ratio(ours, results, "p50"),
+            targets.get(name, ""),
+        )
         for name, results in others.items()
     ]
 
@@ -85,7 +141,15 @@ def runs(folder: Path, count: int) -> list[Row]:
         seconds = time.perf_counter() - begin
     if summary.failed:
         raise SystemExit(f"{summary.failed} runs failed")
-    return [Row("runs of a Melody, 8 nodes, 4 out of process", f"{count / seconds:.0f} per second", "", None, "≥ 5000")]
+    return [
+        Row(
+            "runs of a Melody, 8 nodes, 4 out of process",
+            f"{count / seconds:.0f} per second",
+            "",
+            None,
+            "≥ 5000",
+        )
+    ]
 
 
 def _processors() -> set[int]:
@@ -106,7 +170,11 @@ def main() -> int:
         (folder / "fifty").mkdir()
         (folder / "calls").mkdir()
         (folder / "runs").mkdir()
-        rows = calls(folder, options.rounds) + runs(folder, options.runs) + ready(folder, options.rounds)
+        rows = (
+            calls(folder, options.rounds)
+            + runs(folder, options.runs)
+            + ready(folder, options.rounds)
+        )
     write(rows, versions(), None if options.print else HERE.parent)
     return 0
 

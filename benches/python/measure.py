@@ -26,7 +26,9 @@ def fresh(source: str, *arguments: str) -> dict[str, float]:
     return result
 
 
-def in_turn(rounds: int, *contenders: Callable[[], dict[str, float]]) -> list[list[dict[str, float]]]:
+def in_turn(
+    rounds: int, *contenders: Callable[[], dict[str, float]]
+) -> list[list[dict[str, float]]]:
     """Visits all contenders once per round, after one round that is not counted."""
     results: list[list[dict[str, float]]] = [[] for _ in contenders]
     for number in range(rounds + 1):
@@ -42,7 +44,12 @@ def median(results: Sequence[dict[str, float]], key: str) -> float:
     return statistics.median(result[key] for result in results)
 
 
-def ratio(left: Sequence[dict[str, float]], right: Sequence[dict[str, float]], key: str, other: str | None = None) -> float:
+def ratio(
+    left: Sequence[dict[str, float]],
+    right: Sequence[dict[str, float]],
+    key: str,
+    other: str | None = None,
+) -> float:
     """The median of the paired ratios."""
     return statistics.median(one[key] / two[other or key] for one, two in zip(left, right))
 
@@ -71,5 +78,3 @@ def versions() -> str:
     import platform
 
     return f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, CPython {platform.python_version()}"
-
-

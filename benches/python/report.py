@@ -23,7 +23,12 @@ class Row:
 
 def table(rows: list[Row], machine: str) -> str:
     """The table as Markdown."""
-    lines = [f"Measured side by side in one run on {machine}.", "", "| what | ours | peer | ratio | target |", "|---|---|---|---|---|"]
+    lines = [
+        f"Measured side by side in one run on {machine}.",
+        "",
+        "| what | ours | peer | ratio | target |",
+        "|---|---|---|---|---|",
+    ]
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.2f} ×"
         lines.append(f"| {row.what} | {row.ours} | {row.peer} | {ratio} | {row.target} |")
@@ -37,8 +42,9 @@ def plot(rows: list[Row]) -> str:
     widest = max([1.2, *(row.ratio or 0 for row in bars)])
     scale = 360 / widest
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="860" height="{height}" font-family="sans-serif" font-size="13">',
-        '<style>text{fill:#57606a} rect{fill:#0969da} line{stroke:#8c959f;stroke-dasharray:4 3}</style>',
+        '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="13" '
+        f'width="860" height="{height}">',
+        "<style>text{fill:#57606a} rect{fill:#0969da} line{stroke:#8c959f;stroke-dasharray:4 3}</style>",
         f'<line x1="{430 + scale:.0f}" y1="8" x2="{430 + scale:.0f}" y2="{height - 22}"/>',
         f'<text x="{430 + scale:.0f}" y="{height - 6}" text-anchor="middle">1.0 = peer</text>',
     ]

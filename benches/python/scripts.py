@@ -29,7 +29,9 @@ from symphony import boot
 system = boot(config=sys.argv[1])
 report = system.report
 memory = 0
-pid = next((int(entry) for entry in open("/proc/self/task/%d/children" % __import__("os").getpid()).read().split()), None)
+import os
+children = open(f"/proc/self/task/{os.getpid()}/children").read().split()
+pid = next((int(entry) for entry in children), None)
 if pid is not None:
     for line in open(f"/proc/{pid}/smaps_rollup"):
         if line.startswith("Private"):

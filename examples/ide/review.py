@@ -117,7 +117,7 @@ def review(options: argparse.Namespace, files: list[Path]) -> int:
     )
     with BootLine() as line:
         system: System[Any]
-        if options.torch:
+        if options.torch:  # noqa: SIM108 - the two have different types.
             system = boot(TORCH, config=config, observer=line)
         else:
             system = boot(config=config, observer=line)

@@ -40,7 +40,7 @@ class _Calls:
         handle: _core.ExtensionHandle,
         operation: str,
         inputs: dict[str, Any],
-        timeout: float | None,  # noqa: ASYNC109 - it travels with the call.
+        timeout: float | None,
         priority: int,
     ) -> Any:
         token = self._next
@@ -63,7 +63,7 @@ async def call(
     handle: _core.ExtensionHandle,
     operation: str,
     inputs: dict[str, Any],
-    timeout: float | None,  # noqa: ASYNC109 - it travels with the call.
+    timeout: float | None,
     priority: int,
 ) -> Any:
     """Calls an operation and awaits its result; a cancelled task cancels the call."""

@@ -104,7 +104,12 @@ def boot(  # type: ignore[misc]
     """
     starter = Starter(
         conductor,
-        namespace=sys._getframe(1).f_locals, config=config, overrides=overrides, observer=observer, timeout=timeout, on_hang=on_hang
+        namespace=sys._getframe(1).f_locals,
+        config=config,
+        overrides=overrides,
+        observer=observer,
+        timeout=timeout,
+        on_hang=on_hang,
     )
     return starter.boot(components, prepare)
 
@@ -183,9 +188,7 @@ class Starter:
         self._log = follow_log()
         self.core.start()
 
-    def _on_calling_thread(
-        self, prepare: Callable[[], object] | None, spec: ComponentSpec
-    ) -> None:
+    def _on_calling_thread(self, prepare: Callable[[], object] | None, spec: ComponentSpec) -> None:
         """Runs `prepare` and the Conductor's import while the core works on its phases."""
         if prepare is not None:
             self._outside("prepare", prepare)
@@ -278,7 +281,9 @@ class Starter:
     def busy(self) -> tuple[int, list[str]]:
         """The calling thread, and what it is busy with, in words."""
         current = self._current
-        return self._caller, [f"the calling thread is in `{current}`"] if isinstance(current, str) else []
+        return self._caller, [f"the calling thread is in `{current}`"] if isinstance(
+            current, str
+        ) else []
 
     def finish(self, spec: ComponentSpec | None) -> System[Any]:
         """The system, or the failure."""

@@ -33,7 +33,17 @@ class Live:
         up: Whether it has started, and others may have it.
     """
 
-    __slots__ = ("_container", "_generator", "injected", "instance", "is_async", "slot", "spec", "stepper", "up")
+    __slots__ = (
+        "_container",
+        "_generator",
+        "injected",
+        "instance",
+        "is_async",
+        "slot",
+        "spec",
+        "stepper",
+        "up",
+    )
 
     def __init__(self, spec: ComponentSpec, container: Container) -> None:
         """Keeps both; nothing is built yet."""
@@ -45,7 +55,9 @@ class Live:
         self.slot: Any = None
         self.stepper: Any = None
         self.up = False
-        self.is_async = "async" in (spec.start, spec.health, spec.stop) or spec.kind.startswith("async")
+        self.is_async = "async" in (spec.start, spec.health, spec.stop) or spec.kind.startswith(
+            "async"
+        )
 
     def start(self) -> Any:
         """Builds the object by injection and starts it.

@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, final
 
+from typing_extensions import Buffer, Self
+
 from symphony._async import AsyncValues
 from symphony._container import Live
 from symphony.records import (
@@ -25,7 +27,6 @@ from symphony.records import (
     VerifyReport,
     Welcome,
 )
-from typing_extensions import Buffer, Self
 
 _StrPath: TypeAlias = str | os.PathLike[str]
 _Step: TypeAlias = Literal["start", "health", "stop"]
@@ -33,9 +34,7 @@ _Health: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 _Verdict: TypeAlias = Literal["keep", "archive", "delete"]
 _Key: TypeAlias = tuple[str, str]
 """The id of a type, and its name for people."""
-_Edge: TypeAlias = tuple[
-    str, str, str, str | None, str | None, str | None, int, int, str | None
-]
+_Edge: TypeAlias = tuple[str, str, str, str | None, str | None, str | None, int, int, str | None]
 """Id, label, kind, named provider, parameter, file, line, column, hint."""
 _Described: TypeAlias = tuple[
     str, str, list[_Key], list[_Edge], bool, float | None, str | None, int, int
@@ -249,8 +248,9 @@ class PoolManager:
         """
 
     def prewarm(self, name: str) -> None:
-        """Makes one worker on a daemon thread, where there is room for it. What the factory raises goes to
-        `sys.unraisablehook`.
+        """Makes one worker on a daemon thread, where there is room for it.
+
+        What the factory raises goes to `sys.unraisablehook`.
 
         Raises:
             NotFoundError: There is no such pool.
@@ -297,7 +297,8 @@ class ArbitrationEngine:
         Args:
             resource: Its name.
             capacity: How much there is, at least 1.
-            strategy: `priority`: the greatest first, with ageing; `fair`: owners in turn; `queue`: in the order of asking.
+            strategy: `priority`: the greatest first, with ageing; `fair`: owners in turn; `queue`: in the order of
+                asking.
 
         Raises:
             InvalidValueError: There is one of that name, the capacity is 0, or there is no such strategy.
@@ -531,7 +532,7 @@ class Stream:
     def close(self) -> None:
         """Ends it: the call is cancelled, a loop over it ends."""
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Self:
         """Itself."""
 
     def __exit__(self, *_exception: object) -> None:
@@ -672,9 +673,7 @@ class Kit:
     def policy_port(self, chooses: bool, observes: bool) -> PolicyPort | None:
         """The port of the conductor thread; `None` when it was taken before."""
 
-    def submit(
-        self, melody: Melody | _StrPath, inputs: dict[str, Any], priority: int
-    ) -> Run:
+    def submit(self, melody: Melody | _StrPath, inputs: dict[str, Any], priority: int) -> Run:
         """Starts a Melody.
 
         Raises:
@@ -839,9 +838,7 @@ class PolicyPort:
 
     def next(
         self,
-    ) -> (
-        tuple[Literal["choose"], list[ReadyNode]] | tuple[Literal["observe"], Outcome] | None
-    ):
+    ) -> tuple[Literal["choose"], list[ReadyNode]] | tuple[Literal["observe"], Outcome] | None:
         """Waits for a question or an outcome; `None` when the engine has ended."""
 
     def answer(self, chosen: ReadyNode | Iterable[ReadyNode]) -> None:
@@ -873,7 +870,6 @@ class Boot:
         timeout: float | None,
         abort_on_hang: bool,
         stepwise: bool,
-        observed: bool,
     ) -> Self:
         """Starts the supervisor and reads the manifests.
 
@@ -1036,7 +1032,7 @@ class BootEvent:
 
     @property
     def name(self) -> str:
-        """Its own word: `phase-started`, `component-finished`, …"""
+        """Its own word, as `phase-started` or `component-finished`."""
 
     @property
     def at(self) -> float:
@@ -1139,7 +1135,10 @@ class StackRequest:
 
 @final
 class GuestLane:
-    """A Python guest's end of its lane: `symphony/_guest.py` serves on it. Its calls raise as `ExtensionHandle.call`."""
+    """A Python guest's end of its lane, on which `symphony/_guest.py` serves.
+
+    Its calls raise as `ExtensionHandle.call`.
+    """
 
     def __new__(cls, descriptor: int) -> Self:
         """Takes over the descriptor of the lane.

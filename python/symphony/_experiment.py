@@ -157,7 +157,7 @@ class Experiment:
         self._standing = standing
         self._key = key
         self._seed = seed.to_bytes(16, "big", signed=True)
-        self._random = Random(seed)
+        self._random = Random(seed)  # noqa: S311 - it draws variants, not secrets.
         self._lock = _thread.allocate_lock()
         self._over = False
         self._outcome: SwapReport | None = None
@@ -282,7 +282,7 @@ class Experiment:
             return self._standing.instance
         return self._system._container.get(self._kind)
 
-    def __enter__(self) -> Experiment:
+    def __enter__(self) -> Experiment:  # noqa: PYI034 - `Self` came with 3.11.
         """The experiment itself."""
         return self
 

@@ -85,9 +85,7 @@ def _diagnosed(code: str, fields: dict[str, Any], faults: list[Diagnostic]) -> B
         return exceptions.MelodyError("", faults)
     wrong = {fault.code for fault in faults if fault.severity == "error"}
     if "manifest-invalid" in wrong or wrong <= {"unknown-operation", "source-invalid"}:
-        return exceptions.ManifestError(
-            "", faults, report=fields["report"], phase=fields["phase"]
-        )
+        return exceptions.ManifestError("", faults, report=fields["report"], phase=fields["phase"])
     error = exceptions.plan_error("", faults)
     error.report = fields["report"]
     return error

@@ -400,6 +400,6 @@ def _flush_standard_streams() -> None:
         try:
             if stream is not None:
                 stream.flush()
-        except (OSError, ValueError):  # noqa: PERF203
+        except (OSError, ValueError):
             # The reader of the pipe is gone; there is nobody left to tell.
             continue

@@ -56,5 +56,7 @@ class SystemHealth:
 
     def __repr__(self) -> str:
         """The state, and who is not healthy."""
-        ill = {name: health for name, health in self.components.items() if health.state != "healthy"}
+        ill = {
+            name: health for name, health in self.components.items() if health.state != "healthy"
+        }
         return f"SystemHealth({self.state!r}, {ill!r})"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _HOME = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _DEPTH = 6
 _MOST = 20
-_CELL: Any = type((lambda value: lambda: value)(0).__closure__[0])  # type: ignore[index]
+_CELL: Any = type((lambda value: lambda: value)(0).__closure__[0])  # type: ignore[index]  # noqa: PLC3002
 _FRAME: Any = type(sys._getframe())
 _FUNCTION: Any = type(lambda: None)
 

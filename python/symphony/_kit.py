@@ -130,5 +130,3 @@ def _method(handle: _core.ExtensionHandle, operation: str, function: Any) -> Cal
 
     call.__name__ = operation
     return call
-
-

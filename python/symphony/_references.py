@@ -134,7 +134,7 @@ class _Own:
         asyncio = sys.modules.get("asyncio")
         if asyncio is not None and isinstance(item, getattr(asyncio, "Task", ())):
             self._allowed.add(id(item))
-            coroutine: Any = getattr(item, "get_coro")()
+            coroutine: Any = item.get_coro()
             if coroutine is not None:
                 self._allowed.add(id(coroutine))
 

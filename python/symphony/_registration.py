@@ -134,7 +134,9 @@ def _unmet(starter: Starter, spec: ComponentSpec) -> list[Diagnostic]:
     for need in spec.needs:
         if need.kind in ("optional", "every") or need.key in _own_keys():
             continue
-        names = [one.name for one in specs if need.key in one.provides and need.named in (None, one.name)]
+        names = [
+            one.name for one in specs if need.key in one.provides and need.named in (None, one.name)
+        ]
         if len(names) == 1:
             continue
         from symphony._places import missing_hint, place
@@ -194,4 +196,14 @@ def _unread(starter: Starter, spec: ComponentSpec) -> list[tuple[Any, ...]]:
 
 def _edge(need: NeedSpec) -> tuple[Any, ...]:
     key, label = key_of(need.key)
-    return (key, label, need.kind, need.named, need.parameter, need.file, need.line, need.column, need.hint)
+    return (
+        key,
+        label,
+        need.kind,
+        need.named,
+        need.parameter,
+        need.file,
+        need.line,
+        need.column,
+        need.hint,
+    )

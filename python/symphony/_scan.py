@@ -65,7 +65,7 @@ def attribute_of(module: ModuleType, path: str) -> Any:
     for part in path.split("."):
         try:
             found = getattr(found, part)
-        except AttributeError as error:  # noqa: PERF203 - it is raised at the first.
+        except AttributeError as error:
             raise BootError(
                 f"`{module.__name__}` has no attribute `{path}`",
                 phase="conductor",

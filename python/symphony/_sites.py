@@ -129,7 +129,7 @@ class Sites:
         for instance, name in (*self._plain, *self._custom):
             try:
                 setattr(instance, name, old)
-            except Exception:
+            except Exception:  # noqa: BLE001, S112 - the site is the user's; the others go on.
                 continue
         for instance, name in self._frozen:
             object.__setattr__(instance, name, old)
@@ -164,7 +164,7 @@ def attribute(instance: Any, name: str) -> Any:
         break
     try:
         return getattr(instance, name, _ABSENT)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a property of the user's that raises is no site.
         return _ABSENT
 
 

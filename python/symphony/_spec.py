@@ -56,7 +56,7 @@ class NeedSpec:
         "positional",
     )
 
-    def __init__(  # noqa: PLR0917 - called for each parameter at boot, where names cost time.
+    def __init__(
         self,
         parameter: str,
         key: Any,
@@ -198,7 +198,7 @@ class Options:
 
     __slots__ = ("main_thread", "name", "phase", "provides", "required", "timeout")
 
-    def __init__(  # noqa: PLR0917 - `component` is its one caller.
+    def __init__(
         self,
         phase: str,
         provides: Any,

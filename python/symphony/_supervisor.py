@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from symphony._core import SupervisorServer
 
-_WARM = ("symphony.extension", "symphony._guest", "encodings.latin_1", "re", "json", "tokenize", "ast", "typing")
+_WARM = (
+    "symphony.extension",
+    "symphony._guest",
+    "encodings.latin_1",
+    "re",
+    "json",
+    "tokenize",
+    "ast",
+    "typing",
+)
 
 
 def main() -> NoReturn:
@@ -64,7 +73,7 @@ def _become_guest(server: SupervisorServer) -> NoReturn:
             _execute(argv)
         code = _serve(guest)
     except BaseException as error:  # noqa: BLE001 - nothing may leave a forked child but its exit.
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
     finally:
         os._exit(code)
 
@@ -85,7 +94,7 @@ def _serve(guest: dict[str, Any]) -> int:
 
 def _execute(argv: list[str]) -> NoReturn:
     try:
-        os.execvpe(argv[0], argv, os.environ)
+        os.execvpe(argv[0], argv, os.environ)  # noqa: S606 - the manifest names the program.
     except OSError as error:
-        print(f"cannot execute `{argv[0]}`: {error.strerror}", file=sys.stderr, flush=True)
+        print(f"cannot execute `{argv[0]}`: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
         os._exit(127)

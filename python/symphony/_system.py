@@ -39,7 +39,7 @@ else:
         __slots__ = ()
         __class_getitem__ = classmethod(type(list[int]))
 
-    def overload(function):
+    def overload(function):  # noqa: ANN001, ANN202
         """Stands in for `typing.overload`, which only type checkers read."""
         return function
 
@@ -58,7 +58,9 @@ class System(Generic[C]):
         report: How the boot went.
     """
 
-    def __init__(self, starter: Starter, running: _core.Running, spec: ComponentSpec | None) -> None:
+    def __init__(
+        self, starter: Starter, running: _core.Running, spec: ComponentSpec | None
+    ) -> None:
         """Called by `boot()` with what the core made."""
         self._starter = starter
         self._running = running
@@ -89,8 +91,8 @@ class System(Generic[C]):
     @overload
     def get(self, key: Callable[..., T]) -> T: ...
     @overload
-    def get(self, key: Callable[..., T], default: D) -> T | D: ...
-    def get(self, key: Any, default: Any = _ABSENT) -> Any:
+    def get(self, key: Callable[..., T], default: D) -> T | D: ...  # noqa: F811
+    def get(self, key: Any, default: Any = _ABSENT) -> Any:  # noqa: F811
         """The object that was registered for a type, or the default.
 
         Raises:
@@ -116,7 +118,8 @@ class System(Generic[C]):
 
         Raises:
             StoppedError: The system was shut down.
-            WrongThreadError: One with a health of its own says `main_thread=True`, and this is not the thread that booted.
+            WrongThreadError: One with a health of its own says `main_thread=True`, and this is not the thread that
+                booted.
         """
         from symphony._health import Health, SystemHealth
 
@@ -189,7 +192,11 @@ class System(Generic[C]):
         return begin(self, component, variants, split, key, seed, sys._getframe(1))
 
     def submit(
-        self, melody: _core.Melody | StrPath, inputs: Mapping[str, Any] | None = None, *, priority: int = 0
+        self,
+        melody: _core.Melody | StrPath,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        priority: int = 0,
     ) -> _core.Run:
         """Starts a Melody at once.
 
@@ -250,7 +257,9 @@ class System(Generic[C]):
         if self._booted_on == _thread.get_ident():
             return ""
         specs = [live.spec for live in self._container.lives]
-        return ", ".join(f"`{spec.name}`" for spec in specs if spec.main_thread and getattr(spec, step))
+        return ", ".join(
+            f"`{spec.name}`" for spec in specs if spec.main_thread and getattr(spec, step)
+        )
 
     def _at_exit(self) -> None:
         self.shutdown(3.0)

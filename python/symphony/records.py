@@ -5,23 +5,21 @@ Nothing at run time needs this module; it exists so that a program can name what
 
 from __future__ import annotations
 
-from typing import Dict, List, Literal, Optional, Tuple, TypedDict
+from typing import Literal, TypedDict
 
-DiagnosticRecord = TypedDict(
-    "DiagnosticRecord",
-    {
-        "code": str,
-        "severity": Literal["error", "warning", "note"],
-        "message": str,
-        "file": Optional[str],
-        "line": Optional[int],
-        "column": Optional[int],
-        "path": List[str],
-        "hint": Optional[str],
-        "related": List[Tuple[Optional[str], Optional[int], Optional[int], str]],
-    },
-)
-"""A fault: its places count lines and columns from 1; `related` holds (file, line, column, text) of each edge."""
+
+class DiagnosticRecord(TypedDict):
+    """A fault: lines and columns count from 1, `related` holds (file, line, column, text) of each edge."""
+
+    code: str
+    severity: Literal["error", "warning", "note"]
+    message: str
+    file: str | None
+    line: int | None
+    column: int | None
+    path: list[str]
+    hint: str | None
+    related: list[tuple[str | None, int | None, int | None, str]]
 
 
 class Metadata(TypedDict):
@@ -42,19 +40,19 @@ class Metadata(TypedDict):
     id: str
     size: int
     created: float
-    names: List[Tuple[str, int]]
-    tags: List[str]
-    parents: List[str]
+    names: list[tuple[str, int]]
+    tags: list[str]
+    parents: list[str]
     reads: int
-    last_read: Optional[float]
+    last_read: float | None
     archived: bool
 
 
 class VerifyReport(TypedDict):
-    """What a check of all bytes found: how many artifacts were read, and the ids of those that are not what they were."""
+    """What a check of all bytes found: how many were read, and the ids of those that are not what they were."""
 
     checked: int
-    bad: List[str]
+    bad: list[str]
 
 
 class StoreStats(TypedDict):
@@ -91,8 +89,8 @@ class NodeStatus(TypedDict):
     """Where a node of a run stands; `artifact` as told to `complete`, `reason` of a failure or a skip."""
 
     state: NodeState
-    artifact: Optional[str]
-    reason: Optional[str]
+    artifact: str | None
+    reason: str | None
 
 
 class RunStatus(TypedDict):
@@ -102,7 +100,7 @@ class RunStatus(TypedDict):
     state: RunState
     priority: int
     resumed: bool
-    nodes: Dict[str, NodeStatus]
+    nodes: dict[str, NodeStatus]
 
 
 class PoolStats(TypedDict):
@@ -175,10 +173,10 @@ class SweepReport(TypedDict):
     dry_run: bool
     examined: int
     kept: int
-    archived: List[str]
-    deleted: List[str]
+    archived: list[str]
+    deleted: list[str]
     deleted_bytes: int
-    failures: List[Tuple[str, str]]
+    failures: list[tuple[str, str]]
 
 
 class EngineStats(TypedDict):
@@ -219,7 +217,7 @@ class _OperationBase(TypedDict):
 class Operation(_OperationBase, total=False):
     """An operation, as an extension declares it in its handshake."""
 
-    inputs: List[OperationInput]
+    inputs: list[OperationInput]
     stream: bool
     doc: str
 
@@ -227,18 +225,18 @@ class Operation(_OperationBase, total=False):
 class Welcome(TypedDict):
     """The host's answer to a guest's handshake: protocol version, calls that may wait, settings."""
 
-    protocol: Tuple[int, int]
+    protocol: int
     queue: int
-    settings: Dict[str, str]
+    settings: dict[str, str]
 
 
 class ChildRecord(TypedDict, total=False):
     """What a forked child of the supervisor is to become: either `entry` and `paths`, or `argv`."""
 
     name: str
-    environment: List[Tuple[str, str]]
+    environment: list[tuple[str, str]]
     folder: str
     lane: int
     entry: str
-    paths: List[str]
-    argv: List[str]
+    paths: list[str]
+    argv: list[str]

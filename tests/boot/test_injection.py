@@ -1,7 +1,7 @@
 """What a Conductor and a component get for their annotations."""
 
 # The annotations themselves are what is tested, so they stay as they are.
-# ruff: noqa: TC003, UP037, UP045
+# ruff: noqa: UP037, UP045
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def on_another_thread(work):
     def body():
         try:
             outcome.append(work())
-        except BaseException as error:  # noqa: BLE001 - it is what is looked at.
+        except BaseException as error:
             outcome.append(error)
 
     thread = threading.Thread(target=body)

@@ -35,7 +35,9 @@ def test_a_thread_that_cannot_be_freed_ends_the_process_with_70(workshop, hang):
 
 def test_a_thread_that_cannot_be_freed_is_told_of_and_nothing_is_left(workshop):
     source = SCRIPT.format(hang=SWALLOWS, config=str(workshop.config), on_hang="report")
-    source = "import threading, os\n" + source.replace("boot(make", "threading.Timer(5, lambda: os._exit(3)).start()\nboot(make")
+    source = "import threading, os\n" + source.replace(
+        "boot(make", "threading.Timer(5, lambda: os._exit(3)).start()\nboot(make"
+    )
     done = run_python(source, timeout=60)
     assert done.returncode == 3
     assert done.stderr.count("cannot be freed") == 1

@@ -219,7 +219,7 @@ def test_a_property_is_not_run_and_a_dictionary_is_not_made():
 
         def __init__(self, store: Store) -> None:
             self._store = store
-            self.first = True or self.store
+            self.first = True or self.store  # noqa: SIM222
 
         @property
         def store(self) -> Store:

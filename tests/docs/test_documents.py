@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path  # noqa: TC003 - pytest reads the annotations of fixtures.
+from pathlib import Path
 
 import pytest
 from pages import ROOT, Block, anchors, blocks, headings, links, name_of, pages, prose

@@ -1,7 +1,7 @@
 """From what users register to specs: annotations, kinds, options, scans, overrides."""
 
 # The annotations themselves are what is tested, so they stay as they are.
-# ruff: noqa: TC002, TC003, UP037, UP045
+# ruff: noqa: UP037, UP045
 
 from __future__ import annotations
 

@@ -249,7 +249,7 @@ def test_restart_by_hand_keeps_the_callers_waiting(frail):
         for _ in range(20):
             try:
                 outcomes.append(frail.call("echo", value=1))
-            except ExtensionError as error:  # noqa: PERF203
+            except ExtensionError as error:
                 outcomes.append(error)
 
     thread = threading.Thread(target=callers)
@@ -289,7 +289,7 @@ def test_a_call_in_flight_at_the_shutdown_ends_typed(workshop):
         def call():
             try:
                 handle.call("sleeps", seconds=60)
-            except Exception as error:  # noqa: BLE001
+            except Exception as error:
                 outcome.append(error)
 
         thread = threading.Thread(target=call)

@@ -123,8 +123,8 @@ def test_a_supervisor_that_is_killed_is_replaced(workshop):
             for _ in range(3):
                 try:
                     return handle.call("echo", value=1)
-                except ExtensionCrashedError as error:  # noqa: PERF203
-                    assert "supervisor" in str(error)  # noqa: PT017
+                except ExtensionCrashedError as error:
+                    assert "supervisor" in str(error)
             return None
 
         assert [again(handle) for handle in handles] == [1, 1, 1]
@@ -158,7 +158,7 @@ def test_a_supervisor_that_dies_again_and_again_is_given_up_typed(workshop, noth
                 kill(supervisor_of())
                 time.sleep(0.05)
                 busy.call("echo", value=1)
-            except ExtensionCrashedError:  # noqa: PERF203
+            except ExtensionCrashedError:
                 continue
             except (ExtensionError, AssertionError) as error:
                 lost = error

@@ -16,7 +16,6 @@ import threading
 import time
 
 from conftest import ECHO, descendants, descriptors, native_threads, wait_until
-
 from symphony import boot
 from symphony.exceptions import ExtensionError
 
@@ -49,7 +48,10 @@ def test_fresh_processes_boot_without_a_failure(workshop, capsys):
     for _ in range(int(10_000 * SCALE)):
         done = subprocess.run(
             [sys.executable, "-c", FRESH, str(workshop.config)],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         ready.append(float(done.stdout))

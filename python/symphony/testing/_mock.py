@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STEPS = ("init", "start", "health", "stop")
 
 
-class MockFailure(Exception):
+class MockFailure(Exception):  # noqa: N818 - it is what a mock does, not what went wrong.
     """What a mock raises where no exception was given."""
 
 
@@ -68,7 +68,7 @@ class _Mock:
         self._behaviour.run("stop")
 
 
-def MockComponent(
+def MockComponent(  # noqa: N802 - it makes a class.
     name: str = "Mock",
     *,
     needs: Iterable[Any] = (),
@@ -139,7 +139,7 @@ def _constructor(needs: list[Any], behaviour: _Behaviour) -> Any:
         behaviour.run("init")
 
     scope: dict[str, Any] = {"build": build}
-    exec(text, scope)
+    exec(text, scope)  # noqa: S102 - the text is made here, of names that were checked.
     constructor = scope["__init__"]
     constructor.__annotations__ = dict(zip(names, needs))
     return constructor
