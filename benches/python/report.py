@@ -42,8 +42,10 @@ def plot(rows: list[Row]) -> str:
     widest = max([1.2, *(row.ratio or 0 for row in bars)])
     scale = 360 / widest
     parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="13" '
-        f'width="860" height="{height}">',
+        (
+            '<svg xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" font-size="13" '
+            f'width="860" height="{height}">'
+        ),
         "<style>text{fill:#57606a} rect{fill:#0969da} line{stroke:#8c959f;stroke-dasharray:4 3}</style>",
         f'<line x1="{430 + scale:.0f}" y1="8" x2="{430 + scale:.0f}" y2="{height - 22}"/>',
         f'<text x="{430 + scale:.0f}" y="{height - 6}" text-anchor="middle">1.0 = peer</text>',

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from symphony.conductor import Conductor as Conductor
     from symphony.conductor import Fifo as Fifo
     from symphony.config import SystemConfig as SystemConfig
-    from symphony.exceptions import *  # noqa: F403
+    from symphony.exceptions import *  # noqa: F403  # pyright: ignore[reportWildcardImportFromLibrary]
 
 _HOMES = {
     "ArbitrationEngine": "_core",

@@ -32,45 +32,51 @@ if TYPE_CHECKING:
     from symphony.config import StrPath, SystemConfig
 
     C = TypeVar("C")
+else:
 
-    @overload
-    def boot(
-        *,
-        config: SystemConfig | StrPath | None = None,
-        components: Iterable[Any] = (),
-        overrides: Mapping[Any, Any] | None = None,
-        prepare: Callable[[], object] | None = None,
-        observer: Callable[[BootEvent], object] | None = None,
-        timeout: float | None = None,
-        on_hang: str = "report",
-    ) -> System[Conductor]: ...
-    @overload
-    def boot(
-        conductor: str,
-        *,
-        config: SystemConfig | StrPath | None = None,
-        components: Iterable[Any] = (),
-        overrides: Mapping[Any, Any] | None = None,
-        prepare: Callable[[], object] | None = None,
-        observer: Callable[[BootEvent], object] | None = None,
-        timeout: float | None = None,
-        on_hang: str = "report",
-    ) -> System[Any]: ...
-    @overload
-    def boot(
-        conductor: Callable[..., C],
-        *,
-        config: SystemConfig | StrPath | None = None,
-        components: Iterable[Any] = (),
-        overrides: Mapping[Any, Any] | None = None,
-        prepare: Callable[[], object] | None = None,
-        observer: Callable[[BootEvent], object] | None = None,
-        timeout: float | None = None,
-        on_hang: str = "report",
-    ) -> System[C]: ...
+    def overload(function):  # noqa: ANN001, ANN202
+        """Stands in for `typing.overload`, which only type checkers read."""
+        return function
 
 
-def boot(  # type: ignore[misc]
+@overload
+def boot(
+    *,
+    config: SystemConfig | StrPath | None = None,
+    components: Iterable[Any] = (),
+    overrides: Mapping[Any, Any] | None = None,
+    prepare: Callable[[], object] | None = None,
+    observer: Callable[[BootEvent], object] | None = None,
+    timeout: float | None = None,
+    on_hang: str = "report",
+) -> System[Conductor]: ...
+@overload
+def boot(  # noqa: F811
+    conductor: str,
+    *,
+    config: SystemConfig | StrPath | None = None,
+    components: Iterable[Any] = (),
+    overrides: Mapping[Any, Any] | None = None,
+    prepare: Callable[[], object] | None = None,
+    observer: Callable[[BootEvent], object] | None = None,
+    timeout: float | None = None,
+    on_hang: str = "report",
+) -> System[Any]: ...
+@overload
+def boot(  # noqa: F811
+    conductor: Callable[..., C],
+    *,
+    config: SystemConfig | StrPath | None = None,
+    components: Iterable[Any] = (),
+    overrides: Mapping[Any, Any] | None = None,
+    prepare: Callable[[], object] | None = None,
+    observer: Callable[[BootEvent], object] | None = None,
+    timeout: float | None = None,
+    on_hang: str = "report",
+) -> System[C]: ...
+
+
+def boot(  # noqa: F811
     conductor: Any = None,
     *,
     config: SystemConfig | StrPath | None = None,

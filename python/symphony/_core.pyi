@@ -140,7 +140,7 @@ class ArtifactFile:
             ValueError: It was closed.
         """
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = ...) -> bytes:
         """The next bytes, at most `size` of them; negative: all that are left.
 
         Raises:
@@ -461,7 +461,7 @@ class Topic:
         self,
         *,
         policy: Literal["block", "drop_oldest", "latest", "reject"] | str = "drop_oldest",
-        capacity: int = 256,
+        capacity: int = ...,
     ) -> Subscription:
         """Subscribes: an iterator, sync and async.
 
@@ -517,6 +517,7 @@ class LogFollower:
     def close(self) -> None:
         """Ends it, and waits a moment until the last lines were handed on."""
 
+@final
 class Stream:
     """The values of a streamed result. Closed or dropped before its end, it cancels the call."""
 
@@ -538,6 +539,7 @@ class Stream:
     def __exit__(self, *_exception: object) -> None:
         """Closes it."""
 
+@final
 class ExtensionHandle:
     """An extension, by which it is called: the same for one in a process of its own and for a library in this one."""
 
@@ -908,9 +910,10 @@ class Boot:
         timeout: float | None,
         file: str | None,
         line: int,
+        column: int,
         conductor: bool,
-    ) -> None:
-        """Registers a Python component."""
+    ) -> Slot:
+        """Registers a Python component; gives the place in which another object may take over."""
 
     def start(self) -> None:
         """Plans, and starts the engine's thread; a fault of the plan is raised by `result()`."""
@@ -933,7 +936,7 @@ class Boot:
     def advance(self, phase: str) -> bool:
         """Lets a stepwise boot go on through a phase; false when the boot ended without it."""
 
-    def result(self) -> Running:
+    def result(self, relocate: Callable[[], Any]) -> Running:
         """The running system; to be called after the calling thread's queue has ended.
 
         Raises:
@@ -1125,11 +1128,40 @@ class StackRequest:
     """A question for a thread's Python stack."""
 
     @property
-    def thread(self) -> int:
-        """The thread, by Python's number."""
+    def thread(self) -> int | None:
+        """The thread, by Python's number; `None` while the step waits for one."""
+
+    @property
+    def live(self) -> Live:
+        """The step's component."""
 
     def answer(self, stack: str) -> None:
         """Answers."""
+
+@final
+class Slot:
+    """The place of a component, as `symphony/_swap.py` holds it."""
+
+    def candidate(self, live: Live, thread: str) -> Stepper:
+        """The steps of an object that may come into this place."""
+
+    def exchange(self, stepper: Stepper) -> Stepper | None:
+        """Puts another object into the place: gives the steps of the one before; `None` while it is being stopped."""
+
+    def retire(self, stepper: Stepper) -> bool:
+        """Leaves an object to be stopped with the place; false when that is being stopped already."""
+
+    def reclaim(self, steppers: list[Stepper]) -> bool:
+        """Takes back objects that were left; false, and none is, when they are being stopped already."""
+
+@final
+class Stepper:
+    """The steps of one object that is not, or not any more, in its place."""
+
+    def run(
+        self, step: str, seconds: float
+    ) -> tuple[Literal["healthy", "degraded", "unhealthy"], str | None]:
+        """Runs a step where it belongs and waits for it: state and reason of the object after it."""
 
 # Other processes -------------------------------------------------------------------------------
 
@@ -1168,7 +1200,13 @@ class GuestLane:
         """
 
     def error(
-        self, correlation: int, code: str, message: str, type_name: str, traceback: str
+        self,
+        correlation: int,
+        code: str,
+        message: str,
+        type_name: str,
+        traceback: str,
+        causes: list[str] = ...,
     ) -> None:
         """Answers a request with a failure; correlation 0 is the extension's own start."""
 

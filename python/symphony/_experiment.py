@@ -257,6 +257,7 @@ class Experiment:
     def call(self, name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Routes one call; after the experiment it goes to what stands in the component's place."""
         chosen: Variant | None = None
+        begun: Any = None
         if not self._over:
             chosen = self._choose(args, named)
             with self._lock:

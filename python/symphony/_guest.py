@@ -76,7 +76,8 @@ def serve(entry: str, folder: str, lane_descriptor: int) -> int:
     from symphony._core import GuestLane as OpenLane
 
     _prepare_standard_streams()
-    return serve_lane(entry, folder, OpenLane(lane_descriptor))
+    lane: Any = OpenLane(lane_descriptor)
+    return serve_lane(entry, folder, lane)
 
 
 def serve_lane(entry: str, folder: str, lane: GuestLane) -> int:

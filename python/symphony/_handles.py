@@ -124,7 +124,7 @@ def bind(handle: Handle[Any], value: Any) -> None:
 def stop(handle: Handle[Any]) -> None:
     """Lets go of the object; each later read raises `StoppedError`."""
     slot: Any = handle
-    late = isinstance(slot, Late)
-    if not isinstance(slot, (_UnboundLate, _StoppedHandle, _StoppedLate)):
+    late = isinstance(handle, Late)
+    if not isinstance(handle, (_UnboundLate, _StoppedHandle, _StoppedLate)):
         del slot.value
     slot.__class__ = _StoppedLate if late else _StoppedHandle

@@ -134,7 +134,8 @@ class _Own:
         asyncio = sys.modules.get("asyncio")
         if asyncio is not None and isinstance(item, getattr(asyncio, "Task", ())):
             self._allowed.add(id(item))
-            coroutine: Any = item.get_coro()
+            task: Any = item
+            coroutine: Any = task.get_coro()
             if coroutine is not None:
                 self._allowed.add(id(coroutine))
 

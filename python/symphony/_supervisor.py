@@ -12,9 +12,10 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
     from symphony._core import SupervisorServer
+    from symphony.records import ChildRecord
 
 _WARM = (
     "symphony.extension",
@@ -78,7 +79,7 @@ def _become_guest(server: SupervisorServer) -> NoReturn:
         os._exit(code)
 
 
-def _serve(guest: dict[str, Any]) -> int:
+def _serve(guest: ChildRecord) -> int:
     import signal
 
     from symphony.extension import serve
@@ -88,8 +89,8 @@ def _serve(guest: dict[str, Any]) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.argv = [guest["name"]]
     folder = os.fspath(guest["folder"])
-    sys.path[:0] = [os.fspath(path) for path in guest["paths"] if os.fspath(path) != folder]
-    return serve(guest["entry"], folder, guest["lane"])
+    sys.path[:0] = [os.fspath(path) for path in guest.get("paths", ()) if os.fspath(path) != folder]
+    return serve(guest.get("entry", ""), folder, guest["lane"])
 
 
 def _execute(argv: list[str]) -> NoReturn:

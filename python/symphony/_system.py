@@ -74,8 +74,9 @@ class System(Generic[C]):
         self.conductor: Any = None
         if spec is not None:
             self.conductor = starter.container.lives[-1].instance
-            if isinstance(self.kit, OrchestraKit):
-                self.kit.work().attach(self.conductor)
+            kit: Any = self.kit
+            if isinstance(kit, OrchestraKit):
+                kit.work().attach(self.conductor)
         atexit.register(self._at_exit)
 
     def __getitem__(self, key: Callable[..., T]) -> T:
@@ -279,4 +280,5 @@ class System(Generic[C]):
 
     def __repr__(self) -> str:
         """Its name and how long it took to be ready."""
-        return f"<System {self.report.system!r} ready in {self.report.ready_seconds * 1e3:.0f} ms>"
+        ready = self.report.ready_seconds or 0.0
+        return f"<System {self.report.system!r} ready in {ready * 1e3:.0f} ms>"

@@ -127,7 +127,8 @@ class Threads:
             order = self._keeper.next()
             if order is None:
                 return
-            what, subject = order
+            what: str = order[0]
+            subject: Any = order[1]
             if what == "spawn":
                 _thread.start_new_thread(self._work, (subject,))
             elif what == "interrupt":

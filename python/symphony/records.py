@@ -230,13 +230,16 @@ class Welcome(TypedDict):
     settings: dict[str, str]
 
 
-class ChildRecord(TypedDict, total=False):
-    """What a forked child of the supervisor is to become: either `entry` and `paths`, or `argv`."""
-
+class _Child(TypedDict):
     name: str
     environment: list[tuple[str, str]]
     folder: str
     lane: int
+
+
+class ChildRecord(_Child, total=False):
+    """What a forked child of the supervisor is to become: either `entry` and `paths`, or `argv`."""
+
     entry: str
     paths: list[str]
     argv: list[str]

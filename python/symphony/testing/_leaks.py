@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 class LeftBehindError(AssertionError):
@@ -71,7 +71,7 @@ class Leaks:
 
 
 @contextlib.contextmanager
-def no_leaks(patience: float = 5.0) -> Iterator[Leaks]:
+def no_leaks(patience: float = 5.0) -> Generator[Leaks, None, None]:
     """Holds a block to leaving nothing behind.
 
     Args:

@@ -113,7 +113,8 @@ def MockComponent(  # noqa: N802 - it makes a class.
             raise InvalidValueError(
                 f"there is no step `{step}`", hints=[f"the steps are {', '.join(STEPS)}"]
             )
-    behaviour = _Behaviour(slow, failing, hanging, health)
+    failures: dict[str, BaseException] = {**failing}
+    behaviour = _Behaviour(slow, failures, hanging, health)
     body = {
         "__module__": __name__,
         "__qualname__": name,
