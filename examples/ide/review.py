@@ -129,6 +129,7 @@ def review(options: argparse.Namespace, files: list[Path]) -> int:
         with RunsBar(len(jobs), melody.name) as bar:
             tally = run_batch(system, melody, jobs, ended=found.add, progress=bar)
         after = system.pit.artifacts.stats()
+        retried = system.kit.stats()["retried"]
     print("\n".join(found.lines_for_people(options.limit)))
     puts = after["puts"] - before["puts"]
     known = after["deduplicated"] - before["deduplicated"]
@@ -138,6 +139,8 @@ def review(options: argparse.Namespace, files: list[Path]) -> int:
     )
     if options.torch:
         print(beside_bare_import(system.report.since_launch_seconds))
+    if retried:
+        print(f"{retried} calls were tried again: an extension crashed or was killed under them")
     report_failures(tally)
     print(tally.line())
     return 1 if tally.failed else 0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from symphony import _core
     from symphony._pit import Pit
+    from symphony.records import EngineStats
     from symphony._work import RunSummary
 
     P = TypeVar("P")
@@ -53,6 +54,14 @@ class OrchestraKit:
             ComponentNotFoundError: The catalogue has none of that name.
         """
         return dict(self._core.enforcement(name))
+
+    def stats(self) -> EngineStats:
+        """Totals of the Melodies' engine since the boot: runs, calls, retried calls, what the Conductor was asked.
+
+        Raises:
+            StoppedError: The system was shut down.
+        """
+        return self._core.stats()
 
     def client(self, name: str, protocol: Callable[..., P]) -> P:
         """A typed client of an extension: an object with the methods of `protocol`.
