@@ -60,7 +60,7 @@ lint: build $(VENV)/.test $(VENV)/.torch ## rustfmt, clippy, ruff, mypy, pyright
 	cargo clippy -q --workspace --all-targets -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright -p pyproject.toml
 	test -f python/symphony/_core.pyi
 	$(BIN)/python -m mypy.stubtest symphony._core --allowlist tests/typing/stubtest-allowlist.txt
 

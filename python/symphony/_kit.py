@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from symphony import _core
     from symphony._pit import Pit
-    from symphony.records import EngineStats
     from symphony._work import RunSummary
+    from symphony.records import EngineStats
 
     P = TypeVar("P")
 
