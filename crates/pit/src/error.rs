@@ -124,6 +124,14 @@ pub enum PitError {
         /// How long.
         waited: Duration,
     },
+    /// A wait was given up by its caller.
+    #[error("the wait for {what} `{name}` was interrupted")]
+    Interrupted {
+        /// What was waited for.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// A limit that was set in advance would be exceeded.
     #[error("{what} `{name}` is full: {wanted} wanted, {limit} allowed")]
     OverLimit {
@@ -214,6 +222,7 @@ impl Hint for PitError {
             | Self::UnknownNeed { .. }
             | Self::Cycle { .. } => Code::INVALID_VALUE,
             Self::TimedOut { .. } => Code::CALL_TIMEOUT,
+            Self::Interrupted { .. } => Code::INTERRUPTED,
             Self::OverLimit { .. } => Code::OVERLOADED,
             Self::Factory { failure, .. } => failure.code,
             Self::Stopped { .. } => Code::STOPPED,

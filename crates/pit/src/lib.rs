@@ -14,6 +14,7 @@ mod pit;
 pub mod pool_manager;
 pub mod priority;
 pub mod stale_manager;
+mod wait;
 
 pub use durability::Durability;
 pub use error::{PitError, PitResult};

@@ -200,3 +200,26 @@ fn real_threads_get_fair_shares_and_the_capacity_holds() {
         assert_eq!(engine.status()[0].used, 0);
     });
 }
+
+#[test]
+fn a_wait_that_is_interrupted_leaves_the_line_and_lets_the_next_go_on() {
+    within(|| {
+        let engine = engine(2, Strategy::Priority);
+        let _held = engine.request(gpu("ann", 1, NOW)).unwrap();
+        let asked = AtomicU64::new(0);
+        let interrupted = || {
+            // The lock is free while it asks: this would hang otherwise.
+            assert_eq!(engine.status()[0].waiting, 1);
+            asked.fetch_add(1, Ordering::SeqCst) == 2
+        };
+        let error = engine.request_polling(gpu("bob", 2, None), Some(&interrupted)).unwrap_err();
+        assert_eq!(error.to_string(), "the wait for resource `gpu` was interrupted");
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+        assert_eq!(engine.status()[0].waiting, 0);
+        // Nobody stands in the way of what fits.
+        assert!(engine.request(gpu("cid", 1, NOW)).unwrap().is_granted());
+        let decisions: Vec<_> =
+            engine.audit().iter().map(|entry| entry.decision.as_str()).collect();
+        assert_eq!(decisions, ["granted", "deferred", "granted", "released"]);
+    });
+}

@@ -309,3 +309,58 @@ fn many_threads_never_share_a_worker() {
         assert_eq!(leased("a") + leased("b") + leased("c"), 0);
     });
 }
+
+#[test]
+fn a_wait_that_is_interrupted_leaves_the_line_and_no_place_is_lost() {
+    within(|| {
+        let manager = manager(None);
+        let (factory, _) = counting();
+        manager.register("model", factory, pool(1, 0)).unwrap();
+        let held = manager.lease("model", NOW).unwrap();
+        let asked = AtomicUsize::new(0);
+        let interrupted = || {
+            // The lock is free while it asks: this would hang otherwise.
+            assert_eq!(manager.stats("model").unwrap().waiting, 1);
+            asked.fetch_add(1, Ordering::SeqCst) == 2
+        };
+        let error = manager.lease_polling("model", None, Some(&interrupted)).unwrap_err();
+        assert_eq!(error.code(), Code::INTERRUPTED);
+        assert_eq!(error.to_string(), "the wait for a worker of pool `model` was interrupted");
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+        let stats = manager.stats("model").unwrap();
+        assert_eq!((stats.waiting, stats.timeouts), (0, 0));
+        drop(held);
+        assert!(manager.lease("model", NOW).unwrap().is_warm());
+    });
+}
+
+#[test]
+fn who_is_asked_while_waiting_keeps_the_place_in_the_line() {
+    within(|| {
+        let manager = manager(None);
+        let (factory, _) = counting();
+        manager.register("model", factory, pool(1, 0)).unwrap();
+        let held = manager.lease("model", NOW).unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let threads: Vec<_> = (0..3)
+            .map(|number| {
+                let (manager_here, order) = (Arc::clone(&manager), Arc::clone(&order));
+                let thread = thread::spawn(move || {
+                    let never = || false;
+                    let lease = manager_here.lease_polling("model", LONG, Some(&never)).unwrap();
+                    order.lock().unwrap().push(number);
+                    drop(lease);
+                });
+                wait_for(|| manager.stats("model").unwrap().waiting == number + 1);
+                thread
+            })
+            .collect();
+        // Longer than two rounds of asking: nobody may have gone to the end of the line.
+        thread::sleep(Duration::from_millis(120));
+        drop(held);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), [0, 1, 2]);
+    });
+}

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use component::Code;
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::error::Fields;
@@ -52,4 +53,45 @@ pub(crate) fn wait_polling<T: Send>(
         }
         py.check_signals()?;
     }
+}
+
+/// Runs a wait that keeps its place in a line, detached; it is handed what to ask from time to time whether to give up.
+/// Once a signal's handler has raised, its exception is what comes out, and what the wait still got is dropped.
+pub(crate) fn wait_asking<T: Send>(
+    py: Python<'_>,
+    wait: impl FnOnce(Option<&dyn Fn() -> bool>) -> T + Send,
+) -> PyResult<T> {
+    // Only there are signals handled; elsewhere nothing needs to wake before its time.
+    if !crate::process::is_main_thread() {
+        return enter(py, || wait(None));
+    }
+    let raised = Mutex::new(None);
+    let outcome = enter(py, || {
+        wait(Some(&|| {
+            let signalled = Python::try_attach(|py| py.check_signals().err());
+            // No interpreter any more: nobody is left to wait for it.
+            let Some(error) = signalled else { return true };
+            let given_up = error.is_some();
+            *raised.lock() = error;
+            given_up
+        }))
+    })?;
+    match raised.into_inner() {
+        Some(error) => {
+            py.detach(|| drop(outcome));
+            Err(error)
+        }
+        None => Ok(outcome),
+    }
+}
+
+/// A number of seconds that Python gave; `None` stands for no limit.
+pub(crate) fn seconds(py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Duration>> {
+    let Some(seconds) = timeout.filter(|seconds| *seconds != f64::INFINITY) else {
+        return Ok(None);
+    };
+    Duration::try_from_secs_f64(seconds).map(Some).map_err(|_| {
+        let message = format!("`timeout` takes a number of seconds from 0 up, not {seconds}");
+        Fields::new(Code::INVALID_VALUE, message).raise(py)
+    })
 }

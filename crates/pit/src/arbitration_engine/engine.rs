@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::wait::wait_once;
 use crate::{PitError, PitResult};
 
 use super::arbiter::{Arbiter, Ask};
@@ -120,6 +121,19 @@ impl ArbitrationEngine {
     /// # Errors
     /// There is no such resource, the amount is 0, or the engine was closed.
     pub fn request(self: &Arc<Self>, request: Request<'_>) -> PitResult<Grant> {
+        self.request_polling(request, None)
+    }
+
+    /// The same, asking `interrupted` every 50 ms of the wait, outside the lock, whether to give it up. The place in the
+    /// line is kept meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::request`]; or the wait was interrupted.
+    pub fn request_polling(
+        self: &Arc<Self>,
+        request: Request<'_>,
+        interrupted: Option<&dyn Fn() -> bool>,
+    ) -> PitResult<Grant> {
         at_least_one("amount", request.amount)?;
         let mut state = self.open()?;
         let index = find(&state, request.resource)?;
@@ -166,7 +180,7 @@ impl ArbitrationEngine {
             let reason = self.give_up(&mut state, index, ticket, Duration::ZERO)?;
             return Ok(grant(Outcome::Deferred, reason));
         }
-        let (outcome, reason) = self.wait(state, index, ticket, request.timeout)?;
+        let (outcome, reason) = self.wait(state, index, ticket, request.timeout, interrupted)?;
         Ok(grant(outcome, reason))
     }
 
@@ -226,12 +240,14 @@ impl ArbitrationEngine {
         index: usize,
         ticket: u64,
         timeout: Option<Duration>,
+        interrupted: Option<&dyn Fn() -> bool>,
     ) -> PitResult<(Outcome, Reason)> {
         let since = Instant::now();
         let deadline = timeout.and_then(|timeout| since.checked_add(timeout));
         let bell = Arc::new(Condvar::new());
         let waiter = Waiter { bell: Arc::clone(&bell), since, granted: None };
         state.resources[index].waiters.insert(ticket, waiter);
+        let mut given_up = false;
         loop {
             let waiters = &mut state.resources[index].waiters;
             let granted = waiters.get_mut(&ticket).and_then(|waiter| waiter.granted.take());
@@ -240,20 +256,23 @@ impl ArbitrationEngine {
                 return Ok((Outcome::Granted, reason));
             }
             let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if over || state.closed {
+            if over || given_up || state.closed {
                 state.resources[index].waiters.remove(&ticket);
                 let reason = self.give_up(&mut state, index, ticket, since.elapsed())?;
                 if state.closed {
                     return Err(PitError::Stopped { member: MEMBER });
                 }
+                if given_up {
+                    let name = state.resources[index].name.to_string();
+                    return Err(PitError::Interrupted { what: "resource", name });
+                }
                 return Ok((Outcome::Deferred, reason));
             }
-            match deadline {
-                Some(deadline) => {
-                    bell.wait_until(&mut state, deadline);
-                }
-                None => bell.wait(&mut state),
-            }
+            wait_once(&bell, &mut state, deadline, interrupted.is_some());
+            let served = state.resources[index].waiters.get(&ticket);
+            let served = served.is_some_and(|waiter| waiter.granted.is_some());
+            given_up =
+                !served && interrupted.is_some_and(|ask| MutexGuard::unlocked(&mut state, ask));
         }
     }
 

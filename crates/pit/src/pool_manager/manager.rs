@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use component::{Code, Failure};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::wait::wait_once;
 use crate::{PitError, PitResult};
 
 use super::pool::{Idle, Pool};
@@ -66,6 +67,20 @@ impl PoolManager {
     /// # Errors
     /// There is no such pool, the wait timed out, the factory failed, or the manager was closed.
     pub fn lease(self: &Arc<Self>, name: &str, timeout: Option<Duration>) -> PitResult<Lease> {
+        self.lease_polling(name, timeout, None)
+    }
+
+    /// The same, asking `interrupted` every 50 ms of the wait, outside the lock, whether to give it up. The place in the
+    /// line is kept meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::lease`]; or the wait was interrupted.
+    pub fn lease_polling(
+        self: &Arc<Self>,
+        name: &str,
+        timeout: Option<Duration>,
+        interrupted: Option<&dyn Fn() -> bool>,
+    ) -> PitResult<Lease> {
         let mut gone = Vec::new();
         let mut table = self.table.lock();
         if table.closed {
@@ -79,7 +94,7 @@ impl PoolManager {
                 drop(table);
                 Ok(turn)
             }
-            None => Self::wait(table, pool, timeout),
+            None => Self::wait(table, pool, timeout, interrupted),
         };
         // Evicted workers go here, after the lock.
         drop(gone);
@@ -190,9 +205,10 @@ impl PoolManager {
 
     /// Waits for a turn. The caller's lock is taken over and free at return.
     fn wait(
-        mut table: parking_lot::MutexGuard<'_, Table>,
+        mut table: MutexGuard<'_, Table>,
         pool: usize,
         timeout: Option<Duration>,
+        interrupted: Option<&dyn Fn() -> bool>,
     ) -> PitResult<Turn> {
         let began = Instant::now();
         let deadline = timeout.and_then(|timeout| began.checked_add(timeout));
@@ -211,23 +227,21 @@ impl PoolManager {
                 drop(gone);
                 return Ok(turn);
             }
-            let timed_out = match deadline {
-                _ if table.closed => true,
-                Some(deadline) => bell.wait_until(&mut table, deadline).timed_out(),
-                None => {
-                    bell.wait(&mut table);
-                    false
-                }
+            let over = table.closed || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            let given_up = !over && {
+                wait_once(&bell, &mut table, deadline, interrupted.is_some());
+                let served = table.waiters.get(&ticket).is_some_and(|waiter| waiter.turn.is_some());
+                !served && interrupted.is_some_and(|ask| MutexGuard::unlocked(&mut table, ask))
             };
             let served = table.waiters.get(&ticket).is_some_and(|waiter| waiter.turn.is_some());
-            if served || !(timed_out || table.closed) {
+            if served || !(over || given_up) {
                 continue;
             }
             table.waiters.remove(&ticket);
             table.unserved -= 1;
             let closed = table.closed;
             let entry = &mut table.pools[pool];
-            entry.figures.timeouts += u64::from(!closed);
+            entry.figures.timeouts += u64::from(!closed && !given_up);
             let name = entry.name.to_string();
             // Whoever stood behind may go on.
             table.serve(&mut gone);
@@ -235,6 +249,8 @@ impl PoolManager {
             drop(gone);
             return Err(if closed {
                 PitError::Stopped { member: MEMBER }
+            } else if given_up {
+                PitError::Interrupted { what: "a worker of pool", name }
             } else {
                 PitError::TimedOut { what: "a worker of pool", name, waited: began.elapsed() }
             });

@@ -1,7 +1,6 @@
 //! `pit.arbitration`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::pit::arbitration_engine::{
     ArbitrationEngine as Engine, Grant as Held, Outcome, Request, Strategy,
@@ -12,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::member::stopped;
-use crate::enter::{enter, guard};
+use crate::enter::{enter, guard, seconds, wait_asking};
 use crate::error::raise;
 
 /// Who gets a scarce thing.
@@ -48,7 +47,7 @@ impl ArbitrationEngine {
         engine.define(resource, capacity, strategy).map_err(|error| raise(py, &error))
     }
 
-    #[pyo3(signature = (resource, owner, amount = 1, *, priority = 0, timeout = 0.0))]
+    #[pyo3(signature = (resource, owner, amount = 1, *, priority = 0, timeout = Some(0.0)))]
     fn request(
         &self,
         py: Python<'_>,
@@ -56,12 +55,13 @@ impl ArbitrationEngine {
         owner: &str,
         amount: u64,
         priority: i64,
-        timeout: f64,
+        timeout: Option<f64>,
     ) -> PyResult<Grant> {
         let engine = self.engine(py)?;
-        let timeout = Some(Duration::try_from_secs_f64(timeout).unwrap_or_default());
+        let timeout = seconds(py, timeout)?;
         let request = Request { resource, owner, amount, priority, timeout };
-        let grant = enter(py, || engine.request(request))?.map_err(|error| raise(py, &error))?;
+        let grant = wait_asking(py, |asks| engine.request_polling(request, asks))?
+            .map_err(|error| raise(py, &error))?;
         Ok(Grant { grant })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::pit::artifact_store::{ArtifactId, ArtifactReader, ArtifactStore as Store, PutOptions};
 use boot_orchestrator::system::System;
 use parking_lot::Mutex;
+use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
@@ -54,8 +55,8 @@ impl ArtifactStore {
             put(bytes.as_bytes())?
         } else if let Ok(text) = data.cast::<PyString>() {
             put(text.to_str()?.as_bytes())?
-        } else if let Ok(bytes) = data.extract::<Vec<u8>>() {
-            put(&bytes)?
+        } else if let Ok(buffer) = PyBuffer::<u8>::get(data) {
+            put(&buffer.to_vec(py)?)?
         } else {
             return Err(PyTypeError::new_err("`data` takes bytes or str"));
         };

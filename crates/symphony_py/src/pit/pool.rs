@@ -7,12 +7,12 @@ use ::pit::pool_manager::{Factory, Lease as Held, PoolManager as Manager, PoolOp
 use boot_orchestrator::system::System;
 use component::{Code, Failure, Step};
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::member::stopped;
-use crate::enter::{enter, guard};
+use crate::enter::{enter, guard, seconds, wait_asking};
 use crate::error::{Raised, failure_of, raise};
 
 /// Models and workers on lease.
@@ -43,15 +43,6 @@ fn raise_pool(py: Python<'_>, error: &::pit::PitError) -> PyErr {
     raise(py, error)
 }
 
-fn seconds(timeout: Option<f64>) -> PyResult<Option<Duration>> {
-    timeout
-        .map(|seconds| {
-            Duration::try_from_secs_f64(seconds)
-                .map_err(|_| PyValueError::new_err("`timeout` takes seconds"))
-        })
-        .transpose()
-}
-
 #[pymethods]
 impl PoolManager {
     #[pyo3(signature = (name, factory, *, size, memory = 0))]
@@ -78,14 +69,17 @@ impl PoolManager {
     #[pyo3(signature = (name, timeout = None))]
     fn lease(&self, py: Python<'_>, name: String, timeout: Option<f64>) -> PyResult<Lease> {
         let manager = self.manager(py)?;
-        let timeout = seconds(timeout)?;
+        let timeout = seconds(py, timeout)?;
         Ok(Lease { manager, name, timeout, held: Mutex::new(None) })
     }
 
-    /// Makes workers on a daemon thread, from the demand that was seen.
+    /// Makes a worker on a daemon thread, where there is room for it.
     fn prewarm(this: &Bound<'_, Self>, name: String) -> PyResult<()> {
         let py = this.py();
         guard(py)?;
+        // That there is no such pool is told here, not on a thread that nobody listens to.
+        let manager = this.get().manager(py)?;
+        manager.stats(&name).map_err(|error| raise(py, &error))?;
         let start = py.import("_thread")?.getattr("start_new_thread")?;
         start.call1((this.getattr("_prewarm_now")?, (name,)))?;
         Ok(())
@@ -126,8 +120,9 @@ pub(crate) struct Lease {
 #[pymethods]
 impl Lease {
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let held = enter(py, || self.manager.lease(&self.name, self.timeout))?
-            .map_err(|error| raise_pool(py, &error))?;
+        let held =
+            wait_asking(py, |asks| self.manager.lease_polling(&self.name, self.timeout, asks))?
+                .map_err(|error| raise_pool(py, &error))?;
         let worker = held.get::<Py<PyAny>>().map(|worker| worker.clone_ref(py));
         let worker = worker
             .ok_or_else(|| PyRuntimeError::new_err("the pool lends what is no Python object"))?;
