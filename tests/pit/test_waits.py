@@ -11,12 +11,12 @@ from conftest import run_python, wait_until
 from symphony import CallTimeoutError, InvalidValueError, StoppedError, boot
 
 
-class Rung(Exception):
+class RungError(Exception):
     """What the handler of the test's signal raises."""
 
 
 def ring(number, frame):
-    raise Rung
+    raise RungError
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def signalled_once(condition):
 def test_a_signal_ends_a_wait_for_a_worker(pit, handler, timeout):
     with pit.pool.lease("model") as first:
         thread = signalled_once(lambda: pit.pool.stats("model")["waiting"] == 1)
-        with pytest.raises(Rung), pit.pool.lease("model", timeout=timeout):
+        with pytest.raises(RungError), pit.pool.lease("model", timeout=timeout):
             pass
         thread.join()
         assert pit.pool.stats("model")["waiting"] == 0
@@ -65,7 +65,7 @@ def test_a_signal_ends_a_wait_for_a_resource(pit, handler, timeout):
     with pit.arbitration.request("gpu", "ann"):
         asking = threading.Event()
         thread = signalled_once(asking.is_set)
-        with pytest.raises(Rung):
+        with pytest.raises(RungError):
             asking.set()
             pit.arbitration.request("gpu", "bob", timeout=timeout)
         thread.join()

@@ -58,7 +58,10 @@ impl PoolManager {
         let make: Factory = Arc::new(move || {
             Python::try_attach(|py| match factory.call0(py) {
                 Ok(worker) => Ok(Box::new(worker) as Worker),
-                Err(error) => Err(failure_of(Step::Start, error.value(py).as_any())),
+                Err(error) => {
+                    // The value taken out keeps its traceback.
+                    Err(failure_of(Step::Start, error.into_value(py).bind(py).as_any()))
+                }
             })
             .unwrap_or_else(|| Err(Failure::new(Code::STOPPED, "the interpreter is ending")))
         });
