@@ -24,6 +24,9 @@ use crate::extension::{Ended, Report, Timer};
 use crate::manifest::{Entry, ExtensionManifest};
 use crate::supervisor::{Ending, Process, Program, SpawnRequest, Supervisor, Termination, Watch};
 
+/// How long the number of a guest that is ready may be on its way.
+const NUMBER: Duration = Duration::from_millis(250);
+
 /// A process whose lane is closed may take so long to exit before it is killed.
 const CLOSED: Duration = Duration::from_millis(250);
 /// How long the last lines may take to come out of the pipe after the process ended.
@@ -381,6 +384,14 @@ impl Guest for GuestProcess {
     }
 
     fn pid(&self) -> Option<u32> {
-        u32::try_from(self.pid.load(Ordering::Relaxed)).ok().filter(|pid| *pid > 0)
+        // The guest's own word that it is ready may be faster than the supervisor's word on its number.
+        let patience = Instant::now() + NUMBER;
+        loop {
+            let pid = u32::try_from(self.pid.load(Ordering::Relaxed)).ok().filter(|pid| *pid > 0);
+            if pid.is_some() || self.about.lock().ended || Instant::now() >= patience {
+                return pid;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

@@ -203,7 +203,8 @@ fn a_frozen_guest_is_killed() {
     let ExtensionError::Crashed { how, .. } = &error else { panic!("{error:?}") };
     assert!(matches!(**how, Ended::Unresponsive(_)), "{how:?}");
     assert!(begun.elapsed() >= Duration::from_secs(9), "{:?}", begun.elapsed());
-    assert!(!runs(pid));
+    // The caller hears of it when the kill is sent; the process is gone a moment later.
+    assert!(soon(Duration::from_secs(20), || !runs(pid)));
     assert!(soon(Duration::from_secs(20), || first.state() == State::Ready));
 }
 
