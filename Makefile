@@ -64,9 +64,9 @@ lint: build $(VENV)/.test $(VENV)/.torch ## rustfmt, clippy, ruff, mypy, pyright
 	test -f python/symphony/_core.pyi
 	$(BIN)/python -m mypy.stubtest symphony._core --allowlist tests/typing/stubtest-allowlist.txt
 
-bench: build native $(VENV)/.bench $(VENV)/.torch ## Criterion, then ourselves and the peers side by side
-	cargo bench -q -p benches
+bench: build native $(VENV)/.bench $(VENV)/.torch ## ourselves and the peers side by side, then Criterion
 	$(BIN)/python benches/side_by_side.py
+	cargo bench -q -p benches
 
 soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes about half an hour
 	$(BIN)/python -m pytest -q tests/soak -o addopts=--import-mode=importlib --timeout=3600
