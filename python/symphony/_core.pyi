@@ -311,7 +311,7 @@ class ArbitrationEngine:
         amount: int = 1,
         *,
         priority: int = 0,
-        timeout: float | None = 0.0,
+        timeout: float | None = ...,
     ) -> Grant:
         """Asks for an amount. To be denied or deferred is an answer, no error.
 
