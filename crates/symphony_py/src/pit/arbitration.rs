@@ -47,7 +47,10 @@ impl ArbitrationEngine {
         engine.define(resource, capacity, strategy).map_err(|error| raise(py, &error))
     }
 
-    #[pyo3(signature = (resource, owner, amount = 1, *, priority = 0, timeout = Some(0.0)))]
+    #[pyo3(
+        signature = (resource, owner, amount = 1, *, priority = 0, timeout = Some(0.0)),
+        text_signature = "($self, resource, owner, amount=1, *, priority=0, timeout=0.0)"
+    )]
     fn request(
         &self,
         py: Python<'_>,
