@@ -50,6 +50,7 @@ run-torch: build native $(VENV)/.torch ## the same under TorchPolicy
 test: test-rust test-python ## every test; nothing is skipped
 
 test-rust: $(VENV)/.base
+	cargo build -q -p words  # Its test loads the library from its file.
 	cargo test -q --workspace --exclude symphony_py
 
 test-python: build native $(VENV)/.test $(VENV)/.torch
