@@ -179,8 +179,11 @@ def test_others_go_on_while_one_crashes_again_and_again(frail_system):
 def test_its_children_die_with_it(frail):
     child = frail.call("child")
     assert alive(child)
-    kill(frail.call("pid"))
+    pid = frail.call("pid")
+    kill(pid)
     assert wait_until(lambda: not alive(child))
+    # A call in flight at the moment of the kill would fail: the death is noticed first.
+    assert wait_until(lambda: frail.state == "ready" and frail.pid not in (None, pid))
     serves_again(frail)
 
 
