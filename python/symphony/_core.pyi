@@ -66,14 +66,13 @@ class ArtifactStore:
             data: The bytes.
             name: A name, of which this becomes the newest version.
             tags: Added to those that it has.
-            parents: The ids of what it was made from.
+            parents: The ids of what it was made from; history, so one of them may be gone.
 
         Returns:
             The id: BLAKE3 of the bytes, 64 hexadecimal digits.
 
         Raises:
             InvalidValueError: A parent's id is no id.
-            NotFoundError: A parent is not in the store.
             TypeError: `data` is neither text nor bytes.
         """
 
@@ -184,7 +183,10 @@ class DagTracker:
         """
 
     def ready(self, run: int, limit: int = 0) -> list[str]:
-        """Takes nodes that can run now, at most `limit` (0: all); they are `running` from then on."""
+        """Lists nodes that can run now, at most `limit` (0: all).
+
+        A node is listed until it is completed, failed or skipped: callers that share a run divide the list themselves.
+        """
 
     def complete(self, run: int, node: str, artifact: str | None = None) -> list[str]:
         """A node is done; returns those that became ready by it.
@@ -233,7 +235,7 @@ class PoolManager:
 
         Raises:
             InvalidValueError: There is one of that name, or the size is 0.
-            OverloadedError: One worker alone is above the cap.
+            OverloadedError: One worker alone is above the cap, where one is set; `boot()` sets none.
         """
 
     def lease(self, name: str, timeout: float | None = None) -> Lease:
