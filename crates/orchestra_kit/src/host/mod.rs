@@ -4,119 +4,14 @@
 //! reports exactly one end, whatever happens, unless it ended by being refused at once.
 
 mod capture;
+mod guest;
 mod inbound;
 mod pit;
 mod process;
 mod workers;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use ipc::{CallError, CallId, CallOptions, Done, Operation, Payload};
-
+pub use guest::{Guest, Host, Stop, Stream};
 pub(crate) use pit::PitHost;
-pub use process::{ProcessHostOptions, Routed, Router};
-
 pub(crate) use process::ProcessHost;
+pub use process::{ProcessHostOptions, Routed, Router};
 pub(crate) use workers::Workers;
-
-use crate::extension::{Ended, Report};
-use crate::manifest::ExtensionManifest;
-
-/// Brings extensions up.
-pub trait Host: Send + Sync {
-    /// Begins one run and returns at once; what becomes of it is told to `report`.
-    ///
-    /// # Errors
-    /// When it cannot even be begun; `report` is then not used.
-    fn start(
-        &self,
-        manifest: &Arc<ExtensionManifest>,
-        report: Report,
-    ) -> Result<Arc<dyn Guest>, Ended>;
-}
-
-/// How firmly a guest is asked to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// By the protocol: finish and exit.
-    Ask,
-    /// By SIGTERM.
-    Terminate,
-    /// By SIGKILL, its whole tree.
-    Kill,
-}
-
-/// The values of a streamed result, one after the other. Dropping it before the end cancels the call.
-pub trait Stream: Send {
-    /// The next value; `None` at the end. `poll` is as in [`Guest::call`]; after it gave up, the stream goes on.
-    ///
-    /// # Errors
-    /// [`CallError`] when the stream failed; it is over then.
-    fn next_item(&mut self, poll: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError>;
-}
-
-impl Stream for ipc::Items {
-    fn next_item(&mut self, poll: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError> {
-        Self::next_item(self, poll)
-    }
-}
-
-/// One run of an extension. Dropping the last handle of it leaves nothing behind.
-pub trait Guest: Send + Sync {
-    /// Calls and waits on the caller's own thread. `poll` is asked at least every 50 ms, and true gives the call up.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    fn call(
-        &self,
-        operation: &str,
-        inputs: &Payload,
-        options: &CallOptions,
-        poll: Option<&dyn Fn() -> bool>,
-    ) -> Result<Payload, CallError>;
-
-    /// Calls; the answer comes to `done`, on whichever thread has it. The id serves to cancel, where there is one.
-    ///
-    /// # Errors
-    /// [`CallError`] when it was not sent; `done` is then not called.
-    fn submit(
-        self: Arc<Self>,
-        operation: &str,
-        inputs: &Payload,
-        options: &CallOptions,
-        done: Done,
-    ) -> Result<Option<CallId>, CallError>;
-
-    /// Calls an operation whose values come one by one. One that gives a single value is a stream of one.
-    ///
-    /// # Errors
-    /// [`CallError`] when it was not sent.
-    fn stream(
-        &self,
-        operation: &str,
-        inputs: &Payload,
-        options: &CallOptions,
-    ) -> Result<Box<dyn Stream>, CallError>;
-
-    /// Gives a submitted call up.
-    fn cancel(&self, call: CallId);
-
-    /// Asks it to go, or makes it.
-    fn stop(&self, how: Stop);
-
-    /// For how long it has owed an answer to a ping; asks for another where it is time. Zero: all is well.
-    fn silence(&self) -> Duration;
-
-    /// The operations that it said it has.
-    fn operations(&self) -> Vec<Operation>;
-
-    /// How many calls it has not answered yet.
-    fn pending(&self) -> usize;
-
-    /// The last lines of its stderr.
-    fn lines(&self) -> Vec<String>;
-
-    /// The number of its process, where it has one of its own.
-    fn pid(&self) -> Option<u32>;
-}

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use pit::arbitration_engine::{ArbitrationEngine, Grant, Request, Strategy};
 
 use super::inputs::{Inputs, number};
-use super::{Members, Row, patience, refused};
+use super::members::{Members, Row, patience, refused};
 use crate::KitError;
 use crate::manifest::Member;
 

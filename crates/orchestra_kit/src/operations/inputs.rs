@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ipc::Value;
 
-use super::unknown_input;
+use super::members::unknown_input;
 use crate::KitError;
 use crate::manifest::Member;
 

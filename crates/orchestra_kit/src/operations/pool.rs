@@ -4,7 +4,7 @@ use ipc::Value;
 use pit::pool_manager::PoolManager;
 
 use super::inputs::{Inputs, list, number};
-use super::{Members, Row, refused};
+use super::members::{Members, Row, refused};
 use crate::KitError;
 use crate::manifest::Member;
 

@@ -5,7 +5,7 @@ use pit::artifact_store::ArtifactId;
 use pit::stale_manager::{Action, Rule, StaleManager};
 
 use super::inputs::{Inputs, list, number};
-use super::{Members, Row, refused};
+use super::members::{Members, Row, refused};
 use crate::KitError;
 use crate::manifest::Member;
 

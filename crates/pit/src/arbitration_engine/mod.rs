@@ -12,58 +12,10 @@ mod fair;
 mod grant;
 mod ordered;
 mod reason;
+mod strategy;
 
 pub use audit::{AuditEntry, Decision};
 pub use engine::{ArbitrationEngine, Request, ResourceStatus};
 pub use grant::{Grant, Outcome};
 pub use reason::Reason;
-
-use std::collections::BTreeMap;
-
-use crate::{PitError, PitResult};
-
-/// How a resource chooses among those who wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Strategy {
-    /// The largest priority first. Each grant that passes somebody by raises them by [`AGEING`], so that even what
-    /// waits with background priority stands above everything new after a known number of grants.
-    Priority,
-    /// Owners in turn, in proportion to their weights (1 where none is named); within an owner by priority.
-    Fair {
-        /// Weight by owner; 0 counts as 1.
-        weights: BTreeMap<String, u32>,
-    },
-    /// In the order of asking.
-    Queue,
-}
-
-/// How much one grant to somebody else raises the priority of whoever waits.
-pub const AGEING: i64 = 10;
-
-impl Strategy {
-    /// The strategy of that word: `priority`, `fair` or `queue`.
-    ///
-    /// # Errors
-    /// It is none of these words.
-    pub fn parse(word: &str) -> PitResult<Self> {
-        match word {
-            "priority" => Ok(Self::Priority),
-            "fair" => Ok(Self::Fair { weights: BTreeMap::new() }),
-            "queue" => Ok(Self::Queue),
-            _ => Err(PitError::Invalid {
-                what: "strategy",
-                value: word.chars().take(40).collect(),
-                expected: "`priority`, `fair` or `queue`",
-            }),
-        }
-    }
-
-    /// Its word.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Priority => "priority",
-            Self::Fair { .. } => "fair",
-            Self::Queue => "queue",
-        }
-    }
-}
+pub use strategy::{AGEING, Strategy};

@@ -1,0 +1,291 @@
+//! The members that are started, and the table of their operations.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use component::did_you_mean;
+use ipc::{Payload, Value};
+use pit::arbitration_engine::ArbitrationEngine;
+use pit::artifact_store::ArtifactStore;
+use pit::dag_tracker::DagTracker;
+use pit::pool_manager::PoolManager;
+use pit::stale_manager::StaleManager;
+
+use super::inputs::Inputs;
+use super::{Arbitration, arbitration, artifacts, dag, pool, stale};
+use crate::KitError;
+use crate::catalogue::{Known, MemberOperations, Operation};
+use crate::manifest::Member;
+
+/// How one operation runs.
+pub(super) type Run = fn(&Members, &Inputs<'_>) -> Result<Value, KitError>;
+
+/// One operation of a member.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    /// Its inputs; one that ends with `?` may be left out.
+    pub(super) inputs: &'static [&'static str],
+    /// Whether it may wait for others (a lease, a grant), so that it has no place on a thread that must not.
+    pub(super) waits: bool,
+    pub(super) run: Run,
+}
+
+/// The members that are started, as far as they are.
+#[derive(Clone, Default)]
+pub struct Members {
+    /// The artifact store.
+    pub artifacts: Option<Arc<ArtifactStore>>,
+    /// The tracker of runs.
+    pub dag: Option<Arc<DagTracker>>,
+    /// The pools.
+    pub pool: Option<Arc<PoolManager>>,
+    /// The arbiter, with the grants that are held by number.
+    pub arbitration: Option<Arc<Arbitration>>,
+    /// What decides what is kept.
+    pub stale: Option<Arc<StaleManager>>,
+}
+
+const fn rows(member: Member) -> &'static [Row] {
+    match member {
+        Member::ArtifactStore => artifacts::ROWS,
+        Member::DagTracker => dag::ROWS,
+        Member::PoolManager => pool::ROWS,
+        Member::ArbitrationEngine => arbitration::ROWS,
+        Member::StaleManager => stale::ROWS,
+    }
+}
+
+impl Members {
+    /// The arbiter behind operations.
+    #[must_use]
+    pub fn with_arbitration(mut self, engine: Arc<ArbitrationEngine>) -> Self {
+        self.arbitration = Some(Arc::new(Arbitration::new(engine)));
+        self
+    }
+
+    /// Whether that member is started.
+    pub fn has(&self, member: Member) -> bool {
+        match member {
+            Member::ArtifactStore => self.artifacts.is_some(),
+            Member::DagTracker => self.dag.is_some(),
+            Member::PoolManager => self.pool.is_some(),
+            Member::ArbitrationEngine => self.arbitration.is_some(),
+            Member::StaleManager => self.stale.is_some(),
+        }
+    }
+
+    /// Whether the operation may wait, or has so much to write that it takes a while.
+    pub fn may_wait(&self, member: Member, operation: &str, inputs: &Payload) -> bool {
+        const MUCH: usize = 256 * 1024;
+        inputs.size() > MUCH || row(member, operation).is_some_and(|row| row.waits)
+    }
+
+    /// Calls an operation on this thread.
+    ///
+    /// # Errors
+    /// [`KitError`]: an unknown operation or input, a wrong value, or what the member said.
+    pub fn call(
+        &self,
+        member: Member,
+        operation: &str,
+        inputs: &Payload,
+        deadline: Option<Instant>,
+    ) -> Result<Payload, KitError> {
+        let call = || format!("{}.{operation}", member.as_str());
+        let Some(row) = row(member, operation).filter(|_| self.has(member)) else {
+            return Err(KitError::UnknownOperation { call: call() });
+        };
+        let value = inputs.value().map_err(|error| KitError::InvalidValue {
+            what: format!("the inputs of `{}` cannot be read: {error}", call()),
+        })?;
+        let inputs = Inputs::new(member, row.name, row.inputs, &value, deadline)?;
+        let result = (row.run)(self, &inputs)?;
+        Payload::from_value(&result).map_err(|error| KitError::InvalidValue {
+            what: format!("the result of `{}` cannot be sent: {error}", call()),
+        })
+    }
+
+    /// Calls `member.operation` by its full name.
+    ///
+    /// # Errors
+    /// As [`Members::call`]; [`KitError::UnknownOperation`] where there is no such member.
+    pub fn call_named(
+        &self,
+        call: &str,
+        inputs: &Payload,
+        deadline: Option<Instant>,
+    ) -> Result<Payload, KitError> {
+        let parts = call.split_once('.');
+        match parts.and_then(|(member, operation)| Some((Member::parse(member)?, operation))) {
+            Some((member, operation)) => self.call(member, operation, inputs, deadline),
+            None => Err(KitError::UnknownOperation { call: call.to_owned() }),
+        }
+    }
+}
+
+fn row(member: Member, operation: &str) -> Option<&'static Row> {
+    rows(member).iter().find(|row| row.name == operation)
+}
+
+/// The operations of these members, to check Melodies against.
+pub fn known_operations(members: &[Member]) -> MemberOperations {
+    let known = members.iter().map(|member| {
+        let operations =
+            rows(*member).iter().map(|row| Operation::with_inputs(row.name, row.inputs)).collect();
+        (member.as_str().to_owned(), Known::Operations(operations))
+    });
+    MemberOperations(known.collect())
+}
+
+/// A member's refusal.
+pub(super) fn refused(member: Member, step: &'static str, error: pit::PitError) -> KitError {
+    KitError::Pit(crate::error::PitRefusal {
+        member: member.as_str(),
+        step,
+        source: Box::new(error),
+    })
+}
+
+/// What is left of a deadline, and of a timeout that was asked for.
+pub(super) fn patience(deadline: Option<Instant>, timeout: Option<Duration>) -> Option<Duration> {
+    let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    left.into_iter().chain(timeout).min()
+}
+
+pub(super) fn unknown_input(name: &str, known: &[&str]) -> String {
+    let names = known.iter().map(|input| input.trim_end_matches('?'));
+    did_you_mean(name, names).map_or_else(String::new, |meant| format!(", did you mean `{meant}`?"))
+}
+
+impl std::fmt::Debug for Members {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let started = Member::ALL.into_iter().filter(|member| self.has(*member));
+        out.debug_set().entries(started.map(Member::as_str)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use component::{Code, Hint};
+    use ipc::{Payload, Value};
+    use pit::Durability;
+    use pit::arbitration_engine::ArbitrationEngine;
+    use pit::artifact_store::ArtifactStore;
+    use pit::dag_tracker::DagTracker;
+
+    use super::{Members, known_operations};
+    use crate::KitError;
+    use crate::catalogue::Operations;
+    use crate::manifest::Member;
+
+    fn members(folder: &std::path::Path) -> Members {
+        Members {
+            artifacts: Some(ArtifactStore::open(folder, Durability::Process).unwrap()),
+            dag: Some(DagTracker::in_memory()),
+            ..Members::default()
+        }
+        .with_arbitration(ArbitrationEngine::new())
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "reads better at its many callers")]
+    fn call(members: &Members, call: &str, inputs: Value) -> Result<Value, KitError> {
+        let inputs = Payload::from_value(&inputs).unwrap();
+        members.call_named(call, &inputs, None).map(|result| result.value().unwrap())
+    }
+
+    #[test]
+    fn an_artifact_is_put_and_got_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let members = members(folder.path());
+        let inputs = Value::from([("data", Value::from("grüße")), ("name", Value::from("text"))]);
+        let id = call(&members, "artifact-store.put", inputs).unwrap();
+        let data = call(&members, "artifact-store.get", Value::from([("id", id.clone())]));
+        assert_eq!(data.unwrap(), Value::from("grüße".as_bytes().to_vec()));
+        let found = call(&members, "artifact-store.find", Value::from([("name", "text")]));
+        assert_eq!(found.unwrap(), Value::List(vec![id]));
+    }
+
+    #[test]
+    fn a_run_goes_through_its_graph() {
+        let folder = tempfile::tempdir().unwrap();
+        let members = members(folder.path());
+        let list =
+            |names: &[&str]| Value::List(names.iter().map(|name| Value::from(*name)).collect());
+        let graph = Value::from([("a", list(&[])), ("b", list(&["a"]))]);
+        let run = call(&members, "dag-tracker.submit", Value::from([("graph", graph)])).unwrap();
+        let of_run = Value::from([("run", run.clone())]);
+        assert_eq!(call(&members, "dag-tracker.ready", of_run).unwrap(), list(&["a"]));
+        let done = Value::from([("run", run), ("node", Value::from("a"))]);
+        assert_eq!(call(&members, "dag-tracker.complete", done).unwrap(), list(&["b"]));
+    }
+
+    #[test]
+    fn a_grant_is_held_by_its_number_until_it_is_released() {
+        let folder = tempfile::tempdir().unwrap();
+        let members = members(folder.path());
+        let engine = |operation: &str, inputs: Value| {
+            call(&members, &format!("arbitration-engine.{operation}"), inputs).unwrap()
+        };
+        let gpu = || ("resource", Value::from("gpu"));
+        engine("define", Value::from([gpu(), ("capacity", Value::Int(1))]));
+        let ask = || engine("request", Value::from([gpu(), ("owner", Value::from("a"))]));
+        let first = ask();
+        assert_eq!(first.get("outcome"), Some(&Value::from("granted")));
+        assert_eq!(ask().get("outcome"), Some(&Value::from("deferred")));
+        let grant = || Value::from([("grant", first.get("grant").cloned().unwrap())]);
+        assert_eq!(engine("release", grant()), Value::Bool(true));
+        assert_eq!(engine("release", grant()), Value::Bool(false));
+        assert_eq!(ask().get("outcome"), Some(&Value::from("granted")));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_call_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let members = members(folder.path());
+        for (name, inputs, code, text) in [
+            (
+                "artifact-store.put",
+                Value::from([("date", "x")]),
+                Code::INVALID_VALUE,
+                "`artifact-store.put` takes no input `date`, did you mean `data`?",
+            ),
+            (
+                "artifact-store.put",
+                Value::Map(Vec::new()),
+                Code::INVALID_VALUE,
+                "`artifact-store.put` lacks its input `data`",
+            ),
+            (
+                "artifact-store.put",
+                Value::from([("data", 3_i64)]),
+                Code::INVALID_VALUE,
+                "`data` of `artifact-store.put` is no bytes or text",
+            ),
+            (
+                "stale-manager.sweep",
+                Value::Map(Vec::new()),
+                Code::UNKNOWN_OPERATION,
+                "nobody answers `stale-manager.sweep`",
+            ),
+        ] {
+            let error = call(&members, name, inputs).unwrap_err();
+            assert_eq!((error.code(), error.to_string().as_str()), (code, text));
+        }
+        let unknown = "0".repeat(64);
+        let missing = call(&members, "artifact-store.get", Value::from([("id", unknown.as_str())]));
+        assert_eq!(missing.unwrap_err().code(), Code::NOT_FOUND);
+    }
+
+    #[test]
+    fn every_member_has_operations_to_check_against() {
+        let known = known_operations(&Member::ALL);
+        for member in Member::ALL {
+            let operations = known.target(member.as_str());
+            assert!(operations.is_some_and(|known| known.operation("nothing-like-it").is_none()));
+        }
+        let put = known.target("artifact-store").and_then(|known| known.operation("put")).unwrap();
+        let inputs = put.inputs.as_ref().unwrap();
+        assert!(inputs.iter().any(|input| input.name == "data" && input.required));
+        assert!(inputs.iter().any(|input| input.name == "tags" && !input.required));
+    }
+}
