@@ -20,6 +20,7 @@ from symphony._registration import conductor_spec, register, relocate, resolve_c
 from symphony._system import System
 from symphony._threads import InterruptedStep, Terminated, Threads, run_job
 from symphony.config import as_config
+from symphony.exceptions import InvalidValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,7 +138,11 @@ class Starter:
     ) -> None:
         """Starts the supervisor at once, so that it comes up while the rest is read and planned."""
         if on_hang not in ("report", "abort"):
-            raise ValueError(f"on_hang is `report` or `abort`, not `{on_hang}`")
+            raise InvalidValueError(f"`on_hang` is `report` or `abort`, not `{on_hang}`")
+        if isinstance(conductor, str) and not all(conductor.partition(":")):
+            raise InvalidValueError(
+                f"`conductor` names a callable as `package.module:callable`, not as `{conductor}`"
+            )
         _fork.install()
         settings = as_config(config)
         self.overrides = dict(overrides or {})

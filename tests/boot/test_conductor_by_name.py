@@ -9,6 +9,7 @@ import threading
 import pytest
 import symphony
 from symphony import BootError, PlanError, boot
+from symphony.exceptions import InvalidValueError
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -115,6 +116,12 @@ def test_an_import_that_fails(module, text, attribute, told):
 def test_there_is_no_such_module():
     with pytest.raises(BootError, match="there is no module `nowhere`"):
         boot("nowhere:make")
+
+
+@pytest.mark.parametrize("text", ["app.conductor", "app.conductor:", ":make", ""])
+def test_a_string_that_names_no_callable_is_refused_before_anything_starts(text):
+    with pytest.raises(InvalidValueError, match="as `package.module:callable`"):
+        boot(text)
 
 
 def test_a_preparation_that_fails():

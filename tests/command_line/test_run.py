@@ -212,6 +212,9 @@ class Broken(Conductor):
         raise ValueError("a bad day")
 
 def make(kit) -> Mine: ...
+
+def failing() -> Mine:
+    raise OSError("no disk")
 """
 
 
@@ -221,6 +224,16 @@ def test_a_conductor_of_ones_own_is_found_beside_the_caller(system, cli):
     assert ended.code == 0, ended
     assert "mine runs 3" in ended.out
     assert " Mine " in ended.out
+
+
+def test_a_factory_that_raises_is_told_with_its_place(system, cli, form):
+    (system.folder / "mine.py").write_text(MINE)
+    ended = cli("run", "--conductor", "mine:failing")
+    assert ended.code == 1, ended
+    form(ended.err)
+    assert "  Caused by: OSError: no disk\n    mine.py:16  in failing\n" in ended.err
+    document = cli("run", "--conductor", "mine:failing", "--json").document
+    assert document["error"]["causes"] == ["OSError: no disk"]
 
 
 def test_a_conductor_that_raises_in_run_is_told_with_its_place(system, cli, form, error_document):
@@ -274,6 +287,7 @@ def test_a_failed_boot_leaves_a_trace_of_how_far_it_came(workshop, cli):
     [
         (["--runs", "3"], "need `--melody`"),
         (["--runs", "0", "--melody", "melody.toml"], "`0` is no positive number"),
+        (["--conductor", "app.conductor"], "`app.conductor` is not of the form MODULE:CALLABLE"),
         (["--input", "novalue"], "`novalue` is not of the form NAME=VALUE"),
         (["--trace", "x.txt"], "ends neither in .html nor in .json"),
         (["--no-such-flag"], "--no-such-flag"),

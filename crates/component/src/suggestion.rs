@@ -2,7 +2,12 @@
 
 /// The known word nearest to `word`, where one is near enough to be what was meant.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1) + 1;
+    // One edit in a word of three letters makes another word; a long one may carry several slips.
+    let limit = match word.chars().count() {
+        0..=2 => 0,
+        3..=4 => 1,
+        length => length / 3 + 1,
+    };
     known
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))
@@ -44,5 +49,7 @@ mod tests {
         assert_eq!(did_you_mean("extension", known), Some("extensions"));
         assert_eq!(did_you_mean("wrokspace", known), Some("workspace"));
         assert_eq!(did_you_mean("colour", known), None);
+        assert_eq!(did_you_mean("int", ["Pit"]), None);
+        assert_eq!(did_you_mean("Pti", ["Pit"]), Some("Pit"));
     }
 }

@@ -62,7 +62,9 @@ def render(error: BaseException) -> str:
         directory = os.getcwd()
         return "\n\n".join(fault.text(directory) for fault in faults)
     lines = [f"error: {message_of(error)}", *(f"  {place}" for place in places_of(error))]
-    lines.extend("  Caused by: " + cause.replace("\n", "\n    ") for cause in causes_of(error))
+    for cause, places in _chain(error):
+        lines.append("  Caused by: " + cause.replace("\n", "\n    "))
+        lines.extend(f"    {place}" for place in places)
     lines.extend(
         f"  While rolling back: {message_of(failure)}"
         for failure in getattr(error, "rollback_errors", ())
@@ -91,30 +93,39 @@ def places_of(error: BaseException) -> list[str]:
     if isinstance(error, (SymphonyError, KeyboardInterrupt, SystemExit)):
         return []
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+    directory = os.getcwd() + os.sep
     places: list[str] = []
     frames = error.__traceback__
     while frames is not None:
         code = frames.tb_frame.f_code
         if not code.co_filename.startswith((ours, "<frozen ")):
-            places.append(f"{code.co_filename}:{frames.tb_lineno}  in {code.co_name}")
+            file = code.co_filename.removeprefix(directory)
+            places.append(f"{file}:{frames.tb_lineno}  in {code.co_name}")
         frames = frames.tb_next
     return places
 
 
 def causes_of(error: BaseException) -> list[str]:
     """The chain of causes, outermost first, without those that say the same again."""
-    causes: list[str] = []
+    return [text for text, _ in _chain(error)]
+
+
+def _chain(error: BaseException) -> list[tuple[str, list[str]]]:
+    """The causes, and where each was raised."""
+    causes: dict[str, list[str]] = {}
     said = message_of(error)
     seen = {id(error)}
     cause = error.__cause__
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         text = message_of(cause)
-        if text not in said and text not in causes:
-            causes.append(text)
+        if text not in said:
+            causes.setdefault(text, places_of(cause))
         cause = cause.__cause__
     far: tuple[str, ...] = getattr(error, "causes", ())
-    return causes + [text for text in far if text not in causes]
+    for text in far:
+        causes.setdefault(text, [])
+    return list(causes.items())
 
 
 def as_document(error: BaseException) -> dict[str, Any]:

@@ -146,7 +146,10 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="the manifest (default: Symphony.toml)",
     )
     parser.add_argument(
-        "--conductor", metavar="MODULE:CALLABLE", help="who decides (default: oldest run first)"
+        "--conductor",
+        type=_callable,
+        metavar="MODULE:CALLABLE",
+        help="who decides (default: oldest run first)",
     )
     parser.add_argument("--melody", metavar="FILE", help="the Melody to run")
     parser.add_argument(
@@ -173,6 +176,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--strict", action="store_true", help="an exceeded budget fails")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _callable(text: str) -> str:
+    """`MODULE:CALLABLE`."""
+    if not all(text.partition(":")):
+        raise argparse.ArgumentTypeError(f"`{text}` is not of the form MODULE:CALLABLE")
+    return text
 
 
 def _assignment(text: str) -> tuple[str, str]:
