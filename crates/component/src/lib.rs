@@ -6,6 +6,8 @@
 mod clock;
 mod code;
 mod component;
+mod declared;
+mod declared_faults;
 mod descriptor;
 mod diagnostic;
 mod failure;
@@ -22,6 +24,10 @@ mod suggestion;
 pub use clock::Seconds;
 pub use code::Code;
 pub use component::{Component, Done, Step};
+pub use declared::{ComponentGraph, Declared};
+pub use declared_faults::{
+    DeclaredFaults, count_needs, declared_key, declared_phase, graph_faults, phase_faults,
+};
 pub use descriptor::{Descriptor, Need, NeedKind, Work};
 pub use diagnostic::{Diagnostic, Related, Severity};
 pub use failure::Failure;
