@@ -28,8 +28,9 @@ pub(crate) fn circles(graph: &Graph<'_>, directory: Option<&str>) -> Circles {
     let ordering: Vec<u32> =
         (0..index(graph.edges.len())).filter(|edge| graph.edges[*edge as usize].orders()).collect();
     let mut found = Circles { diagnostics: Vec::new(), cuts: Vec::new() };
-    for knot in graph.knots(&all, &ordering) {
-        untie(graph, knot, &ordering, directory, &mut found);
+    let knots = graph.knots(&all, &ordering);
+    for (knot, edges) in with_edges(graph, knots, &ordering) {
+        untie(graph, knot, edges, directory, &mut found);
     }
     found
 }
@@ -37,14 +38,14 @@ pub(crate) fn circles(graph: &Graph<'_>, directory: Option<&str>) -> Circles {
 fn untie(
     graph: &Graph<'_>,
     knot: Vec<u32>,
-    ordering: &[u32],
+    edges: Vec<u32>,
     directory: Option<&str>,
     found: &mut Circles,
 ) {
     let mut told = 0;
     let first = graph.descriptors[knot[0] as usize].name.clone();
-    let mut work = VecDeque::from([(inner(graph, &knot, ordering), knot)]);
-    while let Some((edges, knot)) = work.pop_front() {
+    let mut work = VecDeque::from([(knot, edges)]);
+    while let Some((knot, edges)) = work.pop_front() {
         if told == RINGS {
             let text = format!("more circles hang on `{first}` than are shown here");
             let note = Diagnostic::error(component::Code::DEPENDENCY_CYCLE, text);
@@ -58,24 +59,34 @@ fn untie(
         let path: Vec<Edge> = ring.iter().map(|edge| graph.edges[*edge as usize]).collect();
         let cut_edge = &graph.edges[cut as usize];
         found.diagnostics.push(faults::cycle(graph, &path, cut_edge, directory));
-        let left: Vec<u32> = edges.into_iter().filter(|edge| *edge != cut).collect();
-        for rest in graph.knots(&knot, &left) {
-            work.push_back((inner(graph, &rest, &left), rest));
-        }
+        let left = without(graph, &edges, cut);
+        work.extend(with_edges(graph, graph.knots(&knot, &left), &left));
     }
 }
 
-/// The edges with both ends in the knot.
-fn inner(graph: &Graph<'_>, knot: &[u32], edges: &[u32]) -> Vec<u32> {
-    let inside = |node: &u32| knot.binary_search(node).is_ok();
-    edges
-        .iter()
-        .copied()
-        .filter(|edge| {
-            let edge = &graph.edges[*edge as usize];
-            inside(&edge.from) && inside(&edge.to)
-        })
-        .collect()
+/// What is left of the edges when the need of this one is made late: with it go the edges to its other providers.
+fn without(graph: &Graph<'_>, edges: &[u32], cut: u32) -> Vec<u32> {
+    let cut = &graph.edges[cut as usize];
+    let same = |edge: &Edge| edge.from == cut.from && edge.need == cut.need;
+    edges.iter().copied().filter(|edge| !same(&graph.edges[*edge as usize])).collect()
+}
+
+/// Each knot with the edges that have both ends in it; looks at each edge once.
+fn with_edges(graph: &Graph<'_>, knots: Vec<Vec<u32>>, edges: &[u32]) -> Vec<(Vec<u32>, Vec<u32>)> {
+    let mut places: HashMap<u32, usize> = HashMap::new();
+    for (place, knot) in knots.iter().enumerate() {
+        places.extend(knot.iter().map(|node| (*node, place)));
+    }
+    let mut found: Vec<_> = knots.into_iter().map(|knot| (knot, Vec::new())).collect();
+    for edge in edges {
+        let ends = &graph.edges[*edge as usize];
+        if let Some(place) =
+            places.get(&ends.from).filter(|place| places.get(&ends.to) == Some(*place))
+        {
+            found[*place].1.push(*edge);
+        }
+    }
+    found
 }
 
 /// The shortest ring through the first component of a knot, beginning there.
@@ -116,7 +127,7 @@ fn cheapest(graph: &Graph<'_>, knot: &[u32], edges: &[u32], ring: &[u32]) -> Opt
         if knot.len() > TRIED {
             return 0;
         }
-        let left: Vec<u32> = edges.iter().copied().filter(|edge| *edge != cut).collect();
+        let left = without(graph, edges, cut);
         graph.knots(knot, &left).iter().map(Vec::len).sum()
     };
     ring.iter().rev().copied().min_by_key(|cut| {

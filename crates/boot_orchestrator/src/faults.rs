@@ -6,6 +6,35 @@ use component::{Code, Descriptor, Diagnostic, Need, NeedKind, did_you_mean, ring
 
 use crate::graph::{Edge, Graph};
 
+/// Names told in one list.
+const NAMES: usize = 16;
+
+/// How many words may still be compared in search of what a person meant.
+///
+/// Each search looks at every label of the graph. A graph of thousands of components in which thousands of needs are missing
+/// has one cause and not thousands of typing errors; looking for those would take minutes.
+pub(crate) struct Suggestions(usize);
+
+impl Default for Suggestions {
+    fn default() -> Self {
+        Self(100_000)
+    }
+}
+
+impl Suggestions {
+    fn nearest<'a>(
+        &mut self,
+        word: &str,
+        known: impl Iterator<Item = &'a str> + Clone,
+    ) -> Option<&'a str> {
+        if self.0 == 0 {
+            return None;
+        }
+        self.0 = self.0.saturating_sub(known.clone().count());
+        did_you_mean(word, known)
+    }
+}
+
 /// One name twice.
 pub(crate) fn duplicate(first: &Descriptor, second: &Descriptor) -> Diagnostic {
     let name = &second.name;
@@ -29,6 +58,7 @@ pub(crate) fn missing(
     consumer: &Descriptor,
     need: &Need,
     unnamed: &[u32],
+    suggestions: &mut Suggestions,
 ) -> Diagnostic {
     let (name, key) = (&consumer.name, need.key.label());
     let mut message = format!("`{name}` needs `{key}`");
@@ -41,7 +71,7 @@ pub(crate) fn missing(
     let mut fault = Diagnostic::error(Code::MISSING_DEPENDENCY, message)
         .at(need.location.clone().or_else(|| consumer.location.clone()));
     fault.path = vec![name.to_string(), key.to_owned()];
-    fault.hint(missing_hint(all, consumer, need, unnamed))
+    fault.hint(missing_hint(all, consumer, need, unnamed, suggestions))
 }
 
 fn missing_hint(
@@ -49,6 +79,7 @@ fn missing_hint(
     consumer: &Descriptor,
     need: &Need,
     unnamed: &[u32],
+    suggestions: &mut Suggestions,
 ) -> String {
     if let Some(hint) = &need.hint {
         return hint.to_string();
@@ -56,12 +87,11 @@ fn missing_hint(
     let key = need.key.label();
     if let Some(named) = &need.named {
         let names = unnamed.iter().map(|index| all[*index as usize].name.as_str());
-        if let Some(near) = did_you_mean(named.as_str(), names.clone()) {
+        if let Some(near) = suggestions.nearest(named.as_str(), names.clone()) {
             return format!("did you mean the one named `{near}`?");
         }
-        let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-        if !names.is_empty() {
-            return format!("`{key}` is provided by {}", names.join(", "));
+        if !unnamed.is_empty() {
+            return format!("`{key}` is provided by {}", list(names));
         }
     }
     // A label that is the same word is another identity (two classes of one name): no help to anyone.
@@ -70,7 +100,7 @@ fn missing_hint(
         .filter(|other| other.name != consumer.name)
         .flat_map(|other| other.provides.iter().map(component::Key::label))
         .filter(|label| *label != key);
-    match did_you_mean(key, labels) {
+    match suggestions.nearest(key, labels) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("register a component that provides `{key}`"),
     }
@@ -84,22 +114,22 @@ pub(crate) fn ambiguous(
     providers: &[u32],
 ) -> Diagnostic {
     let (name, key) = (&consumer.name, need.key.label());
-    let providers: Vec<&Descriptor> = providers.iter().map(|index| all[*index as usize]).collect();
-    let names: Vec<String> =
-        providers.iter().map(|provider| format!("`{}`", provider.name)).collect();
+    let count = providers.len();
+    let names = providers.iter().map(|index| all[*index as usize].name.as_str());
     let mut fault = Diagnostic::error(
         Code::AMBIGUOUS_DEPENDENCY,
         format!(
-            "`{name}` needs one `{key}`, and {} provide it: {}",
-            providers.len(),
-            names.join(", ")
+            "`{name}` needs one `{key}`, and {count} provide it: {}",
+            list(names)
         ),
     )
     .at(need.location.clone().or_else(|| consumer.location.clone()))
     .hint(format!(
         "say which one by its name (`Annotated[{key}, \"{}\"]`), or take them all (`Sequence[{key}]`)",
-        providers[0].name
+        all[providers[0] as usize].name
     ));
+    let providers: Vec<&Descriptor> =
+        providers.iter().take(NAMES).map(|index| all[*index as usize]).collect();
     fault.path = std::iter::once(name)
         .chain(providers.iter().map(|one| &one.name))
         .map(ToString::to_string)
@@ -110,6 +140,14 @@ pub(crate) fn ambiguous(
         fault = fault.related(provider.location.clone(), text);
     }
     fault
+}
+
+/// Names in backticks; the first of them where they are many.
+fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMES);
+    let told: Vec<String> = names.take(NAMES).map(|name| format!("`{name}`")).collect();
+    let told = told.join(", ");
+    if more == 0 { told } else { format!("{told} and {more} more") }
 }
 
 /// Something of a later phase is needed.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use component::{ComponentName, Descriptor, Diagnostic, NeedKind};
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use crate::faults;
+use crate::faults::{self, Suggestions};
 
 /// A need bound to one of its providers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,13 @@ impl Edge {
     }
 }
 
+/// Who is called what, and who provides what.
+struct Providers<'a> {
+    names: HashMap<&'a ComponentName, u32>,
+    /// Ascending.
+    keys: HashMap<&'a str, Vec<u32>>,
+}
+
 /// Descriptors and the edges between them.
 pub(crate) struct Graph<'a> {
     pub(crate) descriptors: Vec<&'a Descriptor>,
@@ -46,27 +53,30 @@ impl<'a> Graph<'a> {
     /// Binds every need, and tells what cannot be bound.
     pub(crate) fn bind(descriptors: Vec<&'a Descriptor>) -> (Self, Vec<Diagnostic>) {
         let mut found = Vec::new();
-        let mut names: HashMap<&ComponentName, u32> = HashMap::with_capacity(descriptors.len());
-        let mut providers: HashMap<&str, Vec<u32>> = HashMap::with_capacity(descriptors.len());
+        let mut providers = Providers {
+            names: HashMap::with_capacity(descriptors.len()),
+            keys: HashMap::with_capacity(descriptors.len()),
+        };
         let mut repeated = vec![false; descriptors.len()];
         for (index, descriptor) in (0_u32..).zip(&descriptors) {
-            if let Some(first) = names.get(&descriptor.name) {
+            if let Some(first) = providers.names.get(&descriptor.name) {
                 // It provides nothing: each of its keys would seem ambiguous too.
                 found.push(faults::duplicate(descriptors[*first as usize], descriptor));
                 repeated[index as usize] = true;
                 continue;
             }
-            names.insert(&descriptor.name, index);
+            providers.names.insert(&descriptor.name, index);
             for key in &descriptor.provides {
-                let those = providers.entry(key.id()).or_default();
+                let those = providers.keys.entry(key.id()).or_default();
                 if those.last() != Some(&index) {
                     those.push(index);
                 }
             }
         }
         let mut graph = Self { edges: Vec::with_capacity(descriptors.len() * 2), descriptors };
+        let mut suggestions = Suggestions::default();
         for (from, repeated) in repeated.into_iter().enumerate() {
-            graph.bind_needs(from, repeated, &providers, &mut found);
+            graph.bind_needs(from, repeated, &providers, &mut suggestions, &mut found);
         }
         (graph, found)
     }
@@ -75,28 +85,26 @@ impl<'a> Graph<'a> {
         &mut self,
         from: usize,
         repeated: bool,
-        providers: &HashMap<&str, Vec<u32>>,
+        providers: &Providers<'_>,
+        suggestions: &mut Suggestions,
         found: &mut Vec<Diagnostic>,
     ) {
         let descriptor = self.descriptors[from];
         for (number, need) in (0_u32..).zip(&descriptor.needs) {
-            let all: &[u32] = providers.get(need.key.id()).map_or(&[], Vec::as_slice);
-            let named: Vec<u32>;
+            let unnamed: &[u32] = providers.keys.get(need.key.id()).map_or(&[], Vec::as_slice);
             let chosen = match &need.named {
-                None => all,
+                None => unnamed,
                 Some(name) => {
-                    named = all
-                        .iter()
-                        .copied()
-                        .filter(|index| self.descriptors[*index as usize].name == *name)
-                        .collect();
-                    &named
+                    let place =
+                        providers.names.get(name).and_then(|at| unnamed.binary_search(at).ok());
+                    place.map_or(&[][..], |place| &unnamed[place..=place])
                 }
             };
             match (need.kind, chosen) {
                 (NeedKind::Every, _) | (NeedKind::Optional, []) | (_, [_]) => {}
                 (_, []) => {
-                    found.push(faults::missing(&self.descriptors, descriptor, need, all));
+                    let all = &self.descriptors[..];
+                    found.push(faults::missing(all, descriptor, need, unnamed, suggestions));
                     continue;
                 }
                 (_, several) => {

@@ -4,7 +4,7 @@
 //! same registry, always. The executor does not follow it one by one: it begins a component the moment its needs are
 //! healthy; the plan says what these are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -141,7 +141,7 @@ impl Plan {
 
     /// The number of the component of that name.
     pub fn find(&self, name: &str) -> Option<u32> {
-        self.0.names.get(&ComponentName::from(name)).copied()
+        self.0.names.get(name).copied()
     }
 
     /// The edges from a component to what it needs, late ones included, in the order of its needs.
@@ -228,10 +228,15 @@ fn order_faults(
     directory: Option<&str>,
 ) -> Vec<Diagnostic> {
     let circles = circular.then(|| cut::circles(graph, directory));
-    let cuts = circles.as_ref().map_or(&[][..], |circles| &circles.cuts);
+    let need = |edge: u32| {
+        let edge = &graph.edges[edge as usize];
+        (edge.from, edge.need)
+    };
+    let cuts: HashSet<(u32, u32)> =
+        circles.iter().flat_map(|circles| circles.cuts.iter().map(|cut| need(*cut))).collect();
     let mut found: Vec<Diagnostic> = against
         .iter()
-        .filter(|edge| !cuts.contains(edge))
+        .filter(|edge| !cuts.contains(&need(**edge)))
         .map(|edge| faults::phase_order(graph, &graph.edges[*edge as usize], directory))
         .collect();
     found.extend(circles.into_iter().flat_map(|circles| circles.diagnostics));

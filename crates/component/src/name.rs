@@ -19,6 +19,13 @@ impl<T: Into<Arc<str>>> From<T> for ComponentName {
     }
 }
 
+/// A map by names is asked with a text.
+impl std::borrow::Borrow<str> for ComponentName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl std::fmt::Display for ComponentName {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(&self.0)
