@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use component::{Component, Done, Failure, Health, Step};
 
 use crate::desk::{panic_text, panicked};
-use crate::threads::Threads;
+use crate::threads::{Job, Threads};
 
 type Function = Arc<dyn Fn() -> Result<Health, Failure> + Send + Sync>;
 type Action = Arc<dyn Fn() -> Result<(), Failure> + Send + Sync>;
@@ -49,6 +49,8 @@ fn guarded(step: Step, function: &Function) -> Result<Health, Failure> {
 pub struct Blocking {
     threads: Threads,
     functions: Functions,
+    /// Its steps that may not have ended, in the order in which they were begun.
+    asked: Mutex<Vec<(Step, Job)>>,
 }
 
 impl Blocking {
@@ -58,7 +60,7 @@ impl Blocking {
         start: impl Fn() -> Result<Health, Failure> + Send + Sync + 'static,
     ) -> Self {
         let functions = Functions { start: Arc::new(start), health: None, stop: None };
-        Self { threads: threads.clone(), functions }
+        Self { threads: threads.clone(), functions, asked: Mutex::default() }
     }
 
     /// Answers how it is by this function; healthy without one.
@@ -83,13 +85,20 @@ impl Component for Blocking {
     fn begin(&self, step: Step, done: Done) {
         match self.functions.of(step) {
             None => done.tell(Ok(Health::Healthy)),
-            Some(function) => self.threads.run(move || done.tell(guarded(step, &function))),
+            Some(function) => {
+                let job = self.threads.run(move || done.tell(guarded(step, &function)));
+                let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+                asked.retain(|(_, job)| self.threads.has(*job));
+                asked.push((step, job));
+            }
         }
     }
 
-    fn give_up(&self, _step: Step) -> Option<String> {
-        // A Rust function cannot be interrupted; its thread is not counted any more.
-        self.threads.abandon_one();
+    fn give_up(&self, step: Step) -> Option<String> {
+        // A Rust function cannot be interrupted; its thread is not counted as long as it hangs. Of several questions after its
+        // health the first asked is the first past its deadline.
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let _ = asked.iter().any(|(of, job)| *of == step && self.threads.give_up(*job));
         None
     }
 }

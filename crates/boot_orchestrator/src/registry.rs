@@ -8,6 +8,7 @@ use std::sync::Arc;
 use component::{Code, Component, Descriptor, Done, Failure, Step};
 
 use crate::error::PlanFaults;
+use crate::fault_plan::{FaultPlan, UnknownFault};
 use crate::plan::Plan;
 
 /// A descriptor and what it describes.
@@ -58,6 +59,20 @@ impl Registry {
     /// Whether nothing was added.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Has the components that a fault plan names misbehave as planned.
+    ///
+    /// # Errors
+    /// [`UnknownFault`] when a fault can never happen: nobody registered its component, or its call is 0.
+    pub fn inject(&mut self, plan: &FaultPlan) -> Result<(), UnknownFault> {
+        plan.check(self.entries.iter().map(|entry| &entry.descriptor.name))?;
+        for entry in &mut self.entries {
+            if let Some(faulty) = plan.around(&entry.descriptor.name, &entry.component) {
+                entry.component = faulty;
+            }
+        }
+        Ok(())
     }
 
     /// Orders everything, or says everything that is wrong.

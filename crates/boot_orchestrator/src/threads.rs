@@ -1,8 +1,8 @@
 //! A small pool of threads for blocking steps.
 //!
-//! It starts a thread when a job comes and none is free, up to its size; a step that was given up no longer counts, so a
-//! hanging one can never keep another from running. A thread without work for a while ends. Nothing waits for these
-//! threads: a process can always exit.
+//! It starts a thread when a job comes and none is free, up to its size. The thread of a job that was given up does not count
+//! while the job runs, so a hanging one can never keep another from running; once the job has ended, a thread beyond the size
+//! ends too. A thread without work for a while ends. Nothing waits for these threads: a process can always exit.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,11 @@ use std::time::Duration;
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(2);
 
-type Job = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A job of a pool, for who may give it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Job(u64);
 
 /// A pool of threads. Cheap to clone.
 #[derive(Clone)]
@@ -26,11 +30,26 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    jobs: VecDeque<Job>,
+    waiting: VecDeque<(Job, Work)>,
+    running: Vec<Job>,
+    /// Those of `running` that were given up.
+    given_up: Vec<Job>,
     idle: usize,
     threads: usize,
-    abandoned: usize,
+    last: u64,
     closed: bool,
+}
+
+impl State {
+    /// How many threads there may be.
+    fn room(&self, size: usize) -> usize {
+        size + self.given_up.len()
+    }
+
+    fn ended(&mut self, job: Job) {
+        self.running.retain(|other| *other != job);
+        self.given_up.retain(|other| *other != job);
+    }
 }
 
 impl Threads {
@@ -47,16 +66,19 @@ impl Threads {
 
     /// Runs a job as soon as a thread is free. Where no thread at all can be started the job is dropped, and so is what it
     /// holds: a step's `Done` tells that.
-    pub fn run(&self, job: impl FnOnce() + Send + 'static) {
+    pub fn run(&self, work: impl FnOnce() + Send + 'static) -> Job {
         let mut state = self.0.state();
-        state.jobs.push_back(Box::new(job));
-        if state.idle >= state.jobs.len() {
+        state.last += 1;
+        let job = Job(state.last);
+        state.waiting.push_back((job, Box::new(work)));
+        if state.idle >= state.waiting.len() {
             self.0.work.notify_one();
-        } else if state.threads < self.0.size + state.abandoned {
+        } else if state.threads < state.room(self.0.size) {
             state.threads += 1;
             drop(state);
             self.start();
         }
+        job
     }
 
     /// Lets threads end as soon as they have no work, instead of after a while.
@@ -65,16 +87,33 @@ impl Threads {
         self.0.work.notify_all();
     }
 
-    /// One of the steps that run was given up: its thread does not count any more.
-    pub(crate) fn abandon_one(&self) {
+    /// Whether a job waits or runs.
+    pub fn has(&self, job: Job) -> bool {
+        let state = self.0.state();
+        state.running.contains(&job) || state.waiting.iter().any(|(other, _)| *other == job)
+    }
+
+    /// Nobody waits for a job any more: while it runs its thread does not count, and one that has not begun never does. False
+    /// when it has ended or was given up before.
+    pub fn give_up(&self, job: Job) -> bool {
         let mut state = self.0.state();
-        state.abandoned += 1;
-        let more = !state.jobs.is_empty() && state.idle == 0;
+        if let Some(place) = state.waiting.iter().position(|(other, _)| *other == job) {
+            let dropped = state.waiting.remove(place);
+            drop(state);
+            drop(dropped);
+            return true;
+        }
+        if !state.running.contains(&job) || state.given_up.contains(&job) {
+            return false;
+        }
+        state.given_up.push(job);
+        let more = !state.waiting.is_empty() && state.idle == 0;
         state.threads += usize::from(more);
         drop(state);
         if more {
             self.start();
         }
+        true
     }
 
     fn start(&self) {
@@ -85,8 +124,8 @@ impl Threads {
             tracing::error!(target: "symphony.boot", %error, "a thread for blocking steps could not be started");
             let mut state = self.0.state();
             state.threads -= 1;
-            let lost =
-                if state.threads == 0 { std::mem::take(&mut state.jobs) } else { VecDeque::new() };
+            let none = state.threads == 0;
+            let lost = if none { std::mem::take(&mut state.waiting) } else { VecDeque::new() };
             drop(state);
             drop(lost);
         }
@@ -101,13 +140,20 @@ impl Shared {
     fn serve(&self) {
         let mut state = self.state();
         loop {
-            if let Some(job) = state.jobs.pop_front() {
+            // The rest of a time in which one hung: there are enough others.
+            if state.threads > state.room(self.size) {
+                state.threads -= 1;
+                return;
+            }
+            if let Some((job, work)) = state.waiting.pop_front() {
+                state.running.push(job);
                 drop(state);
                 // A job catches the panics of user code itself; one that still panics must not cost a thread.
-                if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {
+                if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
                     tracing::error!(target: "symphony.boot", "a job panicked");
                 }
                 state = self.state();
+                state.ended(job);
                 continue;
             }
             if state.closed {
@@ -119,7 +165,7 @@ impl Shared {
                 self.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = next;
             state.idle -= 1;
-            if waited.timed_out() && state.jobs.is_empty() {
+            if waited.timed_out() && state.waiting.is_empty() {
                 state.threads -= 1;
                 return;
             }

@@ -81,6 +81,80 @@ fn a_pool_of_one_thread_stops_what_started_although_a_start_hangs_on_it() {
     assert_eq!(stopped.load(Ordering::SeqCst), 1);
 }
 
+/// The ids of the threads that ran these many jobs, all at once.
+fn threads_of(threads: &Threads, jobs: usize) -> usize {
+    let barrier = Arc::new(std::sync::Mutex::new(std::collections::HashSet::new()));
+    let ended = Arc::new(AtomicUsize::new(0));
+    for _ in 0..jobs {
+        let (seen, ended) = (Arc::clone(&barrier), Arc::clone(&ended));
+        threads.run(move || {
+            seen.lock().unwrap().insert(std::thread::current().id());
+            std::thread::sleep(Duration::from_millis(5));
+            ended.fetch_add(1, Ordering::SeqCst);
+        });
+    }
+    support::until("every job ended", || ended.load(Ordering::SeqCst) == jobs);
+    let seen = barrier.lock().unwrap().len();
+    seen
+}
+
+#[test]
+fn a_pool_has_its_size_again_when_what_was_given_up_has_ended() {
+    let threads = Threads::new("steps", 2);
+    let (end, hang) = std::sync::mpsc::channel::<()>();
+    let hang = Arc::new(std::sync::Mutex::new(hang));
+    let ended = Arc::new(AtomicUsize::new(0));
+    let hanging: Vec<_> = (0..2)
+        .map(|_| {
+            let (hang, ended) = (Arc::clone(&hang), Arc::clone(&ended));
+            threads.run(move || {
+                let _ = hang.lock().unwrap().recv();
+                ended.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&waiting);
+    let behind = threads.run(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    for job in &hanging {
+        support::until("it runs", || threads.has(*job));
+        assert!(threads.give_up(*job));
+        assert!(!threads.give_up(*job), "it was given up before");
+    }
+    support::until("what waited runs", || waiting.load(Ordering::SeqCst) == 1);
+    support::until("it has ended", || !threads.has(behind));
+    assert_eq!(threads_of(&threads, 12), 2, "beside those that hang there are two");
+    drop(end);
+    support::until("what hung has ended", || hanging.iter().all(|job| !threads.has(*job)));
+    assert_eq!(ended.load(Ordering::SeqCst), 2);
+    // One that left a moment ago may still be counted among those that take jobs.
+    support::until("there are two threads again", || threads_of(&threads, 12) == 2);
+    for _ in 0..20 {
+        assert_eq!(threads_of(&threads, 12), 2);
+    }
+}
+
+#[test]
+fn a_job_that_is_given_up_before_it_begins_never_does() {
+    let threads = Threads::new("steps", 1);
+    let (end, hang) = std::sync::mpsc::channel::<()>();
+    let hanging = threads.run(move || {
+        let _ = hang.recv();
+    });
+    let begun = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&begun);
+    let behind = threads.run(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+    });
+    assert!(threads.give_up(behind));
+    drop(end);
+    support::until("the first has ended", || !threads.has(hanging));
+    assert_eq!(threads_of(&threads, 3), 1);
+    assert_eq!(begun.load(Ordering::SeqCst), 0);
+}
+
 #[test]
 fn a_task_runs_on_its_runtime_and_is_aborted_when_it_hangs() {
     let (sender, receiver) = std::sync::mpsc::channel();

@@ -7,10 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boot_orchestrator::system::{System, SystemOptions};
-use boot_orchestrator::{
-    Boot as Engine, BootFailure, BootOptions, Cancel, Outside, Passage, PhaseLatch, Plan, Registry,
-    Running as EngineRunning,
-};
+use boot_orchestrator::{BootFailure, Cancel, Outside, Passage, PhaseLatch};
 use component::{
     Code, ComponentName, Descriptor, Diagnostic, Key, Location, Need, NeedKind, Phase, Related,
     Severity, Step, Work,
@@ -20,26 +17,18 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::bus::IpcBus;
+use crate::engine_thread::{Ended, EngineThread, Outcome, registry};
 use crate::enter::{enter, guard, wait_polling};
-use crate::error::{Fields, Raised, failure_of};
+use crate::error::{Fields, Raised, failure_of, raise};
 use crate::events::{EventQueue, Events};
+use crate::fault_plan::FaultPlan;
 use crate::kit::Kit;
 use crate::python_component::{Place as Thread, PythonComponent};
 use crate::report::BootReport;
 use crate::running::Running;
 use crate::swap::{Place, Slot};
-use crate::threads::{JobQueue, Keeper, KeeperState, Order, Queue};
+use crate::threads::{JobQueue, Keeper, KeeperState, Queue};
 use crate::watchdog::Watchdog;
-
-type Outcome = Result<EngineRunning, Ended>;
-
-/// How a boot ended without a system.
-enum Ended {
-    /// It never began: what Python found, and what the plan found.
-    Faults(Vec<Diagnostic>, Vec<Diagnostic>),
-    /// It failed, and was rolled back.
-    Failed(Box<BootFailure>),
-}
 
 struct State {
     components: Vec<(Descriptor, Arc<Place>)>,
@@ -50,6 +39,8 @@ struct State {
     /// An error of a boot with which work outside of every component ended: it says it all, so it is what is raised.
     outside_failure: Option<Py<PyAny>>,
     interruption: Option<Py<PyAny>>,
+    /// Which steps go wrong on purpose.
+    faults_planned: Option<Py<FaultPlan>>,
 }
 
 /// One boot.
@@ -152,6 +143,7 @@ impl Boot {
                 conductor: None,
                 outside_failure: None,
                 interruption: None,
+                faults_planned: None,
             }),
         })
     }
@@ -230,14 +222,21 @@ impl Boot {
         })
     }
 
+    /// Has steps go wrong on purpose; to be called before `start()`.
+    fn inject(&self, plan: Py<FaultPlan>) {
+        self.state.lock().faults_planned = Some(plan);
+    }
+
     /// Plans, and starts the engine's thread; a fault of the plan is raised by `result()`.
     fn start(&self, py: Python<'_>) -> PyResult<()> {
         guard(py)?;
         let (sender, receiver) = crossbeam_channel::bounded(1);
-        let (components, faults) = {
+        let (components, faults, injected) = {
             let mut state = self.state.lock();
             state.outcome = Some(receiver);
-            (std::mem::take(&mut state.components), std::mem::take(&mut state.faults))
+            let components = std::mem::take(&mut state.components);
+            let injected = state.faults_planned.take().map(|plan| plan.get().plan());
+            (components, std::mem::take(&mut state.faults), injected)
         };
         let mut options = self.system.boot_options();
         options.called = Some(self.called);
@@ -252,6 +251,7 @@ impl Boot {
             system: Arc::clone(&self.system),
             components,
             faults,
+            injected,
             options,
             calling: Arc::clone(&self.calling),
             keeper: Arc::clone(&self.keeper),
@@ -388,6 +388,18 @@ impl Boot {
         crate::pit::member(py, &self.system, name)
     }
 
+    /// The place of a Pit member, in which something else may be swapped; `None` where there is no such member.
+    fn member_seat(&self, name: &str) -> Option<crate::pit::MemberSeat> {
+        let member = orchestra_kit::manifest::Member::parse(name)?;
+        Some(crate::pit::MemberSeat::new(
+            Arc::clone(&self.system),
+            member,
+            Arc::clone(&self.keeper),
+            Arc::clone(&self.shared),
+            Arc::clone(&self.calling),
+        ))
+    }
+
     /// The Orchestra Kit, once its phase has passed.
     fn kit(&self, py: Python<'_>) -> PyResult<Kit> {
         Kit::of(&self.system).ok_or_else(|| {
@@ -432,6 +444,10 @@ impl Boot {
                 fields.diagnostics.extend(planned?);
                 fields.boot = true;
                 Err(fields.raise(py))
+            }
+            Ok(Err(Ended::NeverHappens(error))) => {
+                py.detach(|| self.system.close());
+                Err(raise(py, &error))
             }
             Err(_) => {
                 Err(Fields::new(Code::INTERNAL, "the boot's thread ended without a word").raise(py))
@@ -485,7 +501,7 @@ impl Boot {
     fn planned_again(&self, relocate: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Diagnostic>>> {
         relocate.call0()?;
         let components = std::mem::take(&mut self.state.lock().components);
-        Ok(plan(&self.system, components).err())
+        Ok(registry(&self.system, components).plan().err().map(|found| found.diagnostics))
     }
 }
 
@@ -493,47 +509,6 @@ impl Boot {
 fn is_payload(py: Python<'_>, failure: &BootFailure, error: &Py<PyAny>) -> bool {
     let raised = failure.payload.as_ref().and_then(|payload| payload.downcast_ref::<Raised>());
     raised.is_some_and(|raised| raised.0.bind(py).is(error))
-}
-
-/// Plans the components of the core together with those of Python.
-fn plan(
-    system: &System,
-    components: Vec<(Descriptor, Arc<Place>)>,
-) -> Result<Plan, Vec<Diagnostic>> {
-    let mut registry = Registry::new();
-    if let Ok(directory) = std::env::current_dir() {
-        registry.relative_to(directory.to_string_lossy().into_owned());
-    }
-    system.register(&mut registry);
-    for (descriptor, component) in components {
-        registry.add(descriptor, component);
-    }
-    registry.plan().map_err(|found| found.diagnostics)
-}
-
-/// What the engine's thread takes with it.
-struct EngineThread {
-    system: Arc<System>,
-    components: Vec<(Descriptor, Arc<Place>)>,
-    faults: Vec<Diagnostic>,
-    options: BootOptions,
-    calling: Arc<Queue>,
-    keeper: Arc<KeeperState>,
-}
-
-impl EngineThread {
-    fn run(self) -> Outcome {
-        let plan = match plan(&self.system, self.components) {
-            Ok(plan) if self.faults.is_empty() => plan,
-            other => return Err(Ended::Faults(self.faults, other.err().unwrap_or_default())),
-        };
-        let outcome = Engine::new(plan, self.options).run();
-        if outcome.is_err() {
-            // The calling thread may be inside an import that nobody waits for any more.
-            self.keeper.order(Order::Interrupt);
-        }
-        outcome.map_err(Ended::Failed)
-    }
 }
 
 pub(crate) fn need_of(edge: Edge) -> Need {

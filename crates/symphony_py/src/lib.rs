@@ -16,10 +16,12 @@ mod boot;
 mod bus;
 mod check;
 mod completions;
+mod engine_thread;
 mod enter;
 mod error;
 mod events;
 mod extension;
+mod fault_plan;
 mod guest;
 mod kit;
 mod log;
@@ -35,6 +37,7 @@ mod supervisor;
 mod swap;
 mod threads;
 mod values;
+mod versions;
 mod watchdog;
 
 /// The extension module: every class and function that the facade uses.
@@ -53,6 +56,8 @@ mod core {
     #[pymodule_export]
     use crate::extension::{ExtensionHandle, PendingCall, Stream};
     #[pymodule_export]
+    use crate::fault_plan::FaultPlan;
+    #[pymodule_export]
     use crate::guest::GuestLane;
     #[pymodule_export]
     use crate::kit::Kit;
@@ -62,8 +67,8 @@ mod core {
     use crate::melody::{Melody, Run};
     #[pymodule_export]
     use crate::pit::{
-        ArbitrationEngine, ArtifactFile, ArtifactStore, DagTracker, Grant, Lease, PoolManager,
-        StaleManager,
+        ArbitrationEngine, ArtifactFile, ArtifactStore, DagTracker, Grant, Lease, MemberPort,
+        MemberRequest, MemberSeat, PoolManager, StaleManager,
     };
     #[pymodule_export]
     use crate::policy::{Outcome, PolicyPort, ReadyNode};
@@ -79,4 +84,6 @@ mod core {
     use crate::swap::{Slot, Stepper};
     #[pymodule_export]
     use crate::threads::{Job, JobQueue, Keeper, StackRequest};
+    #[pymodule_export]
+    use crate::versions::{TriedVersions, Version, bring_up, swap_version, try_versions};
 }

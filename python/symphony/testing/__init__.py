@@ -1,4 +1,4 @@
-"""For tests of what is built on Symphony: components that behave as told, and leak checks.
+"""For tests of what is built on Symphony: components that behave as told, faults on purpose, leak checks.
 
     from symphony.testing import MockComponent, no_leaks
 
@@ -6,12 +6,17 @@
     with no_leaks(), pytest.raises(BootError):
         boot(components=[Index])
 
+    plan = FaultPlan(Fault("artifact-store", "start", "hang"))
+    with no_leaks(), pytest.raises(BootTimeoutError):
+        plan.boot(components=[Index], timeout=1.0)
+
 With `pytest_plugins = ["symphony.testing.plugin"]` there are the fixtures `booted` and `leak_free`.
 """
 
 from __future__ import annotations
 
+from symphony.testing._faults import Fault, FaultPlan
 from symphony.testing._leaks import Leaks, LeftBehindError, no_leaks
 from symphony.testing._mock import MockComponent
 
-__all__ = ["Leaks", "LeftBehindError", "MockComponent", "no_leaks"]
+__all__ = ["Fault", "FaultPlan", "Leaks", "LeftBehindError", "MockComponent", "no_leaks"]
