@@ -917,6 +917,9 @@ class Boot:
     ) -> Slot:
         """Registers a Python component; gives the place in which another object may take over."""
 
+    def inject(self, plan: FaultPlan) -> None:
+        """Has steps go wrong on purpose; to be called before `start()`."""
+
     def start(self) -> None:
         """Plans, and starts the engine's thread; a fault of the plan is raised by `result()`."""
 
@@ -982,12 +985,20 @@ class Running:
 class PendingHealth:
     """A health question on its way."""
 
-    def result(self) -> tuple[_Health, list[tuple[str, tuple[_Health, str | None]]]]:
-        """State of the whole, then name, state and reason of each component."""
+    @property
+    def calling(self) -> JobQueue:
+        """The steps that belong to the asking thread, until this has ended."""
+
+    def result(self) -> tuple[_Health, str | None, list[tuple[str, tuple[_Health, str | None]]]]:
+        """State and reason of the whole, then name, state and reason of each component."""
 
 @final
 class PendingShutdown:
     """A shutdown on its way."""
+
+    @property
+    def calling(self) -> JobQueue:
+        """The steps that belong to the asking thread, until this has ended."""
 
     def result(self) -> list[str]:
         """What did not stop as it should."""
@@ -1058,6 +1069,10 @@ class BootEvent:
     @property
     def status(self) -> Literal["ready", "degraded", "failed", "stopped", "skipped"] | None:
         """What came out, for an event that ends something."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why, of what was tried again, failed, was skipped, is not healthy or did not stop."""
 
 @final
 class EventQueue:
@@ -1168,6 +1183,24 @@ class Stepper:
 # Other processes -------------------------------------------------------------------------------
 
 @final
+class FaultPlan:
+    """Faults for one boot. Its steps that hang do so as long as it lives."""
+
+    def __new__(cls, faults: list[tuple[str, str, str, int, float, str]]) -> Self:
+        """Plans faults: component, step, kind, call, seconds, message.
+
+        Raises:
+            InvalidValueError: There is no such step or kind.
+        """
+
+    @property
+    def fired(self) -> list[int]:
+        """Which of the faults happened, in order, by their places in the plan."""
+
+    def release(self) -> None:
+        """Ends every hang and every wait: the components' own steps begin."""
+
+@final
 class GuestLane:
     """A Python guest's end of its lane, on which `symphony/_guest.py` serves.
 
@@ -1181,8 +1214,20 @@ class GuestLane:
             SymphonyError: It is no lane.
         """
 
-    def hello(self, name: str, version: str, operations: list[Operation]) -> Welcome:
+    def hello(
+        self,
+        name: str,
+        version: str,
+        operations: list[Operation],
+        spans: list[tuple[str, float, float]] = ...,
+    ) -> Welcome:
         """Introduces the extension and waits for the host's welcome.
+
+        Args:
+            name: The extension's name.
+            version: Its version.
+            operations: What it offers.
+            spans: What its start spent its time on: name, begin and end in seconds of `time.monotonic()`.
 
         Raises:
             ProtocolError: The host refused.

@@ -9,6 +9,7 @@ traceback with the first exception).
 from __future__ import annotations
 
 import sys
+import time
 
 from symphony.extension import Extension
 
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
     class GuestLane(Lane, Protocol):
         """The guest's end of a lane, as `symphony._core.GuestLane` provides it."""
 
-        def hello(self, name: str, version: str, operations: list[dict[str, Any]]) -> Any:
+        def hello(
+            self,
+            name: str,
+            version: str,
+            operations: list[dict[str, Any]],
+            spans: list[tuple[str, float, float]] = ...,
+        ) -> Any:
             """Introduce the extension; returns the host's welcome or raises when refused."""
 
         def ready(self) -> None:
@@ -61,28 +68,31 @@ START = 0
 """The correlation of a failure that belongs to no request but to the extension's start."""
 
 
-def serve(entry: str, folder: str, lane_descriptor: int) -> int:
+def serve(entry: str, folder: str, lane_descriptor: int, begun: float | None = None) -> int:
     """Serve an extension until it is stopped.
 
     Args:
         entry: `module:attribute` of an `Extension`.
         folder: The extension's folder, put in front of `sys.path`.
         lane_descriptor: The descriptor of its lane.
+        begun: When the process began, in seconds of `time.monotonic()`; now when it is not known.
 
     Returns:
         The exit code for the process: 0 after an orderly stop, 1 after a fault, and what the
         author's code gave to `sys.exit`.
     """
+    begun = time.monotonic() if begun is None else begun
     from symphony._core import GuestLane as OpenLane
 
     _prepare_standard_streams()
     lane: Any = OpenLane(lane_descriptor)
-    return serve_lane(entry, folder, lane)
+    return serve_lane(entry, folder, lane, begun)
 
 
-def serve_lane(entry: str, folder: str, lane: GuestLane) -> int:
+def serve_lane(entry: str, folder: str, lane: GuestLane, begun: float | None = None) -> int:
     """Serve an extension on an open lane; see `serve`."""
     try:
+        set_up = time.monotonic()
         try:
             extension = load(entry, folder)
         except Exception as fault:  # noqa: BLE001  # Whatever an author's module raises.
@@ -92,7 +102,12 @@ def serve_lane(entry: str, folder: str, lane: GuestLane) -> int:
             return 1
         descriptions = extension.descriptions.values()
         messages = [description.as_message() for description in descriptions]
-        lane.hello(extension.name, extension.version, messages)
+        if begun is None:
+            lane.hello(extension.name, extension.version, messages)
+        else:
+            # For the root's timeline: the clock is the same in every process of a machine.
+            spans = [("set-up", begun, set_up), ("import", set_up, time.monotonic())]
+            lane.hello(extension.name, extension.version, messages, spans)
         Server(extension, lane).run()
     except SystemExit as leaving:
         return _exit_code(leaving)

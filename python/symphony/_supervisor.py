@@ -66,20 +66,21 @@ def _settle() -> None:
 def _become_guest(server: SupervisorServer) -> NoReturn:
     """In the child: runs the extension, and never returns."""
     code = 1
+    begun = time.monotonic()
     try:
         guest = server.prepare_child()
         os.environ.update(guest["environment"])
         argv = guest.get("argv")
         if argv is not None:
             _execute(argv)
-        code = _serve(guest)
+        code = _serve(guest, begun)
     except BaseException as error:  # noqa: BLE001 - nothing may leave a forked child but its exit.
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
     finally:
         os._exit(code)
 
 
-def _serve(guest: ChildRecord) -> int:
+def _serve(guest: ChildRecord, begun: float) -> int:
     import signal
 
     from symphony.extension import serve
@@ -90,7 +91,7 @@ def _serve(guest: ChildRecord) -> int:
     sys.argv = [guest["name"]]
     folder = os.fspath(guest["folder"])
     sys.path[:0] = [os.fspath(path) for path in guest.get("paths", ()) if os.fspath(path) != folder]
-    return serve(guest.get("entry", ""), folder, guest["lane"])
+    return serve(guest.get("entry", ""), folder, guest["lane"], begun)
 
 
 def _execute(argv: list[str]) -> NoReturn:

@@ -314,20 +314,21 @@ class CallView:
         return self._extension.lane_for("call").call(operation, inputs, self._timeout)
 
 
-def serve(entry: str, folder: str, lane_descriptor: int) -> int:
+def serve(entry: str, folder: str, lane_descriptor: int, begun: float | None = None) -> int:
     """Serve an extension until it is stopped; the body of a forked extension process.
 
     Args:
         entry: `module:attribute` of an `Extension`.
         folder: The extension's folder, put in front of `sys.path`.
         lane_descriptor: The descriptor of its lane.
+        begun: When the process began, in seconds of `time.monotonic()`; now when it is not known.
 
     Returns:
         The exit code for the process: 0 after an orderly stop, 1 after a fault.
     """
     from symphony._guest import serve as serve_guest
 
-    return serve_guest(entry, folder, lane_descriptor)
+    return serve_guest(entry, folder, lane_descriptor, begun)
 
 
 def _no_request() -> int | None:

@@ -5,6 +5,7 @@
 //! [`BootReport`] is made.
 
 mod cancel;
+mod children;
 mod critical_path;
 mod cut;
 mod cut_short;
@@ -15,6 +16,7 @@ mod event;
 mod event_text;
 mod executor;
 mod fault;
+mod fault_plan;
 mod faults;
 mod gate;
 mod graph;
@@ -31,6 +33,8 @@ mod registry;
 mod report;
 mod rollback;
 mod running;
+mod savings;
+mod spans;
 mod standing;
 mod start;
 pub mod system;
@@ -39,9 +43,11 @@ mod timeline;
 mod waterfall;
 
 pub use cancel::Cancel;
+pub use children::{ChildSpan, ChildSpans};
 pub use error::{BootFailure, PlanFaults, StopFailure};
 pub use event::{BootEvent, EventSink, Level, Stamped, Status};
 pub use executor::Boot;
+pub use fault_plan::{FaultKind, FaultPlan, InjectedFault, UnknownFault};
 pub use graph::Edge;
 pub use graph_format::GraphFormat;
 pub use health::{ComponentHealth, SystemHealth};
@@ -52,7 +58,9 @@ pub use options::{BootOptions, Budgets, PhaseLimits, PhaseTable, Retry};
 pub use outside::{Outside, OutsideWork};
 pub use plan::{Plan, Planned};
 pub use registry::Registry;
-pub use report::{BootReport, BudgetViolation, ComponentReport, ErrorReport, PhaseReport};
+pub use report::{
+    BootReport, BudgetViolation, ComponentReport, ErrorReport, PhaseReport, Saving, SpanReport,
+};
 pub use running::{Running, ShutdownReport};
 pub use standing::{Standing, Standings};
-pub use threads::Threads;
+pub use threads::{Job, Threads};

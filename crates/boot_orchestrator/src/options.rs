@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use component::Phase;
 
 use crate::cancel::Cancel;
+use crate::children::ChildSpans;
 use crate::event::EventSink;
 use crate::latch::PhaseLatch;
 use crate::outside::OutsideWork;
@@ -106,6 +107,8 @@ pub struct BootOptions {
     pub memory_before: Option<u64>,
     /// Work beside the engine, for the report.
     pub outside: OutsideWork,
+    /// What child processes did while they started, for the report.
+    pub children: ChildSpans,
     /// Who wants to see the events.
     pub sinks: Vec<Arc<dyn EventSink>>,
     /// Interrupts the boot.
@@ -118,7 +121,8 @@ impl Default for BootOptions {
             system: Arc::from("symphony"),
             deadline: Duration::from_secs(60),
             component_deadline: Duration::from_secs(10),
-            grace: Duration::from_millis(250),
+            // `boot()` returns 250 ms after its deadline: what remains is for the stacks and the stops.
+            grace: Duration::from_millis(200),
             stop_deadline: Duration::from_millis(500),
             rollback_deadline: Duration::from_secs(3),
             phases: PhaseTable::default(),
@@ -129,6 +133,7 @@ impl Default for BootOptions {
             launched: None,
             memory_before: None,
             outside: OutsideWork::default(),
+            children: ChildSpans::default(),
             sinks: Vec::new(),
             canceller: Cancel::new(),
         }

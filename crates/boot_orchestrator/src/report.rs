@@ -12,7 +12,7 @@ use crate::options::{BootOptions, Budgets};
 use crate::outside::Outside;
 use crate::plan::Plan;
 use crate::timeline::{Span, Timeline};
-use crate::{critical_path, memory, overhead};
+use crate::{critical_path, memory, overhead, savings, spans};
 
 /// The report of one boot.
 #[derive(Debug, Clone, Serialize)]
@@ -40,10 +40,14 @@ pub struct BootReport {
     /// The components that the boot waited for, one after the other.
     #[serde(serialize_with = "name_words")]
     pub critical_path: Vec<ComponentName>,
+    /// For each of them, how much sooner the system would have been ready if it had taken no time; nothing where it never was.
+    pub savings: Vec<Saving>,
     /// Budgets that were exceeded.
     pub budget_violations: Vec<BudgetViolation>,
     /// The first failure.
     pub error: Option<ErrorReport>,
+    /// What is no component's start: phases, gates, waits, the rollback and its stops, the start-up of child processes.
+    pub spans: Vec<SpanReport>,
     /// Every event of the boot; not in the JSON.
     #[serde(skip)]
     pub events: Vec<Stamped>,
@@ -86,6 +90,38 @@ pub struct ComponentReport {
     /// Why it is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How often its start was tried; told where that was more than once.
+    #[serde(skip_serializing_if = "is_one")]
+    pub attempts: u32,
+}
+
+/// What a step of the critical path would save.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Saving {
+    /// The step.
+    #[serde(serialize_with = "name_word")]
+    pub name: ComponentName,
+    /// By how much sooner the system would be ready if the step took no time.
+    pub seconds: f64,
+}
+
+/// A stretch of time in the report that is no component's start.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SpanReport {
+    /// `phase`, `gate`, `wait`, `rollback`, `stop`, or what a child process did.
+    pub name: String,
+    /// The component that stopped, or that the child process belongs to.
+    #[serde(serialize_with = "optional_name_word")]
+    pub component: Option<ComponentName>,
+    /// The phase, of a phase, a gate or a wait.
+    #[serde(serialize_with = "optional_phase_word")]
+    pub phase: Option<Phase>,
+    /// The number of the child process; none for what happened in this one.
+    pub pid: Option<u32>,
+    /// Seconds after the call of `boot()`; below zero for a child that was started before.
+    pub started_at: f64,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// A budget that was exceeded.
@@ -147,6 +183,13 @@ pub(crate) fn build(
     let pieces = critical_path::through(plan, pieces, &spans);
     let foreign: u64 = outside.iter().map(|one| one.memory).sum();
     let ok = error.is_none();
+    let critical_path = critical_path::names(plan, &pieces, &outside_names);
+    let savings = if ok { savings::seconds(plan, &timeline, &pieces, &spans) } else { Vec::new() };
+    let savings = critical_path
+        .iter()
+        .zip(savings)
+        .map(|(name, seconds)| Saving { name: name.clone(), seconds })
+        .collect();
     let launched = options.launched.or_else(memory::process_start);
     let since_launch =
         launched.map(|launched| called.saturating_duration_since(launched).as_secs_f64() + end);
@@ -173,9 +216,11 @@ pub(crate) fn build(
             / (1024.0 * 1024.0),
         phases: phases(&timeline, options, ok),
         components: with_outside(components(plan, &timeline), &outside, &spans),
-        critical_path: critical_path::names(plan, &pieces, &outside_names),
+        critical_path,
+        savings,
         budget_violations,
         error,
+        spans: spans::of(&events, options.children.take(), called),
         events,
     }
 }
@@ -212,6 +257,7 @@ fn components(plan: &Plan, timeline: &Timeline) -> Vec<ComponentReport> {
             },
             requires: plan.required_names(number).into_iter().cloned().collect(),
             reason: spans.reason.clone(),
+            attempts: spans.retries + 1,
         })
         .collect()
 }
@@ -240,6 +286,7 @@ fn with_outside(
             seconds: span.to - span.from,
             requires: Vec::new(),
             reason: None,
+            attempts: 1,
         };
         components.insert(place, report);
     }
@@ -277,6 +324,11 @@ impl BootReport {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn phase_word<S: serde::Serializer>(phase: &Phase, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(phase.as_str())
 }
@@ -288,6 +340,26 @@ fn status_word<S: serde::Serializer>(status: &Status, to: S) -> Result<S::Ok, S:
 
 fn name_word<S: serde::Serializer>(name: &ComponentName, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(name.as_str())
+}
+
+fn optional_name_word<S: serde::Serializer>(
+    name: &Option<ComponentName>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match name {
+        Some(name) => name_word(name, to),
+        None => to.serialize_none(),
+    }
+}
+
+fn optional_phase_word<S: serde::Serializer>(
+    phase: &Option<Phase>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match phase {
+        Some(phase) => phase_word(phase, to),
+        None => to.serialize_none(),
+    }
 }
 
 fn name_words<S: serde::Serializer>(names: &[ComponentName], to: S) -> Result<S::Ok, S::Error> {

@@ -8,6 +8,9 @@ use crate::report::{BootReport, ComponentReport};
 /// Cells of the drawing.
 const CELLS: usize = 40;
 
+/// Less than this saved is not told in the text.
+const VISIBLE: f64 = 0.000_05;
+
 impl std::fmt::Display for BootReport {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.headline(out)?;
@@ -40,7 +43,7 @@ impl std::fmt::Display for BootReport {
                 self.critical_path.iter().map(component::ComponentName::as_str).collect();
             writeln!(out, "critical path (*): {}", names.join(" -> "))?;
         }
-        Ok(())
+        self.saved(out)
     }
 }
 
@@ -62,6 +65,18 @@ impl BootReport {
         )
     }
 
+    /// What is worth looking at first: the steps without which the system would be ready sooner, the best first.
+    fn saved(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut best: Vec<_> = self.savings.iter().filter(|one| one.seconds >= VISIBLE).collect();
+        best.sort_by(|one, other| other.seconds.total_cmp(&one.seconds));
+        if best.is_empty() {
+            return Ok(());
+        }
+        let parts: Vec<String> =
+            best.iter().map(|one| format!("{} {}", one.name, Seconds(one.seconds))).collect();
+        writeln!(out, "sooner ready without: {}", parts.join(", "))
+    }
+
     fn lines(
         &self,
         out: &mut std::fmt::Formatter<'_>,
@@ -74,7 +89,10 @@ impl BootReport {
             let (name, bar) = (one.name.as_str(), bar(one, end));
             let status = worth_saying(one.status);
             let reason = one.reason.as_deref().and_then(|text| text.lines().next());
-            let reason = reason.map(|text| format!(": {text}")).unwrap_or_default();
+            let mut reason = reason.map(|text| format!(": {text}")).unwrap_or_default();
+            if one.attempts > 1 && one.status != Status::Failed {
+                reason.push_str(&format!(" tried {} times", one.attempts));
+            }
             let seconds = one.started_at.map(|_| Seconds(one.seconds).to_string());
             let seconds = seconds.unwrap_or_default();
             let line = format!(" {critical} {name:width$} {seconds:>8} |{bar}|{status}{reason}");
@@ -113,7 +131,7 @@ mod tests {
     use component::Phase;
 
     use crate::event::Status;
-    use crate::report::{BootReport, BudgetViolation, ComponentReport, PhaseReport};
+    use crate::report::{BootReport, BudgetViolation, ComponentReport, PhaseReport, Saving};
 
     fn one(name: &str, phase: Phase, from: Option<f64>, seconds: f64) -> ComponentReport {
         ComponentReport {
@@ -124,6 +142,7 @@ mod tests {
             seconds,
             requires: Vec::new(),
             reason: from.is_none().then(|| "it needs `x`\nwhich is long".to_owned()),
+            attempts: 1,
         }
     }
 
@@ -156,12 +175,18 @@ mod tests {
                 one("extra", Phase::Conductor, None, 0.0),
             ],
             critical_path: vec!["store".into(), "brain".into()],
+            savings: vec![
+                Saving { name: "store".into(), seconds: 0.3 },
+                Saving { name: "brain".into(), seconds: 0.5 },
+                Saving { name: "idx".into(), seconds: 0.0 },
+            ],
             budget_violations: vec![BudgetViolation {
                 name: "phases.pit".to_owned(),
                 limit: 0.25,
                 actual: 0.5,
             }],
             error: None,
+            spans: Vec::new(),
             events: Vec::new(),
         };
         insta::assert_snapshot!(report.to_string(), @r"
@@ -174,6 +199,7 @@ mod tests {
            extra          |                                        | skipped: it needs `x`
         over budget: phases.pit took 500 ms of 250 ms
         critical path (*): store -> brain
+        sooner ready without: brain 500 ms, store 300 ms
         ");
     }
 }

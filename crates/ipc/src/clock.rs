@@ -30,9 +30,27 @@ pub(crate) fn from_wire(deadline: u64) -> Option<Instant> {
     Instant::now().checked_add(left)
 }
 
+/// The moment of which another process of this machine speaks, in seconds of its monotonic clock. None for what is no
+/// moment.
+pub fn moment(seconds: f64) -> Option<Instant> {
+    let nanoseconds = Duration::try_from_secs_f64(seconds).ok()?.as_nanos();
+    let nanoseconds = u64::try_from(nanoseconds).ok()?;
+    let (clock, here) = (now(), Instant::now());
+    let apart = Duration::from_nanos(clock.abs_diff(nanoseconds));
+    if nanoseconds <= clock { here.checked_sub(apart) } else { here.checked_add(apart) }
+}
+
+/// A moment in seconds of the monotonic clock, as another process of this machine reads it.
+pub fn monotonic_seconds(moment: Instant) -> f64 {
+    let (clock, here) = (now(), Instant::now());
+    let ahead = moment.saturating_duration_since(here).as_secs_f64();
+    Duration::from_nanos(clock).as_secs_f64() + ahead
+        - here.saturating_duration_since(moment).as_secs_f64()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{from_wire, to_wire};
+    use super::{from_wire, moment, monotonic_seconds, to_wire};
     use std::time::{Duration, Instant};
 
     #[test]
@@ -41,6 +59,18 @@ mod tests {
         let back = from_wire(to_wire(Some(deadline))).unwrap();
         let apart = back.max(deadline) - back.min(deadline);
         assert!(apart < Duration::from_millis(100), "{apart:?}");
+    }
+
+    #[test]
+    fn a_moment_is_the_same_for_another_process_and_nonsense_is_none() {
+        for told in [Instant::now(), Instant::now() + Duration::from_secs(3)] {
+            let back = moment(monotonic_seconds(told)).unwrap();
+            let apart = back.max(told) - back.min(told);
+            assert!(apart < Duration::from_millis(50), "{apart:?}");
+        }
+        for nonsense in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
+            assert_eq!(moment(nonsense), None, "{nonsense}");
+        }
     }
 
     #[test]

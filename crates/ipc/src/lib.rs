@@ -17,6 +17,7 @@ mod scan;
 mod value;
 
 pub use bus::{Bus, Loan, Policy, Subscription, Topic};
+pub use clock::{moment, monotonic_seconds};
 pub use error::{
     CallError, Closed, IpcError, ProtocolError, ReceiveError, RemoteFailure, ValueError,
 };

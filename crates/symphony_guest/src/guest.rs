@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use component::Code;
 use ipc::{
@@ -31,6 +31,7 @@ struct Offered {
 /// An extension in the making: what it offers, then [`Guest::run`].
 pub struct Guest {
     hello: Hello,
+    begun: Instant,
     offered: Vec<Offered>,
     topics: Vec<String>,
     listen: Option<Listen>,
@@ -41,7 +42,8 @@ impl Guest {
     /// A guest of that name, which its manifest gives too.
     pub fn new(name: impl Into<String>) -> Self {
         let hello = Hello { language: "rust".to_owned(), ..Hello::new(name) };
-        Self { hello, offered: Vec::new(), topics: Vec::new(), listen: None, threads: 1 }
+        let (begun, offered, topics) = (Instant::now(), Vec::new(), Vec::new());
+        Self { hello, begun, offered, topics, listen: None, threads: 1 }
     }
 
     /// Says its version.
@@ -128,6 +130,9 @@ impl Guest {
         let reader = Reader::new()?;
         let listener = Arc::new(Listener(self.listen));
         let lane = Lane::open(socket, LaneOptions::guest(&reader), listener)?;
+        let (begun, now) = (self.begun, Instant::now());
+        let set_up = (ipc::monotonic_seconds(begun), ipc::monotonic_seconds(now));
+        self.hello.spans.push(("set-up".to_owned(), set_up.0, set_up.1));
         lane.hello(&self.hello, WELCOME)?;
         lane.ready()?;
         for topic in &self.topics {

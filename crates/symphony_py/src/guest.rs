@@ -70,16 +70,20 @@ impl GuestLane {
         Ok(Self { lane, _reader: reader })
     }
 
-    /// Introduces the extension and waits for the host's welcome, a dict.
+    /// Introduces the extension and waits for the host's welcome, a dict. `spans` say what its start spent its time on:
+    /// name, begin and end in seconds of `time.monotonic()`.
+    #[pyo3(signature = (name, version, operations, spans = Vec::new()))]
     fn hello<'py>(
         &self,
         py: Python<'py>,
         name: String,
         version: String,
         operations: &Bound<'py, PyList>,
+        spans: Vec<(String, f64, f64)>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let mut hello = Hello::new(name);
         hello.version = version;
+        hello.spans = spans;
         "python".clone_into(&mut hello.language);
         hello.operations =
             operations.iter().map(|entry| operation_of(&entry)).collect::<PyResult<_>>()?;

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use component::{Code, Component, Descriptor, Done, Failure, Health, Key, Phase, Step, Work};
+use component::{
+    Code, Component, ComponentGraph as _, Descriptor, Done, Failure, Health, Key, Need, Phase,
+    Step, Work,
+};
 use orchestra_kit::host::ProcessHostOptions;
 use orchestra_kit::manifest::{Activation, Member};
 use orchestra_kit::melody::engine::{Engine, EngineOptions, PolicyPort};
@@ -11,8 +14,9 @@ use orchestra_kit::operations::Members;
 use orchestra_kit::{Catalogue, ExtensionError, ExtensionHandle, Kit, KitParts, SystemManifest};
 use pit::dag_tracker::DagTracker;
 
-use super::foundation::need;
+use super::child_starts;
 use super::members::is_replaced;
+use super::own::Own;
 use super::parts::Parts;
 use crate::{Blocking, Registry, Threads};
 
@@ -41,7 +45,7 @@ pub(super) fn register(
     threads: &Threads,
     source: &Source<'_>,
 ) {
-    if is_replaced("orchestra-kit", source.replaced) {
+    if is_replaced(Own::OrchestraKit.name(), source.replaced) {
         return;
     }
     kit(registry, parts, threads, source);
@@ -52,7 +56,7 @@ pub(super) fn register(
         }
         let mut descriptor = Descriptor::new(entry.name(), Phase::OrchestraKit)
             .provides(Key::named(entry.name()))
-            .needs(need("orchestra-kit"));
+            .needs(Need::one(Own::OrchestraKit.key()));
         for required in &manifest.requires {
             let is_eager = |name: &str| {
                 source
@@ -63,7 +67,7 @@ pub(super) fn register(
             let is_member = source.members.iter().any(|member| member.as_str() == required.value);
             if is_eager(&required.value) || is_member && !source.replaced.contains(&required.value)
             {
-                let mut edge = component::Need::one(Key::named(required.value.clone()));
+                let mut edge = Need::one(Key::named(required.value.clone()));
                 edge.location = Some(required.at.clone());
                 descriptor = descriptor.needs(edge);
             }
@@ -87,15 +91,12 @@ fn kit(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads, source: &
     })
     .health(move || Ok(asked.kit.lock().clone().map_or(Health::Healthy, |kit| kit.health())))
     .stop(move || stop(&stopping));
-    let mut descriptor = Descriptor::new("orchestra-kit", Phase::OrchestraKit)
-        .provides(Key::labelled("orchestra-kit", "OrchestraKit"))
-        .needs(need("lanes"));
-    if source.has_supervisor {
-        descriptor = descriptor.needs(need("supervisor"));
-    }
-    if !is_replaced("pit", source.replaced) {
-        descriptor = descriptor.needs(need("pit"));
-    }
+    let descriptor = Own::OrchestraKit.descriptor(|needed| match needed {
+        Own::Supervisor => source.has_supervisor,
+        // A caller's own bus has no lanes, so the core's is there beside it.
+        Own::IpcBus => true,
+        needed => !is_replaced(needed.name(), source.replaced),
+    });
     registry.add(descriptor, Arc::new(component));
 }
 
@@ -187,8 +188,10 @@ impl Component for EagerExtension {
             Ok(handle) => handle,
             Err(failure) => return done.tell(Err(failure)),
         };
+        let parts = Arc::clone(&self.parts);
         match step {
-            Step::Start => handle.activated(move |ready| {
+            Step::Start => handle.clone().activated(move |ready| {
+                child_starts::of_extension(&parts, &handle);
                 done.tell(ready.map(|()| Health::Healthy).map_err(|error| failure(&error)));
             }),
             Step::Health => done.tell(Ok(handle.health())),

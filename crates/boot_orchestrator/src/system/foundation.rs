@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use component::{Code, Descriptor, Failure, Health, Hint as _, Key, Need, Phase, Work};
+use component::{Code, ComponentGraph as _, Failure, Health, Hint as _, Key, Phase, Work};
 use ipc::Bus;
 use orchestra_kit::SupervisorError;
 use orchestra_kit::supervisor::Supervisor;
 
+use super::child_starts;
 use super::members::is_replaced;
+use super::own::Own;
 use super::parts::Parts;
 use crate::{Blocking, Immediate, Outside, Registry, Threads};
 
@@ -36,8 +38,7 @@ fn state(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
     let (taking, releasing) = (Arc::clone(parts), Arc::clone(parts));
     let component = Blocking::new(threads, move || taking.state.take().map(|()| Health::Healthy))
         .stop(move || releasing.state.release());
-    let descriptor = Descriptor::new("state", Phase::Foundation).provides(Key::named("state"));
-    registry.add(descriptor, Arc::new(component));
+    registry.add(Own::State.descriptor(|_| true), Arc::new(component));
 }
 
 /// The process was started when the manifests were about to be read; here it is waited for.
@@ -46,12 +47,13 @@ fn supervisor(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
     let component = Blocking::new(threads, move || {
         let supervisor = waiting.supervisor.lock().clone();
         let Some(supervisor) = supervisor else { return Err(gone()) };
-        supervisor
+        let spans = supervisor
             .wait_up(Instant::now() + SUPERVISOR_DEADLINE)
             .map_err(|error| lost(Code::START_FAILED, &error))?;
+        child_starts::of_supervisor(&waiting, supervisor.pid(), &spans);
         // Its process came up while the manifests were read and the graph was planned.
         waiting.outside.add(Outside {
-            name: "supervisor process".into(),
+            name: child_starts::SUPERVISOR.into(),
             phase: Phase::Foundation,
             from: waiting.launched,
             to: Instant::now(),
@@ -75,8 +77,7 @@ fn supervisor(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
             None => Ok(()),
         }
     });
-    let mut descriptor =
-        Descriptor::new("supervisor", Phase::Foundation).provides(Key::named("supervisor"));
+    let mut descriptor = Own::Supervisor.descriptor(|_| true);
     descriptor.work = Work::Other;
     registry.add(descriptor, Arc::new(component));
 }
@@ -95,10 +96,9 @@ fn bus(registry: &mut Registry, parts: &Arc<Parts>, replaced: &[String]) {
         }
         Ok(())
     });
-    // The kit needs the lanes also where a caller's own object stands in for the bus.
-    let mut descriptor = Descriptor::new("ipc-bus", Phase::IpcBus).provides(Key::named("lanes"));
-    if !is_replaced("ipc-bus", replaced) {
-        descriptor = descriptor.provides(Key::labelled("ipc-bus", "IpcBus"));
+    let mut descriptor = Own::IpcBus.descriptor(|_| true);
+    if !is_replaced(Own::IpcBus.name(), replaced) {
+        descriptor = descriptor.provides(Key::labelled(Own::IpcBus.name(), "IpcBus"));
     }
     registry.add(descriptor, Arc::new(component));
 }
@@ -116,9 +116,4 @@ fn lost(code: Code, error: &SupervisorError) -> Failure {
     let mut failure = Failure::from_error(code, error);
     failure.hints = error.hints();
     failure
-}
-
-/// The need of a component that waits for another one by its name.
-pub(super) fn need(name: &'static str) -> Need {
-    Need::one(Key::named(name))
 }

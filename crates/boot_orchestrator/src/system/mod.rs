@@ -3,13 +3,17 @@
 //! [`System::open`] starts the supervisor and reads the manifests; [`System::register`] adds every component of
 //! Symphony's own to a registry; what they make is found in the system's parts while it runs.
 
+mod child_starts;
 mod extensions;
 mod foundation;
 mod members;
 mod open;
 mod options;
+mod own;
 mod parts;
 mod state_folder;
+mod swap;
 
 pub use open::System;
 pub use options::SystemOptions;
+pub use swap::TakenMember;

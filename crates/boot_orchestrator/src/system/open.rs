@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use component::{Code, Diagnostic, Hint as _, Phase};
@@ -24,7 +24,7 @@ use crate::{BootOptions, Budgets, Outside, OutsideWork, PhaseLimits, Registry, T
 
 /// A system that is about to boot, or runs.
 pub struct System {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
     threads: Threads,
     manifest: Option<SystemManifest>,
     catalogue: Arc<Catalogue>,
@@ -137,7 +137,8 @@ impl System {
     /// What the manifest says of the boot itself.
     pub fn boot_options(&self) -> BootOptions {
         let outside = self.parts.outside.clone();
-        let mut options = BootOptions { outside, ..BootOptions::default() };
+        let children = self.parts.children.clone();
+        let mut options = BootOptions { outside, children, ..BootOptions::default() };
         let Some(manifest) = &self.manifest else { return options };
         options.system = Arc::from(manifest.name.as_str());
         options.budgets = Budgets {
@@ -192,6 +193,16 @@ impl System {
         Arc::clone(&self.parts.closing)
     }
 
+    /// Set when the system is down: from then on every handle says so.
+    pub fn closed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.parts.closed)
+    }
+
+    /// The manifest, in a system that has one.
+    pub(super) const fn manifest(&self) -> Option<&SystemManifest> {
+        self.manifest.as_ref()
+    }
+
     /// The conductor thread's end of the engine's policy port; can be taken once.
     pub fn take_policy(&self) -> Option<PolicyReceiver> {
         self.parts.policy.lock().take()
@@ -205,6 +216,7 @@ impl System {
     /// Ends what was started before the boot began, and lets go of what the components made: handles say from now on
     /// that the system was stopped. To be called after every boot.
     pub fn close(&self) {
+        self.parts.closed.store(true, Ordering::Release);
         let supervisor = self.parts.supervisor.lock().take();
         if let Some(supervisor) = supervisor {
             ended(&supervisor);
@@ -215,7 +227,8 @@ impl System {
         let kit = self.parts.kit.lock().take();
         let pit = std::mem::take(&mut *self.parts.pit.lock());
         let bus = self.parts.bus.lock().take();
-        drop((engine, kit, pit, bus));
+        let stand_ins = std::mem::take(&mut *self.parts.stand_ins.lock());
+        drop((engine, kit, pit, bus, stand_ins));
     }
 
     /// The descriptors that a forked child of this process must let go of.

@@ -1,19 +1,22 @@
 //! What the components of the system made: set by their starts, read by every call of a handle, and let go of when the
 //! system is down, so that nothing of it outlives it in the hands of a user.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use component::Component;
 use ipc::Bus;
 use orchestra_kit::Kit;
+use orchestra_kit::manifest::Member;
 use orchestra_kit::melody::engine::{Engine, PolicyReceiver};
 use orchestra_kit::supervisor::Supervisor;
 use parking_lot::Mutex;
 use pit::Pit;
 
 use super::state_folder::StateFolder;
-use crate::OutsideWork;
+use crate::{ChildSpans, OutsideWork};
 
 /// The parts of one system.
 pub(super) struct Parts {
@@ -27,7 +30,12 @@ pub(super) struct Parts {
     pub(super) engine: Mutex<Option<Arc<Engine>>>,
     pub(super) policy: Mutex<Option<PolicyReceiver>>,
     pub(super) closing: Arc<AtomicBool>,
+    /// Set when the system is down: every handle of a member looks at it.
+    pub(super) closed: Arc<AtomicBool>,
+    /// The steps of what took a member's place.
+    pub(super) stand_ins: Mutex<HashMap<Member, Arc<dyn Component>>>,
     pub(super) outside: OutsideWork,
+    pub(super) children: ChildSpans,
 }
 
 impl Parts {
@@ -46,7 +54,10 @@ impl Parts {
             engine: Mutex::new(None),
             policy: Mutex::new(None),
             closing: Arc::default(),
+            closed: Arc::default(),
+            stand_ins: Mutex::default(),
             outside: OutsideWork::default(),
+            children: ChildSpans::default(),
         }
     }
 }

@@ -12,9 +12,10 @@ use ipc::{CallError, CallId, CallOptions, Closed, Operation, Payload, RemoteFail
 use parking_lot::Mutex;
 
 use super::life::{Current, Unready};
+use super::trial::{Begun, Tag, Trial};
 use super::{Extension, StopReport, stop_all};
 use crate::error::ExtensionError;
-use crate::host::Guest;
+use crate::host::{Guest, StartSpan};
 
 /// Receives a submitted call's outcome, once, on whichever thread has it. It must not block.
 pub type CallDone = Box<dyn FnOnce(Result<Payload, ExtensionError>) + Send>;
@@ -23,9 +24,16 @@ pub type CallDone = Box<dyn FnOnce(Result<Payload, ExtensionError>) + Send>;
 const OBITUARY: Duration = Duration::from_secs(2);
 
 /// An extension, by which it is called, watched and restarted. Cheap to clone.
+///
+/// It is of the version that answers to the name when the kit gives it; whoever keeps the name and asks the kit for each
+/// call is redirected by a swap.
 #[derive(Clone)]
 pub struct ExtensionHandle {
     pub(super) extension: Arc<Extension>,
+    /// Set while several versions share the calls.
+    trial: Option<Arc<Trial>>,
+    /// By what a call is given to one of them, where its caller knows.
+    key: Option<Arc<[u8]>>,
 }
 
 /// A submitted call, by which it can be cancelled.
@@ -45,8 +53,25 @@ enum Stage {
 }
 
 impl ExtensionHandle {
-    pub(crate) const fn new(extension: Arc<Extension>) -> Self {
-        Self { extension }
+    pub(crate) const fn new(extension: Arc<Extension>, trial: Option<Arc<Trial>>) -> Self {
+        Self { extension, trial, key: None }
+    }
+
+    /// What was given to the trial in which several versions share its calls at present.
+    pub fn tag(&self) -> Option<&Tag> {
+        self.trial.as_ref()?.tag()
+    }
+
+    /// The same for calls that are kept together by this key, while several versions share the calls.
+    #[must_use]
+    pub fn keyed(&self, key: &[u8]) -> Self {
+        Self { key: Some(Arc::from(key)), ..self.clone() }
+    }
+
+    /// The version that has this call, and the call as it is counted there.
+    pub(super) fn chosen(&self, inputs: &Payload) -> Option<(Self, Begun)> {
+        let (extension, begun) = self.trial.as_ref()?.begin(inputs, self.key.as_deref());
+        Some((Self::new(extension, None), begun))
     }
 
     /// Its name.
@@ -79,6 +104,15 @@ impl ExtensionHandle {
         self.extension.current().and_then(|current| current.guest.pid())
     }
 
+    /// The number of its process and what its start's time went into: to be asked later, when both are known, and also
+    /// when it has ended meanwhile. None while it is not ready, or where it has no process of its own.
+    pub fn start_account(
+        &self,
+    ) -> Option<impl FnOnce() -> (Option<u32>, Vec<StartSpan>) + Send + use<>> {
+        let guest = self.extension.current()?.guest;
+        Some(move || (guest.pid(), guest.start_spans()))
+    }
+
     /// The operations that it said it has; None while it is not ready.
     pub fn operations(&self) -> Option<Vec<Operation>> {
         self.extension.current().map(|current| current.guest.operations())
@@ -97,6 +131,15 @@ impl ExtensionHandle {
     /// Why it is not ready; [`ExtensionError::TimedOut`] when the deadline passed.
     pub fn activate(&self, deadline: Option<Instant>) -> Result<(), ExtensionError> {
         self.ready("activate", deadline, None).map(|_| ())
+    }
+
+    /// The same, asking `poll` meanwhile whether to give it up.
+    pub(crate) fn ready_by(
+        &self,
+        deadline: Instant,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<(), ExtensionError> {
+        self.ready("activate", Some(deadline), poll).map(|_| ())
     }
 
     /// The same without waiting: `then` is called once, on whichever thread knows. It must not block.
@@ -128,6 +171,13 @@ impl ExtensionHandle {
         options: &CallOptions,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Payload, ExtensionError> {
+        if let Some((chosen, mut begun)) = self.chosen(inputs) {
+            let outcome = chosen.call_polling(operation, inputs, options, poll);
+            if outcome.is_ok() {
+                begun.went_well();
+            }
+            return outcome;
+        }
         let current = self.ready(operation, options.deadline, poll)?;
         let called = current.guest.call(operation, inputs, options, poll);
         called.map_err(|error| self.refusal(&current, operation, error))
@@ -141,6 +191,16 @@ impl ExtensionHandle {
         options: &CallOptions,
         done: CallDone,
     ) -> Call {
+        if let Some((chosen, mut begun)) = self.chosen(inputs) {
+            let counted = Box::new(move |outcome: Result<Payload, ExtensionError>| {
+                if outcome.is_ok() {
+                    begun.went_well();
+                }
+                drop(begun);
+                done(outcome);
+            });
+            return chosen.submit(operation, inputs, options, counted);
+        }
         let stage = Arc::new(Mutex::new(Stage::Waiting(None, Some(done))));
         let call = Call { extension: Arc::clone(&self.extension), stage };
         if let Some(current) = self.extension.current() {

@@ -4,7 +4,7 @@
 //! told in the module above and held by both.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc::{CallError, CallId, CallOptions, Done, Operation, Payload};
 
@@ -48,6 +48,17 @@ impl Stream for ipc::Items {
     fn next_item(&mut self, poll: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError> {
         Self::next_item(self, poll)
     }
+}
+
+/// A stretch of a guest's start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartSpan {
+    /// What took the time: `fork`, `set-up`, `import`, `handshake`, `ready`.
+    pub name: String,
+    /// When it began.
+    pub from: Instant,
+    /// When it ended.
+    pub to: Instant,
 }
 
 /// One run of an extension. Dropping the last handle of it leaves nothing behind.
@@ -107,4 +118,9 @@ pub trait Guest: Send + Sync {
 
     /// The number of its process, where it has one of its own.
     fn pid(&self) -> Option<u32>;
+
+    /// What the time until it was ready went into, one after the other; nothing where it has no process of its own.
+    fn start_spans(&self) -> Vec<StartSpan> {
+        Vec::new()
+    }
 }

@@ -8,9 +8,10 @@ mod guest;
 mod inbound;
 mod pit;
 mod process;
+mod start_spans;
 mod workers;
 
-pub use guest::{Guest, Host, Stop, Stream};
+pub use guest::{Guest, Host, StartSpan, Stop, Stream};
 pub(crate) use pit::PitHost;
 pub(crate) use process::ProcessHost;
 pub use process::{ProcessHostOptions, Routed, Router};

@@ -19,7 +19,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::capture::Capture;
 use super::inbound::GuestEvents;
-use super::{Guest, Host, Stop, Stream};
+use super::start_spans::Stamps;
+use super::{Guest, Host, StartSpan, Stop, Stream};
 use crate::extension::{Ended, Report, Timer};
 use crate::manifest::{Entry, ExtensionManifest};
 use crate::supervisor::{Ending, Process, Program, SpawnRequest, Supervisor, Termination, Watch};
@@ -120,6 +121,7 @@ impl Host for ProcessHost {
         manifest: &Arc<ExtensionManifest>,
         report: Report,
     ) -> Result<Arc<dyn Guest>, Ended> {
+        let ordered = Instant::now();
         let name = manifest.name.value.clone();
         let request = SpawnRequest {
             id: self.supervisor.next_id(),
@@ -153,6 +155,7 @@ impl Host for ProcessHost {
             capture,
             report,
             pid: AtomicI32::new(0),
+            ordered,
             about: Mutex::default(),
         });
         events.belong_to(&guest);
@@ -212,6 +215,8 @@ fn refused(error: rustix::io::Errno) -> Ended {
 #[derive(Default)]
 struct About {
     hello: Option<Hello>,
+    introduced: Option<Instant>,
+    ready: Option<Instant>,
     /// Why this side killed it, where it did.
     killed_for: Option<Ended>,
     pinged: Option<Instant>,
@@ -229,17 +234,21 @@ pub(super) struct GuestProcess {
     capture: Arc<Capture>,
     report: Report,
     pid: AtomicI32,
+    ordered: Instant,
     about: Mutex<About>,
 }
 
 impl GuestProcess {
     /// It said who it is.
     pub(super) fn introduced(&self, hello: Hello) {
-        self.about.lock().hello = Some(hello);
+        let mut about = self.about.lock();
+        about.introduced = Some(Instant::now());
+        about.hello = Some(hello);
     }
 
     /// It says that it is ready.
     pub(super) fn is_ready(self: Arc<Self>) {
+        self.about.lock().ready = Some(Instant::now());
         let report = self.report.clone();
         report.ready(self);
     }
@@ -381,6 +390,13 @@ impl Guest for GuestProcess {
 
     fn lines(&self) -> Vec<String> {
         self.capture.lines()
+    }
+
+    fn start_spans(&self) -> Vec<StartSpan> {
+        let about = self.about.lock();
+        let stamps =
+            Stamps { ordered: self.ordered, introduced: about.introduced, ready: about.ready };
+        stamps.spans(about.hello.as_ref().map_or(&[], |hello| &hello.spans))
     }
 
     fn pid(&self) -> Option<u32> {

@@ -1,0 +1,57 @@
+//! What the start of the supervisor and of eager extensions went into, left for the report.
+
+use std::time::Instant;
+
+use component::ComponentName;
+use orchestra_kit::ExtensionHandle;
+use orchestra_kit::supervisor::Span;
+
+use super::parts::Parts;
+use crate::ChildSpan;
+
+/// The start of the supervisor's process, as the report calls it.
+pub(super) const SUPERVISOR: &str = "supervisor process";
+
+/// The supervisor is up. What it says of its own start comes after the exec, of which only the root knows.
+pub(super) fn of_supervisor(parts: &Parts, pid: Option<u32>, spans: &[Span]) {
+    let one = |name: &str, from, to| ChildSpan {
+        component: SUPERVISOR.into(),
+        name: name.to_owned(),
+        pid,
+        from,
+        to,
+    };
+    let now = Instant::now();
+    let (mut found, mut cursor) = (Vec::new(), parts.launched);
+    for span in spans {
+        let (Some(from), Some(to)) = (ipc::moment(span.start), ipc::moment(span.end)) else {
+            continue;
+        };
+        let from = from.clamp(cursor, now);
+        let to = to.clamp(from, now);
+        if found.is_empty() {
+            found.push(one("exec", cursor, from));
+        }
+        found.push(one(&span.name, from, to));
+        cursor = to;
+    }
+    found.push(one("ready", cursor, now));
+    parts.children.add(move || found);
+}
+
+/// An eager extension is ready, or is not: then there is no account.
+pub(super) fn of_extension(parts: &Parts, handle: &ExtensionHandle) {
+    let Some(account) = handle.start_account() else { return };
+    let component = ComponentName::from(handle.name());
+    parts.children.add(move || {
+        let (pid, spans) = account();
+        let child = |span: orchestra_kit::host::StartSpan| ChildSpan {
+            component: component.clone(),
+            name: span.name,
+            pid,
+            from: span.from,
+            to: span.to,
+        };
+        spans.into_iter().map(child).collect()
+    });
+}
