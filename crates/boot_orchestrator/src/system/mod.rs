@@ -10,6 +10,7 @@ mod members;
 mod open;
 mod options;
 mod own;
+mod own;
 mod parts;
 mod state_folder;
 mod swap;

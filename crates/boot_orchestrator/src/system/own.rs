@@ -1,0 +1,100 @@
+//! What Symphony itself starts, in which phase, and what of it waits for what. A circle in it does not compile.
+//!
+//! `foundation`, `members` and `extensions` take their descriptors from here; what a system does not start (no supervisor
+//! without a manifest, no member that a caller replaces) is left out there.
+
+component::component_graph! {
+    /// Symphony's own components; the labels are what Python calls their handles.
+    pub(super) enum Own {
+        phase foundation {
+            /// The folder of this system, locked.
+            State "state";
+            /// The process that forks and ends all others.
+            Supervisor "supervisor";
+        }
+        phase ipc_bus {
+            /// The kit needs its lanes also where a caller's own object stands in for the bus.
+            IpcBus "ipc-bus" as "lanes";
+        }
+        phase pit {
+            /// Pools of resources.
+            PoolManager "pool-manager" needs State;
+            /// Runs of graphs.
+            DagTracker "dag-tracker" needs State, PoolManager;
+            /// What work produced.
+            ArtifactStore "artifact-store" needs State;
+            /// Rules over candidates.
+            ArbitrationEngine "arbitration-engine" needs State, PoolManager, ArtifactStore;
+            /// What sweeps the store.
+            StaleManager "stale-manager" needs State, ArtifactStore, PoolManager, DagTracker;
+            /// All members at once.
+            Pit "pit" needs PoolManager, DagTracker, ArtifactStore, ArbitrationEngine, StaleManager;
+        }
+        phase orchestra_kit {
+            /// Both hosts and the engine of Melodies.
+            OrchestraKit "orchestra-kit" needs IpcBus, Supervisor, Pit;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use component::{ComponentGraph as _, Descriptor};
+    use orchestra_kit::manifest::Member;
+
+    use super::Own;
+    use crate::Registry;
+    use crate::system::{System, SystemOptions};
+
+    fn edges(descriptor: &Descriptor) -> Vec<String> {
+        let mut edges: Vec<String> =
+            descriptor.needs.iter().map(|need| need.key.id().to_owned()).collect();
+        edges.sort();
+        edges
+    }
+
+    /// What a system with a manifest and all members registers.
+    fn registered() -> Registry {
+        let folder = tempfile::tempdir().expect("a folder");
+        let manifest = folder.path().join("Symphony.toml");
+        std::fs::write(&manifest, "[system]\nname = \"own\"\n").expect("a manifest");
+        let options = SystemOptions { manifest: Some(manifest), ..SystemOptions::default() };
+        let system = System::described(options).expect("the manifest is in order");
+        let mut registry = Registry::new();
+        system.register(&mut registry);
+        registry
+    }
+
+    #[test]
+    fn what_is_declared_is_what_is_registered() {
+        let registry = registered();
+        let mut names: Vec<&str> = registry.descriptors().map(|one| one.name.as_str()).collect();
+        let mut declared: Vec<&str> = Own::ALL.iter().map(|one| one.name()).collect();
+        names.sort_unstable();
+        declared.sort_unstable();
+        assert_eq!(names, declared);
+        for descriptor in registry.descriptors() {
+            let own = Own::named(descriptor.name.as_str()).expect("it was declared");
+            let whole = own.descriptor(|_| true);
+            assert_eq!(descriptor.phase, whole.phase, "{own:?}");
+            assert_eq!(edges(descriptor), edges(&whole), "{own:?}");
+            assert!(descriptor.provides.contains(&own.key()), "{own:?}");
+        }
+        assert!(registry.plan().is_ok());
+    }
+
+    #[test]
+    fn members_are_built_on_what_their_manifest_says() {
+        for member in Member::ALL {
+            let own = Own::named(member.as_str()).expect("every member is declared");
+            let mut needed: Vec<&str> = own.needs().map(Own::name).collect();
+            needed.retain(|name| *name != Own::State.name());
+            let mut required: Vec<&str> =
+                member.requires().iter().copied().map(Member::as_str).collect();
+            needed.sort_unstable();
+            required.sort_unstable();
+            assert_eq!(needed, required, "{member}");
+            assert!(Own::Pit.needs().any(|one| one == own), "{member}");
+        }
+    }
+}
