@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use component::{Descriptor, Failure, Health, Hint as _, Key, Phase};
+use component::{ComponentGraph as _, Failure, Health, Hint as _};
 use orchestra_kit::manifest::Member;
 use pit::arbitration_engine::ArbitrationEngine;
 use pit::{Durability, PitConfig, PitError};
 
-use super::foundation::need;
+use super::own::Own;
 use super::parts::Parts;
 use crate::{Blocking, Immediate, Registry, Threads};
 
-/// What Python calls the handle of a member.
-const fn label(member: Member) -> &'static str {
+/// The component that a member is.
+const fn own(member: Member) -> Own {
     match member {
-        Member::PoolManager => "PoolManager",
-        Member::DagTracker => "DagTracker",
-        Member::ArtifactStore => "ArtifactStore",
-        Member::ArbitrationEngine => "ArbitrationEngine",
-        Member::StaleManager => "StaleManager",
+        Member::PoolManager => Own::PoolManager,
+        Member::DagTracker => Own::DagTracker,
+        Member::ArtifactStore => Own::ArtifactStore,
+        Member::ArbitrationEngine => Own::ArbitrationEngine,
+        Member::StaleManager => Own::StaleManager,
     }
 }
 
@@ -35,14 +35,7 @@ pub(super) fn register(
         if is_replaced(member.as_str(), replaced) || needs_what_is_replaced(*member, replaced) {
             continue;
         }
-        let mut descriptor = Descriptor::new(member.as_str(), Phase::Pit)
-            .provides(Key::labelled(member.as_str(), label(*member)))
-            .needs(need("state"));
-        for needed in member.requires() {
-            if !is_replaced(needed.as_str(), replaced) {
-                descriptor = descriptor.needs(need(needed.as_str()));
-            }
-        }
+        let descriptor = own(*member).descriptor(|needed| !is_replaced(needed.name(), replaced));
         let (starting, stopping, member) = (Arc::clone(parts), Arc::clone(parts), *member);
         let component = Blocking::new(threads, move || {
             start(&starting, member, durability)
@@ -52,15 +45,13 @@ pub(super) fn register(
         .stop(move || stop(&stopping, member).map_err(|error| failed(&error)));
         registry.add(descriptor, Arc::new(component));
     }
-    if is_replaced("pit", replaced) {
+    if is_replaced(Own::Pit.name(), replaced) {
         return;
     }
-    let mut descriptor = Descriptor::new("pit", Phase::Pit).provides(Key::labelled("pit", "Pit"));
-    for member in members {
-        if !needs_what_is_replaced(*member, replaced) {
-            descriptor = descriptor.needs(need(member.as_str()));
-        }
-    }
+    let descriptor = Own::Pit.descriptor(|needed| {
+        let mut held = members.iter().filter(|member| !needs_what_is_replaced(**member, replaced));
+        held.any(|member| own(*member) == needed)
+    });
     registry.add(descriptor, Arc::new(Immediate::new(|| Ok(Health::Healthy))));
 }
 

@@ -10,7 +10,6 @@ mod members;
 mod open;
 mod options;
 mod own;
-mod own;
 mod parts;
 mod state_folder;
 mod swap;
