@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar, overload
 
     from symphony._components import ComponentSpec
-    from symphony._core import BootEvent, Job
+    from symphony._core import BootEvent, Job, JobQueue
     from symphony.conductor import Conductor
     from symphony.config import StrPath, SystemConfig
 
@@ -149,10 +149,12 @@ class Starter:
         self.conductor = conductor
         self.namespace = namespace
         self.spec: ComponentSpec | None = None
+        self.binds_late = False
         self._caller = _thread.get_ident()
         self._gate = _thread.allocate_lock()
         self._current: Job | str | None = None
         self._outside_failed = False
+        self.interrupted = False
         self.core = _core.Boot(
             path=settings.path,
             state=settings.state,
@@ -181,7 +183,7 @@ class Starter:
             self.namespace = None
             self.begin()
             self._on_calling_thread(prepare, spec)
-            self.serve()
+            self.serve(self.core.calling)
         except BaseException:
             self.abandon()
             raise
@@ -229,11 +231,12 @@ class Starter:
         except InterruptedStep:
             self._outside_failed = True
             self._leave()
+            if _signals.within_interrupted(self):
+                raise
         self.core.outside_ended(token)
 
-    def serve(self) -> None:
-        """Works off the steps that belong to the calling thread, until the boot has ended."""
-        queue = self.core.calling
+    def serve(self, queue: JobQueue) -> None:
+        """Works off the steps that belong to the calling thread, until the boot, or what it asked, has ended."""
         while True:
             try:
                 try:
@@ -242,6 +245,7 @@ class Starter:
                         return
                     if self._outside_failed and job.step == "start":
                         # The boot fails already: without its import, or its preparation, nothing of it may run.
+                        job.skip()
                         continue
                     self._current = job
                     run_job(job, None, self.core.interrupt)
@@ -251,8 +255,10 @@ class Starter:
                     self._leave()
             except InterruptedStep:
                 self._leave()
+                if _signals.within_interrupted(self):
+                    raise
 
-    def serve_later(self) -> None:
+    def serve_later(self, queue: JobQueue) -> None:
         """Works off steps of a system that is up, on the thread that asks for its health or shuts it down."""
         self._caller = _thread.get_ident()
         self._on_main = _core.is_main_thread()
@@ -260,7 +266,7 @@ class Starter:
         if self._on_main:
             _signals.guard(self, terminate=False)
         try:
-            self.serve()
+            self.serve(queue)
         finally:
             _signals.release(self)
 
@@ -273,6 +279,7 @@ class Starter:
             current = self._current
             if current is None or not (isinstance(current, str) or current.given_up):
                 return
+            self.interrupted = True
             if self._on_main:
                 _signal.pthread_kill(self._caller, _signals.INTERRUPT)
             else:
@@ -284,6 +291,7 @@ class Starter:
             try:
                 with self._gate:
                     self._current = None
+                    self.interrupted = False
                     if not self._on_main:
                         _raise_in(self._caller, None)
             except InterruptedStep:
@@ -301,7 +309,9 @@ class Starter:
         try:
             running = self.core.result(lambda: relocate(self))
             try:
-                self.container.bind_late()
+                if not self.binds_late:
+                    # A Conductor named by a string may ask for what its source did not tell.
+                    self._bind_rest()
                 return System(self, running, spec)
             except BaseException:
                 running.shutdown(3.0)
@@ -312,14 +322,27 @@ class Starter:
         finally:
             _signals.release(self)
 
+    def _bind_rest(self) -> None:
+        if self.container.lates:
+            from symphony._late import LateBinding, failed
+
+            try:
+                LateBinding(self.container).start(None)
+            except LateBindingError as error:
+                raise failed(error) from error
+
     def abandon(self) -> None:
         """Something broke before the core could end the boot by itself."""
-        self.core.cancel()
-        self.let_go()
-        _signals.release(self)
+        try:
+            self.core.cancel()
+        finally:
+            # Another interruption may come out of the wait for the rollback.
+            self.let_go()
+            _signals.release(self)
 
     def let_go(self) -> None:
         """The system is down: its threads end, and its objects are nobody's but the user's."""
+        self.core.calling.end()
         threads, self.threads = self.threads, None
         if threads is not None:
             threads.close()

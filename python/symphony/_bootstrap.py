@@ -69,14 +69,14 @@ class ConductorBootstrap:
             )
         self._step += 1
         self._open("conductor")
-        self._starter.serve()
+        self._starter.serve(self._starter.core.calling)
         self._system = self._starter.finish(None)
         return self._system.kit
 
     def _open(self, phase: str) -> None:
         """Lets the boot go on to the end of a phase."""
         if not self._starter.core.advance(phase):
-            self._starter.serve()
+            self._starter.serve(self._starter.core.calling)
             self._starter.finish(None)
 
     def _next(self, step: int, name: str) -> None:

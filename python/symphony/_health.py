@@ -34,6 +34,20 @@ class Health:
         """It does not work."""
         return cls("unhealthy", reason)
 
+    def __str__(self) -> str:
+        """State and reason, for people."""
+        return f"{self.state}: {self.reason}" if self.reason else self.state
+
+    def __eq__(self, other: object) -> bool:
+        """Two are equal when state and reason are."""
+        if not isinstance(other, Health):
+            return NotImplemented
+        return (self.state, self.reason) == (other.state, other.reason)
+
+    def __hash__(self) -> int:
+        """Of state and reason."""
+        return hash((self.state, self.reason))
+
     def __repr__(self) -> str:
         """State and reason."""
         return f"Health({self.state!r}, {self.reason!r})"
@@ -43,20 +57,31 @@ class SystemHealth:
     """How a whole system is.
 
     Attributes:
-        state: The worst of its components' states.
-        components: The state and reason of each component, by name.
+        state: `unhealthy` when a required component is; `degraded` when any other is not healthy; else `healthy`.
+        reason: Which component made it so, and its reason; None of a healthy system.
+        components: The state and reason of each component, by name. One that the boot went on without is `unhealthy`,
+            and so is one that did not answer in time.
     """
 
-    __slots__ = ("components", "state")
+    __slots__ = ("components", "reason", "state")
 
-    def __init__(self, state: str, components: dict[str, Health]) -> None:
-        """Keeps both."""
+    def __init__(
+        self, state: str, components: dict[str, Health], reason: str | None = None
+    ) -> None:
+        """Keeps them."""
         self.state = state
+        self.reason = reason
         self.components = components
+
+    def __str__(self) -> str:
+        """The state, and a line for each component that is not healthy."""
+        return "\n".join(
+            [self.state, *(f"  `{name}` is {one}" for name, one in self._ill().items())]
+        )
 
     def __repr__(self) -> str:
         """The state, and who is not healthy."""
-        ill = {
-            name: health for name, health in self.components.items() if health.state != "healthy"
-        }
-        return f"SystemHealth({self.state!r}, {ill!r})"
+        return f"SystemHealth({self.state!r}, {self._ill()!r})"
+
+    def _ill(self) -> dict[str, Health]:
+        return {name: one for name, one in self.components.items() if one.state != "healthy"}

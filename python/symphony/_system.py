@@ -114,10 +114,13 @@ class System(Generic[C]):
     def health(self, timeout: float = 1.0) -> SystemHealth:
         """Asks every component how it is, side by side.
 
+        One that does not answer in time is unhealthy, with its Python stack as reason, and costs the others nothing.
+
         Args:
-            timeout: Seconds for each.
+            timeout: Seconds that each has.
 
         Raises:
+            InvalidValueError: `timeout` is no positive number.
             StoppedError: The system was shut down.
             WrongThreadError: One with a health of its own says `main_thread=True`, and this is not the thread that
                 booted.
@@ -132,9 +135,10 @@ class System(Generic[C]):
                 hints=["ask for the health on the thread that called `boot()`"],
             )
         pending = self._running.begin_health(timeout)
-        self._starter.serve_later()
-        state, components = pending.result()
-        return SystemHealth(state, {name: Health(*health) for name, health in components})
+        self._starter.serve_later(pending.calling)
+        state, reason, components = pending.result()
+        found = {name: Health(*health) for name, health in components}
+        return SystemHealth(state, found, reason)
 
     def swap(self, component: Callable[..., T], new: Any, *, drain: float = 5.0) -> SwapReport:
         """Puts another object into a component's place while the system runs.
@@ -244,7 +248,7 @@ class System(Generic[C]):
 
                 text = f"{foreign} say `main_thread=True` and are stopped on another thread than the one that booted"
                 warnings.warn(text, RuntimeWarning, stacklevel=2)
-            self._starter.serve_later()
+            self._starter.serve_later(pending.calling)
             pending.result()
             self._starter.let_go()
         atexit.unregister(self._at_exit)

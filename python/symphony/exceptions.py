@@ -305,6 +305,21 @@ class PhaseOrderError(PlanError):
     code = "phase-order"
 
 
+class TransientError(SymphonyError):
+    """A start failed in a way that may pass: raise it, or derive from it, and the start is tried again.
+
+    The component is built anew for each attempt. Four attempts are made, with pauses of 50, 100 and 200 ms between
+    them, as far as the component's deadline leaves room; the last failure is the one that counts. Any other exception
+    whose attribute `transient` is true is treated alike, so that a library's own error need not be wrapped.
+
+    Attributes:
+        transient: True.
+    """
+
+    code = "start-failed"
+    transient: bool = True
+
+
 class BootTimeoutError(BootError, TimeoutError):
     """A component, a phase or the boot was not done by its deadline."""
 

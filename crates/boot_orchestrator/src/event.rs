@@ -210,6 +210,20 @@ impl BootEvent {
         }
     }
 
+    /// Why: of what was tried again, failed, was skipped, is not healthy or did not stop.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::BootFinished { error: reason, .. }
+            | Self::ComponentFinished { reason, .. }
+            | Self::HealthFinished { reason, .. }
+            | Self::StopFinished { reason, .. } => reason.as_deref(),
+            Self::ComponentRetried { reason, .. }
+            | Self::ComponentSkipped { reason, .. }
+            | Self::RollbackStarted { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// How loud it is.
     pub const fn level(&self) -> Level {
         match self {

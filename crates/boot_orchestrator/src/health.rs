@@ -6,6 +6,7 @@ use component::{ComponentName, Health, Step};
 
 use crate::desk::{Desk, Ended, Signal, Then};
 use crate::plan::Plan;
+use crate::report::BootReport;
 
 /// How one component is.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,15 +28,26 @@ pub struct SystemHealth {
     pub components: Vec<ComponentHealth>,
 }
 
-/// Asks these components, each with what is left of the deadline.
-pub(crate) fn ask(plan: &Plan, mut desk: Desk, numbers: &[u32], limit: Duration) -> SystemHealth {
+/// Asks those that are up, each with what is left of the deadline; of one that is not, the reason is its word.
+pub(crate) fn ask(
+    plan: &Plan,
+    mut desk: Desk,
+    up: &[bool],
+    report: &BootReport,
+    limit: Duration,
+) -> SystemHealth {
     let begun = Instant::now();
     let deadline = begun.checked_add(limit);
-    for number in numbers {
-        desk.begin(*number, Step::Health, deadline);
-    }
     let mut answers: Vec<Option<ComponentHealth>> = vec![None; plan.components().len()];
-    let mut open = numbers.len();
+    let mut open = 0_usize;
+    for (number, up) in (0_u32..).zip(up) {
+        if *up {
+            desk.begin(number, Step::Health, deadline);
+            open += 1;
+        } else {
+            answers[number as usize] = Some(absent(plan, number, report));
+        }
+    }
     while open > 0 {
         let (number, health, seconds) = match desk.next(None) {
             Signal::Ended(ended) => {
@@ -58,6 +70,15 @@ pub(crate) fn ask(plan: &Plan, mut desk: Desk, numbers: &[u32], limit: Duration)
     }
     let components: Vec<ComponentHealth> = answers.into_iter().flatten().collect();
     SystemHealth { health: overall(plan, &components), components }
+}
+
+/// The word of one that the boot went on without.
+fn absent(plan: &Plan, number: u32, report: &BootReport) -> ComponentHealth {
+    let component = plan.components()[number as usize].name().clone();
+    let reason = report.components.iter().find(|one| one.name == component);
+    let reason = reason.and_then(|one| one.reason.as_deref()).unwrap_or("it was not begun");
+    let health = Health::Unhealthy(format!("did not start: {reason}"));
+    ComponentHealth { component, health, seconds: 0.0 }
 }
 
 /// A component's word, where a failed step counts as one.

@@ -74,19 +74,15 @@ impl Running {
         !matches!(*self.end.lock().unwrap_or_else(PoisonError::into_inner), End::Up)
     }
 
-    /// Asks every component that started how it is, side by side. One that does not answer in time is unhealthy; the
-    /// answer of the whole takes no longer than that.
+    /// Asks every component that started how it is, side by side. One that does not answer in time is unhealthy, and so is
+    /// one that the boot went on without; the answer of the whole takes no longer than the deadline.
     pub fn health(&self, deadline: Duration) -> SystemHealth {
         if self.is_stopping() {
             let health = Health::Unhealthy("the system was shut down".to_owned());
             return SystemHealth { health, components: Vec::new() };
         }
-        let numbers: Vec<u32> = (0_u32..)
-            .zip(&self.started)
-            .filter_map(|(number, started)| started.then_some(number))
-            .collect();
         let desk = Desk::new(self.plan.clone(), self.events.clone());
-        health::ask(&self.plan, desk, &numbers, deadline)
+        health::ask(&self.plan, desk, &self.started, &self.report, deadline)
     }
 
     /// Stops everything that started, in reverse, each once. The second call, from whatever thread, waits for the first and

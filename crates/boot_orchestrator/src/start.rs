@@ -119,7 +119,7 @@ impl Run {
         &mut self,
         number: u32,
         what: &str,
-        mut failure: Failure,
+        failure: Failure,
         at: Instant,
     ) -> Result<(), Box<Fault>> {
         let (name, phase, required) = {
@@ -127,15 +127,13 @@ impl Run {
             (descriptor.name.clone(), descriptor.phase, descriptor.required)
         };
         let attempts = self.attempts[number as usize];
-        if attempts > 1 {
-            failure.causes.push(format!("it was tried {attempts} times"));
-        }
-        let reason = failure.message.clone();
+        let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
+        let reason = format!("{}{tried}", failure.message);
         self.finish(number, Standing::Failed, Some(reason), at);
         if !required {
             return self.release(number);
         }
-        let message = format!("`{name}` {what} in phase `{phase}`");
+        let message = format!("`{name}` {what} in phase `{phase}`{tried}");
         Err(Box::new(Fault::caused_by(message, failure).in_phase(phase).of(&name)))
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct PhaseSpans {
 pub(crate) struct ComponentSpans {
     pub(crate) begun: Option<f64>,
     pub(crate) finished: Option<f64>,
+    /// How often its start was tried again.
+    pub(crate) retries: u32,
     pub(crate) health: Option<Span>,
     pub(crate) status: Option<Status>,
     pub(crate) reason: Option<String>,
@@ -85,6 +87,7 @@ fn take_phase(spans: &mut PhaseSpans, at: f64, event: &BootEvent) {
 fn take_component(spans: &mut ComponentSpans, at: f64, event: &BootEvent) {
     match event {
         BootEvent::ComponentStarted { .. } => spans.begun = Some(at),
+        BootEvent::ComponentRetried { .. } => spans.retries += 1,
         BootEvent::ComponentFinished { status, reason, .. } => {
             (spans.finished, spans.status) = (Some(at), Some(*status));
             spans.reason.clone_from(reason);

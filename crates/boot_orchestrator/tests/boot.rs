@@ -382,6 +382,9 @@ fn a_transient_failure_is_tried_again() {
     let running = world.boot().unwrap();
     assert_eq!(world.log.count("flaky", Entry::Begun(Step::Start)), 2);
     assert!(world.seen.text().contains("`flaky` is tried again in T (attempt 2): disk full"));
+    let report = running.report();
+    assert_eq!(report.components.iter().map(|one| one.attempts).max(), Some(2));
+    assert!(report.to_string().contains("tried 2 times"), "{report}");
     running.shutdown(Duration::from_secs(3));
     assert_eq!(world.log.stops(), ["flaky"]);
 }

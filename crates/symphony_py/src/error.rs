@@ -19,6 +19,8 @@ pub(crate) fn failure_of(step: Step, error: &Bound<'_, PyAny>) -> Failure {
         .ok()
         .and_then(|code| code.extract::<String>().ok())
         .and_then(|code| Code::parse(&code))
+        // The word of a failed start (`TransientError` has it) says nothing of another step.
+        .filter(|code| step == Step::Start || *code != Code::START_FAILED)
         .unwrap_or(match step {
             Step::Start => Code::START_FAILED,
             Step::Health => Code::UNHEALTHY,

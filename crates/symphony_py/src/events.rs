@@ -52,6 +52,12 @@ impl BootEvent {
         self.stamped.event.status().map(boot_orchestrator::Status::as_str)
     }
 
+    /// Why, of what was tried again, failed, was skipped, is not healthy or did not stop.
+    #[getter]
+    fn reason(&self) -> Option<&str> {
+        self.stamped.event.reason()
+    }
+
     fn __str__(&self) -> String {
         self.stamped.event.to_string()
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use component::{Component, Done, Step};
+use component::{Component, Done, Health, Seconds, Step};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
@@ -63,6 +63,12 @@ impl PythonComponent {
         }
     }
 
+    /// For how long an earlier question after its health has hung.
+    fn hanging_health(&self) -> Option<Duration> {
+        let earlier = self.current.lock().clone()?;
+        earlier.hangs_for().filter(|_| earlier.step == Step::Health)
+    }
+
     fn own_queue(&self) -> Arc<Queue> {
         let mut own = self.own.lock();
         if let Some(queue) = &*own {
@@ -86,7 +92,17 @@ impl Drop for PythonComponent {
 
 impl Component for PythonComponent {
     fn begin(&self, step: Step, done: Done) {
-        let ticket = Ticket::new(Arc::clone(&self.live), step, done);
+        if step == Step::Health
+            && let Some(span) = self.hanging_health()
+        {
+            // A thread for each question would be lost to one that never answers.
+            let text = format!("its `health()` of {} ago has not come back", Seconds::from(span));
+            done.tell(Ok(Health::Unhealthy(text)));
+            return;
+        }
+        let Some(ticket) = Ticket::new(Arc::clone(&self.live), step, done, &self.keeper) else {
+            return;
+        };
         *self.current.lock() = Some(Arc::clone(&ticket));
         match self.place {
             Place::Calling => self.calling.put(ticket),

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use crate::enter::{enter, guard};
 use crate::error::Fields;
 use crate::report::BootReport;
-use crate::threads::Queue;
+use crate::threads::{JobQueue, Queue};
 
 /// A system that is up.
 #[pyclass(frozen, module = "symphony._core")]
@@ -35,23 +35,47 @@ impl Running {
         py: Python<'_>,
         name: &str,
         work: impl FnOnce(&EngineRunning) -> T + Send + 'static,
-    ) -> PyResult<crossbeam_channel::Receiver<T>> {
+    ) -> PyResult<Question<T>> {
         let (sender, receiver) = crossbeam_channel::bounded(1);
         let (running, calling) = (Arc::clone(&self.engine), Arc::clone(&self.calling));
-        calling.reopen();
+        let ended = Arc::new(AtomicBool::new(false));
+        let question = Question {
+            receiver: Mutex::new(Some(receiver)),
+            calling: Arc::clone(&calling),
+            ended: Arc::clone(&ended),
+        };
         std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
                 // Nobody waits for it any more only when the interpreter ends.
                 let _ = sender.send(work(&running));
-                calling.close();
+                ended.store(true, Ordering::Release);
+                calling.wake();
             })
             .map_err(|error| {
                 Fields::new(component::Code::INTERNAL, "a thread cannot be started")
                     .because(&error)
                     .raise(py)
             })?;
-        Ok(receiver)
+        Ok(question)
+    }
+}
+
+/// A question on its way, and the queue that its asker serves until it has ended. Several may be on their way at once.
+struct Question<T> {
+    receiver: Mutex<Option<crossbeam_channel::Receiver<T>>>,
+    calling: Arc<Queue>,
+    ended: Arc<AtomicBool>,
+}
+
+impl<T: Send> Question<T> {
+    fn calling(&self) -> JobQueue {
+        JobQueue::until(Arc::clone(&self.calling), Arc::clone(&self.ended))
+    }
+
+    fn answer(&self, py: Python<'_>) -> PyResult<Option<T>> {
+        let receiver = self.receiver.lock().take();
+        enter(py, || receiver.and_then(|receiver| receiver.recv().ok()))
     }
 }
 
@@ -65,17 +89,20 @@ impl Running {
     /// Begins to ask every component how it is.
     fn begin_health(&self, py: Python<'_>, timeout: f64) -> PyResult<PendingHealth> {
         guard(py)?;
-        let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(1));
-        let receiver = self.beside(py, "symphony-health", move |running| {
+        let span = Duration::try_from_secs_f64(timeout).map_err(|_| {
+            let text = format!("`timeout` takes a positive number of seconds, not {timeout}");
+            Fields::new(component::Code::INVALID_VALUE, text).raise(py)
+        })?;
+        let question = self.beside(py, "symphony-health", move |running| {
             let health = running.health(span);
             let state = health.health.as_str();
             let components = health.components.into_iter().map(|entry| {
                 let reason = entry.health.reason().map(str::to_owned);
                 (entry.component.to_string(), (word(&entry.health), reason))
             });
-            (state, components.collect())
+            (state, health.health.reason().map(str::to_owned), components.collect())
         })?;
-        Ok(PendingHealth { receiver: Mutex::new(Some(receiver)) })
+        Ok(PendingHealth { question })
     }
 
     /// Begins the shutdown; `None` when it was begun before and has ended.
@@ -88,12 +115,12 @@ impl Running {
         let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(3));
         let system = Arc::clone(&self.system);
         system.closing().store(true, Ordering::Release);
-        let receiver = self.beside(py, "symphony-shutdown", move |running| {
+        let question = self.beside(py, "symphony-shutdown", move |running| {
             let report = running.shutdown(span);
             system.close();
             report.errors.iter().map(ToString::to_string).collect()
         })?;
-        Ok(Some(PendingShutdown { receiver: Mutex::new(Some(receiver)) }))
+        Ok(Some(PendingShutdown { question }))
     }
 
     /// Shuts down without serving the calling thread's steps.
@@ -111,35 +138,46 @@ const fn word(health: &Health) -> &'static str {
     health.as_str()
 }
 
-type HealthAnswer = (&'static str, Vec<(String, (&'static str, Option<String>))>);
+type HealthAnswer = (&'static str, Option<String>, Vec<(String, (&'static str, Option<String>))>);
 
 /// A health question on its way.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct PendingHealth {
-    receiver: Mutex<Option<crossbeam_channel::Receiver<HealthAnswer>>>,
+    question: Question<HealthAnswer>,
 }
 
 #[pymethods]
 impl PendingHealth {
-    /// State of the whole, then name, state and reason of each component.
+    /// The steps that belong to the asking thread, until this has ended.
+    #[getter]
+    fn calling(&self) -> JobQueue {
+        self.question.calling()
+    }
+
+    /// State and reason of the whole, then name, state and reason of each component.
     fn result(&self, py: Python<'_>) -> PyResult<HealthAnswer> {
-        let receiver = self.receiver.lock().take();
-        let answer = enter(py, || receiver.and_then(|receiver| receiver.recv().ok()))?;
-        Ok(answer.unwrap_or(("unhealthy", Vec::new())))
+        Ok(self.question.answer(py)?.unwrap_or_else(|| {
+            ("unhealthy", Some("nobody is left to be asked".to_owned()), Vec::new())
+        }))
     }
 }
 
 /// A shutdown on its way.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct PendingShutdown {
-    receiver: Mutex<Option<crossbeam_channel::Receiver<Vec<String>>>>,
+    question: Question<Vec<String>>,
 }
 
 #[pymethods]
 impl PendingShutdown {
+    /// The steps that belong to the asking thread, until this has ended.
+    #[getter]
+    fn calling(&self) -> JobQueue {
+        self.question.calling()
+    }
+
     /// What did not stop as it should.
     fn result(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        let receiver = self.receiver.lock().take();
-        enter(py, || receiver.and_then(|receiver| receiver.recv().ok()).unwrap_or_default())
+        Ok(self.question.answer(py)?.unwrap_or_default())
     }
 }

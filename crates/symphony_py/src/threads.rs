@@ -7,9 +7,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use component::{Done, Failure, Health, Step};
+use component::{Code, Done, Failure, Health, Step};
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
@@ -24,6 +25,7 @@ pub(crate) struct Ticket {
     pub(crate) live: Arc<Py<PyAny>>,
     pub(crate) step: Step,
     state: Mutex<TicketState>,
+    keeper: Arc<KeeperState>,
 }
 
 struct TicketState {
@@ -35,7 +37,17 @@ struct TicketState {
 }
 
 impl Ticket {
-    pub(crate) fn new(live: Arc<Py<PyAny>>, step: Step, done: Done) -> Arc<Self> {
+    /// A step for the threads of this keeper; none, and its outcome is told, where they have ended.
+    pub(crate) fn new(
+        live: Arc<Py<PyAny>>,
+        step: Step,
+        done: Done,
+        keeper: &Arc<KeeperState>,
+    ) -> Option<Arc<Self>> {
+        if !keeper.enter() {
+            done.tell(Err(nobody_runs_it()));
+            return None;
+        }
         let state = TicketState {
             done: Some(done),
             thread: None,
@@ -43,7 +55,7 @@ impl Ticket {
             given_up: false,
             ended: false,
         };
-        Arc::new(Self { live, step, state: Mutex::new(state) })
+        Some(Arc::new(Self { live, step, state: Mutex::new(state), keeper: Arc::clone(keeper) }))
     }
 
     /// Marks the step as given up; false when it has ended.
@@ -51,6 +63,13 @@ impl Ticket {
         let mut state = self.state.lock();
         state.given_up = true;
         !state.ended
+    }
+
+    /// For how long it has been in a step that was given up and has not come back.
+    pub(crate) fn hangs_for(&self) -> Option<Duration> {
+        let state = self.state.lock();
+        let hangs = state.given_up && !state.ended;
+        state.taken.filter(|_| hangs).map(|taken| taken.elapsed())
     }
 
     /// When a thread took the step; none while it waits for one.
@@ -67,9 +86,15 @@ impl Ticket {
         };
         if let Some(done) = done {
             done.tell(outcome);
+            // After it: what the outcome begins, as the stop of a late start, still finds the threads.
+            self.keeper.leave();
         }
         !given_up
     }
+}
+
+fn nobody_runs_it() -> Failure {
+    Failure::new(Code::STOPPED, "the threads of its system have ended")
 }
 
 /// A queue of steps for one Python thread, or for the thread that called `boot()`.
@@ -83,6 +108,8 @@ pub(crate) struct Queue {
 struct QueueState {
     waiting: VecDeque<Arc<Ticket>>,
     closed: bool,
+    /// Nobody takes steps from here any more.
+    over: bool,
 }
 
 impl Queue {
@@ -91,7 +118,15 @@ impl Queue {
     }
 
     pub(crate) fn put(&self, ticket: Arc<Ticket>) {
-        self.inner.lock().waiting.push_back(ticket);
+        {
+            let mut inner = self.inner.lock();
+            if inner.over {
+                drop(inner);
+                ticket.tell(Err(nobody_runs_it()));
+                return;
+            }
+            inner.waiting.push_back(ticket);
+        }
         if let Some(keeper) = &self.keeper {
             keeper.shared_changed();
         }
@@ -104,18 +139,33 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Takes steps again, for a shutdown or a health question.
-    pub(crate) fn reopen(&self) {
-        self.inner.lock().closed = false;
+    /// Nobody takes steps from here any more: those that wait, and those that come, are told so.
+    pub(crate) fn end(&self) {
+        let left = {
+            let mut inner = self.inner.lock();
+            (inner.closed, inner.over) = (true, true);
+            std::mem::take(&mut inner.waiting)
+        };
+        for ticket in left {
+            ticket.tell(Err(nobody_runs_it()));
+        }
     }
 
-    fn take(&self, timeout: Option<Duration>) -> Taken {
+    /// One that works off steps for a question of its own looks whether that has ended.
+    pub(crate) fn wake(&self) {
+        // Under the lock: it looks and goes to sleep under the same.
+        let _inner = self.inner.lock();
+        self.changed.notify_all();
+    }
+
+    /// The next step. `ended` is of one that serves until its own question has ended, whatever became of the queue.
+    fn take(&self, timeout: Option<Duration>, ended: Option<&AtomicBool>) -> Taken {
         let mut inner = self.inner.lock();
         loop {
             if let Some(ticket) = inner.waiting.pop_front() {
                 return Taken::Ticket(ticket);
             }
-            if inner.closed {
+            if ended.map_or(inner.closed, |ended| ended.load(Ordering::Acquire)) {
                 return Taken::Closed;
             }
             match timeout {
@@ -169,6 +219,12 @@ impl Job {
         state.taken.get_or_insert_with(Instant::now);
     }
 
+    /// The step is not run: it was given up before its turn came.
+    fn skip(&self, py: Python<'_>) {
+        let failure = Failure::new(Code::STOPPED, "it was given up before its turn came");
+        py.detach(|| self.ticket.tell(Err(failure)));
+    }
+
     /// The step ended well. `state` is `healthy`, `degraded` or `unhealthy`; false when it had been given up.
     #[pyo3(signature = (state = "healthy", reason = None))]
     fn finish(&self, py: Python<'_>, state: &str, reason: Option<String>) -> bool {
@@ -214,7 +270,10 @@ struct KeeperInner {
     idle: usize,
     arriving: usize,
     last_taken: Option<Instant>,
+    /// Steps that have not ended, those that were given up too.
+    open: usize,
     closed: bool,
+    ended: bool,
 }
 
 impl KeeperState {
@@ -230,20 +289,39 @@ impl KeeperState {
     }
 
     pub(crate) fn order(&self, order: Order) {
-        self.inner.lock().orders.push_back(order);
-        self.changed.notify_one();
+        let mut inner = self.inner.lock();
+        // An order holds its step, and that this: one that nobody takes would be kept for ever.
+        if !inner.ended {
+            inner.orders.push_back(order);
+            self.changed.notify_one();
+        }
     }
 
+    /// Lets the keeper and its threads end: those without a step now, the keeper itself with the last step. A start that was
+    /// given up may end well at any time, and is stopped then.
     pub(crate) fn close(&self) {
         let shared = {
             let mut inner = self.inner.lock();
             inner.closed = true;
-            inner.shared.take()
+            inner.shared.clone()
         };
         self.changed.notify_all();
         if let Some(shared) = shared {
             shared.close();
         }
+    }
+
+    /// Counts a step in; false where the keeper has ended.
+    fn enter(&self) -> bool {
+        let mut inner = self.inner.lock();
+        inner.open += usize::from(!inner.ended);
+        !inner.ended
+    }
+
+    /// A step has ended.
+    fn leave(&self) {
+        self.inner.lock().open -= 1;
+        self.changed.notify_all();
     }
 
     fn shared_changed(&self) {
@@ -256,7 +334,12 @@ impl KeeperState {
             if let Some(order) = inner.orders.pop_front() {
                 return Some(order);
             }
-            if inner.closed {
+            if inner.closed && inner.open == 0 {
+                inner.ended = true;
+                // The queue holds this in turn.
+                let shared = inner.shared.take();
+                drop(inner);
+                drop(shared);
                 return None;
             }
             let waiting =
@@ -283,11 +366,15 @@ impl KeeperState {
             }
             inner.idle += 1;
         }
-        let taken = queue.take(None);
+        let taken = queue.take(None, None);
         {
             let mut inner = self.inner.lock();
             inner.idle -= 1;
-            inner.last_taken = Some(Instant::now());
+            match &taken {
+                Taken::Ticket(_) => inner.last_taken = Some(Instant::now()),
+                // It ends.
+                Taken::Nothing | Taken::Closed => inner.threads -= 1,
+            }
         }
         self.changed.notify_one();
         taken
@@ -299,12 +386,18 @@ impl KeeperState {
 pub(crate) struct JobQueue {
     queue: Arc<Queue>,
     arriving: Mutex<bool>,
+    ended: Option<Arc<AtomicBool>>,
 }
 
 impl JobQueue {
     pub(crate) fn new(queue: Arc<Queue>) -> Self {
         let arriving = queue.keeper.is_some();
-        Self { queue, arriving: Mutex::new(arriving) }
+        Self { queue, arriving: Mutex::new(arriving), ended: None }
+    }
+
+    /// The calling thread's queue for as long as one question of it has not ended.
+    pub(crate) fn until(queue: Arc<Queue>, ended: Arc<AtomicBool>) -> Self {
+        Self { queue, arriving: Mutex::new(false), ended: Some(ended) }
     }
 }
 
@@ -314,7 +407,7 @@ impl JobQueue {
     fn take(&self, py: Python<'_>) -> Option<Job> {
         let taken = py.detach(|| match &self.queue.keeper {
             Some(keeper) => keeper.take_shared(&self.queue, &mut self.arriving.lock()),
-            None => self.queue.take(None),
+            None => self.queue.take(None, None),
         });
         match taken {
             Taken::Ticket(ticket) => Some(Job { ticket }),
@@ -324,11 +417,16 @@ impl JobQueue {
 
     /// Waits for the next step on the thread that called `boot()`, letting signals through.
     fn take_polling(&self, py: Python<'_>) -> PyResult<Option<Job>> {
-        wait_polling(py, |span| match self.queue.take(Some(span)) {
+        wait_polling(py, |span| match self.queue.take(Some(span), self.ended.as_deref()) {
             Taken::Ticket(ticket) => Some(Some(Job { ticket })),
             Taken::Closed => Some(None),
             Taken::Nothing => None,
         })
+    }
+
+    /// Nobody takes steps from here any more: those that wait, and those that come, are told so.
+    fn end(&self, py: Python<'_>) {
+        py.detach(|| self.queue.end());
     }
 
     /// A thread that works off this shared queue will not come back.
@@ -348,7 +446,7 @@ pub(crate) struct Keeper {
 
 #[pymethods]
 impl Keeper {
-    /// Lets the keeper and the shared threads end.
+    /// Lets the keeper end with the last step, and the shared threads.
     fn close(&self) {
         self.state.close();
     }
