@@ -23,6 +23,7 @@ _WARM = (
     "encodings.latin_1",
     "re",
     "json",
+    "signal",
     "tokenize",
     "ast",
     "typing",
@@ -89,8 +90,8 @@ def _serve(guest: ChildRecord, begun: float) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.argv = [guest["name"]]
-    folder = os.fspath(guest["folder"])
-    sys.path[:0] = [os.fspath(path) for path in guest.get("paths", ()) if os.fspath(path) != folder]
+    folder = guest["folder"]
+    sys.path[:0] = [path for path in guest.get("paths", ()) if path != folder]
     return serve(guest.get("entry", ""), folder, guest["lane"], begun)
 
 

@@ -28,6 +28,8 @@ const FRAME: usize = 12;
 pub const MAX_RECORD: usize = 16 << 20;
 /// A scratch buffer that grew past this is not kept.
 const KEEP_SCRATCH: usize = 1 << 20;
+/// Bytes of a journal that are read at once.
+const BUFFER: usize = 1 << 18;
 
 /// Which member's journal it is, and in which version of its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -292,7 +294,10 @@ impl Opening {
         let mut records = 0;
         let reading = || PitError::io("read", &path);
         file.seek(SeekFrom::Start(offset)).map_err(reading())?;
-        let mut reader = BufReader::with_capacity(1 << 18, &file);
+        // No more than there is to read: most journals are empty when they are opened.
+        let buffer =
+            usize::try_from(length.saturating_sub(offset)).map_or(BUFFER, |left| left.min(BUFFER));
+        let mut reader = BufReader::with_capacity(buffer, &file);
         let mut payload = Vec::new();
         while read_frame(&mut reader, generation, offset, length, &mut payload).map_err(reading())?
         {
