@@ -9,6 +9,8 @@ use boot_orchestrator::{BootEvent, BootOptions, EventSink, Stamped};
 use component::{
     Code, Component, Descriptor, Done, Failure, Health, Key, Location, Need, NeedKind, Phase, Step,
 };
+use proptest::prelude::{ProptestConfig, Strategy};
+use proptest::test_runner::TestRunner;
 
 /// What a mock does when it is asked for a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,4 +271,31 @@ pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
         assert!(Instant::now() < end, "it is never so: {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Runs random cases, side by side on this many threads (most of a boot's time is waiting). `SYMPHONY_CASES` says how many
+/// in all, for `make soak`.
+pub(crate) fn cases<S: Strategy>(
+    count: u32,
+    threads: u32,
+    strategy: impl Fn() -> S + Sync,
+    one: impl Fn(S::Value) + Sync,
+) {
+    let asked = std::env::var("SYMPHONY_CASES").ok();
+    let count = asked.map_or(count, |asked| asked.parse().expect("SYMPHONY_CASES is a number"));
+    let run = || {
+        let config = ProptestConfig::with_cases(count.div_ceil(threads));
+        let result = TestRunner::new(config).run(&strategy(), |case| {
+            one(case);
+            Ok(())
+        });
+        result.map_err(|error| error.to_string())
+    };
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        for run in runs {
+            let result = run.join().expect("the runner catches panics");
+            assert!(result.is_ok(), "{}", result.unwrap_err());
+        }
+    });
 }
