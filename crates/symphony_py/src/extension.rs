@@ -17,6 +17,7 @@ use crate::enter::{enter, guard};
 use crate::guest::signalled;
 use crate::kit::{CallResult, fields_of_call, stopped};
 use crate::values::{decode, encode_inputs};
+use crate::versions::CallKey;
 
 /// How long a restart may take.
 const RESTART: Duration = Duration::from_secs(15);
@@ -45,6 +46,15 @@ impl ExtensionHandle {
     fn found(&self) -> Option<Inner> {
         // What the catalogue had when the handle was made it has until its end.
         self.system.kit().and_then(|kit| kit.extension(&self.name).ok())
+    }
+
+    /// The same for one call: while versions are tried out and kept apart by a function of the caller's, it is asked.
+    fn handle_for(&self, py: Python<'_>, inputs: Option<&Bound<'_, PyDict>>) -> PyResult<Inner> {
+        let handle = self.handle(py)?;
+        let key = handle.tag().and_then(|tag| tag.downcast_ref::<CallKey>());
+        let Some(CallKey(key)) = key else { return Ok(handle) };
+        let key = key.bind(py).call((), inputs)?.repr()?;
+        Ok(handle.keyed(key.to_string_lossy().as_bytes()))
     }
 
     fn options(&self) -> CallOptions {
@@ -109,7 +119,7 @@ impl ExtensionHandle {
         operation: &str,
         inputs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Py<PyAny>> {
-        let handle = self.handle(py)?;
+        let handle = self.handle_for(py, inputs)?;
         let inputs = encode_inputs(inputs)?;
         let options = self.options();
         let outcome =
@@ -128,7 +138,7 @@ impl ExtensionHandle {
         operation: &str,
         inputs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Stream> {
-        let handle = self.handle(py)?;
+        let handle = self.handle_for(py, inputs)?;
         let inputs = encode_inputs(inputs)?;
         let options = self.options();
         let begun = enter(py, || handle.stream(operation, &inputs, &options, Some(&signalled)))?;
@@ -172,7 +182,7 @@ impl ExtensionHandle {
         timeout: Option<f64>,
         priority: i32,
     ) -> PyResult<PendingCall> {
-        let handle = self.handle(py)?;
+        let handle = self.handle_for(py, Some(inputs))?;
         let inputs = encode_inputs(Some(inputs))?;
         let deadline = span(timeout)?.and_then(|timeout| Instant::now().checked_add(timeout));
         let options = CallOptions { deadline, priority };
@@ -194,12 +204,28 @@ impl ExtensionHandle {
         inputs: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
         let handle = self.handle(py)?;
+        let is_kept_apart = handle.tag().is_some();
+        let mut handles = Vec::new();
         let inputs = inputs
             .try_iter()?
-            .map(|inputs| encode_inputs(Some(inputs?.cast::<PyDict>()?)))
+            .map(|inputs| {
+                let inputs = inputs?;
+                let inputs = inputs.cast::<PyDict>()?;
+                if is_kept_apart {
+                    handles.push(self.handle_for(py, Some(inputs))?);
+                }
+                encode_inputs(Some(inputs))
+            })
             .collect::<PyResult<Vec<_>>>()?;
         let options = self.options();
-        let outcomes = enter(py, || handle.call_many(operation, &inputs, &options))?;
+        let outcomes = enter(py, || {
+            if !is_kept_apart {
+                return handle.call_many(operation, &inputs, &options);
+            }
+            // Each goes where its own key sends it.
+            let each = handles.iter().zip(&inputs);
+            each.map(|(handle, inputs)| handle.call(operation, inputs, &options)).collect()
+        })?;
         let results = PyList::empty(py);
         for outcome in outcomes {
             match outcome {

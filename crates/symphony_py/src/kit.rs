@@ -128,6 +128,15 @@ struct Stretch {
 }
 
 impl Kit {
+    pub(crate) const fn system(&self) -> &Arc<System> {
+        &self.system
+    }
+
+    /// What was checked against the extensions may be different now: another version has a name.
+    pub(crate) fn forget_checks(&self) {
+        self.checked.lock().clear();
+    }
+
     pub(crate) fn of(system: &Arc<System>) -> Option<Self> {
         system.kit()?;
         Some(Self {
@@ -192,7 +201,7 @@ impl Kit {
         {
             return Ok(());
         }
-        let catalogue = Arc::clone(self.kit(py)?.catalogue());
+        let catalogue = self.kit(py)?.catalogue();
         let members = known_operations(self.system.members());
         let read = catalogue.with_sources(&crate::sources::PythonSources, |name| {
             melody.nodes.iter().any(|node| node.target_and_operation().0 == name)
@@ -231,7 +240,9 @@ impl Kit {
 
     /// The operations that are known of an extension without starting it; `None` where they are not.
     fn operations(&self, name: &str) -> Option<Vec<String>> {
-        match self.system.catalogue().target(name)? {
+        let running = self.system.kit().map(|kit| kit.catalogue());
+        let catalogue = running.unwrap_or_else(|| Arc::clone(self.system.catalogue()));
+        match catalogue.target(name)? {
             Known::Operations(operations) => {
                 Some(operations.iter().map(|known| known.name.clone()).collect())
             }

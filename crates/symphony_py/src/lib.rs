@@ -25,6 +25,7 @@ mod fault_plan;
 mod guest;
 mod kit;
 mod log;
+mod lookup;
 mod melody;
 mod pit;
 mod policy;
@@ -64,6 +65,8 @@ mod core {
     #[pymodule_export]
     use crate::log::LogFollower;
     #[pymodule_export]
+    use crate::lookup::Lookup;
+    #[pymodule_export]
     use crate::melody::{Melody, Run};
     #[pymodule_export]
     use crate::pit::{
@@ -81,7 +84,7 @@ mod core {
     #[pymodule_export]
     use crate::supervisor::SupervisorServer;
     #[pymodule_export]
-    use crate::swap::{Slot, Stepper};
+    use crate::swap::{PendingStep, Slot, Stepper};
     #[pymodule_export]
     use crate::threads::{Job, JobQueue, Keeper, StackRequest};
     #[pymodule_export]

@@ -9,6 +9,7 @@ use pit::{Durability, PitConfig, PitError};
 
 use super::own::Own;
 use super::parts::Parts;
+use super::swap::MemberPlace;
 use crate::{Blocking, Immediate, Registry, Threads};
 
 /// The component that a member is.
@@ -37,13 +38,13 @@ pub(super) fn register(
         }
         let descriptor = own(*member).descriptor(|needed| !is_replaced(needed.name(), replaced));
         let (starting, stopping, member) = (Arc::clone(parts), Arc::clone(parts), *member);
-        let component = Blocking::new(threads, move || {
+        let own = Blocking::new(threads, move || {
             start(&starting, member, durability)
                 .map(|()| Health::Healthy)
                 .map_err(|error| failed(&error))
         })
         .stop(move || stop(&stopping, member).map_err(|error| failed(&error)));
-        registry.add(descriptor, Arc::new(component));
+        registry.add(descriptor, Arc::new(MemberPlace { own, parts: Arc::clone(parts), member }));
     }
     if is_replaced(Own::Pit.name(), replaced) {
         return;

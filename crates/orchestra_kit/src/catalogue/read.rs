@@ -53,6 +53,37 @@ impl Catalogue {
         read
     }
 
+    /// This catalogue with another version of one extension: the manifest in that folder, or that file.
+    ///
+    /// # Errors
+    /// Every fault of that manifest, and of what it requires; or it is one of another extension.
+    pub fn with_version(
+        &self,
+        system: &SystemManifest,
+        name: &str,
+        path: &Path,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
+        let manifest = ExtensionManifest::read(&file)?;
+        let mut faults = Faults::new(Code::MANIFEST_INVALID);
+        if manifest.name.value != name {
+            let message = format!("this is extension `{}`, not `{name}`", manifest.name);
+            faults.error(&manifest.name.at, message).hint =
+                Some(format!("only another version of `{name}` can take its place"));
+        }
+        let mut changed = self.clone();
+        let version = entry(&mut faults, manifest, Sources::default());
+        if let Some(known) = changed.entries.iter_mut().find(|known| known.name() == name) {
+            *known = version;
+        }
+        requirements::check(&mut faults, system, &changed.entries, &[]);
+        let found = faults.into_sorted();
+        if found.iter().any(|fault| fault.severity == Severity::Error) {
+            return Err(found);
+        }
+        Ok(changed)
+    }
+
     /// An extension that no system names, for `check`.
     pub fn alone(manifest: ExtensionManifest, sources: Sources<'_>) -> (Self, Vec<Diagnostic>) {
         let mut faults = Faults::new(Code::MANIFEST_INVALID);

@@ -11,14 +11,17 @@ mod restart;
 mod stop;
 mod stream;
 mod timer;
+mod trial;
 
 pub use call::{Call, CallDone, ExtensionHandle};
 pub use ended::Ended;
 pub use stop::StopReport;
 pub use stream::Values;
+pub use trial::{Tag, VariantReport};
 
 pub use life::Report;
 
 pub(crate) use life::Extension;
 pub(crate) use stop::stop_all;
 pub(crate) use timer::Timer;
+pub(crate) use trial::{Trial, Variant};

@@ -8,6 +8,7 @@ use ipc::{CallError, CallOptions, Payload};
 use super::ExtensionHandle;
 use super::call::told;
 use super::life::Current;
+use super::trial::Begun;
 use crate::error::ExtensionError;
 use crate::host::Stream;
 
@@ -17,6 +18,8 @@ pub struct Values {
     current: Current,
     operation: String,
     stream: Box<dyn Stream>,
+    /// The call as a trial counts it.
+    begun: Option<Begun>,
 }
 
 impl ExtensionHandle {
@@ -32,11 +35,16 @@ impl ExtensionHandle {
         options: &CallOptions,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Values, ExtensionError> {
+        if let Some((chosen, begun)) = self.chosen(inputs) {
+            let mut values = chosen.stream(operation, inputs, options, poll)?;
+            values.begun = Some(begun);
+            return Ok(values);
+        }
         let current = self.ready(operation, options.deadline, poll)?;
         match current.guest.stream(operation, inputs, options) {
             Ok(stream) => {
                 let (handle, operation) = (self.clone(), operation.to_owned());
-                Ok(Values { handle, current, operation, stream })
+                Ok(Values { handle, current, operation, stream, begun: None })
             }
             Err(error) => Err(self.refusal(&current, operation, error)),
         }
@@ -66,8 +74,12 @@ impl Values {
         &mut self,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Option<Payload>, ExtensionError> {
-        let Self { handle, current, operation, stream } = self;
-        stream.next_item(poll).map_err(|error| handle.refusal(current, operation, error))
+        let Self { handle, current, operation, stream, begun } = self;
+        let next = stream.next_item(poll);
+        if let (Ok(None), Some(begun)) = (&next, begun) {
+            begun.went_well();
+        }
+        next.map_err(|error| handle.refusal(current, operation, error))
     }
 }
 

@@ -24,8 +24,7 @@ fn member(target: Target) -> Option<Member> {
 
 impl Inner {
     fn target(&self, target: Target) -> Option<ExtensionHandle> {
-        let extension = self.extensions.get(usize::try_from(target.id).ok()?)?;
-        Some(ExtensionHandle::new(Arc::clone(extension)))
+        self.at(target.id)
     }
 }
 
@@ -35,10 +34,10 @@ impl Calls for Kit {
         if let Some(member) = Member::parse(name) {
             let place = Member::ALL.iter().position(|known| *known == member)?;
             let id = MEMBERS - u32::try_from(place).ok()?;
-            return self.inner.members.has(member).then_some(Target { id, in_process: true });
+            return self.inner.members().has(member).then_some(Target { id, in_process: true });
         }
         let id = *self.inner.numbers.get(name)?;
-        let extension = self.inner.extensions.get(id as usize)?;
+        let extension = self.inner.at(id)?;
         let in_process = extension.manifest().execution == Execution::Pit;
         Some(Target { id, in_process })
     }
@@ -100,7 +99,7 @@ impl Kit {
         deadline: Option<std::time::Instant>,
         done: CallDone,
     ) {
-        let members = self.inner.members.clone();
+        let members = self.inner.members();
         if !members.may_wait(member, operation, &inputs) {
             return done(members.call(member, operation, &inputs, deadline));
         }

@@ -6,6 +6,7 @@
 mod calls;
 mod enforcement;
 mod route;
+mod swap;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -13,15 +14,16 @@ use std::time::{Duration, Instant};
 
 use component::{Health, did_you_mean};
 use ipc::{Bus, CallOptions, Payload};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 pub use enforcement::{Enforcement, Level};
+pub use swap::{Candidate, TakenOut, Tried};
 
 use crate::KitError;
 use crate::catalogue::Catalogue;
 use crate::error::ExtensionError;
 use crate::extension::{
-    Call, Ended, Extension, ExtensionHandle, Report, StopReport, Timer, stop_all,
+    Call, Ended, Extension, ExtensionHandle, Report, StopReport, Timer, Trial, stop_all,
 };
 use crate::host::{Guest, Host, PitHost, ProcessHost, ProcessHostOptions, Router, Workers};
 use crate::manifest::{Activation, Execution, ExtensionManifest};
@@ -55,15 +57,46 @@ pub struct Kit {
 }
 
 struct Inner {
-    catalogue: Arc<Catalogue>,
-    /// In the catalogue's order, which is that of the names.
-    extensions: Vec<Arc<Extension>>,
+    /// What is known of the extensions; another one when a version was swapped.
+    catalogue: RwLock<Arc<Catalogue>>,
+    /// Who answers to each name, in the order of the names.
+    seats: RwLock<Vec<Seat>>,
     numbers: HashMap<String, u32>,
-    members: Members,
+    /// Taken out by a swap, but not drained: stopped with the kit.
+    retired: Mutex<Vec<Arc<Extension>>>,
+    hosts: Hosts,
+    /// Another one when a member was swapped; a call keeps the one that it began with.
+    members: RwLock<Arc<Members>>,
     bus: Bus,
     workers: Arc<Workers>,
     /// The engine's calls that are on their way, by its numbers.
     calls: Mutex<HashMap<u64, Call>>,
+}
+
+/// Who answers to a name.
+#[derive(Clone)]
+struct Seat {
+    extension: Arc<Extension>,
+    /// Set while several versions share its calls.
+    trial: Option<Arc<Trial>>,
+}
+
+/// Where extensions run.
+struct Hosts {
+    processes: Arc<dyn Host>,
+    libraries: Arc<dyn Host>,
+    timer: Arc<Timer>,
+}
+
+impl Hosts {
+    /// An extension that runs where its manifest says.
+    fn extension(&self, manifest: Arc<ExtensionManifest>) -> Arc<Extension> {
+        let host = match manifest.execution {
+            Execution::Process => &self.processes,
+            Execution::Pit => &self.libraries,
+        };
+        Extension::new(manifest, Arc::clone(host), Arc::clone(&self.timer))
+    }
 }
 
 impl Kit {
@@ -88,39 +121,50 @@ impl Kit {
                 None => Arc::new(NoProcesses),
             };
             let libraries: Arc<dyn Host> = Arc::new(PitHost::new(Arc::clone(&workers), sentinels));
-            let extensions: Vec<_> = catalogue
+            let hosts = Hosts { processes, libraries, timer: Arc::clone(&timer) };
+            let seats: Vec<_> = catalogue
                 .entries()
                 .iter()
                 .map(|entry| {
-                    let host = match entry.manifest.execution {
-                        Execution::Process => &processes,
-                        Execution::Pit => &libraries,
-                    };
-                    let manifest = Arc::clone(&entry.manifest);
-                    Extension::new(manifest, Arc::clone(host), Arc::clone(&timer))
+                    let extension = hosts.extension(Arc::clone(&entry.manifest));
+                    Seat { extension, trial: None }
                 })
                 .collect();
-            let numbers = extensions
+            let numbers = seats
                 .iter()
                 .zip(0..)
-                .map(|(extension, number)| (extension.name().to_owned(), number))
+                .map(|(seat, number)| (seat.extension.name().to_owned(), number))
                 .collect();
-            Inner { catalogue, extensions, numbers, members, bus, workers, calls: Mutex::default() }
+            Inner {
+                catalogue: RwLock::new(catalogue),
+                seats: RwLock::new(seats),
+                numbers,
+                retired: Mutex::default(),
+                hosts,
+                members: RwLock::new(Arc::new(members)),
+                bus,
+                workers,
+                calls: Mutex::default(),
+            }
         });
         watch(&timer, Arc::downgrade(&inner), Instant::now());
         Ok(Self { inner })
     }
 
     /// The names of all extensions, sorted.
-    pub fn names(&self) -> Vec<&str> {
-        self.inner.extensions.iter().map(|extension| extension.name()).collect()
+    pub fn names(&self) -> Vec<String> {
+        let seats = self.inner.seats.read();
+        seats.iter().map(|seat| seat.extension.name().to_owned()).collect()
     }
 
     /// The names of those that the boot starts, sorted.
-    pub fn eager(&self) -> Vec<&str> {
-        let eager =
-            |extension: &&Arc<Extension>| extension.manifest().activation == Activation::Eager;
-        self.inner.extensions.iter().filter(eager).map(|extension| extension.name()).collect()
+    pub fn eager(&self) -> Vec<String> {
+        let seats = self.inner.seats.read();
+        let eager = seats
+            .iter()
+            .filter(|seat| seat.extension.manifest().activation == Activation::Eager)
+            .map(|seat| seat.extension.name().to_owned());
+        eager.collect()
     }
 
     /// The handle of an extension; it is started by its first call.
@@ -132,13 +176,25 @@ impl Kit {
     }
 
     /// The catalogue.
-    pub fn catalogue(&self) -> &Arc<Catalogue> {
-        &self.inner.catalogue
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.inner.catalogue.read())
     }
 
-    /// The Pit's members.
-    pub fn members(&self) -> &Members {
-        &self.inner.members
+    /// The Pit's members, as they are at this moment.
+    pub fn members(&self) -> Arc<Members> {
+        self.inner.members()
+    }
+
+    /// Changes who answers for the Pit's members, at once for every call that comes after.
+    pub fn change_members(&self, change: impl FnOnce(&mut Members)) {
+        let before = {
+            let mut members = self.inner.members.write();
+            let mut changed = Members::clone(&members);
+            change(&mut changed);
+            std::mem::replace(&mut *members, Arc::new(changed))
+        };
+        // What is dropped with it may be the last of a member.
+        drop(before);
     }
 
     /// The bus.
@@ -160,7 +216,7 @@ impl Kit {
             return Err(KitError::UnknownOperation { call: call.to_owned() });
         };
         if crate::manifest::Member::parse(target).is_some() {
-            return self.inner.members.call_named(call, inputs, options.deadline);
+            return self.inner.members().call_named(call, inputs, options.deadline);
         }
         Ok(self.extension(target)?.call(operation, inputs, options)?)
     }
@@ -168,7 +224,7 @@ impl Kit {
     /// How the extensions that run are, one line for all.
     pub fn health(&self) -> Health {
         let mut worst = Health::Healthy;
-        for extension in &self.inner.extensions {
+        for extension in &self.inner.all() {
             match (extension.health(), &worst) {
                 (unhealthy @ Health::Unhealthy(_), _) => return unhealthy,
                 (degraded @ Health::Degraded(_), Health::Healthy) => worst = degraded,
@@ -189,19 +245,49 @@ impl Kit {
 
     /// Stops every extension, side by side, and returns by `deadline` at the latest.
     pub fn stop_all(&self, deadline: Instant) -> StopReport {
-        stop_all(&self.inner.extensions, deadline, false)
+        stop_all(&self.inner.all(), deadline, false)
     }
 }
 
 impl Inner {
+    fn members(&self) -> Arc<Members> {
+        Arc::clone(&self.members.read())
+    }
+
+    /// The handle of whoever has that number now.
+    fn at(&self, number: u32) -> Option<ExtensionHandle> {
+        let seats = self.seats.read();
+        let seat = seats.get(usize::try_from(number).ok()?)?;
+        Some(ExtensionHandle::new(Arc::clone(&seat.extension), seat.trial.clone()))
+    }
+
     fn extension(&self, name: &str) -> Result<ExtensionHandle, ExtensionError> {
-        let place = self.numbers.get(name).and_then(|number| usize::try_from(*number).ok());
-        if let Some(extension) = place.and_then(|place| self.extensions.get(place)) {
-            return Ok(ExtensionHandle::new(Arc::clone(extension)));
-        }
-        let known = self.extensions.iter().map(|extension| extension.name());
+        let found = self.numbers.get(name).and_then(|number| self.at(*number));
+        found.ok_or_else(|| self.not_found(name))
+    }
+
+    fn not_found(&self, name: &str) -> ExtensionError {
+        let mut known: Vec<_> = self.numbers.keys().map(String::as_str).collect();
+        known.sort_unstable();
         let meant = did_you_mean(name, known).map(str::to_owned);
-        Err(ExtensionError::NotFound { name: name.to_owned(), meant })
+        ExtensionError::NotFound { name: name.to_owned(), meant }
+    }
+
+    /// Everything that may run: who answers, what is tried out, and what was taken out undrained.
+    fn all(&self) -> Vec<Arc<Extension>> {
+        let mut all: Vec<Arc<Extension>> = Vec::new();
+        for seat in self.seats.read().iter() {
+            all.push(Arc::clone(&seat.extension));
+            let tried = seat.trial.iter().flat_map(|trial| trial.variants());
+            all.extend(
+                tried
+                    .map(|variant| &variant.extension)
+                    .filter(|variant| !Arc::ptr_eq(variant, &seat.extension))
+                    .cloned(),
+            );
+        }
+        all.extend(self.retired.lock().iter().cloned());
+        all
     }
 }
 
@@ -224,7 +310,7 @@ fn watch(timer: &Arc<Timer>, inner: Weak<Inner>, last: Instant) {
         // After this process itself did not run for a while (stopped, or the machine slept), nobody had a chance to
         // answer: they get it first.
         if last.elapsed() < LOOK * 3 {
-            for extension in &kit.extensions {
+            for extension in &kit.all() {
                 extension.watch();
             }
         }

@@ -23,7 +23,7 @@ impl Router for Inner {
             return answer(Err(failure(&crate::KitError::UnknownOperation { call })));
         };
         if Member::parse(target).is_some() {
-            let members = self.members.clone();
+            let members = self.members();
             // Whoever does not get to run it has to answer, so both ways hold it.
             let answer = Arc::new(parking_lot::Mutex::new(Some(answer)));
             let answering = Arc::clone(&answer);

@@ -1,5 +1,6 @@
-//! The members that are started, and the table of their operations.
+//! The members that are started, what stands in for one that was swapped, and the table of their operations.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,22 @@ pub(super) struct Row {
     pub(super) run: Run,
 }
 
+/// What took a member's place and answers its operations instead of it.
+pub trait StandIn: Send + Sync {
+    /// Calls one of the member's operations and waits for its result; it may run foreign code, so it is only called on
+    /// a thread that may wait. `required` are the names of the inputs that cannot be left out, in their order.
+    ///
+    /// # Errors
+    /// [`KitError`]: it has no such operation, or what it said.
+    fn call(
+        &self,
+        operation: &'static str,
+        required: &[&'static str],
+        inputs: &Payload,
+        deadline: Option<Instant>,
+    ) -> Result<Payload, KitError>;
+}
+
 /// The members that are started, as far as they are.
 #[derive(Clone, Default)]
 pub struct Members {
@@ -43,6 +60,8 @@ pub struct Members {
     pub arbitration: Option<Arc<Arbitration>>,
     /// What decides what is kept.
     pub stale: Option<Arc<StaleManager>>,
+    /// What was swapped in, by the member whose operations it answers.
+    pub stand_ins: HashMap<Member, Arc<dyn StandIn>>,
 }
 
 const fn rows(member: Member) -> &'static [Row] {
@@ -63,8 +82,11 @@ impl Members {
         self
     }
 
-    /// Whether that member is started.
+    /// Whether somebody answers for that member.
     pub fn has(&self, member: Member) -> bool {
+        if self.stand_ins.contains_key(&member) {
+            return true;
+        }
         match member {
             Member::ArtifactStore => self.artifacts.is_some(),
             Member::DagTracker => self.dag.is_some(),
@@ -77,7 +99,9 @@ impl Members {
     /// Whether the operation may wait, or has so much to write that it takes a while.
     pub fn may_wait(&self, member: Member, operation: &str, inputs: &Payload) -> bool {
         const MUCH: usize = 256 * 1024;
-        inputs.size() > MUCH || row(member, operation).is_some_and(|row| row.waits)
+        inputs.size() > MUCH
+            || self.stand_ins.contains_key(&member)
+            || row(member, operation).is_some_and(|row| row.waits)
     }
 
     /// Calls an operation on this thread.
@@ -98,8 +122,13 @@ impl Members {
         let value = inputs.value().map_err(|error| KitError::InvalidValue {
             what: format!("the inputs of `{}` cannot be read: {error}", call()),
         })?;
-        let inputs = Inputs::new(member, row.name, row.inputs, &value, deadline)?;
-        let result = (row.run)(self, &inputs)?;
+        let checked = Inputs::new(member, row.name, row.inputs, &value, deadline)?;
+        if let Some(stand_in) = self.stand_ins.get(&member) {
+            let required: Vec<_> =
+                row.inputs.iter().copied().filter(|input| !input.ends_with('?')).collect();
+            return stand_in.call(row.name, &required, inputs, deadline);
+        }
+        let result = (row.run)(self, &checked)?;
         Payload::from_value(&result).map_err(|error| KitError::InvalidValue {
             what: format!("the result of `{}` cannot be sent: {error}", call()),
         })

@@ -12,4 +12,4 @@ mod pool;
 mod stale;
 
 pub use arbitration::Arbitration;
-pub use members::{Members, known_operations};
+pub use members::{Members, StandIn, known_operations};

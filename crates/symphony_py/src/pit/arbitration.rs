@@ -5,29 +5,28 @@ use std::sync::Arc;
 use ::pit::arbitration_engine::{
     ArbitrationEngine as Engine, Grant as Held, Outcome, Request, Strategy,
 };
-use boot_orchestrator::system::System;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use super::member::stopped;
+use super::member::MemberRef;
 use crate::enter::{enter, guard, seconds, wait_asking};
 use crate::error::raise;
 
 /// Who gets a scarce thing.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct ArbitrationEngine {
-    system: Arc<System>,
+    member: MemberRef<Engine>,
 }
 
 impl ArbitrationEngine {
-    pub(crate) fn new(system: Arc<System>) -> Self {
-        Self { system }
+    pub(super) const fn new(member: MemberRef<Engine>) -> Self {
+        Self { member }
     }
 
-    /// The member itself, as long as the system is up.
+    /// The member itself, as long as it is in its place.
     fn engine(&self, py: Python<'_>) -> PyResult<Arc<Engine>> {
-        self.system.pit().arbitration.ok_or_else(|| stopped(py, "arbitration-engine"))
+        self.member.get(py)
     }
 }
 

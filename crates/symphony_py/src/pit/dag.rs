@@ -4,28 +4,27 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ::pit::dag_tracker::{DagTracker as Tracker, RunId};
-use boot_orchestrator::system::System;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::member::stopped;
+use super::member::MemberRef;
 use crate::enter::enter;
 use crate::error::raise;
 
 /// Running graphs: what is ready, completed, failed.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct DagTracker {
-    system: Arc<System>,
+    member: MemberRef<Tracker>,
 }
 
 impl DagTracker {
-    pub(crate) fn new(system: Arc<System>) -> Self {
-        Self { system }
+    pub(super) const fn new(member: MemberRef<Tracker>) -> Self {
+        Self { member }
     }
 
-    /// The member itself, as long as the system is up.
+    /// The member itself, as long as it is in its place.
     fn tracker(&self, py: Python<'_>) -> PyResult<Arc<Tracker>> {
-        self.system.pit().dag.ok_or_else(|| stopped(py, "dag-tracker"))
+        self.member.get(py)
     }
 }
 

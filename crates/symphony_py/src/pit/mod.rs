@@ -6,6 +6,7 @@ mod dag;
 mod member;
 mod pool;
 mod stale;
+mod stand_in;
 
 pub(crate) use arbitration::{ArbitrationEngine, Grant};
 pub(crate) use artifacts::{ArtifactFile, ArtifactStore};
@@ -13,3 +14,4 @@ pub(crate) use dag::DagTracker;
 pub(crate) use member::member;
 pub(crate) use pool::{Lease, PoolManager};
 pub(crate) use stale::StaleManager;
+pub(crate) use stand_in::{MemberPort, MemberRequest, MemberSeat};

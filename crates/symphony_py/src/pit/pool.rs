@@ -4,31 +4,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::pit::pool_manager::{Factory, Lease as Held, PoolManager as Manager, PoolOptions, Worker};
-use boot_orchestrator::system::System;
 use component::{Code, Failure, Step};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::member::stopped;
+use super::member::MemberRef;
 use crate::enter::{enter, guard, seconds, wait_asking};
 use crate::error::{Raised, failure_of, raise};
 
 /// Models and workers on lease.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct PoolManager {
-    system: Arc<System>,
+    member: MemberRef<Manager>,
 }
 
 impl PoolManager {
-    pub(crate) fn new(system: Arc<System>) -> Self {
-        Self { system }
+    pub(super) const fn new(member: MemberRef<Manager>) -> Self {
+        Self { member }
     }
 
-    /// The member itself, as long as the system is up.
+    /// The member itself, as long as it is in its place.
     fn manager(&self, py: Python<'_>) -> PyResult<Arc<Manager>> {
-        self.system.pit().pool.ok_or_else(|| stopped(py, "pool-manager"))
+        self.member.get(py)
     }
 }
 

@@ -5,29 +5,28 @@ use std::time::Duration;
 
 use ::pit::artifact_store::ArtifactId;
 use ::pit::stale_manager::{Action, Rule, StaleManager as Manager};
-use boot_orchestrator::system::System;
 use component::Code;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::member::stopped;
+use super::member::MemberRef;
 use crate::enter::enter;
 use crate::error::{Fields, raise};
 
 /// What to keep, archive or delete.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct StaleManager {
-    system: Arc<System>,
+    member: MemberRef<Manager>,
 }
 
 impl StaleManager {
-    pub(crate) fn new(system: Arc<System>) -> Self {
-        Self { system }
+    pub(super) const fn new(member: MemberRef<Manager>) -> Self {
+        Self { member }
     }
 
-    /// The member itself, as long as the system is up.
+    /// The member itself, as long as it is in its place.
     fn manager(&self, py: Python<'_>) -> PyResult<Arc<Manager>> {
-        self.system.pit().stale.ok_or_else(|| stopped(py, "stale-manager"))
+        self.member.get(py)
     }
 }
 
