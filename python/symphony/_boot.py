@@ -15,6 +15,7 @@ from symphony._container import Container, absent
 from symphony._frozen import foreign_command, supervisor_command
 from symphony._kit import OrchestraKit
 from symphony._log import follow as follow_log
+from symphony._log import settle as settle_log
 from symphony._pit import MEMBERS, Pit
 from symphony._registration import conductor_spec, register, relocate, resolve_conductor
 from symphony._system import System
@@ -191,10 +192,11 @@ class Starter:
 
     def begin(self) -> None:
         """Starts the core's boot; it runs beside this thread from now on."""
+        _signals.arm(self)
         if self._on_main:
             _signals.guard(self, terminate=True)
         self.threads = Threads(self.core.keeper, self)
-        if self._observer is not None or "logging" in sys.modules:
+        if self._observer is not None:
             from symphony._events import follow
 
             follow(self.core.events, self._observer)
@@ -228,11 +230,11 @@ class Starter:
                     self.core.outside_failed(name, error)
             finally:
                 self._leave()
-        except InterruptedStep:
+        except InterruptedStep as stop:
             self._outside_failed = True
             self._leave()
             if _signals.within_interrupted(self):
-                raise
+                self.core.interrupt(stop)
         self.core.outside_ended(token)
 
     def serve(self, queue: JobQueue) -> None:
@@ -253,10 +255,11 @@ class Starter:
                     self.core.interrupt(stop)
                 finally:
                     self._leave()
-            except InterruptedStep:
+            except InterruptedStep as stop:
                 self._leave()
                 if _signals.within_interrupted(self):
-                    raise
+                    # As after Ctrl-C: this boot is rolled back, and ends with what ends the outer one's step.
+                    self.core.interrupt(stop)
 
     def serve_later(self, queue: JobQueue) -> None:
         """Works off steps of a system that is up, on the thread that asks for its health or shuts it down."""
@@ -309,6 +312,8 @@ class Starter:
         try:
             running = self.core.result(lambda: relocate(self))
             try:
+                if self._log is not None:
+                    settle_log(self._log)
                 if not self.binds_late:
                     # A Conductor named by a string may ask for what its source did not tell.
                     self._bind_rest()
@@ -325,6 +330,7 @@ class Starter:
     def _bind_rest(self) -> None:
         if self.container.lates:
             from symphony._late import LateBinding, failed
+            from symphony.exceptions import LateBindingError
 
             try:
                 LateBinding(self.container).start(None)

@@ -12,9 +12,12 @@ from typing_extensions import Buffer, Self
 
 from symphony._async import AsyncValues
 from symphony._container import Live
+from symphony._late import LateBinding
 from symphony.records import (
     AuditEntry,
+    BudgetViolation,
     ChildRecord,
+    Comparison,
     DiagnosticRecord,
     EngineStats,
     Metadata,
@@ -22,6 +25,8 @@ from symphony.records import (
     PoolStats,
     RunState,
     RunStatus,
+    SavingRecord,
+    SpanRecord,
     StoreStats,
     SweepReport,
     VerifyReport,
@@ -510,8 +515,18 @@ class LogFollower:
     """One system's share in what the core and the extensions say."""
 
     def __init__(self) -> None: ...
-    def take(self) -> tuple[int, str, str] | None:
-        """Waits for the next line: level, logger, text; `None` when the system has ended."""
+    def take(self, timeout: float | None = None) -> list[tuple[int, str, str, float]] | None:
+        """Waits for lines: level, logger, text, seconds since 1970.
+
+        Args:
+            timeout: Seconds after which the list is empty; `None` waits for ever.
+
+        Returns:
+            The lines, or `None` when the system has ended.
+        """
+
+    def settle(self) -> None:
+        """Waits a moment until what was said so far was handed on."""
 
     def drained(self) -> None:
         """Says that the thread which takes has nothing more to do."""
@@ -917,6 +932,9 @@ class Boot:
     ) -> Slot:
         """Registers a Python component; gives the place in which another object may take over."""
 
+    def add_late_binding(self, live: LateBinding, needs: list[_Edge]) -> None:
+        """Registers the component that binds late edges, after all that they connect."""
+
     def inject(self, plan: FaultPlan) -> None:
         """Has steps go wrong on purpose; to be called before `start()`."""
 
@@ -1039,6 +1057,31 @@ class BootReport:
     def critical_path(self) -> list[str]:
         """The components that decided how long it took, first to last."""
 
+    @property
+    def savings(self) -> list[SavingRecord]:
+        """For each step of the critical path, how much sooner the system would be ready if it took no time."""
+
+    @property
+    def budget_violations(self) -> list[BudgetViolation]:
+        """The budgets that were exceeded."""
+
+    @property
+    def spans(self) -> list[SpanRecord]:
+        """What is no component's start: phases, gates, waits, the rollback and its stops, child processes."""
+
+    def compare(self, earlier: BootReport | str) -> Comparison:
+        """Says what became slower or faster than in an earlier boot, what is new and what is gone.
+
+        Args:
+            earlier: Another report, or its JSON document.
+
+        Returns:
+            What differs by more than noise.
+
+        Raises:
+            InvalidValueError: The text is no report, or its boot was never ready.
+        """
+
     def to_json(self) -> str:
         """The document of the contract."""
 
@@ -1089,7 +1132,7 @@ class Job:
     """One step, as the Python thread that runs it sees it."""
 
     @property
-    def live(self) -> Live:
+    def live(self) -> Live | LateBinding:
         """The component that the step belongs to."""
 
     @property
@@ -1102,6 +1145,9 @@ class Job:
 
     def begun(self, thread: int) -> None:
         """Remembers which Python thread runs the step."""
+
+    def skip(self) -> None:
+        """The step is not run: it was given up before its turn came."""
 
     def finish(self, state: str = "healthy", reason: str | None = None) -> bool:
         """The step ended well; false when it had been given up."""
@@ -1118,6 +1164,9 @@ class JobQueue:
 
     def take_polling(self) -> Job | None:
         """Waits for the next step on the thread that called `boot()`, letting signals through."""
+
+    def end(self) -> None:
+        """Nobody takes steps from here any more: those that wait, and those that come, are told so."""
 
     def left(self) -> None:
         """A thread that works off this shared queue will not come back."""

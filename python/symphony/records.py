@@ -22,6 +22,78 @@ class DiagnosticRecord(TypedDict):
     related: list[tuple[str | None, int | None, int | None, str]]
 
 
+class BudgetViolation(TypedDict):
+    """A budget that a boot exceeded: `ready`, `overhead`, `phases.<name>` in seconds, `memory` in MiB."""
+
+    name: str
+    limit: float
+    actual: float
+
+
+class SavingRecord(TypedDict):
+    """A step of the critical path, and how many seconds sooner the system would be ready if it took no time."""
+
+    name: str
+    seconds: float
+
+
+class SpanRecord(TypedDict):
+    """A stretch of a boot that is no component's start.
+
+    Attributes:
+        name: `phase`, `gate`, `wait`, `rollback`, `stop`, or what a child process did (`fork`, `import`, …).
+        component: The component that stopped, or to which the child belongs.
+        phase: The phase, of a phase, a gate or a wait.
+        pid: The child's process; `None` for what happened in this one.
+        started_at: Seconds after the call of `boot()`.
+        seconds: How long it took.
+    """
+
+    name: str
+    component: str | None
+    phase: str | None
+    pid: int | None
+    started_at: float
+    seconds: float
+
+
+class Change(TypedDict):
+    """A figure that differs from that of an earlier boot by more than noise.
+
+    Attributes:
+        kind: Of what it is.
+        name: `ready`, `overhead`, the phase or the component.
+        earlier_seconds: What it was.
+        seconds: What it is.
+        difference_seconds: By how much it is more; below zero for less.
+        ratio: What it is, as a multiple of what it was; `None` where it was nothing.
+    """
+
+    kind: Literal["system", "phase", "component"]
+    name: str
+    earlier_seconds: float
+    seconds: float
+    difference_seconds: float
+    ratio: float | None
+
+
+class Noise(TypedDict):
+    """What counts as noise: a difference of fewer seconds, or of a smaller share of the earlier figure."""
+
+    seconds: float
+    share: float
+
+
+class Comparison(TypedDict):
+    """Two boots side by side; `slower` and `faster` have the largest difference first."""
+
+    slower: list[Change]
+    faster: list[Change]
+    new: list[str]
+    gone: list[str]
+    noise: Noise
+
+
 class Metadata(TypedDict):
     """What the store knows of an artifact.
 

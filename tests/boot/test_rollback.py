@@ -178,7 +178,7 @@ def test_the_reports_keys_are_the_contracts():
     assert set(document) == {
         "schema", "ok", "system", "ready_seconds", "since_launch_seconds", "overhead_seconds",
         "infrastructure_seconds", "memory_mb", "phases", "components", "critical_path",
-        "budget_violations", "error",
+        "savings", "budget_violations", "error", "spans",
     }  # fmt: skip
     assert document["schema"] == 1
     assert document["error"] is None

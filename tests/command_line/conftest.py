@@ -25,8 +25,10 @@ REPORT_KEYS = {
     "phases",
     "components",
     "critical_path",
+    "savings",
     "budget_violations",
     "error",
+    "spans",
 }
 ERROR_KEYS = {"code", "message", "phase", "component", "causes", "hints"}
 RUNS_KEYS = {"count", "ok", "failed", "seconds", "per_second"}

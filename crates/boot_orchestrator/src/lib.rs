@@ -4,6 +4,7 @@
 //! in a [`Running`] system, or in a [`BootFailure`] with nothing left. What happens is told as [`BootEvent`]s, of which the
 //! [`BootReport`] is made.
 
+mod baseline;
 mod cancel;
 mod children;
 mod critical_path;
@@ -42,6 +43,7 @@ mod threads;
 mod timeline;
 mod waterfall;
 
+pub use baseline::{Baseline, BaselineError, Change, Comparison};
 pub use cancel::Cancel;
 pub use children::{ChildSpan, ChildSpans};
 pub use error::{BootFailure, PlanFaults, StopFailure};

@@ -27,7 +27,7 @@ use crate::python_component::{Place as Thread, PythonComponent};
 use crate::report::BootReport;
 use crate::running::Running;
 use crate::swap::{Place, Slot};
-use crate::threads::{JobQueue, Keeper, KeeperState, Queue};
+use crate::threads::{JobQueue, Keeper, KeeperState, Order, Queue};
 use crate::watchdog::Watchdog;
 
 struct State {
@@ -222,6 +222,15 @@ impl Boot {
         })
     }
 
+    /// Registers the component that binds late edges, after all that they connect. Its work is Symphony's own.
+    fn add_late_binding(&self, live: Py<PyAny>, needs: Vec<Edge>) {
+        let mut descriptor = Descriptor::new("late-binding", Phase::Conductor);
+        descriptor.needs = needs.into_iter().map(need_of).collect();
+        let component =
+            PythonComponent::new(live, Thread::Shared, &self.keeper, &self.shared, &self.calling);
+        self.state.lock().components.push((descriptor, Place::new(component)));
+    }
+
     /// Has steps go wrong on purpose; to be called before `start()`.
     fn inject(&self, plan: Py<FaultPlan>) {
         self.state.lock().faults_planned = Some(plan);
@@ -244,6 +253,8 @@ impl Boot {
         options.latch.clone_from(&self.latch);
         options.canceller = self.cancel.clone();
         options.sinks.push(Arc::clone(&self.observed) as Arc<dyn boot_orchestrator::EventSink>);
+        let heard = py.import("sys")?.getattr("modules")?.contains("logging")?;
+        options.sinks.push(Arc::new(crate::log::BootLog { heard }));
         if let Some(timeout) = self.timeout {
             options.deadline = timeout;
         }
@@ -262,6 +273,7 @@ impl Boot {
             .spawn(move || {
                 let calling = Arc::clone(&engine.calling);
                 let system = Arc::clone(&engine.system);
+                let keeper = Arc::clone(&engine.keeper);
                 let outcome = engine.run();
                 let failure = match &outcome {
                     Err(Ended::Failed(failure)) => Some(failure.text()),
@@ -271,7 +283,7 @@ impl Boot {
                 let _ = sender.send(outcome);
                 calling.close();
                 if let Some(failure) = failure {
-                    watchdog.watch(&failure, &system);
+                    watchdog.watch(&failure, &system, || keeper.order(Order::Interrupt));
                 }
             })
             .map_err(|error| {

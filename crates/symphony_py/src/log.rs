@@ -7,8 +7,9 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use boot_orchestrator::{EventSink, Stamped};
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 use tracing::field::{Field, Visit};
@@ -24,15 +25,17 @@ const CAPACITY: usize = 4096;
 /// How long the end of a system waits until its last records were handed on.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Level as `logging` counts, logger, text.
-type Line = (u8, String, String);
+/// Level as `logging` counts, logger, text, and when it was said, in seconds since 1970.
+type Line = (u8, String, String, f64);
 
 struct State {
     lines: VecDeque<Line>,
     followers: usize,
+    /// Threads of followers that wait for a line: all of them, and everything was handed on.
+    waiting: usize,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { lines: VecDeque::new(), followers: 0 });
+static STATE: Mutex<State> = Mutex::new(State { lines: VecDeque::new(), followers: 0, waiting: 0 });
 static CHANGED: Condvar = Condvar::new();
 static INSTALL: Once = Once::new();
 
@@ -84,15 +87,45 @@ impl Subscriber for ToPython {
                 }
             }
         };
-        let mut state = STATE.lock();
-        if state.followers == 0 {
+        say(level, logger, text.message + &text.fields);
+        CHANGED.notify_all();
+    }
+}
+
+/// Leaves a line. Nobody is woken by that.
+fn say(level: u8, logger: String, text: String) {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let mut state = STATE.lock();
+    if state.followers == 0 {
+        return;
+    }
+    if state.lines.len() == CAPACITY {
+        state.lines.pop_front();
+    }
+    state.lines.push_back((level, logger, text, at));
+}
+
+/// Boot events on their way to the logger `symphony.boot`.
+pub(crate) struct BootLog {
+    /// Whether somebody has imported `logging`: until then no thread is woken for an event, because a boot is busy.
+    pub(crate) heard: bool,
+}
+
+impl EventSink for BootLog {
+    fn event(&self, event: &Stamped) {
+        if is_forked() {
             return;
         }
-        if state.lines.len() == CAPACITY {
-            state.lines.pop_front();
+        let level = match event.event.level() {
+            boot_orchestrator::Level::Debug => 10,
+            boot_orchestrator::Level::Info => 20,
+            boot_orchestrator::Level::Warning => 30,
+            boot_orchestrator::Level::Error => 40,
+        };
+        say(level, "symphony.boot".to_owned(), event.event.to_string());
+        if self.heard {
+            CHANGED.notify_all();
         }
-        state.lines.push_back((level, logger, text.message + &text.fields));
-        CHANGED.notify_all();
     }
 }
 
@@ -145,13 +178,18 @@ impl LogFollower {
         Self { closed: AtomicBool::new(false), ended: AtomicBool::new(false) }
     }
 
-    /// Waits for the next line: level, logger, text; `None` when the system has ended.
-    fn take(&self, py: Python<'_>) -> Option<Line> {
+    /// Waits for lines: level, logger, text, seconds since 1970. An empty list when the seconds have passed without one;
+    /// `None` when the system has ended.
+    #[pyo3(signature = (timeout = None))]
+    fn take(&self, py: Python<'_>, timeout: Option<f64>) -> Option<Vec<Line>> {
+        let until = timeout
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .and_then(|span| Instant::now().checked_add(span));
         py.detach(|| {
             let mut state = STATE.lock();
             loop {
-                if let Some(line) = state.lines.pop_front() {
-                    return Some(line);
+                if !state.lines.is_empty() {
+                    return Some(state.lines.drain(..).collect());
                 }
                 if self.closed.load(Ordering::Acquire) {
                     if !self.ended.load(Ordering::Acquire) {
@@ -159,9 +197,38 @@ impl LogFollower {
                     }
                     return None;
                 }
-                CHANGED.wait(&mut state);
+                state.waiting += 1;
+                CHANGED.notify_all();
+                let over = match until {
+                    Some(until) => CHANGED.wait_until(&mut state, until).timed_out(),
+                    None => {
+                        CHANGED.wait(&mut state);
+                        false
+                    }
+                };
+                state.waiting -= 1;
+                if over && state.lines.is_empty() {
+                    return Some(Vec::new());
+                }
             }
         })
+    }
+
+    /// Waits a moment until what was said so far was handed on.
+    fn settle(&self, py: Python<'_>) {
+        if is_forked() {
+            return;
+        }
+        py.detach(|| {
+            let deadline = Instant::now() + PATIENCE;
+            let mut state = STATE.lock();
+            CHANGED.notify_all();
+            while !state.lines.is_empty() || state.waiting < state.followers {
+                if CHANGED.wait_until(&mut state, deadline).timed_out() {
+                    return;
+                }
+            }
+        });
     }
 
     /// Says that the thread which takes has nothing more to do; it must not come back.
