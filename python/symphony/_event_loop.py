@@ -1,7 +1,8 @@
 """The event loop on which async steps run, with a parked spare. Imported with the first async step only.
 
-Invariant: a loop that does not come back from a cancelled step in 250 ms is left behind with its thread, and the
-steps that remain run on the spare.
+Invariants: a loop that does not come back from a cancelled step in 250 ms is left behind with its thread, and the
+steps that remain run on the spare. A loop is never stopped while it has a step: a coroutine that was dropped is closed
+wherever the collector comes by, and one that swallows everything would keep that thread, even at the interpreter's end.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ _PATIENCE = 0.25
 class _Loop:
     """One event loop on a daemon thread of its own."""
 
-    __slots__ = ("_ready", "_thread", "loop", "tasks")
+    __slots__ = ("_leaving", "_thread", "loop", "tasks")
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.tasks: dict[int, asyncio.Task[None]] = {}
-        self._ready = _thread.allocate_lock()
+        self._leaving = False
         self._thread = _thread.start_new_thread(self._run, ())
 
     def _run(self) -> None:
@@ -42,6 +43,18 @@ class _Loop:
     def start(self, job: Job, awaitable: Awaitable[Any]) -> None:
         """Makes the task of a step; runs on the loop."""
         self.tasks[id(job.live)] = self.loop.create_task(self._step(job, awaitable))
+
+    def leave(self) -> None:
+        """No further step comes: it ends with its last one."""
+        self.loop.call_soon_threadsafe(self._leave)
+
+    def _leave(self) -> None:
+        self._leaving = True
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._leaving and not self.tasks:
+            self.loop.stop()
 
     def stack(self, task: asyncio.Task[None]) -> list[str]:
         """Where the coroutine of a step stands, outermost first."""
@@ -70,6 +83,7 @@ class _Loop:
             job.fail(error)
         finally:
             self.tasks.pop(id(job.live), None)
+            self._end_if_done()
 
 
 class EventLoops:
@@ -107,8 +121,7 @@ class EventLoops:
         loop.loop.call_soon_threadsafe(stop)
         if not back.acquire(timeout=_PATIENCE) and self._spare is not None:
             self._loop, self._spare = self._spare, None
-            # It ends if it ever comes back.
-            loop.loop.call_soon_threadsafe(loop.loop.stop)
+            loop.leave()
 
     def stack(self, live: Any) -> list[str]:
         """Where the async step of a component stands, outermost first; nothing when it has none."""
@@ -116,7 +129,7 @@ class EventLoops:
         return [] if task is None else [line for line in self._loop.stack(task) if line]
 
     def close(self) -> None:
-        """Stops both loops; a hanging one is left to the end of the process."""
+        """Lets both loops end; a hanging one is left to the end of the process."""
         for loop in (self._loop, self._spare):
             if loop is not None:
-                loop.loop.call_soon_threadsafe(loop.loop.stop)
+                loop.leave()

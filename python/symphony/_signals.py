@@ -1,6 +1,6 @@
-"""The signal handlers that a boot needs on the main thread, for as long as it serves steps there.
+"""The signal handlers that a boot needs for as long as it is under way, most of them on the main thread.
 
-Called by `_boot`. Several boots may be under way on that thread at once, step by step or one inside another. The
+Called by `_boot`. Several boots may be under way at once, on several threads, step by step or one inside another. The
 invariant kept here: the first of them installs the handlers, the last one puts back what stood there before.
 """
 
@@ -21,8 +21,25 @@ if TYPE_CHECKING:
 # A real-time signal that no program is likely to use: its handler raises in a step that was given up.
 INTERRUPT = _signal.SIGRTMAX - 3
 
+# It makes the watchdog's stacks: ignored where nobody handles it, so that one too many does no harm.
+STACKS = _signal.SIGURG
+
+_armed: list[Starter] = []
 _serving: list[Starter] = []
 _saved: dict[int, Any] = {}
+
+
+def arm(starter: Starter) -> None:
+    """Lets the watchdog have every thread's stack written, also while one of them holds the interpreter.
+
+    Args:
+        starter: The boot.
+    """
+    import faulthandler
+
+    if not _armed and _signal.getsignal(STACKS) == _signal.SIG_DFL:
+        faulthandler.register(STACKS, file=2, all_threads=True)
+    _armed.append(starter)
 
 
 def guard(starter: Starter, *, terminate: bool) -> None:
@@ -40,6 +57,12 @@ def guard(starter: Starter, *, terminate: bool) -> None:
 
 def release(starter: Starter) -> None:
     """It serves no steps any more."""
+    if starter in _armed:
+        import faulthandler
+
+        _armed.remove(starter)
+        if not _armed:
+            faulthandler.unregister(STACKS)
     if starter not in _serving:
         return
     _serving.remove(starter)
@@ -47,6 +70,20 @@ def release(starter: Starter) -> None:
         number, handler = _saved.popitem()
         if handler is not None:
             _signal.signal(number, handler)
+
+
+def within_interrupted(starter: Starter) -> bool:
+    """Whether this boot runs inside a step of another one that was interrupted, so that it has to end too.
+
+    Args:
+        starter: The inner boot.
+
+    Returns:
+        True where the interruption is meant for an outer boot.
+    """
+    if starter not in _serving:
+        return False
+    return any(outer.interrupted for outer in _serving[: _serving.index(starter)])
 
 
 def _install(number: int, handler: Any) -> None:

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 PREAMBLE = """
 import sys, time, threading, os
@@ -16,10 +17,16 @@ from symphony import boot, component, BootError, BootTimeoutError, PlanError
 began = time.monotonic()
 def say(*words):
     print(*words, flush=True)
-def below():
-    tasks = os.listdir("/proc/self/task")
-    found = [open(f"/proc/self/task/{task}/children").read().split() for task in tasks]
-    return [int(pid) for one in found for pid in one]
+def below(pid="self"):
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children") as children:
+            found += map(int, children.read().split())
+    return found
+def everything_below(pid="self"):
+    # A process may end while it is looked at.
+    try: return [one for child in below(pid) for one in (child, *everything_below(child))]
+    except OSError: return []
 """
 
 
@@ -56,7 +63,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def start(script: str, cwd: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(script: str, cwd: Path, *arguments: str, **more: Any) -> subprocess.Popen[str]:
     """Starts a script with the preamble."""
     path = cwd / "script.py"
     path.write_text(PREAMBLE + textwrap.dedent(script), encoding="utf-8")
@@ -66,14 +73,15 @@ def start(script: str, cwd: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
+        **more,
     )
 
 
 def run(
-    script: str, cwd: Path, *arguments: str, timeout: float = 30
+    script: str, cwd: Path, *arguments: str, timeout: float = 30, **more: Any
 ) -> subprocess.CompletedProcess[str]:
     """Runs a script with the preamble to its end."""
-    process = start(script, cwd, *arguments)
+    process = start(script, cwd, *arguments, **more)
     try:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:

@@ -122,7 +122,7 @@ impl Default for BootOptions {
             deadline: Duration::from_secs(60),
             component_deadline: Duration::from_secs(10),
             // `boot()` returns 250 ms after its deadline: what remains is for the stacks and the stops.
-            grace: Duration::from_millis(200),
+            grace: Duration::from_millis(100),
             stop_deadline: Duration::from_millis(500),
             rollback_deadline: Duration::from_secs(3),
             phases: PhaseTable::default(),
