@@ -285,10 +285,10 @@ class Collector:
 
     def _scope(self, function: Any, module: str, qualname: str) -> Scope:
         """Where the string annotations of a function are looked up."""
-        siblings: Mapping[str, Any] = _EMPTY
         body, inside, _ = qualname.rpartition("<locals>.")
-        if inside:
-            siblings = self._bodies().get((module, body), _EMPTY)
+        if not inside:
+            return Scope(function.__globals__, self._imports, _EMPTY, _EMPTY)
+        siblings = self._bodies().get((module, body), _EMPTY)
         return Scope(function.__globals__, self._imports, siblings, self._namespace)
 
     def _bodies(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -412,7 +412,23 @@ def collect(
     if overrides:
         _override(collected, collector, overrides)
     _qualify(collected.specs)
+    collected.diagnostics.extend(_contract_faults(collected.specs))
     return collected
+
+
+def _contract_faults(specs: list[ComponentSpec]) -> list[Diagnostic]:
+    """What provides a `Protocol` and does not have what that asks for.
+
+    Most components provide nothing but themselves, and none of this is imported for them.
+    """
+    for spec in specs:
+        if len(spec.provides) > 1 or spec.kind == "instance":
+            for key in spec.provides:
+                if getattr(key, "_is_protocol", False):
+                    from symphony._contracts import contract_faults
+
+                    return contract_faults(specs)
+    return []
 
 
 def describe_conductor(
@@ -429,7 +445,8 @@ def describe_conductor(
             f"`{type(conductor).__name__}`"
         )
     collector = Collector(namespace)
-    return collector.describe(conductor, conductor=True), collector.diagnostics
+    spec = collector.describe(conductor, conductor=True)
+    return spec, collector.diagnostics + _contract_faults([spec])
 
 
 def _override(collected: Collected, collector: Collector, overrides: Mapping[Any, Any]) -> None:

@@ -11,6 +11,7 @@ import ast
 import os
 from typing import TYPE_CHECKING
 
+from symphony._contract_source import ContractReader
 from symphony._places import Function
 from symphony._project import Project, SourceModule, source_files
 from symphony._reader import Reader, unfollowed
@@ -50,6 +51,7 @@ def read_graphs(paths: list[str]) -> tuple[list[SourceGraph], list[Diagnostic]]:
     for path in paths:
         reading = _Reading(path)
         reading.run()
+        reading.compare_contracts()
         reading.add_hints()
         graphs.extend(reading.graphs)
         diagnostics.extend(reading.diagnostics)
@@ -90,6 +92,12 @@ class _Reading:
         self.graphs.append(
             SourceGraph(qualified(specs), names if len(specs) > len(names) else None)
         )
+
+    def compare_contracts(self) -> None:
+        """Holds what provides a Protocol against it."""
+        contracts = ContractReader(self.project)
+        for graph in self.graphs:
+            self.diagnostics.extend(contracts.faults(graph.specs))
 
     def add_hints(self) -> None:
         """Says what to do about each need that nobody provides."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from symphony._spec import ComponentSpec
+    from symphony.exceptions import Diagnostic
 
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 Place = tuple["str | None", int, int]
@@ -95,6 +96,91 @@ def fitting_hint(name: str, key: str) -> str:
 def register_hint(name: str) -> str:
     """The hint for a class that was not registered."""
     return f"add `{name}` to `components`"
+
+
+def contract_fault(
+    spec: ComponentSpec, made: type, protocol: type, member: str, text: str
+) -> Diagnostic:
+    """The fault of a member that a Protocol asks for, with its place and that of the Protocol's."""
+    from symphony._contracts import contract_diagnostic
+
+    sources = Sources()
+    given, asked = _member_of(made, member, sources), _member_of(protocol, member, sources)
+    made_text, protocol_text = f"`{made.__name__}`", f"`{protocol.__name__}.{member}`"
+    if given is not None:
+        made_text = f"`{made.__name__}.{member}`"
+    return contract_diagnostic(
+        [spec.name, protocol.__name__],
+        text,
+        (*(given[0] if given else _class_place(spec, made, sources)), made_text),
+        (*(asked[0] if asked else (None, 0, 0)), protocol_text),
+        heading(asked[1]) if asked else None,
+    )
+
+
+def heading(node: ast.AST) -> str:
+    """A definition without its body and its decorators, or a declaration as it was written."""
+    if isinstance(node, Function):
+        word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
+        result = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+        return f"{word} {node.name}({ast.unparse(node.args)}){result}"
+    if isinstance(node, ast.AnnAssign):
+        return f"{ast.unparse(node.target)}: {ast.unparse(node.annotation)}"
+    return ast.unparse(node)
+
+
+def member_node(node: ast.ClassDef, name: str) -> ast.stmt | None:
+    """The last statement of a class body that defines or declares a name."""
+    found: ast.stmt | None = None
+    for statement in node.body:
+        if isinstance(statement, (ast.ClassDef, *Function)):
+            bound = statement.name == name
+        elif isinstance(statement, ast.AnnAssign):
+            bound = isinstance(statement.target, ast.Name) and statement.target.id == name
+        elif isinstance(statement, ast.Assign):
+            bound = any(isinstance(t, ast.Name) and t.id == name for t in statement.targets)
+        else:
+            bound = False
+        found = statement if bound else found
+    return found
+
+
+def _member_of(owner: type, name: str, sources: Sources) -> tuple[Place, ast.stmt] | None:
+    """Where the class of a line that has a member wrote it, and how."""
+    for base in owner.__mro__:
+        if name in vars(base) or name in vars(base).get("__annotations__", {}):
+            file, node = _class_node(base, sources)
+            found = member_node(node, name) if node is not None else None
+            if file is None or found is None:
+                return None
+            return (file, found.lineno, sources.column(file, found)), found
+    return None
+
+
+def _class_node(owner: type, sources: Sources) -> tuple[str | None, ast.ClassDef | None]:
+    """The file of a class, and its definition."""
+    file = getattr(sys.modules.get(owner.__module__), "__file__", None)
+    if file is None or not os.path.isfile(file):
+        return None, None
+    file = os.path.abspath(file)
+    line = next(
+        (
+            value.__code__.co_firstlineno
+            for value in vars(owner).values()
+            if hasattr(value, "__code__") and value.__code__.co_filename != "<string>"
+        ),
+        0,
+    )
+    node = _node(sources.tree(file), owner.__qualname__.split("."), line)
+    return file, node if isinstance(node, ast.ClassDef) else None
+
+
+def _class_place(spec: ComponentSpec, made: type, sources: Sources) -> Place:
+    """Where a class was written; where that is not known, the component that makes it."""
+    file, node = _class_node(made, sources)
+    if file is None or node is None:
+        return _place(spec, None, sources)
+    return file, node.lineno, sources.column(file, node)
 
 
 def _fits(made: type, key: type) -> bool:

@@ -35,6 +35,7 @@ _ITERATORS = tuple(
         "AsyncGenerator",
     )
 )
+PROTOCOLS = ("typing.Protocol", "typing_extensions.Protocol")
 _WITHOUT_INIT = ("builtins.object", "typing.Protocol", "typing.Generic", "abc.ABC")
 # What a class of the package needs, where a user's class inherits its `__init__`.
 _KNOWN_NEEDS = {
@@ -129,7 +130,7 @@ class Reader:
         for base in node.bases:
             plain = base.value if isinstance(base, ast.Subscript) else base
             name = self.project.qualify(module, plain)
-            if name in _WITHOUT_INIT or name == "typing_extensions.Protocol":
+            if name in _WITHOUT_INIT or name in PROTOCOLS:
                 continue
             if name in _KNOWN_NEEDS:
                 for parameter, key in _KNOWN_NEEDS[name]:
@@ -391,7 +392,7 @@ class Reader:
             self.project.qualify(module, base.value if isinstance(base, ast.Subscript) else base)
             for base in node.bases
         ]
-        if not any(base in ("typing.Protocol", "typing_extensions.Protocol") for base in bases):
+        if not any(base in PROTOCOLS for base in bases):
             return None
         return {name for name in _members(node) if not name.startswith("_")}
 

@@ -161,7 +161,7 @@ def _unmet(starter: Starter, spec: ComponentSpec) -> list[Diagnostic]:
 def _refuse(starter: Starter, faults: list[Diagnostic]) -> None:
     """Hands faults to the core, which tells them together with its own."""
     for fault in faults:
-        starter.core.fault(fault.to_dict())
+        starter.core.fault({**fault.to_dict(), "related": fault.related})
 
 
 def _add(starter: Starter, live: Live, *, conductor: bool = False) -> None:
