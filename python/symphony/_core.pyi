@@ -1373,6 +1373,9 @@ def plan_graph(path: _StrPath | None, format: str) -> str:
 def plan_specs(specs: Sequence[_Described]) -> list[DiagnosticRecord]:
     """Every fault that the planner finds in these components."""
 
+def baseline_fault(text: str) -> tuple[str, int | None, int | None] | None:
+    """Why a text is no report that a boot can be compared with: what, line, column; `None` where it is one."""
+
 def is_main_thread() -> bool:
     """Whether this is the thread that the process began with."""
 

@@ -78,7 +78,7 @@ mod core {
     #[pymodule_export]
     use crate::process::{is_main_thread, mark_forked};
     #[pymodule_export]
-    use crate::report::BootReport;
+    use crate::report::{BootReport, baseline_fault};
     #[pymodule_export]
     use crate::running::{PendingHealth, PendingShutdown, Running};
     #[pymodule_export]

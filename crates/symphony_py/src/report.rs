@@ -136,6 +136,13 @@ impl BootReport {
     }
 }
 
+/// Why a text is no report that a boot can be compared with: what, line, column; `None` where it is one.
+#[pyfunction]
+pub(crate) fn baseline_fault(text: &str) -> Option<(String, Option<u32>, Option<u32>)> {
+    let error = Baseline::parse(text).err()?;
+    Some((error.message, error.line, error.column))
+}
+
 /// What is no baseline is a wrong argument, with its place in the text.
 fn raise(py: Python<'_>, error: &BaselineError) -> PyErr {
     let place = match (error.line, error.column) {

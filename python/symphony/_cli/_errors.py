@@ -49,8 +49,10 @@ EMPTY_REPORT: dict[str, Any] = {
     "phases": [],
     "components": [],
     "critical_path": [],
+    "savings": [],
     "budget_violations": [],
     "error": None,
+    "spans": [],
 }
 """The report of a boot that never began."""
 

@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from symphony._cli import _errors
+from symphony._threads import Terminated
 from symphony.exceptions import SymphonyError
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "mermaid", "dot", "svg", "json")
 OK, FAILED, USAGE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
-
-
-class Terminated(SystemExit):
-    """SIGTERM, as an exception, so that every `with` on the way out is left in order."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,6 +99,7 @@ def _run_command(options: argparse.Namespace) -> int:
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    # The boot knows this one, also where a step on the calling thread is what it comes through.
     raise Terminated(TERMINATED)
 
 
@@ -174,7 +172,16 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write a timeline: .html, or .json for Perfetto",
     )
-    parser.add_argument("--strict", action="store_true", help="an exceeded budget fails")
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="compare the boot with an earlier `run --json` or `BootReport.to_json()`",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="an exceeded budget fails, and so does what is slower than the baseline",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 

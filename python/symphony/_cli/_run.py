@@ -16,6 +16,7 @@ from symphony._cli import _errors
 from symphony._cli._batch import Job, Tally, run_batch
 from symphony._cli._main import FAILED, OK, USAGE, Terminated, exit_code_of
 from symphony._cli._progress import BootLine, RunsBar
+from symphony._cli._quantity import budget_text
 from symphony.exceptions import BootError, SymphonyError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony import Melody, System
+    from symphony._cli._baseline import Baseline, BaselineResult
 
 
 class _Session:
@@ -32,6 +34,8 @@ class _Session:
         self.report: dict[str, Any] = dict(_errors.EMPTY_REPORT)
         self.tally = Tally()
         self.error: BaseException | None = None
+        self.baseline: Baseline | None = None
+        self.compared: BaselineResult | None = None
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,6 +49,14 @@ def run(options: argparse.Namespace) -> int:
         _errors.refuse("run", _errors.UsageError(fault), as_json=options.json)
         return USAGE
     session = _Session()
+    if options.baseline is not None:
+        from symphony._cli._baseline import Baseline
+
+        try:
+            session.baseline = Baseline(options.baseline)
+        except _errors.UsageError as error:
+            _errors.refuse("run", error, as_json=options.json)
+            return USAGE
     jobs = _jobs(options)
     if jobs is None:
         name, pattern = options.each
@@ -105,6 +117,8 @@ def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> No
                 system = boot(conductor, config=config, observer=line, on_hang="abort")
         with system:
             session.report = json.loads(system.report.to_json())
+            if session.baseline is not None:
+                session.compared = session.baseline.compare(system.report)
             if not options.json:
                 print(str(system.report).rstrip())
             _play(system, melody, jobs, session)
@@ -162,14 +176,11 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
         print(_errors.render(session.error), file=sys.stderr)
     for line in tally.failure_lines():
         print(f"error: {line}", file=sys.stderr)
-    for entry in violations:
-        word = "error" if options.strict else "warning"
-        print(
-            f"{word}: budget `{entry['name']}` exceeded: {entry['actual']:.3g} instead of "
-            f"{entry['limit']:.3g}",
-            file=sys.stderr,
-        )
-    failed = session.error is not None or tally.failed > 0 or bool(options.strict and violations)
+    word = "error" if options.strict else "warning"
+    _tell_evidence(options, session, word)
+    slower = session.compared.slower if session.compared is not None else []
+    failed = session.error is not None or tally.failed > 0
+    failed = failed or bool(options.strict and (violations or slower))
     if options.json:
         print(json.dumps(_document(session, ok=not failed), indent=2))
     elif options.melody is not None and session.error is None:
@@ -179,9 +190,29 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
     return FAILED if failed else OK
 
 
+def _tell_evidence(options: argparse.Namespace, session: _Session, word: str) -> None:
+    """Tells on stderr which budgets were exceeded and what became slower, and by how much."""
+    for entry in session.report["budget_violations"]:
+        name, actual, limit = entry["name"], entry["actual"], entry["limit"]
+        print(
+            f"{word}: budget `{name}` exceeded: {budget_text(name, actual)} instead of "
+            f"{budget_text(name, limit)}, {budget_text(name, actual - limit)} too much",
+            file=sys.stderr,
+        )
+    if session.compared is not None:
+        for line in session.compared.lines(word):
+            print(line, file=sys.stderr)
+        if not options.json:
+            print(session.compared.summary())
+
+
 def _document(session: _Session, *, ok: bool) -> dict[str, Any]:
     """The document of `--json`: the boot's report with the runs."""
     document = {**session.report, "ok": ok, "runs": session.tally.to_dict()}
+    if session.baseline is not None:
+        # Nothing where the boot failed: there is nothing to compare.
+        compared = session.compared
+        document["baseline"] = None if compared is None else compared.document()
     if session.error is not None:
         document["error"] = _errors.as_document(session.error)
     elif document["error"] is None and session.tally.failures:
