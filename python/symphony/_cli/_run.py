@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from symphony._cli import _errors
 from symphony._cli._batch import Job, Tally, run_batch
-from symphony._cli._main import FAILED, OK, USAGE, Terminated, exit_code_of
+from symphony._cli._main import FAILED, OK, USAGE, exit_code_of
 from symphony._cli._progress import BootLine, RunsBar
 from symphony._cli._quantity import budget_text
+from symphony._threads import Terminated
 from symphony.exceptions import BootError, SymphonyError
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def run(options: argparse.Namespace) -> int:
 
         try:
             session.baseline = Baseline(options.baseline)
-        except _errors.UsageError as error:
-            _errors.refuse("run", error, as_json=options.json)
+        except _errors.UsageError as bad:
+            _errors.refuse("run", bad, as_json=options.json)
             return USAGE
     jobs = _jobs(options)
     if jobs is None:

@@ -63,8 +63,9 @@ class _Trace:
     def _engine(self, report: dict[str, Any]) -> None:
         for span in report["spans"]:
             if span["name"] in _ENGINE:
-                name = span["phase"] if span["name"] == "phase" else span["name"]
-                self._add("phases", str(name), span, {"phase": span["phase"]})
+                # A component may have a phase's name.
+                name = f"phase {span['phase']}" if span["name"] == "phase" else span["name"]
+                self._add("phases", name, span, {"phase": span["phase"]})
             elif span["name"] == "stop":
                 self._add_beside("stops", str(span["component"]), span, {})
 
