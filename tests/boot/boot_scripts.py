@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 PREAMBLE = """
 import sys, time, threading, os
@@ -54,6 +54,19 @@ def gone(pids: list[int], seconds: float = 4.0) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+def until(so: Callable[[], object], seconds: float = 20.0) -> None:
+    """Waits until something is so."""
+    end = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < end, "it is never so"
+        time.sleep(0.005)
+
+
+def now() -> float:
+    """The clock of the scripts, which is the machine's."""
+    return time.monotonic()
 
 
 def alive(pid: int) -> bool:
