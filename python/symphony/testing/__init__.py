@@ -10,6 +10,12 @@
     with no_leaks(), pytest.raises(BootTimeoutError):
         plan.boot(components=[Index], timeout=1.0)
 
+    def once():
+        with boot(components=[MockComponent("Index")]):
+            pass
+
+    assert growth(once).is_flat()
+
 With `pytest_plugins = ["symphony.testing.plugin"]` there are the fixtures `booted` and `leak_free`.
 """
 
@@ -17,6 +23,16 @@ from __future__ import annotations
 
 from symphony.testing._faults import Fault, FaultPlan
 from symphony.testing._leaks import Leaks, LeftBehindError, no_leaks
+from symphony.testing._memory import Growth, growth
 from symphony.testing._mock import MockComponent
 
-__all__ = ["Fault", "FaultPlan", "Leaks", "LeftBehindError", "MockComponent", "no_leaks"]
+__all__ = [
+    "Fault",
+    "FaultPlan",
+    "Growth",
+    "Leaks",
+    "LeftBehindError",
+    "MockComponent",
+    "growth",
+    "no_leaks",
+]
