@@ -225,7 +225,7 @@ class Starter:
             except BaseException as error:  # noqa: BLE001 - handed to the core, which rolls back and raises it.
                 self._outside_failed = True
                 if isinstance(error, (KeyboardInterrupt, Terminated)):
-                    self.core.interrupt(error)
+                    self._stop(error)
                 else:
                     self.core.outside_failed(name, error)
             finally:
@@ -250,9 +250,9 @@ class Starter:
                         job.skip()
                         continue
                     self._current = job
-                    run_job(job, None, self.core.interrupt)
+                    run_job(job, None, self._stop)
                 except (KeyboardInterrupt, Terminated) as stop:
-                    self.core.interrupt(stop)
+                    self._stop(stop)
                 finally:
                     self._leave()
             except InterruptedStep as stop:
@@ -260,6 +260,11 @@ class Starter:
                 if _signals.within_interrupted(self):
                     # As after Ctrl-C: this boot is rolled back, and ends with what ends the outer one's step.
                     self.core.interrupt(stop)
+
+    def _stop(self, stop: BaseException) -> None:
+        """Ctrl-C or SIGTERM: the boot is rolled back, and ends with it."""
+        _signals.hush(self)
+        self.core.interrupt(stop)
 
     def serve_later(self, queue: JobQueue) -> None:
         """Works off steps of a system that is up, on the thread that asks for its health or shuts it down."""
@@ -319,7 +324,10 @@ class Starter:
                     self._bind_rest()
                 return System(self, running, spec)
             except BaseException:
-                running.shutdown(3.0)
+                pending = running.begin_shutdown(3.0)
+                if pending is not None:
+                    self.serve_later(pending.calling)
+                    pending.result()
                 raise
         except BaseException:
             self.let_go()

@@ -27,6 +27,7 @@ STACKS = _signal.SIGURG
 _armed: list[Starter] = []
 _serving: list[Starter] = []
 _saved: dict[int, Any] = {}
+_hushed: dict[int, Any] = {}
 
 
 def arm(starter: Starter) -> None:
@@ -55,6 +56,19 @@ def guard(starter: Starter, *, terminate: bool) -> None:
         _install(_signal.SIGTERM, _on_terminate)
 
 
+def hush(starter: Starter) -> None:
+    """This boot is rolled back because of a signal: another one would only tear the rollback, which takes 3 s at most.
+
+    Args:
+        starter: The boot.
+    """
+    if starter not in _serving or _hushed:
+        return
+    for number in (_signal.SIGINT, _signal.SIGTERM):
+        if _signal.getsignal(number) in (_signal.default_int_handler, _on_terminate):
+            _hushed[number] = _signal.signal(number, _on_another)
+
+
 def release(starter: Starter) -> None:
     """It serves no steps any more."""
     if starter in _armed:
@@ -66,6 +80,9 @@ def release(starter: Starter) -> None:
     if starter not in _serving:
         return
     _serving.remove(starter)
+    while _hushed:
+        number, handler = _hushed.popitem()
+        _signal.signal(number, handler)
     while _saved and not _serving:
         number, handler = _saved.popitem()
         if handler is not None:
@@ -98,3 +115,7 @@ def _on_interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def _on_terminate(_number: int, _frame: FrameType | None) -> None:
     raise Terminated(143)
+
+
+def _on_another(_number: int, _frame: FrameType | None) -> None:
+    pass
