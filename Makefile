@@ -10,7 +10,7 @@ export PYO3_PYTHON := $(BIN)/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 IDE := examples/ide
 
-.PHONY: help run run-torch test test-rust test-python lint bench soak docs build native clean
+.PHONY: help run run-torch test test-rust test-python lint bench bench-check soak docs build native clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -68,6 +68,9 @@ lint: build $(VENV)/.test $(VENV)/.torch ## rustfmt, clippy, ruff, mypy, pyright
 bench: build native $(VENV)/.bench $(VENV)/.torch ## ourselves and the peers side by side, then Criterion
 	$(BIN)/python benches/side_by_side.py
 	cargo bench -q -p benches
+
+bench-check: build native $(VENV)/.bench $(VENV)/.torch ## measure the ratios again; fail where one is 15% worse than the table
+	$(BIN)/python benches/side_by_side.py --check
 
 soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes about half an hour
 	$(BIN)/python -m pytest -q tests/soak -o addopts=--import-mode=importlib --timeout=3600

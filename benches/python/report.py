@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from check import write_table
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -13,12 +15,25 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 class Row:
     """One line of the table."""
 
-    def __init__(self, what: str, ours: str, peer: str, ratio: float | None, target: str) -> None:
+    def __init__(
+        self,
+        key: str,
+        what: str,
+        ours: str,
+        peer: str = "",
+        ratio: float | None = None,
+        target: str = "",
+        *,
+        drawn: bool = True,
+    ) -> None:
+        self.key = key
         self.what = what
         self.ours = ours
         self.peer = peer
         self.ratio = ratio
         self.target = target
+        self.drawn = drawn
+        """Whether its ratio is to a rival; else it is to something that only tells how fast the machine is."""
 
 
 def table(rows: list[Row], machine: str) -> str:
@@ -37,7 +52,7 @@ def table(rows: list[Row], machine: str) -> str:
 
 def plot(rows: list[Row]) -> str:
     """The ratios as bars; 1.0 is the peer."""
-    bars = [row for row in rows if row.ratio is not None]
+    bars = [row for row in rows if row.ratio is not None and row.drawn]
     height = 34 * len(bars) + 30
     widest = max([1.2, *(row.ratio or 0 for row in bars)])
     scale = 360 / widest
@@ -61,7 +76,7 @@ def plot(rows: list[Row]) -> str:
 
 
 def write(rows: list[Row], machine: str, root: Path | None) -> None:
-    """Prints the table; with a root writes it into the README, and the plot beside its pictures."""
+    """Prints the table; with a root writes it into the README and as data, and the plot beside its pictures."""
     text = table(rows, machine)
     print(text)
     if root is None:
@@ -73,6 +88,7 @@ def write(rows: list[Row], machine: str, root: Path | None) -> None:
         tail = rest.partition(END)[2]
         picture = "![ratios to the peers, lower is better](docs/images/bench.svg)"
         readme.write_text(f"{head}{BEGIN}\n{text}\n\n{picture}\n{END}{tail}", encoding="utf-8")
+    write_table(root / "benches" / "table.json", rows, machine)
     images = root / "docs" / "images"
     images.mkdir(parents=True, exist_ok=True)
     (images / "bench.svg").write_text(plot(rows), encoding="utf-8")
