@@ -53,7 +53,12 @@ def build(fields: dict[str, Any]) -> BaseException:
         error = _diagnosed(code, fields, diagnostics)
     elif fields["boot"]:
         kind = _BOOT.get(code, BootError)
-        if kind is exceptions.BootTimeoutError:
+        bound = code == "late-binding" == fields["component"]
+        if bound:
+            # The core's words begin with the class of what was raised; its own are all that is wanted.
+            fields["causes"] = [str(fields["payload"])]
+            fields["payload"] = None
+        if bound or kind is exceptions.BootTimeoutError:
             # Which step hung, where, and what had finished belongs to the message; it is no exception of its own.
             fields["message"] = "\n".join([fields["message"], *map(_indented, fields["causes"])])
             fields["causes"] = []
@@ -76,7 +81,10 @@ def build(fields: dict[str, Any]) -> BaseException:
         return payload
     else:
         error = SymphonyError(_message(fields), code=code, hints=fields["hints"])
-    error.__cause__ = fields["payload"] or _causes(fields["causes"])
+    told = _message(fields)
+    error.__cause__ = fields["payload"] or _causes(
+        [cause for cause in fields["causes"] if cause not in told]
+    )
     return error
 
 
@@ -84,6 +92,14 @@ def _diagnosed(code: str, fields: dict[str, Any], faults: list[Diagnostic]) -> B
     if code == "melody-invalid":
         return exceptions.MelodyError("", faults)
     wrong = {fault.code for fault in faults if fault.severity == "error"}
+    if wrong == {"start-failed"}:
+        # The supervisor's process, which comes before there is a plan.
+        return BootError(
+            "\n".join(fault.message for fault in faults),
+            code="start-failed",
+            phase=fields["phase"],
+            hints=[fault.hint for fault in faults if fault.hint],
+        )
     if "manifest-invalid" in wrong or wrong <= {"unknown-operation", "source-invalid"}:
         return exceptions.ManifestError("", faults, report=fields["report"], phase=fields["phase"])
     error = exceptions.plan_error("", faults)

@@ -49,11 +49,28 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
-    text = page.read_text(encoding="utf-8")
+    return blocks_of(page.read_text(encoding="utf-8"))
+
+
+def blocks_of(text: str) -> list[Block]:
+    """The fenced blocks of a text, in order; their lines are counted from its beginning."""
     return [
         Block(match[2], match[3], text.count("\n", 0, match.start()) + 1)
         for match in _FENCE.finditer(text)
     ]
+
+
+def sections(page: Path) -> dict[str, list[Block]]:
+    """The blocks under each second heading of a page, those before the first under an empty one."""
+    text = page.read_text(encoding="utf-8")
+    found: dict[str, list[Block]] = {"": []}
+    starts = [(match.start(), match[1]) for match in re.finditer(r"^## (.*)$", text, re.MULTILINE)]
+    found.update((name, []) for _, name in starts)
+    lines = [(text.count("\n", 0, start) + 1, name) for start, name in starts]
+    for block in blocks_of(text):
+        name = next((name for line, name in reversed(lines) if line < block.line), "")
+        found[name].append(block)
+    return found
 
 
 def prose(page: Path) -> str:

@@ -250,7 +250,7 @@ pub enum CallError {
         reason: Closed,
     },
     /// The peer's queue is full.
-    #[error("the queue of `{lane}` is full ({queue} calls)")]
+    #[error("the queue of `{lane}` is full ({queue} call{})", if *queue == 1 { "" } else { "s" })]
     Overloaded {
         /// The lane's name.
         lane: String,

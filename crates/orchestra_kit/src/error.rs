@@ -222,7 +222,8 @@ impl Hint for SupervisorError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NotStarted { .. } => vec![
-                "set `python` under `[system]` to an interpreter that can be executed".to_owned(),
+                "give `SystemConfig(python=…)` an interpreter; a packaged program calls `symphony.freeze_support()`"
+                    .to_owned(),
             ],
             Self::Lost { lines, .. } if !lines.is_empty() => {
                 vec![format!("its last lines were:\n{}", lines.join("\n"))]
@@ -266,7 +267,8 @@ pub enum ExtensionError {
     },
     /// It failed too often and is left alone.
     #[error(
-        "extension `{name}` is quarantined: it failed {failures} times within {}, last: {last}",
+        "extension `{name}` is quarantined: it failed {} within {}, last: {last}",
+        times(*failures),
         component::Seconds::from(*window)
     )]
     Quarantined {
@@ -326,7 +328,7 @@ pub enum ExtensionError {
         name: String,
     },
     /// The lane refused: overloaded, cancelled, a value that cannot cross.
-    #[error("`{name}.{operation}` was not called")]
+    #[error("`{name}.{operation}` was not called: {source}")]
     Call {
         /// The extension.
         name: String,
@@ -342,11 +344,11 @@ impl Hint for ExtensionError {
     fn code(&self) -> Code {
         match self {
             Self::NotFound { .. } => Code::COMPONENT_NOT_FOUND,
-            Self::StartFailed { how, .. } => match **how {
+            Self::StartFailed { how, .. } => match &**how {
                 Ended::NeverReady(_) => Code::START_TIMEOUT,
                 Ended::Mismatch(_) => Code::PROTOCOL_MISMATCH,
-                Ended::Violation(_) => Code::PROTOCOL_VIOLATION,
-                Ended::Library(_) => Code::PIT_LIBRARY,
+                Ended::Violation(error) => error.code(),
+                Ended::Library { code, .. } => *code,
                 _ => Code::START_FAILED,
             },
             Self::Crashed { .. } => Code::EXTENSION_CRASHED,
@@ -372,9 +374,11 @@ impl Hint for ExtensionError {
                 // Who raised has written to its stderr what it raised.
                 let raised = matches!(**how, Ended::Raised(_));
                 let mut hints = if raised { Vec::new() } else { last_lines(lines) };
-                if matches!(**how, Ended::NeverReady(_)) {
-                    hints
-                        .push("raise `limits.start` in its manifest if it needs longer".to_owned());
+                match &**how {
+                    Ended::NeverReady(_) => hints
+                        .push("raise `limits.start` in its manifest if it needs longer".to_owned()),
+                    Ended::Library { hints: more, .. } => hints.extend(more.iter().cloned()),
+                    _ => {}
                 }
                 hints
             }
@@ -388,9 +392,17 @@ impl Hint for ExtensionError {
                 vec![format!("add `calls = [\"{call}\"]` under `[extension.permissions]`")]
             }
             Self::Call { source, .. } => source.hints(),
+            Self::TimedOut { .. } => vec![
+                "give it longer (`options(timeout=…)`, a node's `timeout`), or have it ask `extension.cancelled()`"
+                    .to_owned(),
+            ],
             _ => Vec::new(),
         }
     }
+}
+
+fn times(count: usize) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 /// Where its own code raised: a line for each frame of a traceback as Python writes it, the innermost last.

@@ -269,6 +269,10 @@ impl Hint for PitError {
             Self::UnknownNeed { similar: Some(similar), .. } => {
                 vec![format!("did you mean `{similar}`?")]
             }
+            Self::Abi { .. } => {
+                vec!["build it with the `symphony_pit.h` of this version (`symphony.include()`)"
+                    .to_owned()]
+            }
             _ => Vec::new(),
         }
     }

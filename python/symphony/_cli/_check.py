@@ -70,6 +70,11 @@ def find_faults(paths: list[str]) -> list[Diagnostic]:
     found.extend(diagnostics)
     for graph in graphs:
         found.extend(_plan(graph))
+    # A source that cannot be read is one fault, also where a manifest names it.
+    named = {
+        edge[:2] for fault in found if fault.code == "source-invalid" for edge in fault.related
+    }
+    found = [fault for fault in found if fault.related or (fault.file, fault.line) not in named]
     once: dict[str, Diagnostic] = {}
     for fault in found:
         once.setdefault(json.dumps(fault.to_dict()), fault)

@@ -307,7 +307,13 @@ fn launch(options: &SystemOptions) -> Result<Arc<Supervisor>, Vec<Diagnostic>> {
     let program =
         options.python.clone().or_else(|| command.next().map(PathBuf::from)).unwrap_or_default();
     Supervisor::start(Launch::new(program, command)).map_err(|error| {
-        let mut fault = Diagnostic::error(Code::START_FAILED, error.to_string());
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        let mut fault = Diagnostic::error(Code::START_FAILED, text);
         fault.hint = error.hints().into_iter().next();
         vec![fault]
     })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use component::Seconds;
+use component::{Code, Seconds};
 use ipc::{ProtocolError, RemoteFailure};
 
 use crate::supervisor::Status;
@@ -28,15 +28,22 @@ pub enum Ended {
     ClosedLane,
     /// The supervisor died, and every extension with it.
     SupervisorLost,
-    /// Its library failed.
-    Library(String),
+    /// Its library failed, or does not fit.
+    Library {
+        /// The word of the fault.
+        code: Code,
+        /// Why, a fragment.
+        reason: String,
+        /// What to do.
+        hints: Vec<String>,
+    },
 }
 
 impl std::fmt::Display for Ended {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Exited(status) => write!(out, "{status}"),
-            Self::NotStarted(reason) | Self::Mismatch(reason) | Self::Library(reason) => {
+            Self::NotStarted(reason) | Self::Mismatch(reason) | Self::Library { reason, .. } => {
                 out.write_str(reason)
             }
             Self::Raised(failure) if failure.type_name.is_empty() => {

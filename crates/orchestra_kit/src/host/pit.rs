@@ -60,7 +60,11 @@ impl Host for PitHost {
         let loading = Arc::clone(&guest);
         let queued = self.workers.run(move || match PitLibrary::load(&file, &options) {
             Ok(library) => loading.loaded(library),
-            Err(error) => loading.report.ended(Ended::Library(chain(&error)), Vec::new()),
+            Err(error) => {
+                let (code, hints) = (error.code(), error.hints());
+                let ended = Ended::Library { code, reason: chain(&error), hints };
+                loading.report.ended(ended, Vec::new());
+            }
         });
         match queued {
             Ok(()) => Ok(guest),

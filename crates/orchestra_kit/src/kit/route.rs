@@ -58,5 +58,10 @@ impl Router for Inner {
 }
 
 fn failure(error: &dyn Hint) -> RemoteFailure {
-    RemoteFailure::from_hint(error)
+    let mut failure = RemoteFailure::from_hint(error);
+    // No hints go over a lane, and whoever reads this wrote the manifest.
+    for hint in error.hints() {
+        failure.message = format!("{}; {hint}", failure.message);
+    }
+    failure
 }
