@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony._components import ComponentSpec, NeedSpec
+    from symphony._core import Job
 
 _ABSENT: Any = object()
 
@@ -59,52 +60,67 @@ class Live:
             "async"
         )
 
-    def start(self) -> Any:
+    def start(self, job: Job) -> Any:
         """Builds the object by injection and starts it.
+
+        Args:
+            job: The step, which may be given up meanwhile.
 
         Returns:
             What its `start()` said, or an awaitable of it.
         """
         spec = self.spec
         if spec.kind == "instance":
-            return self._built(spec.target)
+            return self._built(spec.target, job)
         arguments = self._container.arguments(self)
         made = spec.target(*arguments.positional, **arguments.named)
         if spec.kind in ("class", "function"):
-            return self._built(made)
+            return self._built(made, job)
         if spec.kind == "generator":
             self._generator = made
-            return self._built(next(made))
-        return self._build_async(made)
+            return self._built(next(made), job)
+        return self._build_async(made, job)
 
-    async def _build_async(self, made: Any) -> Any:
+    async def _build_async(self, made: Any, job: Job) -> Any:
         if self.spec.kind == "async-generator":
             self._generator = made
             made = await made.__anext__()
         else:
             made = await made
-        outcome = self._built(made)
+        outcome = self._built(made, job)
         return await outcome if hasattr(outcome, "__await__") else outcome
 
-    def _built(self, instance: Any) -> Any:
-        self.instance = instance
+    def _built(self, instance: Any, job: Job) -> Any:
         if not self.spec.start:
-            self._container.provide(self)
+            self._is_up(instance)
             return None
+        if job.given_up:
+            raise StoppedError(f"`{self.spec.name}` was given up before its `start()`")
+        self.instance = instance
         outcome = instance.start()
         if hasattr(outcome, "__await__"):
-            return self._started_async(outcome)
-        self._container.provide(self)
+            return self._started_async(instance, outcome)
+        self._is_up(instance)
         return outcome
 
-    async def _started_async(self, outcome: Any) -> Any:
+    async def _started_async(self, instance: Any, outcome: Any) -> Any:
         outcome = await outcome
-        self._container.provide(self)
+        self._is_up(instance)
         return outcome
+
+    def _is_up(self, instance: Any) -> None:
+        # Once more: a start that was given up may end long after its system let go of every object, and is stopped then.
+        self.instance = instance
+        self._container.provide(self)
 
     def health(self) -> Any:
         """What its `health()` says; healthy when it has none."""
         return self.instance.health() if self.spec.health else None
+
+    @property
+    def is_built(self) -> bool:
+        """Whether there is an object of it."""
+        return self.instance is not _ABSENT
 
     @property
     def generator(self) -> Any:
@@ -114,14 +130,17 @@ class Live:
     def stop(self) -> Any:
         """Stops the object, or runs what stands after its generator's `yield`."""
         self._container.withdraw(self)
+        instance = self.instance
+        if self._container.stopped:
+            self.instance = _ABSENT
         if self._generator is not None:
             generator, self._generator = self._generator, None
             if self.spec.kind == "async-generator":
                 return _finish_async(generator)
             _finish(generator)
             return None
-        if self.instance is not _ABSENT and self.spec.stop:
-            return self.instance.stop()
+        if instance is not _ABSENT and self.spec.stop:
+            return instance.stop()
         return None
 
 
@@ -160,9 +179,11 @@ class Container:
 
     Attributes:
         instances: The object of each key that has exactly one.
+        found: Those of them that were asked for by `system[T]`: the system itself, which answers from there.
         lives: Every component, in the order of its registration.
         lates: Every late handle, with the need and the component that it was made for.
         lists: Every list of all providers of a key, likewise.
+        members: The Pit's members that were asked to give their place to others, by their types.
         swaps: What was swapped out or is tried out; `None` as long as nothing was.
     """
 
@@ -170,10 +191,12 @@ class Container:
         "_builtin",
         "_handle_cache",
         "_providers",
+        "found",
         "instances",
         "lates",
         "lists",
         "lives",
+        "members",
         "stopped",
         "swaps",
     )
@@ -185,8 +208,10 @@ class Container:
         self._handle_cache: dict[Any, Any] = {}
         self.lates: list[tuple[Any, NeedSpec, Live]] = []
         self.lists: list[tuple[list[Any], NeedSpec, Live]] = []
+        self.members: dict[Any, Any] = {}
         self.swaps: Any = None
         self.instances: dict[Any, Any] = {}
+        self.found: dict[Any, Any] = {}
         self.lives: list[Live] = []
         self.stopped = False
 
@@ -201,6 +226,8 @@ class Container:
     def provide(self, live: Live) -> None:
         """The component is up: others may have it."""
         live.up = True
+        if self.stopped:
+            return
         for key in live.spec.provides:
             # One that is about to be swapped in is not registered yet.
             if self._providers.get(key) == [live]:
@@ -212,6 +239,7 @@ class Container:
         for key in live.spec.provides:
             if self.instances.get(key, _ABSENT) is live.instance:
                 del self.instances[key]
+                self.found.pop(key, None)
 
     def arguments(self, live: Live) -> Arguments:
         """The objects that a component's target asks for."""
@@ -269,7 +297,7 @@ class Container:
             raise StoppedError(f"the system of `{_label(key)}` was shut down")
         value = self.lookup(key)
         if value is not _ABSENT:
-            self.instances[key] = value
+            self.instances[key] = self.found[key] = value
             return value
         if default is not _ABSENT:
             return default
@@ -298,33 +326,58 @@ class Container:
         """Every handle of every key, late ones too."""
         return [*self._handle_cache.values(), *(late for late, _, _ in self.lates)]
 
+    def handles_of(self, keys: list[Any]) -> list[Any]:
+        """Every handle of these keys, late ones too."""
+        kept = [handle for (key, _), handle in self._handle_cache.items() if key in keys]
+        return kept + [late for late, need, _ in self.lates if need.key in keys]
+
     def providers(self, key: Any) -> list[Live]:
         """Who provides a key."""
         return self._providers.get(key, [])
 
     def replace(self, old: Live, new: Live) -> None:
-        """Another component stands where one stood, under the keys of that one."""
-        self.lives[self.lives.index(old)] = new
+        """Another component stands where one stood, under the keys of that one.
+
+        A member of the Pit is the core's, and none of these components.
+        """
+        if new.spec.kind == "member":
+            self.lives.remove(old)
+        elif old.spec.kind == "member":
+            self.lives.insert(0, new)
+        else:
+            self.lives[self.lives.index(old)] = new
         for key in old.spec.provides:
-            providers = self._providers[key]
-            providers[providers.index(old)] = new
+            providers = self._providers.setdefault(key, [])
+            if new.spec.kind == "member":
+                providers.remove(old)
+            elif old.spec.kind == "member":
+                providers.append(new)
+            else:
+                providers[providers.index(old)] = new
 
     def forget(self, live: Live) -> None:
         """A component is gone for good, and what was made for it."""
         self.lates = [entry for entry in self.lates if entry[2] is not live]
         self.lists = [entry for entry in self.lists if entry[2] is not live]
 
-    def bind_late(self) -> None:
-        """Binds every late edge; the boot's last step.
+    def bind_late(self) -> list[tuple[NeedSpec, Live, list[Live]]]:
+        """Binds every late edge of what started.
 
-        Raises:
-            ComponentNotFoundError: What a late edge names did not start.
+        Returns:
+            The edges whose target did not start: the need, who has it, and who would provide it.
         """
-        for late, need, _ in self.lates:
+        missing = []
+        for late, need, live in self.lates:
+            if not live.up:
+                continue
             value = self.lookup(need.key, need.named)
             if value is _ABSENT:
-                raise self.not_found(need.key, _label(need.key))
-            _handles.bind(late, value)
+                known = self._providers.get(need.key, ())
+                named = [one for one in known if need.named in (None, one.spec.name)]
+                missing.append((need, live, named))
+            else:
+                _handles.bind(late, value)
+        return missing
 
     def close(self) -> None:
         """Lets go of every object; handles raise from now on."""
@@ -332,12 +385,15 @@ class Container:
         for handle in self.handles():
             _handles.stop(handle)
         self.instances.clear()
-        # Objects, the core and what boots are a ring through the core, where no collector sees it; it is cut here. A
-        # start that was given up and ends now still finds what its stop needs.
+        self.found.clear()
+        # Objects, the core and what boots are a ring through the core, where no collector sees it; it is cut here.
         self._builtin = _nothing
         for live in self.lives:
             live.instance, live.up = _ABSENT, False
             live.slot = live.stepper = None
+        for member in self.members.values():
+            member.end()
+        self.members.clear()
         if self.swaps is not None:
             self.swaps.close()
 

@@ -94,6 +94,7 @@ def conductor_spec(starter: Starter) -> ComponentSpec:
     _refuse(starter, faults)
     starter.spec = spec
     _add(starter, starter.container.register(spec), conductor=True)
+    _add_late_binding(starter)
     return spec
 
 
@@ -108,6 +109,7 @@ def relocate(starter: Starter) -> None:
     locate([live.spec for live in lives])
     for live in lives:
         _add(starter, live, conductor=live.spec is starter.spec)
+    _add_late_binding(starter)
 
 
 def resolve_conductor(starter: Starter, spec: ComponentSpec) -> None:
@@ -171,7 +173,7 @@ def _add(starter: Starter, live: Live, *, conductor: bool = False) -> None:
         live,
         spec.name,
         spec.phase,
-        [key_of(key) for key in spec.provides],
+        [key_of(key) for key in spec.provides] or [_CONDUCTOR],
         [_edge(need) for need in spec.needs] + (_unread(starter, spec) if conductor else []),
         place,
         spec.required,
@@ -183,12 +185,41 @@ def _add(starter: Starter, live: Live, *, conductor: bool = False) -> None:
     )
 
 
+def _add_late_binding(starter: Starter) -> None:
+    """Registers the component that binds late edges, where there is one; it starts after all that they connect."""
+    lives = starter.container.lives
+    edges: list[tuple[Any, ...]] = []
+    for live in lives:
+        for need in live.spec.needs:
+            if need.kind == "late":
+                edges += (_after(live), (*key_of(need.key), "every", need.named, *_NOWHERE))
+    if not edges:
+        return
+    from symphony._late import LateBinding
+
+    starter.binds_late = True
+    edges.append(_after(lives[-1]))
+    starter.core.add_late_binding(LateBinding(starter.container), edges)
+
+
+# What a Conductor provides whose factory does not say what it makes.
+_CONDUCTOR = ("conductor", "Conductor")
+_NOWHERE = (None, None, 0, 0, None)
+
+
+def _after(live: Live) -> tuple[Any, ...]:
+    """The edge of what starts after a component, however that ends."""
+    provides = live.spec.provides
+    key = key_of(provides[0]) if provides else _CONDUCTOR
+    return (*key, "optional", live.spec.name, *_NOWHERE)
+
+
 def _unread(starter: Starter, spec: ComponentSpec) -> list[tuple[Any, ...]]:
     """The edges of a Conductor whose source tells nothing: it may need any component, so it waits for each."""
     if not isinstance(starter.conductor, str) or spec.file is not None:
         return []
     return [
-        (*key_of(other.spec.provides[0]), "optional", other.spec.name, None, None, 0, 0, None)
+        _after(other)
         for other in starter.container.lives
         if other.spec is not spec and other.spec.provides
     ]

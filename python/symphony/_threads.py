@@ -1,8 +1,9 @@
 """The Python threads on which the steps of Python components run.
 
 `boot()` starts one keeper; the keeper starts every other thread, asks a step that was given up to end, and says where
-a thread hangs. Invariant: a thread whose step was given up is never used again, and no thread here ever waits with a
-timeout, so that none wakes while the interpreter ends.
+a thread hangs. Invariants: a thread whose step was given up is never used again; the keeper stays until the last step
+has ended, also one that was given up, because a start that ends well after all is stopped then; no thread here ever
+waits with a timeout, so that none wakes while the interpreter ends.
 """
 
 from __future__ import annotations
@@ -45,10 +46,11 @@ def run_job(
         False when the step had been given up, so that this thread must end.
     """
     if job.given_up:
+        job.skip()
         return False
     job.begun(_thread.get_ident())
     try:
-        outcome = getattr(job.live, job.step)()
+        outcome = job.live.start(job) if job.step == "start" else getattr(job.live, job.step)()
         if loops is not None and hasattr(outcome, "__await__"):
             return loops.submit(job, outcome)
         return job.finish(*health_of(outcome))
@@ -126,7 +128,7 @@ class Threads:
         while True:
             order = self._keeper.next()
             if order is None:
-                return
+                break
             what: str = order[0]
             subject: Any = order[1]
             if what == "spawn":
@@ -138,6 +140,8 @@ class Threads:
                     self._loops.cancel(subject)
             elif what == "stack":
                 self._answer(subject)
+        if self._loops is not None:
+            self._loops.close()
 
     def _work(self, queue: JobQueue) -> None:
         """The loop of one worker thread."""
@@ -172,7 +176,5 @@ class Threads:
         request.answer("\n".join(lines + stack_of(thread)))
 
     def close(self) -> None:
-        """Lets every thread end that is not inside a step."""
+        """Lets every thread end that is not inside a step; the keeper and the event loops end with the last step."""
         self._keeper.close()
-        if self._loops is not None:
-            self._loops.close()

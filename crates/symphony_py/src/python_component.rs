@@ -40,7 +40,7 @@ pub(crate) struct PythonComponent {
     keeper: Arc<KeeperState>,
     shared: Arc<Queue>,
     calling: Arc<Queue>,
-    own: Mutex<Option<Arc<Queue>>>,
+    own: Arc<Mutex<Option<Arc<Queue>>>>,
     current: Mutex<Option<Arc<Ticket>>>,
 }
 
@@ -58,7 +58,7 @@ impl PythonComponent {
             keeper: Arc::clone(keeper),
             shared: Arc::clone(shared),
             calling: Arc::clone(calling),
-            own: Mutex::new(None),
+            own: Arc::default(),
             current: Mutex::new(None),
         }
     }
@@ -67,6 +67,19 @@ impl PythonComponent {
     fn hanging_health(&self) -> Option<Duration> {
         let earlier = self.current.lock().clone()?;
         earlier.hangs_for().filter(|_| earlier.step == Step::Health)
+    }
+
+    /// The outcome of a start. After one that failed no stop comes, so its thread ends.
+    fn started(&self, done: Done) -> Done {
+        let own = Arc::clone(&self.own);
+        Done::new(move |outcome| {
+            let failed = outcome.is_err();
+            let queue = own.lock().take_if(|_| failed);
+            if let Some(queue) = queue {
+                queue.close();
+            }
+            done.tell(outcome);
+        })
     }
 
     fn own_queue(&self) -> Arc<Queue> {
@@ -82,7 +95,7 @@ impl PythonComponent {
 }
 
 impl Drop for PythonComponent {
-    /// A component that failed to start is never stopped: its thread ends with it.
+    /// One that nobody stopped, as after a swap: its thread ends with it.
     fn drop(&mut self) {
         if let Some(queue) = self.own.lock().take() {
             queue.close();
@@ -100,6 +113,7 @@ impl Component for PythonComponent {
             done.tell(Ok(Health::Unhealthy(text)));
             return;
         }
+        let done = if step == Step::Start { self.started(done) } else { done };
         let Some(ticket) = Ticket::new(Arc::clone(&self.live), step, done, &self.keeper) else {
             return;
         };
