@@ -75,7 +75,8 @@ bench-check: build native $(VENV)/.bench $(VENV)/.torch ## measure the ratios ag
 soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes about half an hour
 	$(BIN)/python -m pytest -q tests/soak -o addopts=--import-mode=importlib --timeout=3600
 
-docs: ## the Rust documentation
+docs: build ## the diagrams of docs/boot.md, drawn from boots, and the Rust documentation
+	$(BIN)/python tests/docs/boot_diagrams.py
 	cargo doc --workspace --no-deps
 
 clean: ## remove what was built and installed

@@ -43,7 +43,9 @@ mod threads;
 mod timeline;
 mod waterfall;
 
-pub use baseline::{Baseline, BaselineError, Change, Comparison};
+pub use baseline::{
+    Baseline, BaselineError, Change, Comparison, Kind, NOISE_SECONDS, NOISE_SHARE, Noise,
+};
 pub use cancel::Cancel;
 pub use children::{ChildSpan, ChildSpans};
 pub use error::{BootFailure, PlanFaults, StopFailure};
