@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from symphony._health import Health as Health
     from symphony._kit import OrchestraKit as OrchestraKit
     from symphony._pit import Pit as Pit
-    from symphony._swap import SwapReport as SwapReport
+    from symphony._swap_report import SwapReport as SwapReport
     from symphony._system import System as System
     from symphony._work import RunSummary as RunSummary
     from symphony.conductor import Conductor as Conductor
@@ -68,7 +68,7 @@ _HOMES = {
     "Run": "_core",
     "RunSummary": "_work",
     "StaleManager": "_core",
-    "SwapReport": "_swap",
+    "SwapReport": "_swap_report",
     "System": "_system",
     "SystemConfig": "config",
     "Topic": "_core",

@@ -132,6 +132,12 @@ class ArtifactStore:
     def stats(self) -> StoreStats:
         """Figures."""
 
+    def _door(self) -> None:
+        """What every call goes through before its work; for the benchmark."""
+
+    def _nothing(self) -> None:
+        """A method that does nothing; for the benchmark."""
+
 @final
 class ArtifactFile:
     """An artifact that is open for reading; a context manager."""
@@ -682,6 +688,13 @@ class Kit:
     def operations(self, name: str) -> list[str] | None:
         """The operations that are known without starting it; `None` where they are not."""
 
+    def version(self, name: str) -> tuple[str, str]:
+        """The version that has the name of an extension, and its folder.
+
+        Raises:
+            ComponentNotFoundError: The catalogue has none of that name.
+        """
+
     def enforcement(self, name: str) -> list[tuple[str, str]]:
         """Each permission of an extension and how far it is enforced.
 
@@ -976,6 +989,9 @@ class Boot:
     def member(self, name: str) -> Any | None:
         """The handle of a Pit member that was started, else `None`."""
 
+    def member_seat(self, name: str) -> MemberSeat | None:
+        """The place of a Pit member, in which something else may be swapped; `None` where there is no such member."""
+
     def kit(self) -> Kit:
         """The Orchestra Kit, once its phase has passed.
 
@@ -1229,6 +1245,163 @@ class Stepper:
     ) -> tuple[Literal["healthy", "degraded", "unhealthy"], str | None]:
         """Runs a step where it belongs and waits for it: state and reason of the object after it."""
 
+    def begin(self, step: _Step, seconds: float) -> PendingStep:
+        """Begins a step that belongs to the thread that calls, which then has to work it off."""
+
+@final
+class PendingStep:
+    """A step of the calling thread's on its way."""
+
+    @property
+    def calling(self) -> JobQueue:
+        """The queue to work off until it has ended."""
+
+    def result(self) -> tuple[_Health, str | None]:
+        """State and reason of the object after it.
+
+        Raises:
+            BootError: It was not done in time, and was given up.
+        """
+
+@final
+class MemberSeat:
+    """One place of the Pit, as `symphony/_members.py` swaps what stands in it."""
+
+    def candidate(self, live: Live, thread: str) -> Stepper:
+        """The steps of an object that may come into this place, or of the member itself."""
+
+    def occupy(self, stepper: Stepper) -> Slot | None:
+        """The steps of this place are those from now on; `None` when the system is being shut down."""
+
+    def vacate(self) -> None:
+        """The steps of this place are the member's own again."""
+
+    def take(self) -> MemberPort:
+        """Takes the member itself out: its operations are asked of the port from now on.
+
+        Raises:
+            StoppedError: It is not in its place.
+        """
+
+    def give_back(self) -> None:
+        """Puts it back."""
+
+    def is_idle(self) -> bool:
+        """Whether no call is inside what was taken out."""
+
+    def about(self) -> tuple[str | None, str | None]:
+        """Which part of the core keeps it at work, and which other member went with it."""
+
+    def close(self) -> None:
+        """Closes what was taken out; may be called twice.
+
+        Raises:
+            SymphonyError: What was acknowledged could not be written down.
+        """
+
+@final
+class MemberPort:
+    """Python's end of the calls of one member's operations."""
+
+    def next(self) -> MemberRequest | None:
+        """Waits for the next request; `None` when the port is closed."""
+
+    def close(self) -> None:
+        """Lets the threads that serve it end."""
+
+@final
+class MemberRequest:
+    """One call of an operation."""
+
+    def read(self) -> tuple[str, list[str], dict[str, Any]]:
+        """Operation, the inputs that it cannot do without, and all inputs."""
+
+    def answer(self, value: Any) -> None:
+        """It has this result.
+
+        Raises:
+            TypeError: That cannot be sent.
+        """
+
+    def fail(self, message: str, type_name: str, traceback: str) -> None:
+        """It raised, or cannot be served."""
+
+@final
+class Lookup:
+    """The objects of a running system by their types, as `System.get` reads them."""
+
+    def __new__(cls, objects: dict[Any, Any], missing: Callable[..., Any]) -> Self:
+        """Keeps both; `missing` is called with a key that is not there, and with the default where one is given."""
+
+    def get(self, key: Any, default: Any = ...) -> Any:
+        """The object that was registered for a type, or the default."""
+
+# Versions of extensions ------------------------------------------------------------------------
+
+@final
+class Version:
+    """A version of an extension that is ready and that nobody is given yet; dropped, its process ends."""
+
+    @property
+    def folder(self) -> str:
+        """The folder of its manifest."""
+
+    @property
+    def version(self) -> str:
+        """What its manifest says of its version."""
+
+    @property
+    def operations(self) -> list[str]:
+        """The operations that it said it has."""
+
+    @property
+    def pid(self) -> int | None:
+        """The number of its process, where it has one of its own."""
+
+@final
+class TriedVersions:
+    """Several versions that share the calls of one extension."""
+
+    def report(self) -> list[tuple[str, float, int, int, list[float]]]:
+        """Name, share, calls, errors and the seconds of the last calls of each."""
+
+    def end(self, promoted: str | None, drain: float) -> list[dict[str, Any]]:
+        """Ends it: that version has the name, or the one that had it before. What became of each of the others.
+
+        Raises:
+            StoppedError: The system was shut down.
+        """
+
+def bring_up(kit: Kit, name: str, path: _StrPath) -> Version:
+    """Starts the version in that folder, or of that manifest, beside the one that has the name.
+
+    Raises:
+        BootError: The manifest is at fault, or of another extension.
+        ComponentNotFoundError: There is no extension of that name.
+        ExtensionError: It did not start.
+    """
+
+def swap_version(kit: Kit, version: Version, drain: float) -> dict[str, Any]:
+    """Gives the name to a version: what became of the one before.
+
+    Raises:
+        InvalidValueError: An experiment runs on the extension.
+    """
+
+def try_versions(
+    kit: Kit,
+    name: str,
+    variants: Sequence[tuple[str, float, Version | None]],
+    input: str | None,
+    key: Callable[..., object] | None,
+    seed: int,
+) -> TriedVersions:
+    """Has several versions share the calls; the one that has the name stands without a `Version`.
+
+    Raises:
+        InvalidValueError: An experiment runs on the extension already.
+    """
+
 # Other processes -------------------------------------------------------------------------------
 
 @final
@@ -1370,7 +1543,11 @@ def plan_graph(path: _StrPath | None, format: str) -> str:
         ManifestError: The manifests are at fault.
     """
 
-def plan_specs(specs: Sequence[_Described]) -> list[DiagnosticRecord]:
+def plan_specs(
+    specs: Sequence[_Described],
+    replaced: Sequence[str] = [],
+    config: str | None = None,
+) -> list[DiagnosticRecord]:
     """Every fault that the planner finds in these components."""
 
 def baseline_fault(text: str) -> tuple[str, int | None, int | None] | None:

@@ -15,8 +15,10 @@ from random import Random
 
 from symphony import _swap
 from symphony._annotations import text_of
+from symphony._measures import ExperimentReport, VariantReport, shares_of
 from symphony._router import make_router
 from symphony._sites import SHARED, bind_late
+from symphony._swap_report import SwapReport
 from symphony.exceptions import InvalidValueError, StoppedError
 
 TYPE_CHECKING = False
@@ -26,70 +28,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony._container import Live
-    from symphony._swap import SwapReport
     from symphony._system import System
 
 _KEPT = 4096
-
-
-class VariantReport:
-    """What one variant did.
-
-    Attributes:
-        share: Its share of the calls, as asked for.
-        calls: How many calls it had.
-        errors: How many of them raised.
-        p50: The median of the last calls' seconds; `None` before the first.
-        p95: Their 95th percentile.
-    """
-
-    __slots__ = ("calls", "errors", "p50", "p95", "share")
-
-    def __init__(self, share: float, calls: int, errors: int, seconds: list[float]) -> None:
-        """Takes the seconds of the last calls, in any order."""
-        seconds.sort()
-        self.share = share
-        self.calls = calls
-        self.errors = errors
-        self.p50 = _quantile(seconds, 0.5)
-        self.p95 = _quantile(seconds, 0.95)
-
-    def __repr__(self) -> str:
-        """Its counts."""
-        return (
-            f"<VariantReport calls={self.calls} errors={self.errors} p50={self.p50} p95={self.p95}>"
-        )
-
-
-class ExperimentReport:
-    """What the variants of an experiment did; its `str()` is its whole text.
-
-    Attributes:
-        component: The component's name.
-        variants: A report of each variant, by name.
-    """
-
-    __slots__ = ("component", "variants")
-
-    def __init__(self, component: str, variants: dict[str, VariantReport]) -> None:
-        """Keeps both."""
-        self.component = component
-        self.variants = variants
-
-    def __getitem__(self, name: str) -> VariantReport:
-        """The report of one variant."""
-        return self.variants[name]
-
-    def __str__(self) -> str:
-        """The whole text."""
-        width = max(map(len, self.variants))
-        lines = [f"experiment on `{self.component}`"]
-        for name, one in self.variants.items():
-            lines.append(
-                f"  {name:<{width}}  {one.share:6.1%}  {one.calls} calls, {one.errors} errors, "
-                f"p50 {_duration(one.p50)}, p95 {_duration(one.p95)}"
-            )
-        return "\n".join(lines)
 
 
 class Variant:
@@ -222,7 +163,7 @@ class Experiment:
             if not standing.slot.reclaim(others):
                 raise StoppedError("the system is being shut down")
             del others
-            sites = _swap.find_sites(container, standing, self._router, None)
+            sites = _swap.find_sites(system, standing, self._router, None)
             if winner is not standing:
                 _swap.put_in(container, standing, winner)
             sites.put(self._router, winner.instance)
@@ -230,7 +171,9 @@ class Experiment:
                 self._over = True
             del swaps.experiments[standing]
         names = [type(live.instance).__qualname__ for live in (standing, winner)]
-        report = self._outcome = _swap.SwapReport(self.component, names[0], names[1], sites)
+        report = self._outcome = SwapReport(
+            self.component, names[0], names[1], sites.rewritten, sites.handles
+        )
         began = time.monotonic()
         for one in losers:
             left = max(0.0, drain - (time.monotonic() - began))
@@ -324,9 +267,15 @@ def begin(
     caller: FrameType,
 ) -> Experiment:
     """Builds the variants and puts the router into every injection site."""
-    shares = _shares(variants, split)
+    shares = shares_of(variants, split)
     container = system._container
     standing = _swap.standing(system, kind)
+    _swap.refuse_overridden(container, standing)
+    if standing.spec.kind == "member":
+        raise InvalidValueError(
+            f"an experiment on Pit member `{standing.spec.name}` would split what it keeps",
+            hints=["swap it, or try out a component of yours that uses it"],
+        )
     if isinstance(standing.instance, SHARED):
         raise InvalidValueError(f"`{text_of(kind)}` is a plain value, which has no calls to share")
     built: list[Variant] = []
@@ -366,7 +315,7 @@ def _put_router(
     container = system._container
     left: list[Live] = []
     try:
-        sites = _swap.find_sites(container, standing, standing.instance, None)
+        sites = _swap.find_sites(system, standing, standing.instance, None)
         for live in others:
             # It is stopped with the place, should the system be shut down before the experiment is.
             if not live.slot.retire(live.stepper):
@@ -378,38 +327,6 @@ def _put_router(
             live.slot.reclaim([live.stepper])
         raise
     _swap.swaps_of(container).experiments[standing] = experiment
-
-
-def _shares(variants: Mapping[str, Any], split: Mapping[str, float] | None) -> dict[str, float]:
-    """The share of each variant; weights are made to sum to one."""
-    if not variants:
-        raise InvalidValueError("an experiment needs variants")
-    if split is None:
-        return dict.fromkeys(variants, 1 / len(variants))
-    if set(split) != set(variants):
-        raise InvalidValueError(
-            "`split` does not name the variants",
-            hints=["give each of them a share: " + ", ".join(f"`{name}`" for name in variants)],
-        )
-    total = sum(split.values())
-    if not 0 < total < float("inf") or any(not share >= 0 for share in split.values()):
-        raise InvalidValueError(
-            "the shares of `split` are no shares", hints=["they are positive numbers"]
-        )
-    return {name: split[name] / total for name in variants}
-
-
-def _quantile(seconds: list[float], share: float) -> float | None:
-    """The nearest-rank quantile of sorted seconds."""
-    if not seconds:
-        return None
-    return seconds[min(len(seconds) - 1, int(share * len(seconds)))]
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    return f"{seconds * 1e6:.0f} us" if seconds < 1e-3 else f"{seconds * 1e3:.1f} ms"
 
 
 __all__ = ["Experiment", "ExperimentReport", "VariantReport", "begin"]

@@ -30,7 +30,8 @@ class Sites:
     """Every place that holds one object which was injected, ready to be rewritten.
 
     Attributes:
-        rewritten: Consumer and attribute of each site.
+        attributes: The consumer and the name of each attribute.
+        rewritten: Consumer and attribute of each site, in words.
         handles: How many handles hold it.
     """
 
@@ -41,6 +42,7 @@ class Sites:
         "_keys",
         "_lists",
         "_plain",
+        "attributes",
         "handles",
         "rewritten",
     )
@@ -53,6 +55,7 @@ class Sites:
         self._custom: list[tuple[Any, str]] = []
         self._lists: list[tuple[list[Any], int]] = []
         self._keys: list[Any] = []
+        self.attributes: list[tuple[Live, str]] = []
         self.rewritten: list[tuple[str, str]] = []
         self.handles = 0
 
@@ -67,6 +70,36 @@ class Sites:
                 self._plain.append((handle, "value"))
                 self.handles += 1
         self._keys = [key for key, value in container.instances.items() if value is shown]
+        return self
+
+    def find_again(self, before: Sites, live: Live, shown: Any, consumers: Iterable[Live]) -> Sites:
+        """Finds the places that were found once, and those that came to hold the object since.
+
+        Args:
+            before: What was found; a place among them is one whatever it holds now.
+            live: The component.
+            shown: The object that consumers see of it.
+            consumers: The components that came since.
+        """
+        container = self._container
+        for consumer, name in before.attributes:
+            if consumer.is_built:
+                self.add(consumer.instance, name)
+                self.rewritten.append((consumer.spec.name, name))
+        for consumer in consumers:
+            self._of_consumer(consumer, live, shown)
+        provided = live.spec.provides
+        for handle in container.handles_of(provided):
+            if type(handle) in (Handle, Late) and handle.value is shown:
+                self._plain.append((handle, "value"))
+                self.handles += 1
+        known = [id(every) for every, _ in self._lists]
+        for every, need, _ in container.lists:
+            place = _index(every, shown)
+            if need.key in provided and place >= 0 and id(every) not in known:
+                self._lists.append((every, place))
+        instances = container.instances
+        self._keys = [key for key in provided if instances.get(key, _ABSENT) is shown]
         return self
 
     def _of_consumer(self, consumer: Live, live: Live, shown: Any) -> None:
@@ -85,6 +118,7 @@ class Sites:
                 if isinstance(shown, SHARED) and name.strip("_") not in parameters:
                     continue
                 self.add(instance, name)
+                self.attributes.append((consumer, name))
                 self.rewritten.append((consumer.spec.name, name))
                 continue
             for every in lists:
@@ -101,6 +135,23 @@ class Sites:
             self._frozen.append((instance, name))
         else:
             self._custom.append((instance, name))
+
+    def restore(self, value: Any) -> None:
+        """Rewrites every place that lets itself be rewritten.
+
+        Raises:
+            Exception: What the first consumer whose own `__setattr__` refused it raised.
+        """
+        refused: BaseException | None = None
+        for instance, name in (*self._plain, *self._custom):
+            try:
+                setattr(instance, name, value)
+            except Exception as error:  # noqa: BLE001 - the others go on, and the first is raised.
+                refused = refused or error
+        self._plain, self._custom = [], []
+        self._put(value)
+        if refused is not None:
+            raise refused
 
     def put(self, old: Any, new: Any) -> None:
         """Rewrites all places; where one refuses, every one has the old object again.
@@ -122,8 +173,11 @@ class Sites:
         any(map(setattr, *_columns(self._custom, value)))
         for every, index in self._lists:
             every[index] = value
+        container = self._container
         for key in self._keys:
-            self._container.instances[key] = value
+            container.instances[key] = value
+            if key in container.found:
+                container.found[key] = value
 
     def _undo(self, old: Any) -> None:
         for instance, name in (*self._plain, *self._custom):
@@ -135,8 +189,11 @@ class Sites:
             object.__setattr__(instance, name, old)
         for every, index in self._lists:
             every[index] = old
+        container = self._container
         for key in self._keys:
-            self._container.instances[key] = old
+            container.instances[key] = old
+            if key in container.found:
+                container.found[key] = old
 
 
 def bind_late(container: Container, live: Live) -> None:

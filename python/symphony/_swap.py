@@ -12,15 +12,16 @@ import _thread
 import sys
 import time
 
-from symphony import _holders, _references
+from symphony import _holders, _members, _references
 from symphony._annotations import text_of
 from symphony._components import Collector, Factory
 from symphony._components import _lifecycle as lifecycle
 from symphony._container import _ABSENT, Live
+from symphony._core import ExtensionHandle
 from symphony._registration import _own_keys as own_keys
 from symphony._sites import SHARED, Sites, attribute, bind_late, names_of
 from symphony._spec import ComponentSpec
-from symphony._threads import health_of
+from symphony._swap_report import SwapReport
 from symphony.exceptions import (
     Diagnostic,
     InvalidValueError,
@@ -38,81 +39,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony._container import Container
-    from symphony._holders import Holder
     from symphony._system import System
 
 _FUNCTION: Any = type(lambda: None)
 _OPTIMIZED = 0x01
 _DEADLINE = 10.0
 _STOP_DEADLINE = 3.0
-
-
-class SwapReport:
-    """What a swap did; its `str()` is its whole text.
-
-    Attributes:
-        component: The component's name.
-        old: The class of what was taken out.
-        new: The class of what took its place.
-        rewritten: Consumer and attribute of each injection site that was rewritten.
-        handles: How many handles were.
-        holders: Who still holds the old object, with `file:line` and the edit; empty when it is drained.
-        drained: Whether nobody holds it any more. If not, it is left running and stopped with the system.
-        stop_error: What its stop raised.
-        seconds: How long all of it took.
-    """
-
-    __slots__ = (
-        "component",
-        "drained",
-        "handles",
-        "holders",
-        "new",
-        "old",
-        "rewritten",
-        "seconds",
-        "stop_error",
-    )
-
-    def __init__(self, component: str, old: str, new: str, sites: Sites) -> None:
-        """What is known once the sites are rewritten."""
-        self.component = component
-        self.old = old
-        self.new = new
-        self.rewritten: tuple[tuple[str, str], ...] = tuple(sites.rewritten)
-        self.handles = sites.handles
-        self.holders: tuple[Holder, ...] = ()
-        self.drained = True
-        self.stop_error: BaseException | None = None
-        self.seconds = 0.0
-
-    def __str__(self) -> str:
-        """The whole text."""
-        sites = (
-            ", ".join(f"`{consumer}.{name}`" for consumer, name in self.rewritten) or "no attribute"
-        )
-        handles = f" and {self.handles} handle{'s' * (self.handles != 1)}" if self.handles else ""
-        lines = [
-            f"swapped `{self.component}`: `{self.old}` -> `{self.new}` in {self.seconds * 1e3:.1f} ms",
-            f"  rewritten: {sites}{handles}",
-        ]
-        if not self.drained:
-            lines.append(
-                "  the old one is not drained: it is left running until the system is shut down"
-            )
-        elif self.stop_error is not None:
-            kind = type(self.stop_error).__name__
-            lines.append(f"  the old one is drained; its stop failed: {kind}: {self.stop_error}")
-        else:
-            lines.append("  the old one is drained and stopped")
-        if self.holders:
-            lines.append("  still held by:")
-            lines += ["    " + str(holder).replace("\n", "\n    ") for holder in self.holders]
-        return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        """Which component, and whether the old object is gone."""
-        return f"<SwapReport {self.component!r} drained={self.drained}>"
 
 
 class Swaps:
@@ -122,15 +54,17 @@ class Swaps:
         lock: Held while places are found and rewritten; no step of a component runs under it.
         retired: What was taken out and is still held by somebody.
         experiments: The component of each running experiment, with what its consumers see.
+        overrides: For each component that is overridden at present what stands for it, the last one on top.
     """
 
-    __slots__ = ("experiments", "lock", "retired")
+    __slots__ = ("experiments", "lock", "overrides", "retired")
 
     def __init__(self) -> None:
         """Nothing was swapped yet."""
         self.lock = _thread.allocate_lock()
         self.retired: list[Live] = []
         self.experiments: dict[Live, Any] = {}
+        self.overrides: list[Any] = []
 
     def close(self) -> None:
         """Lets go of every object; the system is down."""
@@ -138,6 +72,7 @@ class Swaps:
             live.instance = _ABSENT
         self.retired.clear()
         self.experiments.clear()
+        self.overrides.clear()
 
 
 def swaps_of(container: Container) -> Swaps:
@@ -162,18 +97,28 @@ def swap(system: System[Any], key: Any, new: Any, drain: float, caller: FrameTyp
     container = system._container
     if not drain >= 0:
         raise InvalidValueError(f"`drain` takes seconds, not {drain}")
+    if isinstance(key, (str, ExtensionHandle)):
+        from symphony._versions import swap as swap_version
+
+        return swap_version(system, key, new, drain)
+    refuse_overridden(container, standing(system, key))
     candidate = bring_up(system, standing(system, key), key, new, caller)
     try:
         with swaps_of(container).lock:
             old = standing(system, key)
-            sites = find_sites(container, old, old.instance, candidate)
+            refuse_overridden(container, old)
+            sites = find_sites(system, old, old.instance, candidate)
             put_in(container, old, candidate)
             rewrite(container, sites, old, candidate, old.instance, candidate.instance)
     except BaseException:
         take_down(system, candidate)
         raise
     report = SwapReport(
-        old.spec.name, type(old.instance).__qualname__, type(candidate.instance).__qualname__, sites
+        old.spec.name,
+        type(old.instance).__qualname__,
+        type(candidate.instance).__qualname__,
+        sites.rewritten,
+        sites.handles,
     )
     take_out(system, old, drain, report, text_of(key))
     report.seconds = time.monotonic() - began
@@ -184,19 +129,16 @@ def standing(system: System[Any], key: Any) -> Live:
     """The component that provides a key.
 
     Raises:
-        InvalidValueError: It is none of Python, it is the Conductor, or an experiment runs on it.
+        InvalidValueError: It is a part of the core that is no member, it is the Conductor, or an experiment runs on it.
         ComponentNotFoundError: There is none, or there are several.
         StoppedError: The system was shut down.
     """
     container = system._container
     if container.stopped:
         raise StoppedError(f"the system of `{text_of(key)}` was shut down")
-    if isinstance(key, str) or key in own_keys():
-        raise InvalidValueError(
-            f"`{text_of(key)}` cannot be swapped",
-            hints=["only components written in Python can be swapped in this version"],
-        )
     providers = container.providers(key)
+    if key in own_keys() and not providers:
+        return _members.standing(system, key)
     if len(providers) != 1 or providers[0].instance is _ABSENT:
         raise container.not_found(key, text_of(key))
     live = providers[0]
@@ -213,6 +155,19 @@ def standing(system: System[Any], key: Any) -> Live:
     return live
 
 
+def refuse_overridden(container: Container, live: Live) -> None:
+    """What a test has overridden for a while stays until the override ends.
+
+    Raises:
+        InvalidValueError: The component is overridden at present.
+    """
+    if any(one.stands_for(live) for one in swaps_of(container).overrides):
+        raise InvalidValueError(
+            f"`{live.spec.name}` is overridden at present",
+            hints=["leave the block of its `system.override(...)` first"],
+        )
+
+
 def bring_up(system: System[Any], old: Live, key: Any, new: Any, caller: FrameType) -> Live:
     """Builds, starts and health-checks what may come into a component's place.
 
@@ -222,6 +177,10 @@ def bring_up(system: System[Any], old: Live, key: Any, new: Any, caller: FrameTy
         WrongThreadError: It or the old one belongs to the thread that booted, and this is another one.
     """
     container = system._container
+    if old.spec.provides and old.spec.provides[0] in own_keys():
+        _members.refuse_itself(key, new)
+        if isinstance(new, ExtensionHandle):
+            new = _members.client(key, new)
     spec = _describe(key, new, caller)
     name, spec.name, spec.named = spec.name, old.spec.name, True
     spec.provides, spec.phase, spec.required = (
@@ -237,14 +196,14 @@ def bring_up(system: System[Any], old: Live, key: Any, new: Any, caller: FrameTy
     live.stepper = old.slot.candidate(live, thread)
     place = f"`{name}`, which was to take the place of `{spec.name}`,"
     try:
-        run_step(live, "start", spec.timeout or _DEADLINE)
+        run_step(system, live, "start", spec.timeout or _DEADLINE)
     except Exception as error:
         container.forget(live)
         live.stepper = None
         raise _failure(f"{place} did not start", "start-failed", spec, error) from error
     try:
         state, reason = (
-            run_step(live, "health", spec.timeout or _DEADLINE)
+            run_step(system, live, "health", spec.timeout or _DEADLINE)
             if spec.health
             else ("healthy", None)
         )
@@ -309,6 +268,8 @@ def _check(system: System[Any], old: Live, spec: ComponentSpec, name: str) -> No
         )
     for need in spec.needs:
         begun = [live for live in container.providers(need.key) if _meant(need, live)]
+        if not begun and need.key in old.spec.provides:
+            begun = [old]
         ring = [] if need.kind == "late" else _ring(container, old, begun)
         if ring:
             path = [name, *ring]
@@ -398,16 +359,19 @@ def assert_thread(system: System[Any], *specs: ComponentSpec) -> None:
             )
 
 
-def run_step(live: Live, step: str, seconds: float) -> tuple[str, str | None]:
-    """Runs a step where it belongs, and waits for it.
+def run_step(system: System[Any], live: Live, step: str, seconds: float) -> tuple[str, str | None]:
+    """Runs a step where it belongs, and waits for it; one that is not done in time is given up.
 
     Returns:
         State and reason of the component after it.
     """
-    if live.spec.main_thread:
-        return health_of(getattr(live, step)())
-    outcome: tuple[str, str | None] = live.stepper.run(step, seconds)
-    return outcome
+    if not live.spec.main_thread:
+        outcome: tuple[str, str | None] = live.stepper.run(step, seconds)
+        return outcome
+    pending = live.stepper.begin(step, seconds)
+    system._starter.serve_later(pending.calling)
+    outcome = pending.result()
+    return outcome  # noqa: RET504 - its type is checked here.
 
 
 def _failure(message: str, code: str, spec: ComponentSpec, error: Exception) -> SymphonyError:
@@ -421,10 +385,14 @@ def _failure(message: str, code: str, spec: ComponentSpec, error: Exception) -> 
     )
 
 
-def find_sites(container: Container, live: Live, shown: Any, candidate: Live | None) -> Sites:
+def find_sites(system: System[Any], live: Live, shown: Any, candidate: Live | None) -> Sites:
     """Every place in which consumers see a component; the one that is to come is brought up to date as well."""
-    retired = swaps_of(container).retired
-    sites = Sites(container).find(live, shown, [*container.lives, *retired])
+    container = system._container
+    swaps = swaps_of(container)
+    set_aside = [one.root for one in swaps.overrides]
+    consumers = dict.fromkeys([*container.lives, *swaps.retired, *set_aside])
+    sites = Sites(container).find(live, shown, consumers)
+    _members.add_pit(system, sites, shown)
     if candidate is not None:
         _refresh(container, candidate)
     return sites
@@ -452,6 +420,8 @@ def put_in(container: Container, old: Live, new: Live) -> None:
     if before is None:
         raise StoppedError("the system is being shut down")
     old.stepper, new.stepper = before, None
+    if isinstance(old, _members.Member):
+        old.leave()
     container.replace(old, new)
 
 
@@ -465,6 +435,8 @@ def rewrite(
         new.stepper = old.slot.exchange(old.stepper)
         old.stepper = None
         container.replace(new, old)
+        if isinstance(old, _members.Member):
+            old.come_back()
         raise
     bind_late(container, new)
 
@@ -485,6 +457,15 @@ def take_out(
     container = system._container
     if old.spec.kind == "instance":
         _let_go(system, old)
+    report.notes += _members.notes_of(old)
+    keeper = _members.keeper_of(old)
+    if keeper is not None:
+        report.drained = False
+        report.holders += (keeper,)
+        _retire(system, old)
+        return
+    if isinstance(old, _members.Member):
+        idle = old.seat.is_idle
     try:
         drained = _drained(container, old, drain, idle)
     except BaseException:
@@ -528,7 +509,7 @@ def take_down(system: System[Any], live: Live) -> BaseException | None:
     failed: BaseException | None = None
     try:
         if live.spec.stop or live.generator is not None:
-            run_step(live, "stop", _STOP_DEADLINE)
+            run_step(system, live, "stop", _STOP_DEADLINE)
     except Exception as error:  # noqa: BLE001 - what a stop raises is its outcome.
         failed = error
     live.instance = _ABSENT

@@ -7,7 +7,7 @@ import atexit
 import os
 import sys
 
-from symphony._container import _ABSENT
+from symphony import _core
 from symphony._kit import OrchestraKit
 from symphony.exceptions import StoppedError, WrongThreadError
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Generic, TypeVar, overload
 
-    from symphony import _core
     from symphony._boot import Starter
     from symphony._components import ComponentSpec
     from symphony._experiment import Experiment
     from symphony._handles import Handle
     from symphony._health import SystemHealth
+    from symphony._override import Override
     from symphony._pit import Pit
-    from symphony._swap import SwapReport
+    from symphony._swap_report import SwapReport
+    from symphony._versions import ExtensionExperiment
     from symphony._work import RunSummary
     from symphony.config import StrPath
 
@@ -33,18 +34,32 @@ if TYPE_CHECKING:
     D = TypeVar("D")
 else:
 
-    class _Subscriptable:
-        """Lets `System[C]` be written without `typing`."""
+    class _Found(dict):
+        """What was asked for by `system[T]`, so that it is answered by one look into a dictionary and no call.
 
-        __slots__ = ()
-        __class_getitem__ = classmethod(type(list[int]))
+        Only how it is read is the dictionary's; it is what it is by identity, and never empty.
+        `System[C]` can be written without `typing`.
+        """
+
+        __slots__ = ("get",)
+        __eq__ = object.__eq__
+        __ne__ = object.__ne__
+        __hash__ = object.__hash__
+
+        def __bool__(self) -> bool:
+            """It is there."""
+            return True
+
+        def __missing__(self, key):  # noqa: ANN001, ANN204
+            """Looks further, and remembers."""
+            return self._container.get(key)
 
     def overload(function):  # noqa: ANN001, ANN202
         """Stands in for `typing.overload`, which only type checkers read."""
         return function
 
     C = None
-    Generic = {C: _Subscriptable}
+    Generic = {C: _Found}
 
 
 class System(Generic[C]):
@@ -62,9 +77,13 @@ class System(Generic[C]):
         self, starter: Starter, running: _core.Running, spec: ComponentSpec | None
     ) -> None:
         """Called by `boot()` with what the core made."""
+        super().__init__()
         self._starter = starter
         self._running = running
         self._container = starter.container
+        found: Any = self
+        self._container.found = found
+        found.get = _core.Lookup(found, self._container.get).get
         self._process = os.getpid()
         self._booted_on = _thread.get_ident()
         self.report: _core.BootReport = running.report()
@@ -79,28 +98,33 @@ class System(Generic[C]):
                 kit.work().attach(self.conductor)
         atexit.register(self._at_exit)
 
-    def __getitem__(self, key: Callable[..., T]) -> T:
-        """The object that was registered for a type.
+    if TYPE_CHECKING:
+        # At run time both are the dictionary's and the core's: nothing of Python's runs on the way.
+        def __getitem__(self, key: Callable[..., T]) -> T:
+            """The object that was registered for a type.
 
-        Raises:
-            ComponentNotFoundError: There is none.
-            StoppedError: The system was shut down.
-        """
-        value: T = self._container.get(key)
-        return value
+            Raises:
+                ComponentNotFoundError: There is none.
+                StoppedError: The system was shut down.
+            """
+            ...
 
-    @overload
-    def get(self, key: Callable[..., T]) -> T: ...
-    @overload
-    def get(self, key: Callable[..., T], default: D) -> T | D: ...  # noqa: F811
-    def get(self, key: Any, default: Any = _ABSENT) -> Any:  # noqa: F811
-        """The object that was registered for a type, or the default.
+        @overload
+        def get(self, key: Callable[..., T]) -> T:
+            """The object that was registered for a type.
 
-        Raises:
-            ComponentNotFoundError: There is none, and no default was given.
-            StoppedError: The system was shut down.
-        """
-        return self._container.get(key, default)
+            Raises:
+                ComponentNotFoundError: There is none.
+                StoppedError: The system was shut down.
+            """
+            ...
+
+        @overload
+        def get(self, key: Callable[..., T], default: D) -> T | D:  # noqa: F811
+            """The object that was registered for a type, or the default."""
+            ...
+
+        def get(self, key: Any, default: Any = ...) -> Any: ...  # noqa: F811
 
     def handle(self, key: Callable[..., T]) -> Handle[T]:
         """The handle of a type: `.value` is its current object.
@@ -140,16 +164,26 @@ class System(Generic[C]):
         found = {name: Health(*health) for name, health in components}
         return SystemHealth(state, found, reason)
 
-    def swap(self, component: Callable[..., T], new: Any, *, drain: float = 5.0) -> SwapReport:
-        """Puts another object into a component's place while the system runs.
+    def swap(
+        self,
+        component: Callable[..., T] | str | _core.ExtensionHandle,
+        new: Any,
+        *,
+        drain: float = 5.0,
+    ) -> SwapReport:
+        """Puts something else into the place of a component, a Pit member or an extension while the system runs.
 
-        The new one is built, started and asked for its health first; then every attribute and handle into which the
-        old one was injected is rewritten; then the old one is drained and stopped. After any failure the old one is
-        still in its place.
+        The new one is built, started and asked for its health first; then everybody who was given the old one has the
+        new one, at once; then the old one is drained and stopped. After any failure the old one is still in its place.
+
+        A Pit member's operations in Melodies and extensions go to the new one as well. Its state does not: what the
+        artifact store kept stays in its folder, and the next boot finds it there.
 
         Args:
-            component: The type of the component.
-            new: A class, a function or `factory(x)`, built by injection; any other value is the instance.
+            component: The type of the component or member; the name or the handle of an extension.
+            new: A class, a function or `factory(x)`, built by injection; any other value is the instance. For a member
+                also an extension that declares its operations, such as a Pit library. For an extension the folder of
+                another version of it.
             drain: Seconds that calls in progress on the old one have; after that it is left running.
 
         Returns:
@@ -158,7 +192,8 @@ class System(Generic[C]):
         Raises:
             BootError: The new one did not start, is not well, or needs what is not there.
             ComponentNotFoundError: There is no such component.
-            InvalidValueError: It is a Pit member, an extension, the Conductor, or an experiment runs on it.
+            ExtensionError: The other version of an extension did not start.
+            InvalidValueError: It is the Conductor, it is overridden, or an experiment runs on it.
             StoppedError: The system was shut down.
             WrongThreadError: It says `main_thread=True`, and this is not the thread that booted.
         """
@@ -166,7 +201,41 @@ class System(Generic[C]):
 
         return swap(self, component, new, drain, sys._getframe(1))
 
+    def override(self, component: Callable[..., T], new: Any, *, drain: float = 1.0) -> Override:
+        """A context manager: inside it something else stands in a component's place, also for who has it already.
+
+            with system.override(Mailer, FakeMailer()) as fake: ...
+
+        What is overridden goes on running and is put back exactly where it was, also when the block raises. Overrides
+        may lie in each other, and end in any order.
+
+        Args:
+            component: The type of a component or Pit member.
+            new: As for `swap()`.
+            drain: Seconds that calls in progress on what stood in have at the end, before it is stopped.
+
+        Raises:
+            BootError: The new one did not start, is not well, or needs what is not there.
+            ComponentNotFoundError: There is no such component.
+            InvalidValueError: It is the Conductor or an extension, or an experiment runs on it.
+            StoppedError: The system was shut down.
+        """
+        from symphony._override import Override
+
+        return Override(self, component, new, drain, sys._getframe(1))
+
+    @overload
     def experiment(
+        self,
+        component: str | _core.ExtensionHandle,
+        variants: Mapping[str, Any],
+        split: Mapping[str, float] | None = None,
+        key: Callable[..., object] | str | None = None,
+        *,
+        seed: int = 0,
+    ) -> ExtensionExperiment: ...
+    @overload
+    def experiment(  # noqa: F811
         self,
         component: Callable[..., T],
         variants: Mapping[str, Any],
@@ -174,15 +243,26 @@ class System(Generic[C]):
         key: Callable[..., object] | None = None,
         *,
         seed: int = 0,
-    ) -> Experiment:
+    ) -> Experiment: ...
+    def experiment(  # noqa: F811
+        self,
+        component: Any,
+        variants: Mapping[str, Any],
+        split: Mapping[str, float] | None = None,
+        key: Any = None,
+        *,
+        seed: int = 0,
+    ) -> Experiment | ExtensionExperiment:
         """Tries out several objects in a component's place, each with its share of the calls.
 
         Args:
-            component: The type of the component.
-            variants: What to try, by name: as for `swap()`; what stands there now (its class, or `system[T]`) is
-                not built again.
+            component: The type of the component; the name or the handle of an extension.
+            variants: What to try, by name: as for `swap()`; what stands there now (its class, or `system[T]`; of an
+                extension its name, handle or folder) is not built again.
             split: The share of each; alike when none.
             key: Called with the call's arguments: calls of one key always go to one variant. None: each call by chance.
+                For an extension also the name of an input; calls from Melodies and other extensions, for which no
+                function of yours is called, are kept together by all of their inputs otherwise.
             seed: Another one gives the keys to other variants.
 
         Raises:
@@ -192,6 +272,10 @@ class System(Generic[C]):
             StoppedError: The system was shut down.
             WrongThreadError: One says `main_thread=True`, and this is not the thread that booted.
         """
+        if isinstance(component, (str, _core.ExtensionHandle)):
+            from symphony import _versions
+
+            return _versions.begin(self, component, variants, split, key, seed)
         from symphony._experiment import begin
 
         return begin(self, component, variants, split, key, seed, sys._getframe(1))
@@ -251,6 +335,8 @@ class System(Generic[C]):
             self._starter.serve_later(pending.calling)
             pending.result()
             self._starter.let_go()
+            found: Any = self
+            found.get = self._container.get
         atexit.unregister(self._at_exit)
 
     def _refuse_stopped(self) -> None:

@@ -33,13 +33,13 @@ SOURCE = """
         system.experiment(Store, {"a": Files}, split=[0.9])
 """
 REVEALED = [
-    "symphony._swap.SwapReport",
+    "symphony._swap_report.SwapReport",
     "tuple[tuple[str, str], ...]",
     "str",
     "symphony._experiment.Experiment",
     "float | None",
-    "symphony._swap.SwapReport",
-    "symphony._swap.SwapReport | None",
+    "symphony._swap_report.SwapReport",
+    "symphony._swap_report.SwapReport | None",
 ]
 
 

@@ -250,6 +250,14 @@ impl Kit {
         }
     }
 
+    /// The version that has the name of an extension, and its folder.
+    fn version(&self, py: Python<'_>, name: &str) -> PyResult<(String, String)> {
+        let found = self.kit(py)?.extension(name);
+        let handle = found.map_err(|error| fields_of_extension(&error).raise(py))?;
+        let manifest = handle.manifest();
+        Ok((manifest.version.clone(), manifest.folder.display().to_string()))
+    }
+
     /// Each permission of an extension and how far it is enforced.
     fn enforcement(
         &self,

@@ -1,5 +1,6 @@
 //! `system.get(T)`: one dictionary read, without a frame of Python's.
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -30,6 +31,11 @@ impl Lookup {
     #[new]
     const fn new(objects: Py<PyDict>, missing: Py<PyAny>) -> Self {
         Self { objects, missing }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.objects)?;
+        visit.call(&self.missing)
     }
 
     /// The object that was registered for a type, or the default.

@@ -83,11 +83,6 @@ impl MemberPort {
         Some(MemberRequest { member: self.member, asked: Mutex::new(Some(asked)) })
     }
 
-    /// How many requests wait.
-    fn waiting(&self) -> usize {
-        self.requests.len()
-    }
-
     /// Lets the threads that serve it end.
     fn close(&self) {
         self.open.lock().take();
