@@ -5,28 +5,19 @@
 from __future__ import annotations
 
 import _thread
-import sys
 import threading
 import time
 from typing import Any
 
 import pytest
 from container_lives import Better, Life, Store
-from symphony import Handle, boot
+from swap_storm import judge, rage
+from symphony import boot
 
 
 @pytest.fixture(autouse=True)
 def _empty_log():
     Life.log.clear()
-
-
-@pytest.fixture
-def _often():
-    """The interpreter goes from thread to thread ten times as often, so that more orders are tried."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(interval / 10)
-    yield
-    sys.setswitchinterval(interval)
 
 
 def test_each_step_of_one_object_runs_on_one_thread():
@@ -130,65 +121,8 @@ def test_a_call_in_progress_ends_on_the_old_one():
         assert Life.log == ["start Slow", "start Better", "stop Slow"]
 
 
-@pytest.mark.usefixtures("_often")
 def test_eight_threads_call_while_it_is_swapped_a_hundred_times():
-    class Counted:
-        made = 0
-        stops = 0
-
-        def __init__(self) -> None:
-            self.open = True
-            type(self).made += 1
-
-        def call(self) -> int:
-            first = self.open
-            for _ in range(3):
-                first = first and self.open
-            if not first:
-                raise AssertionError("called on a stopped object")
-            return 1
-
-        def stop(self) -> None:
-            self.open = False
-            type(self).stops += 1
-
-    class User:
-        def __init__(self, counted: Counted, handle: Handle[Counted]) -> None:
-            self.counted = counted
-            self.handle = handle
-
-    with boot(components=[Counted, User]) as system:
-        user = system[User]
-        ended = threading.Event()
-        outcomes: list[tuple[int, int, BaseException | None]] = []
-
-        def work() -> None:
-            asked = answered = 0
-            try:
-                while not ended.is_set():
-                    asked += 2
-                    answered += user.counted.call() + user.handle.value.call()
-            except BaseException as error:
-                outcomes.append((asked, answered, error))
-            else:
-                outcomes.append((asked, answered, None))
-
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        drained = 0
-        for _ in range(100):
-            drained += system.swap(Counted, Counted).drained
-        ended.set()
-        for thread in threads:
-            thread.join(30)
-        assert drained == 100
-        assert len(outcomes) == 8
-        for asked, answered, error in outcomes:
-            assert error is None
-            assert asked == answered > 0
-        assert (Counted.made, Counted.stops) == (101, 100)
-    assert Counted.stops == 101
+    judge(rage(calls=50_000, swaps=100), calls=50_000, swaps=100)
 
 
 def test_two_threads_swap_at_once():
