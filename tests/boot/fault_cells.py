@@ -210,7 +210,8 @@ class Stage:
 
     def run(self, cell: Cell) -> Told:
         """Runs one cell; what does not hold is an `AssertionError`."""
-        with no_leaks():
+        # The folders of other processes' systems come and go.
+        with no_leaks(files=[]):
             told = self._watched(cell)
             gc.collect()
         return told
@@ -320,6 +321,8 @@ class _Run:
         started, stops, stopped = [], [], []
         for event in self.events:
             if event.name == "component-finished" and event.status in ("ready", "degraded"):
+                started.append(event.component)
+            elif event.name == "started-late":
                 started.append(event.component)
             elif event.name == "stop-started":
                 needing = [one for one in started if one in needers(report, event.component)]

@@ -82,13 +82,14 @@ impl PythonComponent {
         })
     }
 
-    fn own_queue(&self) -> Arc<Queue> {
+    /// Puts a step in for the thread of its own, or for a fresh one where that was told to end.
+    fn put(&self, ticket: &Arc<Ticket>) -> Arc<Queue> {
         let mut own = self.own.lock();
-        if let Some(queue) = &*own {
+        if let Some(queue) = own.as_ref().filter(|queue| queue.offer(ticket)) {
             return Arc::clone(queue);
         }
-        let queue = Queue::new();
-        self.keeper.order(Order::Spawn(Arc::clone(&queue)));
+        let queue = self.keeper.spawn();
+        queue.put(Arc::clone(ticket));
         *own = Some(Arc::clone(&queue));
         queue
     }
@@ -122,8 +123,7 @@ impl Component for PythonComponent {
             Place::Calling => self.calling.put(ticket),
             Place::Shared => self.shared.put(ticket),
             Place::Own => {
-                let queue = self.own_queue();
-                queue.put(ticket);
+                let queue = self.put(&ticket);
                 if step == Step::Stop {
                     queue.close();
                 }

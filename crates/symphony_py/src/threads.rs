@@ -6,8 +6,8 @@
 //! interpreter ends.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use component::{Code, Done, Failure, Health, Step};
@@ -131,6 +131,16 @@ impl Queue {
             keeper.shared_changed();
         }
         self.changed.notify_one();
+    }
+
+    /// Puts a step in for the one thread that waits here; false when that was told to end.
+    pub(crate) fn offer(&self, ticket: &Arc<Ticket>) -> bool {
+        let mut inner = self.inner.lock();
+        if !inner.closed {
+            inner.waiting.push_back(Arc::clone(ticket));
+            self.changed.notify_one();
+        }
+        !inner.closed
     }
 
     /// Lets the thread that waits here end.
@@ -265,6 +275,8 @@ pub(crate) struct KeeperState {
 #[derive(Default)]
 struct KeeperInner {
     orders: VecDeque<Order>,
+    /// Those of the threads that one component has for itself.
+    own: Vec<Weak<Queue>>,
     shared: Option<Arc<Queue>>,
     threads: usize,
     idle: usize,
@@ -297,17 +309,30 @@ impl KeeperState {
         }
     }
 
+    /// A queue with a thread of its own.
+    pub(crate) fn spawn(&self) -> Arc<Queue> {
+        let queue = Queue::new();
+        {
+            let mut inner = self.inner.lock();
+            inner.own.retain(|own| own.strong_count() > 0);
+            inner.own.push(Arc::downgrade(&queue));
+        }
+        self.order(Order::Spawn(Arc::clone(&queue)));
+        queue
+    }
+
     /// Lets the keeper and its threads end: those without a step now, the keeper itself with the last step. A start that was
     /// given up may end well at any time, and is stopped then.
     pub(crate) fn close(&self) {
-        let shared = {
+        let queues: Vec<Arc<Queue>> = {
             let mut inner = self.inner.lock();
             inner.closed = true;
-            inner.shared.clone()
+            let own = std::mem::take(&mut inner.own);
+            own.iter().filter_map(Weak::upgrade).chain(inner.shared.clone()).collect()
         };
         self.changed.notify_all();
-        if let Some(shared) = shared {
-            shared.close();
+        for queue in queues {
+            queue.close();
         }
     }
 

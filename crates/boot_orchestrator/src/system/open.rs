@@ -229,6 +229,11 @@ impl System {
         let bus = self.parts.bus.lock().take();
         let stand_ins = std::mem::take(&mut *self.parts.stand_ins.lock());
         drop((engine, kit, pit, bus, stand_ins));
+        // Its stop has done that, unless it failed or hung: then another system could not have the folder for as long as
+        // anybody holds this one.
+        if let Err(failure) = self.parts.state.release() {
+            tracing::warn!(target: "symphony.boot", %failure, "the state folder was not let go of");
+        }
     }
 
     /// The descriptors that a forked child of this process must let go of.
