@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from symphony._core import BootReport
 
-_NOTES = sys.version_info >= (3, 11)
-
 
 class SymphonyError(Exception):
     """The root of every error of Symphony.
@@ -31,6 +29,7 @@ class SymphonyError(Exception):
     """
 
     code: str = "internal"
+    _notes: tuple[str, ...] = ()
 
     def __init__(
         self, message: str = "", *, code: str | None = None, hints: Iterable[str] = ()
@@ -41,15 +40,18 @@ class SymphonyError(Exception):
         self.hints: tuple[str, ...] = tuple(hints)
         if code is not None:
             self.code = code
-        if sys.version_info >= (3, 11):
-            for hint in self.hints:
-                self.add_note(f"hint: {hint}")
+        for hint in self.hints:
+            self._note(f"hint: {hint}")
 
     def __str__(self) -> str:
-        """The message; before Python 3.11 the hints end it."""
-        if _NOTES or not self.hints:
-            return self.message
-        return self.message + "\n\n" + "\n".join(f"hint: {hint}" for hint in self.hints)
+        """The message; before Python 3.11 the notes end it."""
+        return "\n".join([self.message, "", *self._notes]) if self._notes else self.message
+
+    def _note(self, text: str) -> None:
+        if sys.version_info >= (3, 11):
+            self.add_note(text)
+        else:
+            self._notes = (*self._notes, text)
 
 
 class Diagnostic:
@@ -226,9 +228,8 @@ class BootError(SymphonyError):
         self._note_rollback()
 
     def _note_rollback(self) -> None:
-        if sys.version_info >= (3, 11):
-            for error in self.rollback_errors:
-                self.add_note(f"while rolling back: {error}")
+        for error in self.rollback_errors:
+            self._note(f"while rolling back: {error}")
 
     def _rolled_back(
         self, report: BootReport | None, rollback_errors: Iterable[BaseException]
@@ -443,9 +444,9 @@ class RemoteError(ExtensionError):
         self.type_name = type_name
         self.traceback = traceback
         self.causes: tuple[str, ...] = tuple(causes)
-        if traceback and sys.version_info >= (3, 11):
+        if traceback:
             place = f" of extension `{extension}`" if extension else ""
-            self.add_note(f"traceback{place}:\n{traceback.rstrip()}")
+            self._note(f"traceback{place}:\n{traceback.rstrip()}")
 
 
 class OverloadedError(ExtensionError):

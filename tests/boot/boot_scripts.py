@@ -56,6 +56,12 @@ def gone(pids: list[int], seconds: float = 4.0) -> bool:
     return False
 
 
+def notes_of(error: BaseException) -> str:
+    """What a person reads below an error's message: notes, before Python 3.11 the end of its text."""
+    notes = getattr(error, "__notes__", None)
+    return str(error).partition("\n\n")[2] if notes is None else "\n".join(notes)
+
+
 def until(so: Callable[[], object], seconds: float = 20.0) -> None:
     """Waits until something is so."""
     end = time.monotonic() + seconds

@@ -33,10 +33,12 @@ def test_a_cycle_of_three_in_the_designs_form(tmp_path):
         import ring
         try: boot(components=[ring.Planner, ring.Index, ring.Store])
         except symphony.CycleError as error:
-            print(error, *error.hints, sep="\\n")
+            print(error.message, *error.hints, sep="\\n")
             (fault,) = error.diagnostics
             print(fault.path, fault.file == os.path.abspath("ring.py"), fault.line, fault.column)
-            print([edge[1:3] for edge in fault.related], error.__notes__)
+            # Notes, before Python 3.11 the end of the text.
+            notes = getattr(error, "__notes__", None) or [str(error).partition("\\n\\n")[2]]
+            print([edge[1:3] for edge in fault.related], notes)
         """,
         tmp_path,
     )

@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 
+import boot_scripts
 import pytest
 import symphony
 from symphony import BootError, OrchestraKit, boot
@@ -43,7 +44,7 @@ def test_in_reverse_each_once_and_errors_are_kept():
     assert "first will not stop" in str(rollback) or "first will not stop" in str(
         rollback.__cause__
     )
-    assert any("while rolling back" in note for note in error.__notes__)
+    assert "while rolling back: " in boot_scripts.notes_of(error)
     document = json.loads(error.report.to_json())
     assert not document["ok"]
     assert document["error"]["component"] == "Fails"
