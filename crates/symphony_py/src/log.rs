@@ -37,6 +37,8 @@ struct State {
 
 static STATE: Mutex<State> = Mutex::new(State { lines: VecDeque::new(), followers: 0, waiting: 0 });
 static CHANGED: Condvar = Condvar::new();
+/// A follower waits again. Apart from [`CHANGED`]: followers that woke each other would never rest.
+static WAITS: Condvar = Condvar::new();
 static INSTALL: Once = Once::new();
 
 /// Takes events; spans are not used.
@@ -198,7 +200,7 @@ impl LogFollower {
                     return None;
                 }
                 state.waiting += 1;
-                CHANGED.notify_all();
+                WAITS.notify_all();
                 let over = match until {
                     Some(until) => CHANGED.wait_until(&mut state, until).timed_out(),
                     None => {
@@ -224,7 +226,7 @@ impl LogFollower {
             let mut state = STATE.lock();
             CHANGED.notify_all();
             while !state.lines.is_empty() || state.waiting < state.followers {
-                if CHANGED.wait_until(&mut state, deadline).timed_out() {
+                if WAITS.wait_until(&mut state, deadline).timed_out() {
                     return;
                 }
             }
