@@ -27,6 +27,7 @@ from symphony._spec import (
     async_on_main_text,
     component,
     main_thread_phase_text,
+    qualify,
     unresolved_text,
 )
 from symphony.exceptions import Diagnostic
@@ -143,6 +144,7 @@ class Collector:
         options: Options | None = target.__dict__.get(MARK)
         name = target.__name__
         spec = ComponentSpec(name, target, "class", target.__module__, target.__qualname__)
+        spec.made = target
         spec.provides.append(target)
         initializer: Any = target.__init__  # type: ignore[misc]
         if initializer is not _OBJECT_INIT:
@@ -223,7 +225,9 @@ class Collector:
                 if scope is None:
                     scope = self._scope(function, spec.module, spec.qualname)
                 try:
-                    key, kind, handle, named = resolve(annotation, scope)
+                    key, kind, handle, named = resolve(
+                        annotation, self._scope_of_field(spec, parameter, annotation) or scope
+                    )
                 except Unresolved as error:
                     self._unresolved(spec, *unresolved_text(spec, "needs", error.text), parameter)
                     continue
@@ -262,6 +266,7 @@ class Collector:
             return
         if key is None:
             return
+        spec.made = key
         spec.provides.append(key)
         if isinstance(key, type):
             _lifecycle(spec, key)
@@ -290,6 +295,26 @@ class Collector:
             return Scope(function.__globals__, self._imports, _EMPTY, _EMPTY)
         siblings = self._bodies().get((module, body), _EMPTY)
         return Scope(function.__globals__, self._imports, siblings, self._namespace)
+
+    def _scope_of_field(self, spec: ComponentSpec, parameter: str, annotation: Any) -> Scope | None:
+        """Where a data class names the type of a field that it has from a class of another module."""
+        if spec.kind != "class" or not isinstance(annotation, str):
+            return None
+        made: type = spec.target
+        if "__dataclass_fields__" not in made.__dict__:
+            return None
+        for owner in made.__mro__:
+            if parameter in vars(owner).get("__annotations__", _EMPTY):
+                module = sys.modules.get(owner.__module__)
+                if owner is made or module is None:
+                    return None
+                body, inside, _ = owner.__qualname__.rpartition("<locals>.")
+                siblings = (
+                    self._bodies().get((owner.__module__, body), _EMPTY) if inside else _EMPTY
+                )
+                namespace = self._namespace if inside else _EMPTY
+                return Scope(module.__dict__, self._imports, siblings, namespace)
+        return None
 
     def _bodies(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Registered classes by the function body that defined them."""
@@ -406,12 +431,17 @@ def collect(
     for target in targets:
         before = len(collector.diagnostics)
         spec = collector.describe(target)
-        if overrides and any(key in overrides for key in spec.provides):
+        faults = collector.diagnostics[before:]
+        if faults and (
+            (overrides and any(key in overrides for key in spec.provides))
+            # The same thing twice is one fault, and not each of its faults twice.
+            or any(spec.target is other.target for other in collected.specs)
+        ):
             del collector.diagnostics[before:]
         collected.specs.append(spec)
     if overrides:
         _override(collected, collector, overrides)
-    _qualify(collected.specs)
+    qualify(collected.specs)
     collected.diagnostics.extend(_contract_faults(collected.specs))
     return collected
 
@@ -480,21 +510,9 @@ def _replacement(collector: Collector, key: Any, replacement: Any) -> ComponentS
     if isinstance(replacement, type) or type(replacement) is _FUNCTION:
         return collector.describe(replacement, conductor=True)
     made: type = type(replacement)
-    return ComponentSpec(text_of(key), replacement, "instance", made.__module__, made.__qualname__)
-
-
-def _qualify(specs: list[ComponentSpec]) -> None:
-    """Different targets of one name get their module in front; one target twice does not."""
-    if len({spec.name for spec in specs}) == len(specs):
-        return
-    by_name: dict[str, list[ComponentSpec]] = {}
-    for spec in specs:
-        if not spec.named:
-            by_name.setdefault(spec.name, []).append(spec)
-    for name, same in by_name.items():
-        if len({id(spec.target) for spec in same}) > 1:
-            for spec in same:
-                spec.name = f"{spec.module}.{name}"
+    spec = ComponentSpec(text_of(key), replacement, "instance", made.__module__, made.__qualname__)
+    spec.made = made
+    return spec
 
 
 __all__ = [

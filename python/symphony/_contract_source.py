@@ -104,10 +104,9 @@ class ContractReader:
     def faults(self, specs: list[ComponentSpec]) -> Iterator[Diagnostic]:
         """Every difference that the text tells, and a note where it may hide one."""
         for spec in specs:
-            made = spec.target if spec.kind == "instance" else next(iter(spec.provides), None)
             for key in spec.provides:
-                if key != made and isinstance(made, str) and self.is_protocol(key):
-                    yield from self._compare(spec, made, key)
+                if key != spec.made and isinstance(spec.made, str) and self.is_protocol(key):
+                    yield from self._compare(spec, spec.made, key)
 
     def is_protocol(self, key: str) -> bool:
         """Whether a class of the project has `Protocol` among its bases."""
@@ -383,9 +382,9 @@ def _made_while_running(line: Line, name: str) -> bool:
         if not {"__getattr__", "__getattribute__"}.isdisjoint(_names(body)):
             return True
         for function in body.body:
-            if isinstance(function, Function) and any(
-                _stores(node, name) for node in ast.walk(function)
-            ):
+            if not isinstance(function, Function) or member_node(body, function.name) != function:
+                continue
+            if any(_stores(node, name) for node in ast.walk(function)):
                 return True
     return False
 

@@ -183,14 +183,7 @@ def _refused(asked_text: str, asked: Parameters, given: Parameters) -> str | Non
 
 def claims(spec: ComponentSpec) -> list[Any]:
     """The Protocols that a component provides beside what it makes."""
-    return [key for key in spec.provides if is_protocol(key) and key is not made_by(spec)]
-
-
-def made_by(spec: ComponentSpec) -> Any:
-    """The class of the object that a component will be, where that is known."""
-    if spec.kind == "instance":
-        return type(spec.target)
-    return spec.provides[0] if spec.provides else None
+    return [key for key in spec.provides if is_protocol(key) and key is not spec.made]
 
 
 def is_protocol(key: Any) -> bool:
@@ -202,11 +195,16 @@ def contract_faults(specs: Iterable[ComponentSpec]) -> list[Diagnostic]:
     """Every member of a Protocol that its provider lacks or has in another way."""
     faults: list[Diagnostic] = []
     known: dict[Any, dict[str, Member]] = {}
+    compared: set[tuple[int, int]] = set()
     for spec in specs:
-        made = made_by(spec)
+        made = spec.made
         if not isinstance(made, type):
             continue
         for protocol in claims(spec):
+            # What was registered twice has each fault once.
+            if (id(spec.target), id(protocol)) in compared:
+                continue
+            compared.add((id(spec.target), id(protocol)))
             if protocol not in known:
                 known[protocol] = dict(_asked(protocol))
             for name, asked in known[protocol].items():

@@ -80,10 +80,10 @@ def missing_hint(key: Any, specs: Iterable[ComponentSpec]) -> str | None:
     if not isinstance(key, type):
         return None
     for spec in specs:
-        made = spec.provides[0] if spec.provides else None
+        made = spec.made
         if isinstance(made, type) and made is not key and _fits(made, key):
             return fitting_hint(made.__name__, key.__name__)
-    if key.__module__ == "builtins" or _is_protocol(key):
+    if key.__module__.partition(".")[0] in ("builtins", "symphony", "typing") or _is_protocol(key):
         return None
     return register_hint(key.__name__)
 
@@ -106,15 +106,15 @@ def contract_fault(
 
     sources = Sources()
     given, asked = _member_of(made, member, sources), _member_of(protocol, member, sources)
-    made_text, protocol_text = f"`{made.__name__}`", f"`{protocol.__name__}.{member}`"
-    if given is not None:
-        made_text = f"`{made.__name__}.{member}`"
+    made_text = f"`{made.__name__}`" if given is None else f"`{made.__name__}.{member}`"
+    file, line, column = _class_place(spec, made, sources) if given is None else given[0]
+    asked_file, asked_line, asked_column = (None, 0, 0) if asked is None else asked[0]
     return contract_diagnostic(
         [spec.name, protocol.__name__],
         text,
-        (*(given[0] if given else _class_place(spec, made, sources)), made_text),
-        (*(asked[0] if asked else (None, 0, 0)), protocol_text),
-        heading(asked[1]) if asked else None,
+        (file, line, column, made_text),
+        (asked_file, asked_line, asked_column, f"`{protocol.__name__}.{member}`"),
+        None if asked is None else heading(asked[1]),
     )
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from symphony._places import Function, argument_of, field_of, fitting_hint, register_hint
+from symphony._places import Function, argument_of, fitting_hint, register_hint
 from symphony._spec import (
     PHASES,
     ComponentSpec,
     NeedSpec,
     async_on_main_text,
+    main_thread_phase_text,
     unresolved_text,
 )
 from symphony.exceptions import Diagnostic
@@ -83,7 +84,8 @@ class Reader:
         spec = ComponentSpec(node.name, None, kind, module.name, node.name)
         spec.file, spec.line, spec.column = module.file, node.lineno, module.column(node)
         if isinstance(node, ast.ClassDef):
-            spec.provides.append(f"{module.name}.{node.name}")
+            spec.made = f"{module.name}.{node.name}"
+            spec.provides.append(spec.made)
             self._class_needs(spec, module, node)
         else:
             self._needs(spec, module, node, 0)
@@ -91,22 +93,38 @@ class Reader:
             options = mark.keywords if isinstance(mark, ast.Call) else []
             said = any(option.arg == "provides" for option in options)
             self._result(spec, module, node, lenient=conductor or said)
-        if spec.provides:
-            self._steps(spec, spec.provides[0])
+        if spec.made:
+            self._steps(spec, spec.made)
         self._options(spec, module, node)
+        if spec.main_thread and spec.phase in PHASES[:-1]:
+            self._fault(spec, module, node, *main_thread_phase_text(spec), code="phase-order")
         if spec.main_thread and spec.is_async:
             self._fault(spec, module, node, *async_on_main_text(spec), code="wrong-thread")
         return spec
 
-    def _steps(self, spec: ComponentSpec, made: str) -> None:
+    def _steps(self, spec: ComponentSpec, made: str, depth: int = 0) -> None:
         """Which of the optional steps the class of the made object has, and which are async."""
         found = self.project.definition(made)
-        for statement in found[1].body if found and isinstance(found[1], ast.ClassDef) else []:
+        if found is None or depth > 20:
+            return
+        module, node = found
+        if not isinstance(node, ast.ClassDef):
+            return
+        for statement in node.body:
             if isinstance(statement, Function) and statement.name in ("start", "health", "stop"):
                 if spec.kind.endswith("generator") and statement.name != "health":
                     continue
                 asynchronous = isinstance(statement, ast.AsyncFunctionDef)
                 setattr(spec, statement.name, "async" if asynchronous else "sync")
+        # What a class does not define itself it has from the first base that does.
+        for base in node.bases:
+            name = self.project.qualify(module, base)
+            inherited = ComponentSpec("", None, spec.kind, "", "")
+            if name is not None:
+                self._steps(inherited, name, depth + 1)
+            spec.start = spec.start or inherited.start
+            spec.health = spec.health or inherited.health
+            spec.stop = spec.stop or inherited.stop
 
     def mark(self, module: SourceModule, node: Definition) -> ast.expr | None:
         """The `@component` of a definition, bare or called."""
@@ -151,20 +169,59 @@ class Reader:
         called = mark.func if isinstance(mark, ast.Call) else mark
         return self.project.qualify(module, called) == "dataclasses.dataclass"
 
-    def _fields(self, spec: ComponentSpec, module: SourceModule, node: ast.ClassDef) -> None:
-        """The fields of a data class that its `__init__` takes."""
+    def _fields(
+        self, spec: ComponentSpec, module: SourceModule, node: ast.ClassDef, depth: int = 0
+    ) -> None:
+        """The fields of a data class that its `__init__` takes, those of its bases first."""
+        fields: dict[str, tuple[SourceModule, ast.AnnAssign, bool]] = {}
+        self._collect_fields(fields, module, node, depth)
+        for name, (home, field, has_default) in fields.items():
+            self._need(spec, home, name, field.annotation, field, has_default=has_default)
+
+    def _collect_fields(
+        self,
+        fields: dict[str, tuple[SourceModule, ast.AnnAssign, bool]],
+        module: SourceModule,
+        node: ast.ClassDef,
+        depth: int,
+    ) -> None:
+        """Adds the fields of a data class; one that stands again keeps its place in the order."""
+        for base in reversed(node.bases):
+            name = self.project.qualify(module, base)
+            found = self.project.definition(name) if name else None
+            if found is None or depth > 20:
+                continue
+            home, body = found
+            marked = any(self._is_dataclass(home, mark) for mark in body.decorator_list)
+            if marked and isinstance(body, ast.ClassDef):
+                self._collect_fields(fields, home, body, depth + 1)
         for statement in node.body:
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                if ast.unparse(statement.annotation).startswith(("ClassVar", "typing.ClassVar")):
-                    continue
-                self._need(
-                    spec,
-                    module,
-                    statement.target.id,
-                    statement.annotation,
-                    field_of(node, statement.target.id) or statement,
-                    has_default=statement.value is not None,
-                )
+            if not isinstance(statement, ast.AnnAssign) or not isinstance(
+                statement.target, ast.Name
+            ):
+                continue
+            kind = statement.annotation
+            plain = kind.value if isinstance(kind, ast.Subscript) else kind
+            if isinstance(plain, ast.Constant) and isinstance(plain.value, str):
+                plain = ast.Name(plain.value.partition("[")[0].rpartition(".")[2], ast.Load())
+            if ast.unparse(plain).rpartition(".")[2] in ("ClassVar", "KW_ONLY"):
+                continue
+            default = self._field_default(module, statement.value)
+            if default is not None:
+                fields[statement.target.id] = (module, statement, default)
+
+    def _field_default(self, module: SourceModule, value: ast.expr | None) -> bool | None:
+        """Whether a field has a default; nothing where it is no parameter."""
+        if (
+            not isinstance(value, ast.Call)
+            or self.project.qualify(module, value.func) != "dataclasses.field"
+        ):
+            return value is not None
+        given = {keyword.arg: keyword.value for keyword in value.keywords}
+        init = given.get("init")
+        if isinstance(init, ast.Constant) and init.value is False:
+            return None
+        return "default" in given or "default_factory" in given
 
     def _needs(
         self,
@@ -284,11 +341,25 @@ class Reader:
     def _union(
         self, module: SourceModule, parts: list[ast.expr]
     ) -> tuple[str, str, bool, str | None]:
+        parts = [one for part in parts for one in self._flat(module, part)]
         rest = [p for p in parts if not (isinstance(p, ast.Constant) and p.value is None)]
         if len(rest) != 1 or len(rest) == len(parts):
             raise Unfollowed(" | ".join(ast.unparse(part) for part in parts))
         key, kind, handle, named = self.annotation(module, rest[0])
         return key, "optional" if kind == "one" else kind, handle, named
+
+    def _flat(self, module: SourceModule, node: ast.expr) -> list[ast.expr]:
+        """The parts of a union, and of the unions inside it."""
+        parts = _parts(node)
+        if len(parts) == 1 and isinstance(node, ast.Subscript):
+            origin = self.project.qualify(module, node.value)
+            if origin == "typing.Optional":
+                parts = [node.slice, ast.Constant(None)]
+            elif origin == "typing.Union":
+                parts = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if len(parts) == 1:
+            return parts
+        return [one for part in parts for one in self._flat(module, part)]
 
     def _result(  # noqa: C901 - one case for each form.
         self,
@@ -330,7 +401,8 @@ class Reader:
         if isinstance(made, ast.Constant) and made.value is None:
             return
         try:
-            spec.provides.append(self.annotation(module, made)[0])
+            spec.made = self.annotation(module, made)[0]
+            spec.provides.append(spec.made)
         except Unfollowed as error:
             if not lenient:
                 self._fault(spec, module, node, *unresolved_text(spec, "makes", str(error)))
@@ -369,21 +441,18 @@ class Reader:
 
     def hint(self, key: str, specs: list[ComponentSpec]) -> str | None:
         """What to do about a key that nobody provides, in the words of `_places.missing_hint`."""
+        label = label_of(key)
         found = self.project.definition(key)
         if found is None:
-            return None
+            elsewhere = key.partition(".")[0] not in ("builtins", "symphony", "typing")
+            return register_hint(label) if elsewhere and label.isidentifier() else None
         module, node = found
         if not isinstance(node, ast.ClassDef):
             return None
-        label = key.rpartition(".")[2]
         asked = self._asked(module, node)
         for spec in specs:
-            if (
-                spec.provides
-                and spec.provides[0] != key
-                and self._fits(spec.provides[0], key, asked)
-            ):
-                return fitting_hint(spec.provides[0].rpartition(".")[2], label)
+            if spec.made and spec.made != key and self._fits(spec.made, key, asked):
+                return fitting_hint(spec.made.rpartition(".")[2], label)
         return None if asked is not None else register_hint(label)
 
     def _asked(self, module: SourceModule, node: ast.ClassDef) -> set[str] | None:
@@ -443,6 +512,13 @@ class Reader:
                 module, node, f"{what}, which cannot be followed without importing", spec.name
             )
         )
+
+
+def label_of(name: str) -> str:
+    """What people read for a qualified name, as `_annotations.text_of` has it for the type itself."""
+    if "[" in name:
+        return name.replace("builtins.", "").replace("typing.", "")
+    return name.rpartition(".")[2]
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from symphony import _core
+from symphony._annotations import text_of
 from symphony._components import ComponentSpec, collect, describe_conductor
 from symphony._kit import OrchestraKit
 from symphony._pit import Pit
+from symphony._spec import qualify_conductor
 from symphony.conductor import Conductor
 from symphony.exceptions import Diagnostic, plan_error
 
@@ -26,7 +28,12 @@ def key_of(key: Any) -> tuple[str, str]:
         return own
     if isinstance(key, str):
         return (key, key.rpartition(".")[2])
-    label = getattr(key, "__name__", None) or repr(key)
+    if type(key) is type:
+        return (f"{key.__module__}.{key.__name__}#{id(key):x}", key.__name__)
+    label = text_of(key)
+    if getattr(key, "__args__", None) is not None:
+        # `Box[int]` is another object each time it is written, and the same key.
+        return (f"{label}#{hash(key):x}", label)
     return (f"{getattr(key, '__module__', '')}.{label}#{id(key):x}", label)
 
 
@@ -89,6 +96,7 @@ def conductor_spec(starter: Starter) -> ComponentSpec:
         spec, faults = factory_spec(conductor)
     else:
         spec, faults = describe_conductor(conductor, starter.namespace)
+    qualify_conductor(spec, [live.spec for live in starter.container.lives])
     spec.phase = "conductor"
     spec.main_thread = True
     _refuse(starter, faults)

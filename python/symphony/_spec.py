@@ -11,7 +11,7 @@ from symphony.exceptions import InvalidValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any, TypeVar, overload
 
     Target = TypeVar("Target", bound=Callable[..., Any])
@@ -94,6 +94,8 @@ class ComponentSpec:
         target: What is called; for the kind `instance`, the instance.
         kind: `class`, `function`, `generator`, `async-function`, `async-generator` or `instance`.
         module: The module that defines it, with its `qualname` there.
+        made: The type of the object that it makes, where that is said; its qualified name where
+            only the source was read.
         provides: Its keys.
         needs: Its edges.
         phase: The phase in which it starts.
@@ -111,6 +113,7 @@ class ComponentSpec:
         "health",
         "kind",
         "line",
+        "made",
         "main_thread",
         "module",
         "name",
@@ -135,6 +138,7 @@ class ComponentSpec:
         self.kind = kind
         self.module = module
         self.qualname = qualname
+        self.made: Any = None
         self.provides: list[Any] = []
         self.needs: list[NeedSpec] = []
         self.phase = "conductor"
@@ -165,6 +169,39 @@ class ComponentSpec:
     def __repr__(self) -> str:
         """Its name, its kind and its edges."""
         return f"<ComponentSpec {self.name} ({self.kind}) needs {self.needs!r}>"
+
+
+def qualify(specs: list[ComponentSpec]) -> None:
+    """Different targets of one name get their module in front; one target twice does not."""
+    if len({spec.name for spec in specs}) == len(specs):
+        return
+    by_name: dict[str, list[ComponentSpec]] = {}
+    for spec in specs:
+        if not spec.named:
+            by_name.setdefault(spec.name, []).append(spec)
+    for name, same in by_name.items():
+        if any(spec.target is not same[0].target or _differ(spec, same[0]) for spec in same):
+            for spec in same:
+                spec.name = f"{spec.module}.{name}"
+
+
+def _differ(one: ComponentSpec, other: ComponentSpec) -> bool:
+    """Whether two specs that were only read are of different definitions."""
+    written = one.target is None or isinstance(one.target, str)
+    return written and (one.module, one.qualname) != (other.module, other.qualname)
+
+
+def qualify_conductor(conductor: ComponentSpec, specs: Iterable[ComponentSpec]) -> None:
+    """A Conductor that shares its name with a component gets its module in front.
+
+    The component of the same target does not make it so: that is one thing twice.
+    """
+    if not conductor.named:
+        for spec in specs:
+            same = spec.target is conductor.target and not _differ(spec, conductor)
+            if spec.name == conductor.name and not spec.named and not same:
+                conductor.name = f"{conductor.module}.{conductor.name}"
+                return
 
 
 def unresolved_text(spec: ComponentSpec, verb: str, text: str) -> tuple[str, str]:

@@ -100,17 +100,22 @@ impl<'a> Graph<'a> {
                     place.map_or(&[][..], |place| &unnamed[place..=place])
                 }
             };
-            match (need.kind, chosen) {
-                (NeedKind::Every, _) | (NeedKind::Optional, []) | (_, [_]) => {}
+            let fault = match (need.kind, chosen) {
+                (NeedKind::Every, _) | (NeedKind::Optional, []) | (_, [_]) => None,
                 (_, []) => {
                     let all = &self.descriptors[..];
-                    found.push(faults::missing(all, descriptor, need, unnamed, suggestions));
-                    continue;
+                    Some(faults::missing(all, descriptor, need, unnamed, suggestions))
                 }
                 (_, several) => {
-                    found.push(faults::ambiguous(&self.descriptors, descriptor, need, several));
-                    continue;
+                    Some(faults::ambiguous(&self.descriptors, descriptor, need, several))
                 }
+            };
+            if let Some(fault) = fault {
+                // One that was registered twice has each of its faults once.
+                if !(repeated && found.contains(&fault)) {
+                    found.push(fault);
+                }
+                continue;
             }
             if repeated {
                 continue;

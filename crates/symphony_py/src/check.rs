@@ -75,23 +75,45 @@ pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) ->
     })
 }
 
-/// Every fault that the planner finds in these components.
+/// Every fault that the planner finds in these components beside those of Symphony's own, but `replaced` ones.
+///
+/// A manifest at fault is another's to tell, so the system is planned without it then.
 #[pyfunction]
-pub(crate) fn plan_specs(py: Python<'_>, specs: Vec<Described>) -> PyResult<Bound<'_, PyList>> {
-    let mut registry = Registry::new();
-    if let Ok(directory) = std::env::current_dir() {
-        registry.relative_to(directory.to_string_lossy().into_owned());
-    }
-    for (name, phase, provides, needs, required, _, file, line, column) in specs {
-        let phase = Phase::parse(&phase).unwrap_or(Phase::Conductor);
-        let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
-        descriptor.provides =
-            provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
-        descriptor.needs = needs.into_iter().map(need_of).collect();
-        descriptor.required = required;
-        descriptor.location = file.map(|file| Location::new(file, line, column));
-        registry.declare(descriptor);
-    }
-    let faults = registry.plan().err().map(|faults| faults.diagnostics).unwrap_or_default();
-    diagnostics_list(py, &faults)
+#[pyo3(signature = (specs, replaced=Vec::new(), config=None))]
+pub(crate) fn plan_specs(
+    py: Python<'_>,
+    specs: Vec<Described>,
+    replaced: Vec<String>,
+    config: Option<PathBuf>,
+) -> PyResult<Bound<'_, PyList>> {
+    let options = SystemOptions { manifest: config, ..SystemOptions::default() };
+    let faults = py.detach(|| {
+        let system =
+            System::described(options).or_else(|_| System::described(SystemOptions::default()))?;
+        for key in replaced {
+            system.replace(&key);
+        }
+        let mut registry = Registry::new();
+        if let Ok(directory) = std::env::current_dir() {
+            registry.relative_to(directory.to_string_lossy().into_owned());
+        }
+        system.register(&mut registry);
+        for described in specs {
+            registry.declare(descriptor_of(described));
+        }
+        registry.plan().map_err(|faults| faults.diagnostics)
+    });
+    diagnostics_list(py, &faults.err().unwrap_or_default())
+}
+
+fn descriptor_of(described: Described) -> Descriptor {
+    let (name, phase, provides, needs, required, _, file, line, column) = described;
+    let phase = Phase::parse(&phase).unwrap_or(Phase::Conductor);
+    let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
+    descriptor.provides =
+        provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
+    descriptor.needs = needs.into_iter().map(need_of).collect();
+    descriptor.required = required;
+    descriptor.location = file.map(|file| Location::new(file, line, column));
+    descriptor
 }

@@ -12,8 +12,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from symphony._boot_call import OWN, SourceGraph
 from symphony._cli._main import FAILED, OK, USAGE
-from symphony._graph_source import SourceGraph, read_graphs
+from symphony._graph_source import read_graphs
+from symphony._reader import label_of
 from symphony._source import read_operations
 from symphony.exceptions import Diagnostic
 
@@ -22,18 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony._spec import ComponentSpec, NeedSpec
-
-# What the core provides, by the qualified name that annotations give it: id, label, phase.
-_OWN = {
-    "symphony.IpcBus": ("ipc-bus", "IpcBus", "ipc_bus"),
-    "symphony.Pit": ("pit", "Pit", "pit"),
-    "symphony.PoolManager": ("pool-manager", "PoolManager", "pit"),
-    "symphony.DagTracker": ("dag-tracker", "DagTracker", "pit"),
-    "symphony.ArtifactStore": ("artifact-store", "ArtifactStore", "pit"),
-    "symphony.ArbitrationEngine": ("arbitration-engine", "ArbitrationEngine", "pit"),
-    "symphony.StaleManager": ("stale-manager", "StaleManager", "pit"),
-    "symphony.OrchestraKit": ("orchestra-kit", "OrchestraKit", "orchestra_kit"),
-}
 
 
 def check(options: argparse.Namespace) -> int:
@@ -90,14 +80,9 @@ def _plan(graph: SourceGraph) -> list[Diagnostic]:
     """
     from symphony import _core
 
-    own: list[tuple[Any, ...]] = [
-        (name, phase, [(name, label)], [], True, None, None, 0, 0)
-        for name, label, phase in _OWN.values()
-    ]
-    faults = [
-        Diagnostic.from_dict(entry)
-        for entry in _core.plan_specs([*own, *(_component(spec) for spec in graph.specs)])
-    ]
+    specs = [_component(spec) for spec in graph.specs]
+    found = _core.plan_specs(specs, graph.replaced, graph.config)
+    faults = [Diagnostic.from_dict(entry) for entry in found]
     if graph.names is None:
         return faults
     return [fault for fault in faults if graph.names.intersection(fault.path)]
@@ -135,8 +120,8 @@ def _need(need: NeedSpec) -> tuple[Any, ...]:
 
 
 def _key(name: str) -> tuple[str, str]:
-    own = _OWN.get(name)
-    return own[:2] if own is not None else (name, name.rpartition(".")[2])
+    own = OWN.get(name)
+    return own[:2] if own is not None else (name, label_of(name))
 
 
 def _by_place(fault: Diagnostic) -> tuple[str, int, int, str, str]:
