@@ -37,8 +37,15 @@ if pid is not None:
         if line.startswith("Private"):
             memory += int(line.split()[1])
 peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+guests = []
+for entry in system.kit.extensions():
+    guest = system.kit.extension(entry).pid
+    if guest is not None:
+        lines = open(f"/proc/{guest}/smaps_rollup")
+        guests.append(sum(int(line.split()[1]) for line in lines if line.startswith("Private")))
 system.shutdown()
 print(json.dumps({
+    "guest_kib": sum(guests) / len(guests),
     "ready": report.ready_seconds,
     "overhead": report.overhead_seconds,
     "supervisor_kib": memory,
