@@ -368,7 +368,7 @@ def test_a_circle_of_three_components_has_every_edge_and_starts_nothing(
     with pytest.raises(symphony.CycleError) as caught:
         boot(config=workshop.config, components=[ring.Planner, ring.Index, ring.Store])
     error = caught.value
-    assert str(error) == (
+    assert error.message == (
         "dependency cycle: `Planner` -> `Index` -> `Store` -> `Planner`\n"
         "  ring_of_three.py:4   `Planner` needs `Index`\n"
         "  ring_of_three.py:7   `Index` needs `Store`\n"
