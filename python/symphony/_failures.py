@@ -83,7 +83,7 @@ def build(fields: dict[str, Any]) -> BaseException:
         error = SymphonyError(_message(fields), code=code, hints=fields["hints"])
     told = _message(fields)
     error.__cause__ = fields["payload"] or _causes(
-        [cause for cause in fields["causes"] if cause not in told]
+        [cause for cause in fields["causes"] if cause not in told], code
     )
     return error
 
@@ -143,11 +143,11 @@ def _extension(code: str, fields: dict[str, Any]) -> BaseException:
     )
 
 
-def _causes(causes: list[str]) -> BaseException | None:
-    """The chain of causes that have no Python exception of their own."""
+def _causes(causes: list[str], code: str) -> BaseException | None:
+    """The chain of causes that have no Python exception of their own, under the word of what they led to."""
     error: BaseException | None = None
     for text in reversed(causes):
-        outer = SymphonyError(text)
+        outer = SymphonyError(text, code=code)
         outer.__cause__ = error
         error = outer
     return error

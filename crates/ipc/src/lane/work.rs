@@ -87,14 +87,15 @@ impl Core {
     }
 
     fn answer_hello(self: &Arc<Self>, hello: Hello) {
-        let agreed = hello.agreed();
-        let answer = if let Some(version) = agreed {
-            self.handler.hello(hello).map(|welcome| Welcome { protocol: version, ..welcome })
-        } else {
-            let (low, high) = hello.protocol;
-            let reason = format!("it speaks protocol {low} to {high}, this host speaks 1");
-            Err(Refused { code: component::Code::PROTOCOL_MISMATCH.to_string(), reason })
-        };
+        let (agreed, (low, high)) = (hello.agreed(), hello.protocol);
+        // Asked also where there is no version for both: it has to know why the lane ends.
+        let answer = self.handler.hello(hello).and_then(|welcome| match agreed {
+            Some(version) => Ok(Welcome { protocol: version, ..welcome }),
+            None => {
+                let reason = format!("it speaks protocol {low} to {high}, this host speaks 1");
+                Err(Refused { code: component::Code::PROTOCOL_MISMATCH.to_string(), reason })
+            }
+        });
         let (kind, body) = match &answer {
             Ok(welcome) => (Kind::Welcome, Payload::serialize(welcome)),
             Err(refused) => (Kind::Refused, Payload::serialize(refused)),

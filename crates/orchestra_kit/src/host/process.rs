@@ -265,27 +265,32 @@ impl GuestProcess {
     }
 
     /// It was refused for this; it exits by itself, or is made to.
-    pub(super) fn raised_mismatch(&self, reason: String) {
-        self.about.lock().killed_for.get_or_insert(Ended::Mismatch(reason));
+    pub(super) fn raised_mismatch(self: &Arc<Self>, reason: String) {
+        let why = Ended::Mismatch(reason);
+        self.about.lock().killed_for.get_or_insert(why.clone());
+        self.must_go(why);
+    }
+
+    /// It has a moment to exit by itself.
+    fn must_go(self: &Arc<Self>, why: Ended) {
+        let me = Arc::downgrade(self);
+        self.timer.after(CLOSED, move || {
+            let Some(guest) = me.upgrade() else { return };
+            let goes = {
+                let about = guest.about.lock();
+                about.ended || about.leaving
+            };
+            if !goes {
+                guest.condemn(why);
+            }
+        });
     }
 
     /// Its lane is closed: it exits at once, or is made to.
     pub(super) fn lane_closed(self: &Arc<Self>, reason: Closed) {
         match reason {
             Closed::Violation(error) => self.condemn(Ended::Violation(error)),
-            Closed::Eof => {
-                let me = Arc::downgrade(self);
-                self.timer.after(CLOSED, move || {
-                    let Some(guest) = me.upgrade() else { return };
-                    let goes = {
-                        let about = guest.about.lock();
-                        about.ended || about.leaving
-                    };
-                    if !goes {
-                        guest.condemn(Ended::ClosedLane);
-                    }
-                });
-            }
+            Closed::Eof => self.must_go(Ended::ClosedLane),
             // This side closed it, and has its reasons.
             Closed::Local => {}
         }
