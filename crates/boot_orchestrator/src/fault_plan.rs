@@ -103,6 +103,18 @@ impl FaultPlan {
         held.into_iter().for_each(Held::go_on);
     }
 
+    /// Ends every hang and every wait, now and later, and the components' own steps never begin: for one whose boot is over,
+    /// where a step that begins now would leave something behind.
+    pub fn discard(&self) {
+        let held = {
+            let mut state = self.0.state();
+            state.dropped = true;
+            std::mem::take(&mut state.held)
+        };
+        self.0.released.notify_all();
+        drop(held);
+    }
+
     /// The component as it behaves under this plan; none where no fault names it.
     pub(crate) fn around(
         &self,
@@ -153,13 +165,7 @@ impl FaultPlan {
 impl Drop for FaultPlan {
     /// What hangs holds the component that holds the plan: the ring is cut here.
     fn drop(&mut self) {
-        let held = {
-            let mut state = self.0.state();
-            state.dropped = true;
-            std::mem::take(&mut state.held)
-        };
-        self.0.released.notify_all();
-        drop(held);
+        self.discard();
     }
 }
 
@@ -192,18 +198,19 @@ impl Shared {
         held.done.tell(Err(Failure::new(Code::INTERNAL, text)));
     }
 
-    /// Waits for a while, or until the plan is released or dropped.
-    fn wait(&self, span: Duration) {
+    /// Waits for a while, or until the plan is released or dropped; false when it was dropped.
+    fn wait(&self, span: Duration) -> bool {
         let end = Instant::now() + span;
         let mut state = self.state();
         while !state.released && !state.dropped {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return;
+                return true;
             }
             let waited = self.released.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        !state.dropped
     }
 }
 
@@ -224,8 +231,9 @@ impl Faulty {
         let shared = Arc::clone(&self.shared);
         let waiting = std::thread::Builder::new().name("symphony-fault".to_owned());
         let started = waiting.spawn(move || {
-            shared.wait(span);
-            held.go_on();
+            if shared.wait(span) {
+                held.go_on();
+            }
         });
         if let Err(error) = started {
             tracing::error!(target: "symphony.boot", %error, component = %self.name, "no thread for a slow step");

@@ -42,6 +42,11 @@ impl FaultPlan {
     fn release(&self, py: Python<'_>) -> PyResult<()> {
         enter(py, || self.0.release())
     }
+
+    /// Ends every hang and every wait; the components' own steps never begin.
+    fn discard(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, || self.0.discard())
+    }
 }
 
 fn fault_of(

@@ -1,4 +1,4 @@
-"""For tests of what is built on Symphony: components that behave as told, faults on purpose, leak checks.
+"""For tests of what is built on Symphony: components that behave as told, faults on purpose, scenarios, leak checks.
 
     from symphony.testing import MockComponent, no_leaks
 
@@ -16,7 +16,9 @@
 
     assert growth(once).is_flat()
 
-With `pytest_plugins = ["symphony.testing.plugin"]` there are the fixtures `booted` and `leak_free`.
+    Scenario.load("scenarios/no-disk.toml").run()
+
+pytest finds the fixtures `booted`, `fault_plan` and `leak_free` by itself. All of it: `docs/testing.md`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from __future__ import annotations
 from symphony.testing._faults import Fault, FaultPlan
 from symphony.testing._leaks import Leaks, LeftBehindError, no_leaks
 from symphony.testing._memory import Growth, growth
-from symphony.testing._mock import MockComponent
+from symphony.testing._mock import MockComponent, MockFailure
+from symphony.testing._scenario import Outcome, Scenario, ScenarioError
 
 __all__ = [
     "Fault",
@@ -33,6 +36,10 @@ __all__ = [
     "Leaks",
     "LeftBehindError",
     "MockComponent",
+    "MockFailure",
+    "Outcome",
+    "Scenario",
+    "ScenarioError",
     "growth",
     "no_leaks",
 ]

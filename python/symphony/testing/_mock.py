@@ -1,4 +1,4 @@
-"""Components that behave as they are told: slow, failing, hanging."""
+"""Components that behave as they are told: slow, failing, hanging, large."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from symphony._spec import component
 from symphony.exceptions import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 STEPS = ("init", "start", "health", "stop")
 
@@ -27,25 +27,33 @@ class _Behaviour:
         self,
         latency: dict[str, float],
         fail: dict[str, BaseException],
+        failures: int | None,
         hang: frozenset[str],
         health: Any,
+        memory: int,
     ) -> None:
         self.latency = latency
         self.fail = fail
+        self.left = dict.fromkeys(fail, failures)
         self.hang = hang
         self.health = health
+        self.memory = memory
         self.calls: list[str] = []
         self.released = threading.Event()
+        self.note: Callable[[str], object] = self.calls.append
 
     def run(self, step: str) -> None:
         """One step: noted first, then slow, then hanging, then failing."""
-        self.calls.append(step)
+        self.note(step)
         seconds = self.latency.get(step, 0.0)
         if seconds:
             time.sleep(seconds)
         if step in self.hang:
             self.released.wait()
-        if step in self.fail:
+        left = self.left.get(step)
+        if step in self.fail and left != 0:
+            if left is not None:
+                self.left[step] = left - 1
             # A copy: its traceback refers to the system, and the original lives as long as the
             # class.
             raise copy.copy(self.fail[step])
@@ -56,6 +64,7 @@ class _Mock:
 
     _behaviour: _Behaviour
     injected: dict[str, Any]
+    held: bytearray | None
 
     def start(self) -> None:
         self._behaviour.run("start")
@@ -66,6 +75,7 @@ class _Mock:
 
     def stop(self) -> None:
         self._behaviour.run("stop")
+        self.held = None
 
 
 def MockComponent(  # noqa: N802 - it makes a class.
@@ -75,8 +85,10 @@ def MockComponent(  # noqa: N802 - it makes a class.
     provides: Any = None,
     latency: float | Mapping[str, float] = 0.0,
     fail: str | Mapping[str, BaseException] = (),  # type: ignore[assignment]
+    failures: int | None = None,
     hang: str | Iterable[str] = (),
     health: Any = None,
+    memory: int = 0,
     phase: str = "conductor",
     timeout: float | None = None,
     required: bool = True,
@@ -90,18 +102,21 @@ def MockComponent(  # noqa: N802 - it makes a class.
         provides: A type, or a tuple of types, that it provides beside itself.
         latency: Seconds that `start` takes, or the seconds of each step.
         fail: The step that raises `MockFailure`, or the exception of each step; a copy of it is raised.
+        failures: How many calls of a failing step fail; the later ones do well. None: all of them.
         hang: The step, or the steps, that do not come back before `release()`.
         health: What `health()` returns.
+        memory: Bytes that each of its objects holds from its construction to the end of its stop.
         phase: As for `component()`, like all that follow.
         timeout: Its own deadline in seconds.
         required: Whether its failure fails the boot.
         main_thread: Whether its steps run on the thread that boots.
 
     Returns:
-        A class. `.calls` is the list of the steps that its objects ran, `.release()` ends every hang.
+        A class. `.calls` is the list of the steps that its objects ran, in order; `.count(step)` says how often one was
+        called; `.release()` ends every hang.
 
     Raises:
-        InvalidValueError: There is no such step.
+        InvalidValueError: There is no such step, or a number is negative.
     """
     slow = dict(latency) if not isinstance(latency, (int, float)) else {"start": float(latency)}
     failing = (
@@ -113,8 +128,11 @@ def MockComponent(  # noqa: N802 - it makes a class.
             raise InvalidValueError(
                 f"there is no step `{step}`", hints=[f"the steps are {', '.join(STEPS)}"]
             )
-    failures: dict[str, BaseException] = {**failing}
-    behaviour = _Behaviour(slow, failures, hanging, health)
+    for word, number in (("failures", failures or 0), ("memory", memory), *slow.items()):
+        if number < 0:
+            raise InvalidValueError(f"`{word}` cannot be {number}")
+    exceptions: dict[str, BaseException] = {**failing}
+    behaviour = _Behaviour(slow, exceptions, failures, hanging, health, memory)
     body = {
         "__module__": __name__,
         "__qualname__": name,
@@ -122,6 +140,7 @@ def MockComponent(  # noqa: N802 - it makes a class.
         "__init__": _constructor(list(needs), behaviour),
         "_behaviour": behaviour,
         "calls": behaviour.calls,
+        "count": staticmethod(behaviour.calls.count),
         "release": staticmethod(behaviour.released.set),
     }
     return component(
@@ -137,6 +156,8 @@ def _constructor(needs: list[Any], behaviour: _Behaviour) -> Any:
 
     def build(self: _Mock, injected: dict[str, Any]) -> None:
         self.injected = injected
+        # Written to, so that the pages are there and not only promised.
+        self.held = bytearray(b"\x01") * behaviour.memory if behaviour.memory else None
         behaviour.run("init")
 
     scope: dict[str, Any] = {"build": build}
