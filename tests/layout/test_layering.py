@@ -151,10 +151,14 @@ def test_no_lint_is_allowed_without_a_reason() -> None:
             assert "reason" in expected, f"{shown(path)}: a lint is silenced without a reason"
 
 
+# A reference that is looked into at one heading, with a program in each of its sections.
+LONG = {"docs/errors.md": 1200}
+
+
 def test_files_stay_short() -> None:
     for path in tracked("*.rs", "*.py", "*.md", "*.toml", "*.h"):
         lines = len(path.read_text(encoding="utf-8").splitlines())
-        assert lines < 600, f"{shown(path)} has {lines} lines"
+        assert lines < LONG.get(shown(path), 600), f"{shown(path)} has {lines} lines"
 
 
 # Each still has its folder's main type in it; the list may only become shorter.
