@@ -64,6 +64,8 @@ if TYPE_CHECKING:
 
 _CAUSES = 16
 
+_prepared = False
+
 START = 0
 """The correlation of a failure that belongs to no request but to the extension's start."""
 
@@ -84,7 +86,7 @@ def serve(entry: str, folder: str, lane_descriptor: int, begun: float | None = N
     begun = time.monotonic() if begun is None else begun
     from symphony._core import GuestLane as OpenLane
 
-    _prepare_standard_streams()
+    prepare_standard_streams()
     lane: Any = OpenLane(lane_descriptor)
     return serve_lane(entry, folder, lane, begun)
 
@@ -399,8 +401,15 @@ def _exit_code(leaving: SystemExit) -> int:
     return 1
 
 
-def _prepare_standard_streams() -> None:
-    """Make prints arrive line by line, and a fatal signal leave a Python traceback on stderr."""
+def prepare_standard_streams() -> None:
+    """Make prints arrive line by line, and a fatal signal leave a Python traceback on stderr.
+
+    Done once: a forked guest has it from the supervisor, with all pages that it wrote to.
+    """
+    global _prepared  # noqa: PLW0603 - a property of the process.
+    if _prepared:
+        return
+    _prepared = True
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
