@@ -32,6 +32,9 @@ const NUMBER: Duration = Duration::from_millis(250);
 const CLOSED: Duration = Duration::from_millis(250);
 /// How long the last lines may take to come out of the pipe after the process ended.
 const LAST_LINES: Duration = Duration::from_millis(50);
+/// And so often, after so long each time, it is looked whether its lane was read to the end: a grandchild may hold it open.
+const LAST_LOOK: Duration = Duration::from_millis(2);
+const LAST_LOOKS: u32 = 100;
 /// An idle guest is pinged so often; one with calls pending, at every look.
 const IDLE_PING: Duration = Duration::from_secs(5);
 
@@ -297,29 +300,39 @@ impl GuestProcess {
     }
 }
 
+impl GuestProcess {
+    /// Reports the end, once the lane was read to its end too: on a busy machine the word that a process has exited may
+    /// overtake what it said of the reason.
+    fn conclude(self: Arc<Self>, ending: Ending, lines: Vec<String>, looks: u32) {
+        let known = self.about.lock().killed_for.take();
+        let silent = known.is_none() && self.lane.closed().is_none();
+        if silent && looks > 0 && matches!(ending, Ending::Exited(_)) {
+            let timer = Arc::clone(&self.timer);
+            timer.after(LAST_LOOK, move || self.conclude(ending, lines, looks - 1));
+            return;
+        }
+        self.lane.close();
+        let how = known.unwrap_or(match ending {
+            Ending::Exited(status) => Ended::Exited(status),
+            Ending::NotStarted(reason) => Ended::NotStarted(reason),
+            Ending::SupervisorLost => Ended::SupervisorLost,
+        });
+        self.report.ended(how, lines);
+    }
+}
+
 impl Watch for GuestProcess {
     fn spawned(&self, process: &Arc<Process>) {
         self.pid.store(process.pid, Ordering::Relaxed);
     }
 
     fn ended(self: Arc<Self>, ending: Ending) {
-        let how = {
-            let mut about = self.about.lock();
-            about.ended = true;
-            about.killed_for.take().unwrap_or(match ending {
-                Ending::Exited(status) => Ended::Exited(status),
-                Ending::NotStarted(reason) => Ended::NotStarted(reason),
-                Ending::SupervisorLost => Ended::SupervisorLost,
-            })
-        };
+        self.about.lock().ended = true;
         // The pipe may still hold its last words, and this thread may not wait for them.
         let capture = Arc::clone(&self.capture);
         capture.when_ended(
             LAST_LINES,
-            Box::new(move |lines| {
-                self.lane.close();
-                self.report.ended(how, lines);
-            }),
+            Box::new(move |lines| self.conclude(ending, lines, LAST_LOOKS)),
         );
     }
 }
