@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 export PYO3_PYTHON := $(BIN)/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 IDE := examples/ide
+PYTHONS ?= 3.9 3.10 3.12 3.13
 
-.PHONY: help run run-torch test test-rust test-python lint bench bench-check soak docs build native clean
+.PHONY: help run run-torch test test-rust test-python test-pythons lint bench bench-check soak docs build native clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -58,6 +59,9 @@ test-rust: $(VENV)/.base
 test-python: build native $(VENV)/.test $(VENV)/.torch
 	$(BIN)/python -m pytest -q
 
+test-pythons: native ## the Python tests on the other interpreters present; PYTHONS="3.9 3.13" names some
+	.ci/pythons $(PYTHONS)
+
 lint: build $(VENV)/.test $(VENV)/.torch ## rustfmt, clippy, ruff, mypy, pyright, stubtest
 	cargo fmt --check
 	cargo clippy -q --workspace --all-targets -- -D warnings
@@ -76,6 +80,7 @@ bench-check: build native $(VENV)/.bench $(VENV)/.torch ## measure the ratios ag
 
 soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes about half an hour
 	$(BIN)/python -m pytest -q tests/soak -o addopts=--import-mode=importlib --timeout=3600
+	.ci/pythons 3.12 3.13 -- tests/soak/test_hangs.py -o addopts=--import-mode=importlib
 
 docs: build ## the diagrams of docs/boot.md, drawn from boots, and the Rust documentation
 	$(BIN)/python tests/docs/boot_diagrams.py

@@ -132,7 +132,7 @@ class Threads:
             what: str = order[0]
             subject: Any = order[1]
             if what == "spawn":
-                _thread.start_new_thread(self._work, (subject,))
+                self._spawn(subject)
             elif what == "interrupt":
                 self._starter.interrupt()
             elif what == "cancel":
@@ -142,6 +142,15 @@ class Threads:
                 self._answer(subject)
         if self._loops is not None:
             self._loops.close()
+
+    def _spawn(self, queue: JobQueue) -> None:
+        try:
+            _thread.start_new_thread(self._work, (queue,))
+        except RuntimeError:
+            # From 3.12 on no thread starts while the interpreter ends: the stop that is wanted is done right here.
+            job = queue.take()
+            if job is not None:
+                run_job(job, self._loops)
 
     def _work(self, queue: JobQueue) -> None:
         """The loop of one worker thread."""

@@ -83,7 +83,7 @@ def within(): time.sleep(60)
 @component(timeout=60)
 class Stubborn:
     def __init__(self): time.sleep(60)
-LIMIT = 1.5
+LIMIT = 2.5
 began = {"boot": time.monotonic()}
 settings = dict(config="Symphony.toml", timeout=LIMIT)
 try:
