@@ -14,7 +14,15 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
-from symphony import BootError, BootTimeoutError, Late, OrchestraKit, UnhealthyError, boot, component
+from symphony import (
+    BootError,
+    BootTimeoutError,
+    Late,
+    OrchestraKit,
+    UnhealthyError,
+    boot,
+    component,
+)
 from symphony.testing import Fault, FaultPlan, no_leaks
 from workshop import ECHO, Workshop
 
@@ -48,6 +56,10 @@ OUTSIDE = ("manifests", "supervisor process")
 """What the report tells of that is no component."""
 ORDER = list(dict.fromkeys(PHASES.values()))
 KINDS = ("fail", "hang", "panic")
+
+
+class TooLateError(AssertionError):
+    """A cell was as it should be, and not in time: the machine may have been busy."""
 
 
 class Cell(NamedTuple):
@@ -227,9 +239,20 @@ class Stage:
         plan = FaultPlan(*faults)
         run = _Run(self, cell, plan)
         told = run.shutdown() if cell.moment == "shutdown" else run.boot()
-        assert plan.fired == sorted(plan.fired, key=lambda fault: fault.step != "health"), plan.fired
+        assert plan.fired == sorted(plan.fired, key=lambda fault: fault.step != "health"), (
+            plan.fired
+        )
         assert len(plan.fired) == len(faults), f"{cell}: only {plan.fired} happened"
         return told
+
+    def in_time(self, label: str, seconds: float, due: float) -> None:
+        """What was due then took so long.
+
+        Raises:
+            TooLateError: That is more than its grace.
+        """
+        if seconds > due + self.grace:
+            raise TooLateError(f"{label} took {seconds:.3f} s and was due after {due:.3f} s")
 
     def good(self) -> None:
         """The same state boots again, in this process, while whoever caught the error still holds it."""
@@ -283,14 +306,14 @@ class _Run:
         code, kind, who, text = _expected(cell)
         assert (error.code, type(error), error.component) == (code, kind, who), (cell, error)
         assert error.phase == PHASES[who], (cell, error.phase)
-        assert text in _whole(error), (cell, _whole(error))
+        assert text in whole_text(error), (cell, whole_text(error))
         assert error.report is not None
         assert not error.report.ok
         report = json.loads(error.report.to_json())
         assert report["error"]["code"] == code
         assert report["error"]["component"] == who
         self._in_time(seconds)
-        self._taken_down(report)
+        self._python_stopped(taken_down(str(cell), self.events, report))
         stops = [(one.code, one.component) for one in error.rollback_errors]
         if cell.moment == "rollback":
             wanted = "stop-timeout" if cell.kind == "hang" else "stop-failed"
@@ -300,39 +323,15 @@ class _Run:
 
     def _in_time(self, seconds: float) -> None:
         """The boot returned in time: after its deadline, or after the step that went wrong."""
+        events = self.events
         if self.cell.kind == "hang" and self.cell.step != "stop":
-            due = self._at("phase-started", phase=PHASES[self.cell.component]) + LIMIT
+            due = event_at(events, "phase-started", phase=PHASES[self.cell.component]) + LIMIT
         elif self.cell.moment == "rollback":
-            due = self._at("rollback-started") + (0.5 if self.cell.kind == "hang" else 0)
+            due = event_at(events, "rollback-started") + (0.5 if self.cell.kind == "hang" else 0)
         else:
             what = "component-started" if self.cell.step == "start" else "health-started"
-            due = self._at(what, self.cell.component)
-        assert seconds <= due + self.stage.grace, (self.cell, seconds, due)
-
-    def _at(self, name: str, who: str | None = None, phase: str | None = None) -> float:
-        for event in self.events:
-            if event.name == name and who in (None, event.component) and phase in (None, event.phase):
-                at: float = event.at
-                return at
-        raise AssertionError(f"{self.cell}: there is no event {name} of {who or phase}")
-
-    def _taken_down(self, report: dict[str, Any]) -> None:
-        """What started was stopped once, after all that needs it; nothing else was asked to stop."""
-        started, stops, stopped = [], [], []
-        for event in self.events:
-            if event.name == "component-finished" and event.status in ("ready", "degraded"):
-                started.append(event.component)
-            elif event.name == "started-late":
-                started.append(event.component)
-            elif event.name == "stop-started":
-                needing = [one for one in started if one in needers(report, event.component)]
-                assert set(needing) <= set(stopped), (self.cell, event.component, needing, stopped)
-                stops.append(event.component)
-            elif event.name == "stop-finished":
-                stopped.append(event.component)
-        assert sorted(stops) == sorted(started), (self.cell, started, stops)
-        assert sorted(stopped) == sorted(started), (self.cell, started, stopped)
-        self._python_stopped(started)
+            due = event_at(events, what, self.cell.component)
+        self.stage.in_time(str(self.cell), seconds, due)
 
     def _python_stopped(self, started: list[str]) -> None:
         for name in STEPPING:
@@ -367,7 +366,7 @@ class _Run:
             seconds = time.monotonic() - began
         # What hangs may use the whole of it.
         limit = SHUTDOWN if self.cell.kind == "hang" else 0.0
-        assert seconds <= limit + self.stage.grace, (self.cell, seconds)
+        self.stage.in_time(str(self.cell), seconds, limit)
         names = [entry["name"] for entry in report["components"]]
         names = [name for name in names if name not in OUTSIDE]
         assert set(names) == set(PHASES), "each component has its row"
@@ -382,7 +381,40 @@ class _Run:
         assert wanted[self.cell.kind] in told[0], told
         self._python_stopped(names)
         self.stage.good()
-        return Told(self.cell, "stop-timeout" if self.cell.kind == "hang" else "stop-failed", seconds)
+        return Told(
+            self.cell, "stop-timeout" if self.cell.kind == "hang" else "stop-failed", seconds
+        )
+
+
+def taken_down(label: str, events: list[Any], report: dict[str, Any]) -> list[str]:
+    """What started was stopped once, after all that needs it; nothing else was asked to stop. Gives what started."""
+    started: list[str] = []
+    stops: list[str] = []
+    stopped: list[str] = []
+    for event in events:
+        up = event.name == "component-finished" and event.status in ("ready", "degraded")
+        if up or event.name == "started-late":
+            started.append(event.component)
+        elif event.name == "stop-started":
+            needing = [one for one in started if one in needers(report, event.component)]
+            assert set(needing) <= set(stopped), (label, event.component, needing, stopped)
+            stops.append(event.component)
+        elif event.name == "stop-finished":
+            stopped.append(event.component)
+    assert sorted(stops) == sorted(started), (label, started, stops)
+    assert sorted(stopped) == sorted(started), (label, started, stopped)
+    return started
+
+
+def event_at(
+    events: list[Any], name: str, who: str | None = None, phase: str | None = None
+) -> float:
+    """When an event was, in seconds after the call."""
+    for event in events:
+        if event.name == name and who in (None, event.component) and phase in (None, event.phase):
+            at: float = event.at
+            return at
+    raise AssertionError(f"there is no event {name} of {who or phase}")
 
 
 def needers(report: dict[str, Any], name: str) -> set[str]:
@@ -407,7 +439,7 @@ def _expected(cell: Cell) -> tuple[str, type, str, str]:
     return ("unhealthy", UnhealthyError, cell.component, text)
 
 
-def _whole(error: BaseException | None) -> str:
+def whole_text(error: BaseException | None) -> str:
     """An error's text with those of its causes."""
     lines = []
     while error is not None:
@@ -447,7 +479,9 @@ def table(told: list[Told]) -> str:
         column = f"{one.cell.step}{moment} {one.cell.kind}"
         rows.setdefault(one.cell.component, {})[column] = f"{one.code} {one.seconds:.2f}"
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    widths = [max(len(column), *(len(row.get(column, "")) for row in rows.values())) for column in columns]
+    widths = [
+        max(len(column), *(len(row.get(column, "")) for row in rows.values())) for column in columns
+    ]
     first = max(map(len, rows))
     lines = [" " * first + "  " + "  ".join(map(str.ljust, columns, widths))]
     for name, row in rows.items():
