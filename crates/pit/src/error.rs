@@ -270,8 +270,10 @@ impl Hint for PitError {
                 vec![format!("did you mean `{similar}`?")]
             }
             Self::Abi { .. } => {
-                vec!["build it with the `symphony_pit.h` of this version (`symphony.include()`)"
-                    .to_owned()]
+                vec![
+                    "build it with the `symphony_pit.h` of this version (`symphony.include()`)"
+                        .to_owned(),
+                ]
             }
             _ => Vec::new(),
         }
