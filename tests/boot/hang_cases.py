@@ -120,6 +120,8 @@ if how == "child":
     # On the main thread the interrupt came through its `finally`; on a worker nothing can, and it is nobody's but ours.
     say("child", "runs" if kept[0].poll() is None else "ended")
     kept[0].kill(); kept[0].wait()
+import gc
+gc.collect()  # What hangs may be closed by it, and must not hang whoever collects.
 say("end", time.monotonic())
 sys.exit(7)
 """
