@@ -349,3 +349,29 @@ with boot(), boot():
     assert ended.returncode == 0, ended.stderr
     # A thread that never rests would take the whole second.
     assert float(ended.stdout) < 0.25
+
+
+def test_an_import_saves_what_it_is_longer_than_the_phases_beside_it(tmp_path, monkeypatch):
+    write(
+        tmp_path / "long_import.py",
+        """
+        import time
+        from symphony import Conductor, OrchestraKit
+        time.sleep(0.8)
+        def make(kit: OrchestraKit) -> Conductor:
+            return Conductor.from_components(kit)
+        """,
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with boot("long_import:make") as system:
+        report = system.report
+    (entry,) = [
+        one
+        for one in json.loads(report.to_json())["components"]
+        if one["name"] == "import long_import"
+    ]
+    saved = {one["name"]: one["seconds"] for one in report.savings}[entry["name"]]
+    # It began beside the phases: without it the system would be ready when they were.
+    shown = entry["started_at"] + entry["seconds"] - report.infrastructure_seconds
+    assert saved == pytest.approx(shown, abs=0.05)
+    assert saved < entry["seconds"]
