@@ -31,7 +31,7 @@ $(VENV)/.torch: $(VENV)/.base
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.base
-	$(BIN)/pip install -q 'pyzmq>=26'
+	$(BIN)/pip install -q 'pyzmq>=26' dependency-injector wireup dishka svcs lagom punq dioxide
 	touch $@
 
 # Bytecode too, as pip does when it installs: without it each boot would compile, which costs 50 ms and 2 MiB.
