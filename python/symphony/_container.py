@@ -179,7 +179,7 @@ class Container:
 
     Attributes:
         instances: The object of each key that has exactly one.
-        found: Those of them that were asked for by `system[T]`: the system itself, which answers from there.
+        found: Those of them that were asked for by `system[T]`, which the core answers from there.
         lives: Every component, in the order of its registration.
         lates: Every late handle, with the need and the component that it was made for.
         lists: Every list of all providers of a key, likewise.

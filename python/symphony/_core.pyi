@@ -1326,14 +1326,20 @@ class MemberRequest:
     def fail(self, message: str, type_name: str, traceback: str) -> None:
         """It raised, or cannot be served."""
 
-@final
 class Lookup:
-    """The objects of a running system by their types, as `System.get` reads them."""
+    """The objects of a running system that were asked for, by their types: what `System` is made upon."""
 
-    def __new__(cls, objects: dict[Any, Any], missing: Callable[..., Any]) -> Self:
-        """Keeps both; `missing` is called with a key that is not there, and with the default where one is given."""
+    def __new__(cls, *_arguments: Any) -> Self:
+        """Takes what its subclass takes."""
 
-    def get(self, key: Any, default: Any = ...) -> Any:
+    @property
+    def _found(self) -> dict[Any, Any]:
+        """Those that were found so far; what is changed here is changed for good."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """The object that was registered for a type. What is not there is asked of `_look_up`."""
+
+    def get(self, key: Any, default: Any = ..., /) -> Any:
         """The object that was registered for a type, or the default."""
 
 # Versions of extensions ------------------------------------------------------------------------
@@ -1421,6 +1427,9 @@ class FaultPlan:
 
     def release(self) -> None:
         """Ends every hang and every wait: the components' own steps begin."""
+
+    def discard(self) -> None:
+        """Ends every hang and every wait; the components' own steps never begin."""
 
 @final
 class GuestLane:

@@ -34,25 +34,11 @@ if TYPE_CHECKING:
     D = TypeVar("D")
 else:
 
-    class _Found(dict):
-        """What was asked for by `system[T]`, so that it is answered by one look into a dictionary and no call.
+    class _Found(_core.Lookup):
+        """What was asked for by `system[T]`, answered by the core. `System[C]` can be written without `typing`."""
 
-        Only how it is read is the dictionary's; it is what it is by identity, and never empty.
-        `System[C]` can be written without `typing`.
-        """
-
-        __slots__ = ("get",)
-        __eq__ = object.__eq__
-        __ne__ = object.__ne__
-        __hash__ = object.__hash__
-
-        def __bool__(self) -> bool:
-            """It is there."""
-            return True
-
-        def __missing__(self, key):  # noqa: ANN001, ANN204
-            """Looks further, and remembers."""
-            return self._container.get(key)
+        __slots__ = ()
+        __class_getitem__ = classmethod(type(list[int]))
 
     def overload(function):  # noqa: ANN001, ANN202
         """Stands in for `typing.overload`, which only type checkers read."""
@@ -81,9 +67,8 @@ class System(Generic[C]):
         self._starter = starter
         self._running = running
         self._container = starter.container
-        found: Any = self
-        self._container.found = found
-        found.get = _core.Lookup(found, self._container.get).get
+        upon: Any = self
+        self._container.found = upon._found
         self._process = os.getpid()
         self._booted_on = _thread.get_ident()
         self.report: _core.BootReport = running.report()
@@ -110,7 +95,7 @@ class System(Generic[C]):
             ...
 
         @overload
-        def get(self, key: Callable[..., T]) -> T:
+        def get(self, key: Callable[..., T], /) -> T:
             """The object that was registered for a type.
 
             Raises:
@@ -120,11 +105,11 @@ class System(Generic[C]):
             ...
 
         @overload
-        def get(self, key: Callable[..., T], default: D) -> T | D:  # noqa: F811
+        def get(self, key: Callable[..., T], default: D, /) -> T | D:  # noqa: F811
             """The object that was registered for a type, or the default."""
             ...
 
-        def get(self, key: Any, default: Any = ...) -> Any: ...  # noqa: F811
+        def get(self, key: Any, default: Any = ..., /) -> Any: ...  # noqa: F811
 
     def handle(self, key: Callable[..., T]) -> Handle[T]:
         """The handle of a type: `.value` is its current object.
@@ -335,9 +320,11 @@ class System(Generic[C]):
             self._starter.serve_later(pending.calling)
             pending.result()
             self._starter.let_go()
-            found: Any = self
-            found.get = self._container.get
         atexit.unregister(self._at_exit)
+
+    def _look_up(self, key: Any, *default: Any) -> Any:
+        """Called by the core for what was not asked for yet, or is not there."""
+        return self._container.get(key, *default)
 
     def _refuse_stopped(self) -> None:
         if self._container.stopped:
