@@ -342,6 +342,7 @@ fn name_word<S: serde::Serializer>(name: &ComponentName, to: S) -> Result<S::Ok,
     to.serialize_str(name.as_str())
 }
 
+#[expect(clippy::ref_option, reason = "serde hands over a reference")]
 fn optional_name_word<S: serde::Serializer>(
     name: &Option<ComponentName>,
     to: S,
@@ -352,6 +353,11 @@ fn optional_name_word<S: serde::Serializer>(
     }
 }
 
+#[expect(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
 fn optional_phase_word<S: serde::Serializer>(
     phase: &Option<Phase>,
     to: S,

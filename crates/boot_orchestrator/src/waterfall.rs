@@ -89,13 +89,16 @@ impl BootReport {
             let (name, bar) = (one.name.as_str(), bar(one, end));
             let status = worth_saying(one.status);
             let reason = one.reason.as_deref().and_then(|text| text.lines().next());
-            let mut reason = reason.map(|text| format!(": {text}")).unwrap_or_default();
-            if one.attempts > 1 && one.status != Status::Failed {
-                reason.push_str(&format!(" tried {} times", one.attempts));
-            }
+            let reason = reason.map(|text| format!(": {text}")).unwrap_or_default();
+            // Of one that failed the reason says it.
+            let tried = match one.attempts {
+                2.. if one.status != Status::Failed => format!(" tried {} times", one.attempts),
+                _ => String::new(),
+            };
             let seconds = one.started_at.map(|_| Seconds(one.seconds).to_string());
             let seconds = seconds.unwrap_or_default();
-            let line = format!(" {critical} {name:width$} {seconds:>8} |{bar}|{status}{reason}");
+            let line =
+                format!(" {critical} {name:width$} {seconds:>8} |{bar}|{status}{reason}{tried}");
             writeln!(out, "{line}")?;
         }
         Ok(())

@@ -127,8 +127,10 @@ fn the_report_has_the_promised_keys() {
             "overhead_seconds",
             "phases",
             "ready_seconds",
+            "savings",
             "schema",
             "since_launch_seconds",
+            "spans",
             "system"
         ]
     );
