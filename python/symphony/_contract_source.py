@@ -170,9 +170,11 @@ class ContractReader:
             node = member_node(owner[1], name)
             if node is not None:
                 return self._member(owner, node, asked=False), owner, node
-            if name in _bound_inside(owner[1]):
+            if name in _bound_inside(owner[1]) or name in _slots(owner[1]):
                 return Member(UNKNOWN), owner, None
-        if any(hasattr(kind, name) for kind in (*line.foreign, object)):
+        if any(
+            name in vars(kind) for foreign in (*line.foreign, object) for kind in foreign.__mro__
+        ):
             return Member(UNKNOWN), line.owners[0], None
         return None
 
@@ -223,7 +225,7 @@ class ContractReader:
 
     def _is_plain(self, module: SourceModule, node: ast.expr) -> bool | None:  # noqa: C901, PLR0911
         """As `_contracts` sees it; nothing where the text does not tell."""
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        while isinstance(node, ast.Constant) and isinstance(node.value, str):
             try:
                 node = ast.parse(node.value.strip(), mode="eval").body
             except SyntaxError:
@@ -325,6 +327,16 @@ def _bound_inside(node: ast.ClassDef) -> set[str]:
                 elif isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
                     found.add(inner.id)
     return found
+
+
+def _slots(node: ast.ClassDef) -> set[str]:
+    """The names in a literal `__slots__`."""
+    statement = member_node(node, "__slots__")
+    value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
+    found = value.elts if isinstance(value, (ast.Tuple, ast.List, ast.Set)) else [value]
+    return {
+        one.value for one in found if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    }
 
 
 def _functions(

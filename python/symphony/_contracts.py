@@ -137,7 +137,8 @@ def difference(made: str, protocol: str, name: str, asked: Member, given: Member
 def _parameters_differ(asked_text: str, asked: Parameters, given: Parameters) -> str | None:
     """Whether some call that the Protocol allows would be refused.
 
-    Names of parameters that may be given by position may differ, as mypy has it.
+    Names of parameters that may be given by position may differ, as mypy has it, but not stand
+    in another order.
     """
     told = None
     if not (asked.star and asked.stars):
@@ -163,13 +164,28 @@ def _demanded(asked_text: str, asked: Parameters, given: Parameters) -> str | No
 
 def _refused(asked_text: str, asked: Parameters, given: Parameters) -> str | None:
     """The first argument of the Protocol that the method does not take, or not in that way."""
-    for index, (name, default, _) in enumerate(asked.positional):
-        if index >= len(given.positional):
-            if not given.star:
-                return f"does not take `{name}`, which {asked_text} gives"
-        elif default and not given.positional[index][1]:
-            needed = given.positional[index][0]
-            return f"needs `{needed}`, which {asked_text} may leave out"
+    places = {name: at for at, (name, _, only) in enumerate(given.positional) if not only}
+    told = None
+    for index, (name, default, only) in enumerate(asked.positional):
+        if not only and places.get(name, index) != index:
+            told = f"takes `{name}` in another place than {asked_text} gives it"
+        elif index >= len(given.positional):
+            told = None if given.star else f"does not take `{name}`, which {asked_text} gives"
+        else:
+            taken, has_default, by_position = given.positional[index]
+            if default and not has_default:
+                told = f"needs `{taken}`, which {asked_text} may leave out"
+            elif given.stars and not (only or has_default) and (by_position or taken != name):
+                told = (
+                    f"takes `{name}=` among its `**` arguments, where {asked_text} means `{taken}`"
+                )
+        if told is not None:
+            return told
+    return _keyword_refused(asked_text, asked, given)
+
+
+def _keyword_refused(asked_text: str, asked: Parameters, given: Parameters) -> str | None:
+    """The first keyword of the Protocol that the method does not take, or cannot do without."""
     by_name = {name: default for name, default, only in given.positional if not only}
     by_name.update(given.keywords)
     for name, default in asked.keywords.items():
@@ -343,7 +359,8 @@ def _is_plain(annotation: Any, owner: type) -> bool:
         module = sys.modules.get(owner.__module__)
         scope = Scope(vars(module) if module else {}, ModuleImports(), {}, {})
         try:
-            annotation = evaluate(annotation, scope)
+            while isinstance(annotation, str):
+                annotation = evaluate(annotation, scope)
         except Unresolved:
             return False
     if annotation is None:
