@@ -50,7 +50,8 @@ def run_job(
         return False
     job.begun(_thread.get_ident())
     try:
-        outcome = job.live.start(job) if job.step == "start" else getattr(job.live, job.step)()
+        step = getattr(job.live, job.step)
+        outcome: Any = step(job) if job.step == "start" else step()
         if loops is not None and hasattr(outcome, "__await__"):
             return loops.submit(job, outcome)
         return job.finish(*health_of(outcome))

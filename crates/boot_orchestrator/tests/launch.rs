@@ -2,8 +2,9 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use boot_orchestrator::{Blocking, Boot, BootFailure, Immediate, Registry, Running, Task, Threads};
@@ -81,12 +82,12 @@ fn a_pool_of_one_thread_stops_what_started_although_a_start_hangs_on_it() {
     assert_eq!(stopped.load(Ordering::SeqCst), 1);
 }
 
-/// The ids of the threads that ran these many jobs, all at once.
+/// How many threads share so many jobs.
 fn threads_of(threads: &Threads, jobs: usize) -> usize {
-    let barrier = Arc::new(std::sync::Mutex::new(std::collections::HashSet::new()));
+    let seen = Arc::new(Mutex::new(HashSet::new()));
     let ended = Arc::new(AtomicUsize::new(0));
     for _ in 0..jobs {
-        let (seen, ended) = (Arc::clone(&barrier), Arc::clone(&ended));
+        let (seen, ended) = (Arc::clone(&seen), Arc::clone(&ended));
         threads.run(move || {
             seen.lock().unwrap().insert(std::thread::current().id());
             std::thread::sleep(Duration::from_millis(5));
@@ -94,39 +95,39 @@ fn threads_of(threads: &Threads, jobs: usize) -> usize {
         });
     }
     support::until("every job ended", || ended.load(Ordering::SeqCst) == jobs);
-    let seen = barrier.lock().unwrap().len();
-    seen
+    let threads = seen.lock().unwrap().len();
+    threads
 }
 
 #[test]
 fn a_pool_has_its_size_again_when_what_was_given_up_has_ended() {
     let threads = Threads::new("steps", 2);
-    let (end, hang) = std::sync::mpsc::channel::<()>();
-    let hang = Arc::new(std::sync::Mutex::new(hang));
-    let ended = Arc::new(AtomicUsize::new(0));
+    let end = Arc::new(AtomicBool::new(false));
+    let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let hanging: Vec<_> = (0..2)
         .map(|_| {
-            let (hang, ended) = (Arc::clone(&hang), Arc::clone(&ended));
+            let (end, begun, ended) = (Arc::clone(&end), Arc::clone(&begun), Arc::clone(&ended));
             threads.run(move || {
-                let _ = hang.lock().unwrap().recv();
+                begun.fetch_add(1, Ordering::SeqCst);
+                support::until("it may end", || end.load(Ordering::SeqCst));
                 ended.fetch_add(1, Ordering::SeqCst);
             })
         })
         .collect();
+    support::until("both run", || begun.load(Ordering::SeqCst) == 2);
     let waiting = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&waiting);
     let behind = threads.run(move || {
         counter.fetch_add(1, Ordering::SeqCst);
     });
     for job in &hanging {
-        support::until("it runs", || threads.has(*job));
         assert!(threads.give_up(*job));
         assert!(!threads.give_up(*job), "it was given up before");
     }
     support::until("what waited runs", || waiting.load(Ordering::SeqCst) == 1);
     support::until("it has ended", || !threads.has(behind));
     assert_eq!(threads_of(&threads, 12), 2, "beside those that hang there are two");
-    drop(end);
+    end.store(true, Ordering::SeqCst);
     support::until("what hung has ended", || hanging.iter().all(|job| !threads.has(*job)));
     assert_eq!(ended.load(Ordering::SeqCst), 2);
     // One that left a moment ago may still be counted among those that take jobs.

@@ -89,12 +89,12 @@ impl Core {
     fn answer_hello(self: &Arc<Self>, hello: Hello) {
         let (agreed, (low, high)) = (hello.agreed(), hello.protocol);
         // Asked also where there is no version for both: it has to know why the lane ends.
-        let answer = self.handler.hello(hello).and_then(|welcome| match agreed {
-            Some(version) => Ok(Welcome { protocol: version, ..welcome }),
-            None => {
+        let answer = self.handler.hello(hello).and_then(|welcome| {
+            let welcome = |version| Welcome { protocol: version, ..welcome };
+            agreed.map(welcome).ok_or_else(|| {
                 let reason = format!("it speaks protocol {low} to {high}, this host speaks 1");
-                Err(Refused { code: component::Code::PROTOCOL_MISMATCH.to_string(), reason })
-            }
+                Refused { code: component::Code::PROTOCOL_MISMATCH.to_string(), reason }
+            })
         });
         let (kind, body) = match &answer {
             Ok(welcome) => (Kind::Welcome, Payload::serialize(welcome)),
