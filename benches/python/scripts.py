@@ -63,5 +63,7 @@ IMPORT = """
 import json, time
 begin = time.perf_counter()
 import symphony
-print(json.dumps({"seconds": time.perf_counter() - begin}))
+middle = time.perf_counter()
+import argparse
+print(json.dumps({"seconds": middle - begin, "peer": time.perf_counter() - middle}))
 """

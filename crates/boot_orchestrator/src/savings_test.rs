@@ -75,8 +75,8 @@ fn simulate(case: &Case, gone: Gone) -> Simulated {
             while changed {
                 changed = false;
                 for place in &mine {
-                    let ready = case.ones[*place].needs.iter().map(|need| ended[*need]);
-                    let free = ready.fold(Some(opened), |free, end| Some(free?.max(end?)));
+                    let mut ready = case.ones[*place].needs.iter().map(|need| ended[*need]);
+                    let free = ready.try_fold(opened, |free, end| Some(free.max(end?)));
                     let is_time = free.is_some_and(|free: u32| free + case.latency <= now);
                     if begun[*place].is_none() && is_time {
                         let from = if *place + 1 == count { now.max(awaited) } else { now };

@@ -201,12 +201,11 @@ impl LogFollower {
                 }
                 state.waiting += 1;
                 WAITS.notify_all();
-                let over = match until {
-                    Some(until) => CHANGED.wait_until(&mut state, until).timed_out(),
-                    None => {
-                        CHANGED.wait(&mut state);
-                        false
-                    }
+                let over = if let Some(until) = until {
+                    CHANGED.wait_until(&mut state, until).timed_out()
+                } else {
+                    CHANGED.wait(&mut state);
+                    false
                 };
                 state.waiting -= 1;
                 if over && state.lines.is_empty() {
@@ -218,7 +217,7 @@ impl LogFollower {
 
     /// Waits a moment until what was said so far was handed on.
     fn settle(&self, py: Python<'_>) {
-        if is_forked() {
+        if is_forked() || self.closed.load(Ordering::Acquire) {
             return;
         }
         py.detach(|| {
