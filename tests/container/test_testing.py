@@ -315,8 +315,8 @@ def test_the_plugin_gives_booted_systems_and_tells_what_they_leave(tmp_path):
         def test_it_was_stopped():
             assert mock.calls[-1] == "stop"
 
-        def test_leaves_a_thread(leak_free, monkeypatch):
-            monkeypatch.setattr(leak_free, "found", lambda patience: type(leak_free).found(leak_free, 0.05))
+        def test_leaves_a_thread(leak_free):
+            leak_free.found = lambda patience: type(leak_free).found(leak_free, 0.05)
             threading.Thread(target=go.wait, daemon=True).start()
         """,
     )

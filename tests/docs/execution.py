@@ -14,11 +14,10 @@ from pages import ROOT, Block
 _BEFORE_HINTS = re.compile(r"\n\n(?=hint: )")
 
 
-def furnish(folder: Path) -> Path:
+def furnish(folder: Path) -> None:
     """Puts the examples into a folder, but nobody's state."""
     ignore = shutil.ignore_patterns(".symphony", "__pycache__", "target")
     shutil.copytree(ROOT / "examples", folder / "examples", ignore=ignore)
-    return folder
 
 
 def write(block: Block, folder: Path) -> Path | None:

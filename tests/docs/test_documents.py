@@ -3,7 +3,7 @@
 A block's info string says what is done with it. `file=PATH` writes it into the page's own folder;
 `run` runs it there (`fails` when it has to end with an error); `text output` is what the block
 before it printed; `same=PATH` is a file of the repository, word for word; `sketch` is not run. A
-folder belongs to one page, and holds a copy of `examples`; in `docs/errors.md` each section has one
+folder belongs to one page, and holds a copy of `examples` where a block speaks of them; in `docs/errors.md` each section has one
 of its own (`test_errors.py`).
 """
 
@@ -28,7 +28,9 @@ def ran(page: Path) -> bool:
 
 @pytest.mark.parametrize("page", [page for page in pages() if ran(page)], ids=name_of)
 def test_the_code_of_a_page_runs_and_prints_what_the_page_says(page: Path, tmp_path: Path) -> None:
-    execute(blocks(page), furnish(tmp_path))
+    if any("run" in block.marks and "examples" in block.text for block in blocks(page)):
+        furnish(tmp_path)
+    execute(blocks(page), tmp_path)
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
