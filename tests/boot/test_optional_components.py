@@ -7,6 +7,7 @@ from typing import Optional
 
 import pytest
 from symphony import BootError, Handle, Health, boot, component
+from symphony.testing import MockComponent
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -77,23 +78,12 @@ def test_who_is_optional_itself_is_skipped():
 
 
 def test_one_that_hangs_is_given_up():
-    import threading
-
-    free = threading.Event()
-
-    @component(required=False, timeout=0.1)
-    class Slow:
-        def start(self) -> None:
-            free.wait(20)
-
-    class Uses:
-        def __init__(self, slow: Slow | None) -> None:
-            self.slow = slow
-
-    with boot(components=[Slow, Uses]) as system:
-        assert system[Uses].slow is None
+    slow = MockComponent("Slow", hang="start", required=False, timeout=0.1)
+    uses = MockComponent("Uses", needs=[Optional[slow]])
+    with boot(components=[slow, uses]) as system:
+        assert system[uses].injected == {"need_0": None}
         assert statuses(system.report)["Slow"] == "failed"
-        free.set()
+        slow.release()
 
 
 def test_a_degraded_component_is_used_and_told():

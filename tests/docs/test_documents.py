@@ -3,7 +3,8 @@
 A block's info string says what is done with it. `file=PATH` writes it into the page's own folder;
 `run` runs it there (`fails` when it has to end with an error); `text output` is what the block
 before it printed; `same=PATH` is a file of the repository, word for word; `sketch` is not run. A
-folder belongs to one page, and holds a copy of `examples` where a block speaks of them; in `docs/errors.md` each section has one
+folder belongs to one page, and holds a copy of `examples` where a block speaks of them; in
+`docs/errors.md` each section has one
 of its own (`test_errors.py`).
 """
 
