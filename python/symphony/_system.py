@@ -75,12 +75,13 @@ class System(Generic[C]):
         self.bus: _core.IpcBus = starter.bus
         self.pit: Pit = starter.pit
         self.kit: OrchestraKit = starter.kit
-        self.conductor: Any = None
+        conductor: Any = None
         if spec is not None:
-            self.conductor = starter.container.lives[-1].instance
+            conductor = starter.container.lives[-1].instance
             kit: Any = self.kit
             if isinstance(kit, OrchestraKit):
-                kit.work().attach(self.conductor)
+                kit.work().attach(conductor)
+        self.conductor: C = conductor
         atexit.register(self._at_exit)
 
     if TYPE_CHECKING:
@@ -295,10 +296,8 @@ class System(Generic[C]):
             StoppedError: The system was shut down.
         """
         self._refuse_stopped()
-        if forever:
-            summary: RunSummary = self.conductor.run(forever=True)
-        else:
-            summary = self.conductor.run()
+        conductor: Any = self.conductor
+        summary: RunSummary = conductor.run(forever=True) if forever else conductor.run()
         return summary
 
     def shutdown(self, timeout: float = 3.0) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
-from symphony import Conductor, Handle, OrchestraKit, System, boot
+from symphony import (
+    ArtifactStore,
+    Conductor,
+    Experiment,
+    Handle,
+    Late,
+    OrchestraKit,
+    SwapReport,
+    System,
+    boot,
+)
 from typing_extensions import assert_type
 
 
@@ -59,6 +69,38 @@ def resolved(system: System[Mine]) -> None:
     assert_type(system.handle(Files).value, Files)
     assert_type(system.handle(Store).value, Store)
     assert_type(system.handle(Base).value.get(), int)
+    assert_type(system.get(Base, Files()), "Base | Files")
+    assert_type(system[ArtifactStore].get("id"), bytes)
+
+
+class Planner:
+    def __init__(self, store: Handle[Store], late: Late[Base]) -> None:
+        self.store = store
+        self.late = late
+
+    def both(self) -> int:
+        assert_type(self.store.value, Store)
+        assert_type(self.late.value, Base)
+        # Whoever wants a handle takes a late one, and one of what fits.
+        handle: Handle[Store] = self.late
+        return handle.value.get() + self.late.value.get()
+
+
+def swapped(system: System[Mine]) -> None:
+    assert_type(system.swap(Store, Files, drain=1.0), SwapReport)
+    assert_type(system.swap(Base, Files()), SwapReport)
+    assert_type(system.swap(ArtifactStore, Files), SwapReport)
+    assert_type(system.swap("outline", "versions/2"), SwapReport)
+    assert_type(system.swap(system.kit.extension("outline"), "versions/2"), SwapReport)
+    with system.override(Store, Files) as fake:
+        assert_type(fake, Any)
+    with system.experiment(Base, {"a": Files}, {"a": 1.0}, lambda: 1, seed=1) as experiment:
+        assert_type(experiment, Experiment)
+        assert_type(experiment.report()["a"].p99, "float | None")
+        assert_type(experiment.promote("a").rewritten, "tuple[tuple[str, str], ...]")
+    versions = system.experiment("outline", {"a": "outline", "b": "versions/2"}, key="source")
+    assert_type(versions.report()["b"].calls, int)
+    assert_type(versions.stop(), "SwapReport | None")
 
 
 def client(kit: OrchestraKit) -> None:

@@ -30,7 +30,36 @@ def resolved(system: System[Conductor]) -> None:
     third: str = system.handle(Files).value  # wrong
     system[Files].put()  # wrong
     system.get("Files")  # wrong
+    system.handle("Files")  # wrong
+    system.handle(Files).value = Files()  # wrong
+    system.handle(Files).value.put()  # wrong
+    system["outline"]  # wrong
     print(text, other, third, system[Files].get())
+
+
+def swapped(system: System[Conductor]) -> None:
+    system.swap(3, Files)  # wrong
+    system.swap(Files, Files, 1.0)  # wrong
+    system.swap(Files, Files, drain="1")  # wrong
+    system.override("outline", Files)  # wrong
+    system.override(Files)  # wrong
+    system.experiment(Files, {"a": Files}, split=[0.9])  # wrong
+    system.experiment(Files, {"a": Files}, key="source")  # wrong
+    system.experiment("outline", ["a"])  # wrong
+    text: str = system.swap(Files, Files)  # wrong
+    print(text, system.swap(Files, Files))
+
+
+def conductor() -> None:
+    class Mine(Conductor):
+        def plan(self) -> int:
+            return 1
+
+    system = boot(Mine)
+    text: str = system.conductor.plan()  # wrong
+    system.conductor.nothing()  # wrong
+    boot().conductor.plan()  # wrong
+    print(text, system.conductor.plan())
 
 
 def client(kit: OrchestraKit) -> None:
