@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from symphony._pit import Pit as Pit
     from symphony._swap_report import SwapReport as SwapReport
     from symphony._system import System as System
+    from symphony._versions import ExtensionExperiment as ExtensionExperiment
     from symphony._work import RunSummary as RunSummary
     from symphony.conductor import Conductor as Conductor
     from symphony.conductor import Fifo as Fifo
@@ -54,6 +55,7 @@ _HOMES = {
     "ConductorBootstrap": "_bootstrap",
     "DagTracker": "_core",
     "Experiment": "_experiment",
+    "ExtensionExperiment": "_versions",
     "ExtensionHandle": "_core",
     "Fifo": "conductor",
     "Grant": "_core",
