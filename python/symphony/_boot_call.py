@@ -45,9 +45,11 @@ class SourceGraph:
         names: Only faults that touch one of these are this graph's to tell; nothing: all.
         replaced: The ids of the core's own components that overrides stand in for.
         config: The path of the system's manifest, where it is a literal.
+        open: Something registers more than the text tells, so what seems missing may be there.
+        unknown: Something replaces what the text does not tell, so nothing of the graph is sure.
     """
 
-    __slots__ = ("config", "names", "replaced", "specs")
+    __slots__ = ("config", "names", "open", "replaced", "specs", "unknown")
 
     def __init__(self, specs: list[ComponentSpec], names: set[str] | None = None) -> None:
         """Keeps both; the rest is what most calls say."""
@@ -55,6 +57,8 @@ class SourceGraph:
         self.names = names
         self.replaced: list[str] = []
         self.config: str | None = None
+        self.open = False
+        self.unknown = False
 
 
 class BootCall:
@@ -76,15 +80,19 @@ class BootCall:
         self.diagnostics: list[Diagnostic] = reader.diagnostics
         self.registered: set[tuple[str, str]] = set()
         self._marked = marked
+        self._unknown = False
         self._faults: list[tuple[ComponentSpec, list[Diagnostic]]] = []
 
     def read(self, module: SourceModule, call: ast.Call) -> SourceGraph:
         """The graph of one call."""
         given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-        if any(keyword.arg is None for keyword in call.keywords):
+        before = len(self.diagnostics)
+        hidden = any(keyword.arg is None for keyword in call.keywords)
+        if hidden:
             self._note(module, call, "`boot(**…)` hides what it registers")
         if call.args:
             given.setdefault("conductor", call.args[0])
+        self._unknown = False
         specs: list[ComponentSpec] = []
         components = given.get("components")
         if components is not None:
@@ -95,6 +103,11 @@ class BootCall:
         overrides = given.get("overrides")
         if overrides is not None:
             self._override(module, graph, overrides)
+        # Until here a note says that something was registered, or replaced, that is not known.
+        graph.open = len(self.diagnostics) > before or any(
+            (spec.module, spec.qualname) in self.reader.incomplete for spec in specs
+        )
+        graph.unknown = hidden or self._unknown
         qualify(specs)
         for spec in self._conductor(module, given.get("conductor")):
             qualify_conductor(spec, specs)
@@ -203,11 +216,13 @@ class BootCall:
         specs = graph.specs
         node = _literal(module, node)
         if not isinstance(node, ast.Dict):
+            self._unknown = True
             self._note(module, node, "`overrides=` of this call is no literal")
             return
         for key, value in zip(node.keys, node.values):
             name = self.project.qualify(module, key) if key is not None else None
             if name is None:
+                self._unknown = True
                 self._note(module, key or node, "a key of `overrides=`")
                 continue
             standing = [spec for spec in specs if name in spec.provides]

@@ -76,7 +76,11 @@ class _Reading:
                     known.add((spec.module, spec.qualname))
                     specs.append(spec)
         qualify(specs)
-        self.graphs.append(SourceGraph(specs, names if len(specs) > len(names) else None))
+        graph = SourceGraph(specs, names if len(specs) > len(names) else None)
+        graph.open = any(one.open or one.unknown for one in self.graphs) or any(
+            (spec.module, spec.qualname) in self.reader.incomplete for spec in specs
+        )
+        self.graphs.append(graph)
 
     def compare_contracts(self) -> None:
         """Holds what provides a Protocol against it."""

@@ -36,6 +36,7 @@ class SourceModule:
         bindings: What each name at its top level stands for: a definition, an expression that was
             assigned,
             or the qualified name that was imported.
+        unsure: Names that stand for different things, by a condition that the text does not tell.
     """
 
     def __init__(self, name: str, file: str) -> None:
@@ -55,8 +56,11 @@ class SourceModule:
         self._lines = text.split(b"\n")
         self.stars: list[str] = []
         self.bindings: dict[str, Definition | ast.expr | str] = {}
-        for statement in _top_level(self.tree):
-            self._bind(statement)
+        self.unsure: set[str] = set()
+        self._bind_body(self.tree.body)
+        for imported, origin in self._imports_inside().items():
+            # An annotation may use what only a function imports, as at run time.
+            self.bindings.setdefault(imported, origin)
 
     def column(self, node: ast.AST) -> int:
         """The column of a node in characters, from 1."""
@@ -68,6 +72,64 @@ class SourceModule:
     def package(self) -> str:
         """The package that relative imports start from."""
         return self.name if self.is_package else self.name.rpartition(".")[0]
+
+    def _bind_body(self, body: list[ast.stmt], *, weak: bool = False) -> None:
+        """Binds what statements bind, also inside `if`, `try` and `with`.
+
+        Args:
+            body: The statements.
+            weak: A name that is bound already keeps what it stands for.
+        """
+        for statement in body:
+            if isinstance(statement, ast.If):
+                self._bind_condition(statement, weak=weak)
+            elif isinstance(statement, ast.Try):
+                self._bind_body(statement.body, weak=weak)
+                for handler in statement.handlers:
+                    self._bind_body(handler.body, weak=True)
+                self._bind_body(statement.orelse, weak=weak)
+                self._bind_body(statement.finalbody, weak=weak)
+            elif isinstance(statement, ast.With):
+                self._bind_body(statement.body, weak=weak)
+            elif weak:
+                kept = dict(self.bindings)
+                self._bind(statement)
+                self.bindings.update(kept)
+            else:
+                self._bind(statement)
+
+    def _bind_condition(self, statement: ast.If, *, weak: bool) -> None:
+        """Binds what the branch binds that runs; names of the other one only where they are free."""
+        holds = _holds(statement.test, self.name)
+        if holds is None:
+            before = dict(self.bindings)
+            self._bind_body(statement.body, weak=weak)
+            bound = {name for name, value in self.bindings.items() if before.get(name) is not value}
+            self._bind_body(statement.orelse, weak=True)
+            other = _names_bound(statement.orelse)
+            self.unsure |= bound & other
+            return
+        runs, rests = statement.body, statement.orelse
+        if not holds:
+            runs, rests = rests, runs
+        self._bind_body(runs, weak=weak)
+        # Under `TYPE_CHECKING` stands what annotations mean.
+        self._bind_body(rests, weak=True)
+
+    def _imports_inside(self) -> dict[str, str]:
+        """What imports bind anywhere in the module, by name."""
+        found: dict[str, str] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    top = alias.name.partition(".")[0]
+                    found[alias.asname or top] = alias.name if alias.asname else top
+            elif isinstance(node, ast.ImportFrom):
+                origin = absolute(node.module, node.level, self.package)
+                for alias in node.names:
+                    if alias.name != "*":
+                        found[alias.asname or alias.name] = f"{origin}.{alias.name}"
+        return found
 
     def _bind(self, statement: ast.stmt) -> None:  # noqa: C901 - one case for each statement.
         if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -185,10 +247,56 @@ class Project:
         """The class or function of a canonical name, with its module; nothing for foreign ones."""
         owner, _, attribute = name.rpartition(".")
         module = self.module(owner) if owner else None
-        bound = module.bindings.get(attribute) if module else None
-        if module is None or bound is None or isinstance(bound, (str, ast.expr)):
+        if module is None:
+            outer = self.definition(owner) if owner else None
+            if outer is None or not isinstance(outer[1], ast.ClassDef):
+                return None
+            inner = [one for one in outer[1].body if getattr(one, "name", None) == attribute]
+            found = inner[-1] if inner else None
+            # A method is called on an object or a class, which only its import makes.
+            return (outer[0], found) if isinstance(found, ast.ClassDef) else None
+        bound = module.bindings.get(attribute)
+        if bound is None or isinstance(bound, (str, ast.expr)) or attribute in module.unsure:
             return None
         return module, bound
+
+    @staticmethod
+    def qualname(module: SourceModule, node: Definition) -> str:
+        """The name of a definition in its module, behind those of the classes around it."""
+        if module.bindings.get(node.name) is node:
+            return node.name
+        for outer in ast.walk(module.tree):
+            if isinstance(outer, ast.ClassDef) and node in outer.body:
+                return f"{Project.qualname(module, outer)}.{node.name}"
+        return node.name
+
+    def assigned(
+        self, module: SourceModule, node: ast.expr, depth: int = 0
+    ) -> tuple[SourceModule, str, ast.expr | None] | None:
+        """What was assigned to a name that is no other name's alias; nothing of it where that is unsure.
+
+        Returns:
+            The module that assigns, the name there, and the expression; `None` for every other name.
+        """
+        name = node.id if isinstance(node, ast.Name) else ""
+        if isinstance(node, ast.Attribute):
+            owner = self.qualify(module, node.value)
+            home = self.module(owner) if owner else None
+            if home is None:
+                return None
+            module, name = home, node.attr
+        bound = module.bindings.get(name)
+        while isinstance(bound, str) and depth < 20:
+            owner, _, name = bound.rpartition(".")
+            home = self.module(owner) if owner else None
+            if home is None:
+                return None
+            module, bound, depth = home, home.bindings.get(name), depth + 1
+        if name in module.unsure:
+            return module, name, None
+        if isinstance(bound, (ast.Name, ast.Attribute)) and depth < 20:
+            return self.assigned(module, bound, depth + 1)
+        return (module, name, bound) if isinstance(bound, ast.expr) else None
 
     def _followed(self, module: SourceModule, value: ast.expr) -> str | None:
         """The name that an assignment gives another name to (`Alias = Real`)."""
@@ -242,12 +350,58 @@ def search_path() -> list[str]:
     return [folder or os.getcwd() for folder in sys.path if os.path.isdir(folder or os.getcwd())]
 
 
-def _top_level(tree: ast.AST) -> Iterator[ast.stmt]:
-    """Statements of a module, also those inside its `if`, `try` and `with`."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.stmt):
-            yield node
-            if isinstance(node, (ast.If, ast.Try, ast.With)):
-                yield from _top_level(node)
-        elif isinstance(node, ast.excepthandler):
-            yield from _top_level(node)
+def _names_bound(body: list[ast.stmt]) -> set[str]:
+    """The names that statements bind at their own level."""
+    found: set[str] = set()
+    for statement in body:
+        for node in ast.walk(statement):
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                found.add(node.name)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+            elif isinstance(node, ast.alias):
+                found.add(node.asname or node.name.partition(".")[0])
+    return found
+
+
+_TELLING = {"TYPE_CHECKING", "typing", "sys", "os", "__name__"}
+_PLAIN_NODES = (
+    ast.BoolOp,
+    ast.boolop,
+    ast.UnaryOp,
+    ast.unaryop,
+    ast.Compare,
+    ast.cmpop,
+    ast.Constant,
+    ast.Tuple,
+    ast.Name,
+    ast.expr_context,
+)
+
+
+def _holds(test: ast.expr, name: str) -> bool | None:
+    """Whether a condition over the interpreter, the platform or `TYPE_CHECKING` holds; else nothing."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Attribute):
+            lawful = ast.unparse(node) in (
+                "sys.version_info",
+                "sys.platform",
+                "os.name",
+                "typing.TYPE_CHECKING",
+            )
+        elif isinstance(node, ast.Name):
+            lawful = node.id in _TELLING
+        else:
+            lawful = isinstance(node, _PLAIN_NODES)
+        if not lawful:
+            return None
+    places = {"TYPE_CHECKING": False, "typing": _Typing, "sys": sys, "os": os, "__name__": name}
+    try:
+        code = compile(ast.Expression(test), "", "eval")
+        return bool(eval(code, {"__builtins__": {}}, places))  # noqa: S307 - of the nodes above.
+    except TypeError:
+        return None
+
+
+class _Typing:
+    TYPE_CHECKING = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from symphony._annotation_source import AnnotationReader, Unfollowed, Untold, label_of
 from symphony._places import Function, argument_of, fitting_hint, register_hint
 from symphony._spec import (
     PHASES,
@@ -23,7 +24,6 @@ from symphony.exceptions import Diagnostic
 if TYPE_CHECKING:
     from symphony._project import Definition, Project, SourceModule
 
-_SEQUENCES = ("typing.Sequence", "collections.abc.Sequence")
 _ITERATORS = tuple(
     f"{module}.{name}"
     for module in ("typing", "collections.abc")
@@ -45,10 +45,6 @@ _KNOWN_NEEDS = {
 }
 
 
-class Unfollowed(Exception):  # noqa: N818 - it never leaves the package.
-    """An annotation or expression that cannot be followed in the text."""
-
-
 def yields(node: ast.AST) -> bool:
     """Whether a function is a generator: it yields itself and not in a function inside it."""
     for child in ast.iter_child_nodes(node):
@@ -65,12 +61,15 @@ class Reader:
 
     Attributes:
         diagnostics: What could not be read so far; notes for what could not be followed.
+        incomplete: The definitions of which the text does not tell all that they provide.
     """
 
     def __init__(self, project: Project) -> None:
         """Reads names through the project's modules."""
         self.project = project
         self.diagnostics: list[Diagnostic] = []
+        self.incomplete: set[tuple[str, str]] = set()
+        self.annotations = AnnotationReader(project)
 
     def describe(
         self, module: SourceModule, node: Definition, *, conductor: bool = False
@@ -81,10 +80,11 @@ class Reader:
             asynchronous = isinstance(node, ast.AsyncFunctionDef)
             kind = "generator" if yields(node) else "function"
             kind = f"async-{kind}" if asynchronous else kind
-        spec = ComponentSpec(node.name, None, kind, module.name, node.name)
+        qualname = self.project.qualname(module, node)
+        spec = ComponentSpec(node.name, None, kind, module.name, qualname)
         spec.file, spec.line, spec.column = module.file, node.lineno, module.column(node)
         if isinstance(node, ast.ClassDef):
-            spec.made = f"{module.name}.{node.name}"
+            spec.made = f"{module.name}.{qualname}"
             spec.provides.append(spec.made)
             self._class_needs(spec, module, node)
         else:
@@ -275,9 +275,12 @@ class Reader:
                 )
             return
         try:
-            key, kind, handle, named = self.annotation(module, annotation)
+            key, kind, handle, named = self.annotations.read(module, annotation)
         except Unfollowed as error:
             self._fault(spec, module, place, *unresolved_text(spec, "needs", str(error)))
+            return
+        except Untold as error:
+            self._note(spec, module, place, f"`{spec.name}` needs `{error}`")
             return
         if has_default:
             if key.startswith("builtins."):
@@ -289,77 +292,6 @@ class Reader:
         )
         need.default = has_default
         spec.needs.append(need)
-
-    def annotation(self, module: SourceModule, node: ast.expr) -> tuple[str, str, bool, str | None]:
-        """What an annotation asks for: (qualified name, kind, whether by handle, provider's name).
-
-        Raises:
-            Unfollowed: It cannot be followed.
-        """
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            try:
-                return self.annotation(module, ast.parse(node.value.strip(), mode="eval").body)
-            except SyntaxError as error:
-                raise Unfollowed(node.value) from error
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-            return self._union(module, _parts(node))
-        if isinstance(node, ast.Subscript):
-            return self._subscript(module, node)
-        name = self.project.qualify(module, node)
-        if name is None:
-            raise Unfollowed(ast.unparse(node))
-        return name, "one", False, None
-
-    def _subscript(  # noqa: PLR0911 - one case each.
-        self, module: SourceModule, node: ast.Subscript
-    ) -> tuple[str, str, bool, str | None]:
-        origin = self.project.qualify(module, node.value)
-        inside = node.slice
-        arguments = list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
-        if origin == "typing.Optional":
-            return self._union(module, [arguments[0], ast.Constant(None)])
-        if origin == "typing.Union":
-            return self._union(module, arguments)
-        if origin in ("typing.Annotated", "typing_extensions.Annotated"):
-            key, kind, handle, named = self.annotation(module, arguments[0])
-            for extra in arguments[1:]:
-                if isinstance(extra, ast.Constant) and isinstance(extra.value, str):
-                    return key, kind, handle, extra.value
-            return key, kind, handle, named
-        if origin in ("symphony.Late", "symphony.Handle", *_SEQUENCES):
-            key, kind, handle, named = self.annotation(module, arguments[0])
-            if origin == "symphony.Late":
-                return key, "late", True, named
-            if origin == "symphony.Handle":
-                return key, kind, True, named
-            return key, "every", handle, named
-        if origin is None:
-            raise Unfollowed(ast.unparse(node))
-        inner = ", ".join(self.annotation(module, argument)[0] for argument in arguments)
-        return f"{origin}[{inner}]", "one", False, None
-
-    def _union(
-        self, module: SourceModule, parts: list[ast.expr]
-    ) -> tuple[str, str, bool, str | None]:
-        parts = [one for part in parts for one in self._flat(module, part)]
-        rest = [p for p in parts if not (isinstance(p, ast.Constant) and p.value is None)]
-        if len(rest) != 1 or len(rest) == len(parts):
-            raise Unfollowed(" | ".join(ast.unparse(part) for part in parts))
-        key, kind, handle, named = self.annotation(module, rest[0])
-        return key, "optional" if kind == "one" else kind, handle, named
-
-    def _flat(self, module: SourceModule, node: ast.expr) -> list[ast.expr]:
-        """The parts of a union, and of the unions inside it."""
-        parts = _parts(node)
-        if len(parts) == 1 and isinstance(node, ast.Subscript):
-            origin = self.project.qualify(module, node.value)
-            if origin == "typing.Optional":
-                parts = [node.slice, ast.Constant(None)]
-            elif origin == "typing.Union":
-                parts = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if len(parts) == 1:
-            return parts
-        return [one for part in parts for one in self._flat(module, part)]
 
     def _result(  # noqa: C901 - one case for each form.
         self,
@@ -401,11 +333,14 @@ class Reader:
         if isinstance(made, ast.Constant) and made.value is None:
             return
         try:
-            spec.made = self.annotation(module, made)[0]
+            spec.made = self.annotations.read(module, made)[0]
             spec.provides.append(spec.made)
         except Unfollowed as error:
             if not lenient:
                 self._fault(spec, module, node, *unresolved_text(spec, "makes", str(error)))
+        except Untold as error:
+            self.incomplete.add((spec.module, spec.qualname))
+            self._note(spec, module, node, f"`{spec.name}` makes `{error}`")
 
     def _options(  # noqa: C901 - one case for each option.
         self, spec: ComponentSpec, module: SourceModule, node: Definition
@@ -419,6 +354,7 @@ class Reader:
                 for key in keys:
                     name = self.project.qualify(module, key)
                     if name is None:
+                        self.incomplete.add((spec.module, spec.qualname))
                         self._note(spec, module, key, f"`provides=` of `{spec.name}`")
                     elif name not in spec.provides:
                         spec.provides.append(name)
@@ -444,7 +380,8 @@ class Reader:
         label = label_of(key)
         found = self.project.definition(key)
         if found is None:
-            elsewhere = key.partition(".")[0] not in ("builtins", "symphony", "typing")
+            ours = self.project.module(key.rpartition(".")[0]) is not None
+            elsewhere = not ours and key.partition(".")[0] not in ("builtins", "symphony", "typing")
             return register_hint(label) if elsewhere and label.isidentifier() else None
         module, node = found
         if not isinstance(node, ast.ClassDef):
@@ -512,20 +449,6 @@ class Reader:
                 module, node, f"{what}, which cannot be followed without importing", spec.name
             )
         )
-
-
-def label_of(name: str) -> str:
-    """What people read for a qualified name, as `_annotations.text_of` has it for the type itself."""
-    if "[" in name:
-        return name.replace("builtins.", "").replace("typing.", "")
-    return name.rpartition(".")[2]
-
-
-def _parts(node: ast.expr) -> list[ast.expr]:
-    """The parts of `a | b | c`."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return [*_parts(node.left), *_parts(node.right)]
-    return [node]
 
 
 def unfollowed(module: SourceModule, node: ast.AST, message: str, name: str) -> Diagnostic:

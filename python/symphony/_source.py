@@ -167,7 +167,10 @@ def factory_spec(path: str) -> tuple[ComponentSpec, list[Diagnostic]]:
     spec = reader.describe(*found, conductor=True)
     spec.provides = [_loaded(key) for key in spec.provides]
     for need in spec.needs:
-        need.key = _loaded(need.key)
+        name, need.key = need.key, _loaded(need.key)
+        if need.key is name:
+            # Its type is not loaded, so only the text tells what to do about it.
+            need.hint = reader.hint(name, [])
     return spec, []
 
 

@@ -214,10 +214,11 @@ def test_calls_of_boot_make_one_graph_each(write, tmp_path):
     )
     graphs, diagnostics = read_graphs([str(tmp_path)])
     assert [[spec.name for spec in graph.specs] for graph in graphs] == [
-        ["files", "Planner", "Data", "Heir"],
+        ["files", "Planner", "Data", "Heir", "TorchPolicy"],
         ["files", "Planner", "Data", "Heir", "make_conductor"],
         ["Index", "Index", "make_conductor"],
-        ["Index", "make", "files", "Data", "Planner"],
+        ["Index", "make", "files", "Planner", "Data", "Conductor"],
+        [],
     ]
     assert {fault.severity for fault in diagnostics} == {"note"}
     texts = [fault.message for fault in diagnostics]

@@ -12,10 +12,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from symphony._annotation_source import label_of
 from symphony._boot_call import OWN, SourceGraph
 from symphony._cli._main import FAILED, OK, USAGE
 from symphony._graph_source import read_graphs
-from symphony._reader import label_of
 from symphony._source import read_operations
 from symphony.exceptions import Diagnostic
 
@@ -83,6 +83,10 @@ def _plan(graph: SourceGraph) -> list[Diagnostic]:
     specs = [_component(spec) for spec in graph.specs]
     found = _core.plan_specs(specs, graph.replaced, graph.config)
     faults = [Diagnostic.from_dict(entry) for entry in found]
+    if graph.unknown:
+        return []
+    if graph.open:
+        faults = [fault for fault in faults if fault.code != "missing-dependency"]
     if graph.names is None:
         return faults
     return [fault for fault in faults if graph.names.intersection(fault.path)]
