@@ -129,6 +129,12 @@ def test_a_failed_boot_shows_how_far_it_came_and_its_rollback(workshop, cli):
     (rollback,) = [span for span in by_track["phases"] if span["name"] == "rollback"]
     stopped = {span["name"] for span in by_track["stops"]}
     assert {"one", "orchestra-kit", "supervisor", "state"} <= stopped
+    # The process that failed is there for as long as it lived.
+    (failed,) = [span for span in by_track["start"] if span["args"]["component"] == "two"]
+    (component,) = [span for span in by_track["orchestra_kit"] if span["name"] == "two"]
+    assert failed["name"] == "start"
+    assert failed["pid"] not in (component["pid"], None)
+    assert failed["ts"] >= component["ts"] - SLACK
     for span in by_track["stops"]:
         assert span["ts"] >= rollback["ts"] - SLACK
         assert span["ts"] + span["dur"] <= rollback["ts"] + rollback["dur"] + SLACK

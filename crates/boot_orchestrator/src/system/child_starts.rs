@@ -39,9 +39,9 @@ pub(super) fn of_supervisor(parts: &Parts, pid: Option<u32>, spans: &[Span]) {
     parts.children.add(move || found);
 }
 
-/// An eager extension is ready, or is not: then there is no account.
+/// An eager extension is ready, or has failed.
 pub(super) fn of_extension(parts: &Parts, handle: &ExtensionHandle) {
-    let Some(account) = handle.start_account() else { return };
+    let account = handle.start_account();
     let component = ComponentName::from(handle.name());
     parts.children.add(move || {
         let (pid, spans) = account();

@@ -105,12 +105,15 @@ impl ExtensionHandle {
     }
 
     /// The number of its process and what its start's time went into: to be asked later, when both are known, and also
-    /// when it has ended meanwhile. None while it is not ready, or where it has no process of its own.
-    pub fn start_account(
-        &self,
-    ) -> Option<impl FnOnce() -> (Option<u32>, Vec<StartSpan>) + Send + use<>> {
-        let guest = self.extension.current()?.guest;
-        Some(move || (guest.pid(), guest.start_spans()))
+    /// when it has ended meanwhile. Nothing where it has no process of its own.
+    pub fn start_account(&self) -> impl FnOnce() -> (Option<u32>, Vec<StartSpan>) + Send + use<> {
+        let guest = self.extension.current().map(|current| current.guest);
+        let ended = self.extension.account();
+        move || match guest {
+            // Its own word that it is ready may be faster than the word on its number, which is worth waiting for.
+            Some(guest) => (guest.pid(), guest.start_account().1),
+            None => ended.unwrap_or_default(),
+        }
     }
 
     /// The operations that it said it has; None while it is not ready.

@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use super::restart::{Restarts, Verdict};
 use super::{Ended, Timer};
 use crate::error::ExtensionError;
-use crate::host::{Guest, Host, Stop};
+use crate::host::{Guest, Host, StartSpan, Stop};
 use crate::manifest::ExtensionManifest;
 
 /// So long without an answer to a ping, and it is called unresponsive.
@@ -63,6 +63,8 @@ struct Life {
     restarts: Restarts,
     /// Why it is not ready: for whoever asks while it is failed or quarantined.
     fault: Option<ExtensionError>,
+    /// The process and the start of the last run that ended.
+    account: Option<(Option<u32>, Vec<StartSpan>)>,
     /// How the last run ended that ended by itself.
     crash: Option<(u64, ExtensionError)>,
     waiting: Vec<(u64, Waiting)>,
@@ -132,6 +134,7 @@ impl Extension {
                 unresponsive: false,
                 restarts,
                 fault: None,
+                account: None,
                 crash: None,
                 waiting: Vec::new(),
                 mourning: Vec::new(),
@@ -175,6 +178,11 @@ impl Extension {
             }
             State::Failed | State::Quarantined => Health::Degraded(why()),
         }
+    }
+
+    /// The process and the start of the last run that ended.
+    pub(super) fn account(&self) -> Option<(Option<u32>, Vec<StartSpan>)> {
+        self.life.lock().account.clone()
     }
 
     /// Runs `task` later, on the timer's thread.
@@ -395,6 +403,7 @@ impl Extension {
         life.over = true;
         *self.current.write() = None;
         let guest = life.guest.take();
+        life.account = guest.as_ref().map(|guest| guest.start_account());
         let ready_for = life.ready_at.take().map(|ready| ready.elapsed());
         let name = self.name().to_owned();
         let told = if life.state == State::Stopping {

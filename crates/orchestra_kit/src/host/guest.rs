@@ -119,8 +119,9 @@ pub trait Guest: Send + Sync {
     /// The number of its process, where it has one of its own.
     fn pid(&self) -> Option<u32>;
 
-    /// What the time until it was ready went into, one after the other; nothing where it has no process of its own.
-    fn start_spans(&self) -> Vec<StartSpan> {
-        Vec::new()
+    /// The number of its process, where that has arrived, and what the time until it was ready went into, one after the
+    /// other; nothing where it has no process of its own.
+    fn start_account(&self) -> (Option<u32>, Vec<StartSpan>) {
+        (None, Vec::new())
     }
 }

@@ -220,6 +220,7 @@ struct About {
     hello: Option<Hello>,
     introduced: Option<Instant>,
     ready: Option<Instant>,
+    gone: Option<Instant>,
     /// Why this side killed it, where it did.
     killed_for: Option<Ended>,
     pinged: Option<Instant>,
@@ -327,7 +328,11 @@ impl Watch for GuestProcess {
     }
 
     fn ended(self: Arc<Self>, ending: Ending) {
-        self.about.lock().ended = true;
+        {
+            let mut about = self.about.lock();
+            about.ended = true;
+            about.gone = Some(Instant::now());
+        }
         // The pipe may still hold its last words, and this thread may not wait for them.
         let capture = Arc::clone(&self.capture);
         capture.when_ended(
@@ -410,11 +415,17 @@ impl Guest for GuestProcess {
         self.capture.lines()
     }
 
-    fn start_spans(&self) -> Vec<StartSpan> {
+    fn start_account(&self) -> (Option<u32>, Vec<StartSpan>) {
         let about = self.about.lock();
-        let stamps =
-            Stamps { ordered: self.ordered, introduced: about.introduced, ready: about.ready };
-        stamps.spans(about.hello.as_ref().map_or(&[], |hello| &hello.spans))
+        let stamps = Stamps {
+            ordered: self.ordered,
+            introduced: about.introduced,
+            ready: about.ready,
+            ended: about.gone,
+        };
+        let spans = stamps.spans(about.hello.as_ref().map_or(&[], |hello| &hello.spans));
+        let pid = u32::try_from(self.pid.load(Ordering::Relaxed)).ok().filter(|pid| *pid > 0);
+        (pid, spans)
     }
 
     fn pid(&self) -> Option<u32> {

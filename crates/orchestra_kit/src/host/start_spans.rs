@@ -20,12 +20,18 @@ pub(super) struct Stamps {
     pub(super) introduced: Option<Instant>,
     /// It said that it is ready.
     pub(super) ready: Option<Instant>,
+    /// Its process ended.
+    pub(super) ended: Option<Instant>,
 }
 
 impl Stamps {
     /// The whole start, with the guest's own account of its part: name, begin and end in seconds of the monotonic clock.
     pub(super) fn spans(&self, told: &[(String, f64, f64)]) -> Vec<StartSpan> {
-        let Some(introduced) = self.introduced else { return Vec::new() };
+        let Some(introduced) = self.introduced else {
+            // It never said a word: all that is known is how long its process was there.
+            let start = |to| StartSpan { name: "start".to_owned(), from: self.ordered, to };
+            return self.ended.map(start).into_iter().collect();
+        };
         let mut spans = Vec::new();
         let mut cursor = self.ordered;
         for (name, from, to) in told.iter().take(SPANS) {
@@ -63,7 +69,8 @@ mod tests {
     fn a_guest_is_heard_between_the_stamps_and_never_believed_beyond_them() {
         let ready = Instant::now();
         let ago = |milliseconds| ready.checked_sub(Duration::from_millis(milliseconds)).unwrap();
-        let stamps = Stamps { ordered: ago(100), introduced: Some(ago(20)), ready: Some(ready) };
+        let (introduced, ready_at) = (Some(ago(20)), Some(ready));
+        let stamps = Stamps { ordered: ago(100), introduced, ready: ready_at, ended: None };
         let told = |name: &str, from: u64, to: u64| {
             (name.to_owned(), ipc::monotonic_seconds(ago(from)), ipc::monotonic_seconds(ago(to)))
         };
@@ -81,8 +88,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_never_introduced_itself_has_no_account() {
-        let stamps = Stamps { ordered: Instant::now(), introduced: None, ready: None };
+    fn of_one_that_never_introduced_itself_its_end_alone_is_known() {
+        let ordered = Instant::now();
+        let stamps = Stamps { ordered, introduced: None, ready: None, ended: None };
         assert!(stamps.spans(&[]).is_empty());
+        let ended = Some(Instant::now());
+        assert_eq!(names(&Stamps { ended, ..stamps }.spans(&[])), ["start"]);
     }
 }
