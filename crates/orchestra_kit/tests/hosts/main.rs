@@ -12,6 +12,7 @@ mod roles;
 mod runner;
 mod stopping;
 mod supervision;
+mod swapping;
 mod system;
 
 fn main() -> std::process::ExitCode {
@@ -23,6 +24,9 @@ fn main() -> std::process::ExitCode {
         ["stage", request, supervisor] => roles::stage(request, supervisor),
         ["guest", kind, name] => roles::guest(kind, name),
         ["root", folder] => roles::root(folder),
-        _ => runner::run(&[supervision::TESTS, life::TESTS, stopping::TESTS], &words),
+        _ => runner::run(
+            &[supervision::TESTS, life::TESTS, stopping::TESTS, swapping::TESTS],
+            &words,
+        ),
     }
 }
