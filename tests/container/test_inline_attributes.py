@@ -30,8 +30,10 @@ class Later:
         self.consumer = consumer
 
 
-def has_dictionary(instance) -> bool:
-    return any(type(one) is dict for one in gc.get_referents(instance))
+def has_dictionary(consumer) -> bool:
+    names = ["store", "handle", "later"]
+    dictionaries = [one for one in gc.get_objects() if type(one) is dict and list(one) == names]
+    return any(one["store"] is consumer.store for one in dictionaries)
 
 
 def test_injection_swap_and_experiment_leave_attributes_where_they_are():

@@ -101,4 +101,6 @@ def modules_by_file() -> frozenset[str]:
     folder = Path(os.__file__).parent
     files = {*folder.glob("*"), *folder.glob("lib-dynload/*")}
     names = {file.name.split(".", 1)[0] for file in files} - {"site-packages", "__pycache__"}
-    return frozenset(names) | frozenset(sys.builtin_module_names)
+    # The import system itself has neither a file nor a place among the built-in modules.
+    frozen = {"_frozen_importlib", "_frozen_importlib_external"}
+    return frozenset(names) | frozenset(sys.builtin_module_names) | frozen
