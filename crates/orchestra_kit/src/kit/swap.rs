@@ -256,13 +256,8 @@ impl Inner {
     ) -> Result<T, ExtensionError> {
         let mut seats = self.seats.write();
         let place = self.numbers.get(name).and_then(|number| usize::try_from(*number).ok());
-        match place.and_then(|place| seats.get_mut(place)) {
-            Some(seat) => Ok(change(seat)),
-            None => {
-                drop(seats);
-                Err(self.not_found(name))
-            }
-        }
+        let seat = place.and_then(|place| seats.get_mut(place));
+        seat.map(change).ok_or_else(|| self.not_found(name))
     }
 }
 
