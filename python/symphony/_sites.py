@@ -7,11 +7,13 @@ because that slows the consumer for good. Invariant: a rewrite is whole or it di
 
 from __future__ import annotations
 
+from itertools import repeat
+
 from symphony._handles import Handle, Late, bind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from symphony._container import Container, Live
@@ -50,9 +52,9 @@ class Sites:
     def __init__(self, container: Container) -> None:
         """Holds no place yet."""
         self._container = container
-        self._plain: list[tuple[Any, str]] = []
-        self._frozen: list[tuple[Any, str]] = []
-        self._custom: list[tuple[Any, str]] = []
+        self._plain = _Places()
+        self._frozen = _Places()
+        self._custom = _Places()
         self._lists: list[tuple[list[Any], int]] = []
         self._keys: list[Any] = []
         self.attributes: list[tuple[Live, str]] = []
@@ -67,7 +69,7 @@ class Sites:
                 self._of_consumer(consumer, live, shown)
         for handle in container.handles():
             if type(handle) in (Handle, Late) and handle.value is shown:
-                self._plain.append((handle, "value"))
+                self._plain.add(handle, "value")
                 self.handles += 1
         self._keys = [key for key, value in container.instances.items() if value is shown]
         return self
@@ -91,7 +93,7 @@ class Sites:
         provided = live.spec.provides
         for handle in container.handles_of(provided):
             if type(handle) in (Handle, Late) and handle.value is shown:
-                self._plain.append((handle, "value"))
+                self._plain.add(handle, "value")
                 self.handles += 1
         known = [id(every) for every, _ in self._lists]
         for every, need, _ in container.lists:
@@ -130,11 +132,11 @@ class Sites:
         """Adds one attribute."""
         kind: Any = type(instance)
         if kind.__setattr__ is object.__setattr__:
-            self._plain.append((instance, name))
+            self._plain.add(instance, name)
         elif getattr(getattr(kind, "__dataclass_params__", None), "frozen", False):
-            self._frozen.append((instance, name))
+            self._frozen.add(instance, name)
         else:
-            self._custom.append((instance, name))
+            self._custom.add(instance, name)
 
     def restore(self, value: Any) -> None:
         """Rewrites every place that lets itself be rewritten.
@@ -148,7 +150,7 @@ class Sites:
                 setattr(instance, name, value)
             except Exception as error:  # noqa: BLE001 - the others go on, and the first is raised.
                 refused = refused or error
-        self._plain, self._custom = [], []
+        self._plain, self._custom = _Places(), _Places()
         self._put(value)
         if refused is not None:
             raise refused
@@ -168,9 +170,11 @@ class Sites:
     def _put(self, value: Any) -> None:
         # Each `any(map(…))` is one call into C, in which no other Python thread runs; the setters
         # return None.
-        any(map(setattr, *_columns(self._plain, value)))
-        any(map(object.__setattr__, *_columns(self._frozen, value)))
-        any(map(setattr, *_columns(self._custom, value)))
+        values = repeat(value)
+        plain, frozen, custom = self._plain, self._frozen, self._custom
+        any(map(setattr, plain.instances, plain.names, values))
+        any(map(object.__setattr__, frozen.instances, frozen.names, values))
+        any(map(setattr, custom.instances, custom.names, values))
         for every, index in self._lists:
             every[index] = value
         container = self._container
@@ -274,8 +278,21 @@ def codes_of(member: Any) -> list[Any]:
     return [] if code is None else [code]
 
 
-def _columns(places: list[tuple[Any, str]], value: Any) -> tuple[list[Any], list[str], list[Any]]:
-    return [place[0] for place in places], [place[1] for place in places], [value] * len(places)
+class _Places:
+    """Attributes: the objects and the names in lists of their own, as `map` takes them."""
+
+    __slots__ = ("instances", "names")
+
+    def __init__(self) -> None:
+        self.instances: list[Any] = []
+        self.names: list[str] = []
+
+    def add(self, instance: Any, name: str) -> None:
+        self.instances.append(instance)
+        self.names.append(name)
+
+    def __iter__(self) -> Iterator[tuple[Any, str]]:
+        return zip(self.instances, self.names)
 
 
 def _index(every: list[Any], shown: Any) -> int:
