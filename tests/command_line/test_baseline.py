@@ -47,7 +47,7 @@ def test_what_is_slower_is_told_with_both_figures_and_with_strict_fails(report, 
     ended = cli("run", "--baseline", "base.json", *flags)
     assert ended.code == (1 if strict else 0), ended
     word = "error" if strict else "warning"
-    figures = r"[\d.]+ ms instead of 1 µs \(\+[\d.]+ ms, \d+\.\d\d ×\)"
+    figures = r"[\d.]+ m?s instead of 1 µs \(\+[\d.]+ m?s, \d+\.\d\d ×\)"
     for subject in ("phase `orchestra_kit`", "component `echo`"):
         line = rf"^{word}: {subject} is slower than in `base.json`: {figures}$"
         assert re.search(line, ended.err, re.MULTILINE), ended.err
