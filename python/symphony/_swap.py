@@ -228,8 +228,9 @@ def _describe(key: Any, new: Any, caller: FrameType) -> ComponentSpec:
     """A class or plain function is a factory, as `factory(x)` is; any other value is the instance."""
     target = new.target if isinstance(new, Factory) else new
     if not (isinstance(new, (Factory, type)) or type(new) is _FUNCTION):
-        made = type(new)
+        made: type = type(new)
         spec = ComponentSpec(text_of(made), new, "instance", made.__module__, made.__qualname__)
+        spec.made = made
         lifecycle(spec, made)
         return spec
     local = "<locals>" in getattr(target, "__qualname__", "")
@@ -266,6 +267,10 @@ def _check(system: System[Any], old: Live, spec: ComponentSpec, name: str) -> No
                 name,
             )
         )
+    if any(getattr(key, "_is_protocol", False) for key in spec.provides):
+        from symphony._contracts import contract_faults
+
+        faults += contract_faults([spec])
     for need in spec.needs:
         begun = [live for live in container.providers(need.key) if _meant(need, live)]
         if not begun and need.key in old.spec.provides:

@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from container_lives import Better, ByAttribute, BySlot, Life, Store
@@ -26,6 +26,7 @@ from symphony import (
     MissingDependencyError,
     PhaseOrderError,
     Pit,
+    PlanError,
     StoppedError,
     UnhealthyError,
     WrongThreadError,
@@ -385,6 +386,33 @@ def test_what_the_new_one_needs_is_checked_before_it_is_built():
         with pytest.raises(CycleError, match="`Wraps` -> `Store` -> `Wraps`"):
             system.swap(Store, Wraps)
         assert Life.log == ["start Store"]
+
+
+def test_what_does_not_keep_the_contract_is_refused():
+    class Named(Protocol):
+        def name(self) -> str: ...
+
+    @component(provides=Named)
+    class First:
+        def name(self) -> str:
+            return "first"
+
+    class Unnamed:
+        pass
+
+    class Wanting:
+        def name(self, language: str) -> str:
+            return language
+
+    with boot(components=[First]) as system:
+        for new in (Unnamed, Unnamed(), Wanting):
+            with pytest.raises(PlanError) as caught:
+                system.swap(Named, new)
+            assert caught.value.code == "contract-mismatch"
+            assert "name" in str(caught.value)
+            with pytest.raises(PlanError):
+                system.override(Named, new).__enter__()
+        assert system[Named].name() == "first"
 
 
 def test_what_cannot_be_swapped_is_refused(workshop):
