@@ -17,6 +17,7 @@ from symphony._contracts import (
     UNKNOWN,
     Member,
     Parameters,
+    client_diagnostic,
     contract_diagnostic,
     difference,
     is_positional_only,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     Owner = tuple[SourceModule, ast.ClassDef]
     Found = tuple[Member, Owner, Optional[ast.stmt]]
+    # By name: file, line and column of the manifest, and the names of the operations.
+    Extensions = dict[str, tuple[str, int, int, list[str]]]
     # A class, the statement in it, and what people read.
     Written = tuple[Owner, Optional[ast.stmt], str]
 
@@ -107,6 +110,38 @@ class ContractReader:
             for key in spec.provides:
                 if key != spec.made and isinstance(spec.made, str) and self.is_protocol(key):
                     yield from self._compare(spec, spec.made, key)
+
+    def clients(self, module: SourceModule, extensions: Extensions) -> Iterator[Diagnostic]:
+        """Calls of `client("name", Protocol)` whose Protocol names what that extension lacks."""
+        for call in ast.walk(module.tree):
+            if not isinstance(call, ast.Call) or len(call.args) != 2 or call.keywords:
+                continue
+            name, asked = call.args
+            if (
+                not isinstance(call.func, ast.Attribute)
+                or call.func.attr != "client"
+                or not isinstance(name, ast.Constant)
+                or name.value not in extensions
+            ):
+                continue
+            key = self.project.qualify(module, asked)
+            found = self.project.definition(key) if key else None
+            if found is None:
+                continue
+            home, node = found
+            if not isinstance(node, ast.ClassDef):
+                continue
+            file, line, column, operations = extensions[name.value]
+            for method in sorted(_names(node)):
+                member = member_node(node, method)
+                asks = isinstance(member, Function) and not method.startswith("_")
+                if member is None or not asks or method in operations:
+                    continue
+                asked_place = home.file, member.lineno, home.column(member)
+                manifest_place = file, line, column
+                yield client_diagnostic(
+                    node.name, method, name.value, operations, asked_place, manifest_place
+                )
 
     def is_protocol(self, key: str) -> bool:
         """Whether a class of the project has `Protocol` among its bases."""

@@ -410,6 +410,37 @@ def _stores(code: Any, name: str) -> bool:
     return any(_stores(inner, name) for inner in code.co_consts if hasattr(inner, "co_code"))
 
 
+def client_diagnostic(
+    label: str,
+    method: str,
+    extension: str,
+    declared: Iterable[str],
+    asked: tuple[str | None, int, int],
+    manifest: tuple[str | None, int, int],
+) -> Diagnostic:
+    """The fault of a client's Protocol that names what its extension does not declare.
+
+    Args:
+        label: What people read for the Protocol.
+        method: The method.
+        extension: The extension's name.
+        declared: The names of its operations.
+        asked: Where the Protocol has the method.
+        manifest: Where the extension says its name.
+    """
+    known = ", ".join(f"`{name}`" for name in declared) or "none"
+    return Diagnostic(
+        "contract-mismatch",
+        f"`{label}` names `{method}`, which extension `{extension}` does not declare",
+        file=asked[0],
+        line=asked[1],
+        column=asked[2],
+        path=[label, extension],
+        hint=f"extension `{extension}` declares {known}",
+        related=[(*asked, f"`{label}.{method}`"), (*manifest, f"extension `{extension}`")],
+    )
+
+
 def contract_diagnostic(
     path: list[str],
     text: str,

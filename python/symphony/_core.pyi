@@ -1544,6 +1544,15 @@ def check_paths(
 ) -> list[DiagnosticRecord]:
     """Every fault of the manifests and Melodies at these paths."""
 
+def find_extensions(
+    paths: Sequence[_StrPath], read_operations: Callable[[Any, str], Any]
+) -> list[tuple[str, str, int, int, list[str] | None]]:
+    """The extensions whose manifests lie at these paths.
+
+    Returns:
+        Name, file, line, column, and the names of the operations where they are known.
+    """
+
 def plan_graph(path: _StrPath | None, format: str) -> str:
     """The component graph of a system by phase, as `text`, `mermaid`, `dot`, `svg` or `json`.
 

@@ -22,11 +22,18 @@ from symphony.exceptions import Diagnostic
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from symphony._contract_source import Extensions
     from symphony._project import Definition
 
 
-def read_graphs(paths: list[str]) -> tuple[list[SourceGraph], list[Diagnostic]]:
+def read_graphs(
+    paths: list[str], extensions: Extensions | None = None
+) -> tuple[list[SourceGraph], list[Diagnostic]]:
     """Reads every Python file under the paths; each folder is an import root.
+
+    Args:
+        paths: Files and folders.
+        extensions: Those that lie there too, for the clients that sources make of them.
 
     Returns:
         The graphs to plan, and what could not be read.
@@ -36,7 +43,7 @@ def read_graphs(paths: list[str]) -> tuple[list[SourceGraph], list[Diagnostic]]:
     for path in paths:
         reading = _Reading(path)
         reading.run()
-        reading.compare_contracts()
+        reading.compare_contracts(extensions or {})
         reading.add_hints()
         graphs.extend(reading.graphs)
         diagnostics.extend(reading.diagnostics)
@@ -53,10 +60,11 @@ class _Reading:
         self.reader = Reader(self.project)
         self.diagnostics = self.reader.diagnostics
         self.graphs: list[SourceGraph] = []
+        self.modules: list[SourceModule] = []
         self.calls = BootCall(self.reader, self._marked)
 
     def run(self) -> None:
-        modules = list(self._modules())
+        modules = self.modules = list(self._modules())
         for module in modules:
             for call in _calls(module.tree):
                 if self.project.qualify(module, call.func) == "symphony.boot":
@@ -82,9 +90,12 @@ class _Reading:
         )
         self.graphs.append(graph)
 
-    def compare_contracts(self) -> None:
-        """Holds what provides a Protocol against it."""
+    def compare_contracts(self, extensions: Extensions) -> None:
+        """Holds what provides a Protocol against it, and extensions against those of their clients."""
         contracts = ContractReader(self.project)
+        if extensions:
+            for module in self.modules:
+                self.diagnostics.extend(contracts.clients(module, extensions))
         for graph in self.graphs:
             self.diagnostics.extend(contracts.faults(graph.specs))
 

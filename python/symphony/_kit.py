@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symphony._work import Work
-from symphony.exceptions import Diagnostic, plan_error
+from symphony.exceptions import plan_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from symphony import _core
     from symphony._pit import Pit
     from symphony._work import RunSummary
+    from symphony.exceptions import Diagnostic
     from symphony.records import EngineStats
 
     P = TypeVar("P")
@@ -81,20 +82,35 @@ class OrchestraKit:
             if callable(value) and not attribute.startswith("_")
         )
         declared = handle.operations()
+        if declared is None:
+            # It never ran; its manifest or its source may tell.
+            declared = self._core.operations(name)
         if declared is not None:
-            label = protocol.__name__
-            faults = [
-                Diagnostic(
-                    "contract-mismatch",
-                    f"`{label}` names `{method}`, which extension `{name}` does not declare",
-                    hint=f"extension `{name}` declares {', '.join(f'`{known}`' for known in declared)}",
-                )
-                for method in wanted
-                if method not in declared
-            ]
-            if faults:
-                raise plan_error("", faults)
+            absent = [method for method in wanted if method not in declared]
+            if absent:
+                raise plan_error("", self._mismatches(name, protocol, absent, declared))
         return _Client(handle, protocol, wanted)  # type: ignore[return-value]
+
+    def _mismatches(
+        self, name: str, protocol: Any, absent: list[str], declared: list[str]
+    ) -> list[Diagnostic]:
+        """The faults of methods that an extension does not declare, in the words of `symphony check`."""
+        from symphony._contracts import client_diagnostic
+        from symphony._places import protocol_place
+
+        _, folder = self._core.version(name)
+        manifest = (f"{folder}/Symphony.toml", 0, 0)
+        return [
+            client_diagnostic(
+                protocol.__name__,
+                method,
+                name,
+                declared,
+                protocol_place(protocol, method),
+                manifest,
+            )
+            for method in absent
+        ]
 
     def work(self) -> Any:
         """The place where Melodies run; made when it is first asked for."""

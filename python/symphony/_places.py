@@ -118,6 +118,12 @@ def contract_fault(
     )
 
 
+def protocol_place(protocol: type, member: str) -> Place:
+    """Where a Protocol has a member; nowhere where its source cannot be read."""
+    found = _member_of(protocol, member, Sources())
+    return (None, 0, 0) if found is None else found[0]
+
+
 def heading(node: ast.AST) -> str:
     """A definition without its body and its decorators, or a declaration as it was written."""
     if isinstance(node, Function):

@@ -363,6 +363,48 @@ def test_mismatches_are_told_with_all_other_faults():
     assert "`Store.get`" in str(caught.value)
 
 
+CLIENT = """
+from typing import Protocol
+from symphony import boot
+
+class Greeter(Protocol):
+    def greet(self, name: str) -> str: ...
+    def gret(self, name: str) -> str: ...
+    def _private(self) -> None: ...
+
+def run(config):
+    with boot(config=config) as system:
+        return system.kit.client("greeter", Greeter)
+"""
+
+
+def test_a_client_of_an_extension_is_told_with_both_places_by_check_and_by_the_kit(workshop):
+    workshop.extension(
+        "greeter",
+        "@extension.operation\ndef greet(name): return name\n",
+        'operations = ["greet"]\n',
+    )
+    (workshop.folder / "greeter_client.py").write_text(CLIENT)
+    (fault,) = [fault for fault in find_faults([str(workshop.folder)]) if fault.severity == "error"]
+    assert fault.code == "contract-mismatch"
+    assert fault.message == "`Greeter` names `gret`, which extension `greeter` does not declare"
+    assert (fault.line, fault.column, fault.path) == (7, 5, ["Greeter", "greeter"])
+    assert fault.hint == "extension `greeter` declares `greet`"
+    manifest = str(workshop.folder / "extensions" / "greeter" / "Symphony.toml")
+    assert fault.related[1][:2] == (manifest, 2)
+    sys.path.insert(0, str(workshop.folder))
+    importlib.invalidate_caches()
+    try:
+        with pytest.raises(PlanError) as caught:
+            importlib.import_module("greeter_client").run(workshop.config)
+    finally:
+        sys.path.remove(str(workshop.folder))
+        sys.modules.pop("greeter_client", None)
+    (raised,) = caught.value.diagnostics
+    assert raised.to_dict() == fault.to_dict()
+    assert [edge[0] for edge in raised.related] == [edge[0] for edge in fault.related]
+
+
 def test_a_system_without_protocols_imports_nothing_for_them(tmp_path):
     script = """
     import sys

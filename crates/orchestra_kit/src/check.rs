@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use component::{Code, Diagnostic};
+use component::{Code, Diagnostic, Location};
 
-use crate::catalogue::{MemberOperations, Operations, Sources, Together};
+use crate::catalogue::{Known, MemberOperations, Operations, Sources, Together};
 use crate::manifest::{ExtensionManifest, FILE_NAME, Manifest};
 use crate::{Catalogue, Melody};
 
@@ -42,6 +42,43 @@ pub fn check_paths(
     });
     faults.dedup();
     faults
+}
+
+/// An extension that was found, as far as it is known without running it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundExtension {
+    /// Its name.
+    pub name: String,
+    /// Where its manifest gives that name.
+    pub location: Location,
+    /// The names of its operations; none where only its start would tell.
+    pub operations: Option<Vec<String>>,
+}
+
+/// The extensions whose manifests lie in these files and folders, each manifest once, by name.
+pub fn extensions(paths: &[PathBuf], sources: Sources<'_>) -> Vec<FoundExtension> {
+    let mut survey = Survey::default();
+    for path in paths {
+        survey.find(path, 0, true);
+    }
+    survey.read(sources);
+    let catalogues = survey.systems.iter().map(|(_, catalogue)| catalogue).chain(&survey.loose);
+    let mut found: Vec<FoundExtension> = catalogues
+        .flat_map(|catalogue| catalogue.entries())
+        .map(|entry| FoundExtension {
+            name: entry.name().to_owned(),
+            location: entry.manifest.name.at.clone(),
+            operations: match &entry.operations {
+                Known::Operations(operations) => {
+                    Some(operations.iter().map(|operation| operation.name.clone()).collect())
+                }
+                Known::Unverified => None,
+            },
+        })
+        .collect();
+    found.sort_by(|left, right| (&left.name, &left.location).cmp(&(&right.name, &right.location)));
+    found.dedup();
+    found
 }
 
 #[derive(Default)]

@@ -45,6 +45,30 @@ pub(crate) fn check_paths(
     diagnostics_list(py, &faults)
 }
 
+/// An extension: its name, file, line and column, and the names of its operations where they are known.
+type FoundExtension = (String, String, u32, u32, Option<Vec<String>>);
+
+/// The extensions whose manifests lie at these paths.
+#[pyfunction]
+pub(crate) fn find_extensions(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    read_operations: Py<PyAny>,
+) -> Vec<FoundExtension> {
+    let reader = Given(read_operations);
+    let found = py.detach(|| {
+        let sources = Sources { reader: Some(&reader), ..Sources::default() };
+        orchestra_kit::check::extensions(&paths, sources)
+    });
+    found
+        .into_iter()
+        .map(|one| {
+            let at = one.location;
+            (one.name, at.file.to_string(), at.line, at.column, one.operations)
+        })
+        .collect()
+}
+
 /// A component as the command line describes it: name, phase, provides, needs, required, deadline, file, line, column.
 type Described =
     (String, String, Vec<(String, String)>, Vec<Edge>, bool, Option<f64>, Option<String>, u32, u32);

@@ -49,7 +49,7 @@ mod core {
     #[pymodule_export]
     use crate::bus::{IpcBus, Subscription, Topic};
     #[pymodule_export]
-    use crate::check::{check_paths, plan_graph, plan_specs};
+    use crate::check::{check_paths, find_extensions, plan_graph, plan_specs};
     #[pymodule_export]
     use crate::completions::Completions;
     #[pymodule_export]

@@ -56,7 +56,7 @@ def find_faults(paths: list[str]) -> list[Diagnostic]:
         Diagnostic.from_dict(entry)
         for entry in _core.check_paths([os.path.abspath(path) for path in paths], read_operations)
     ]
-    graphs, diagnostics = read_graphs(paths)
+    graphs, diagnostics = read_graphs(paths, _extensions(paths))
     found.extend(diagnostics)
     for graph in graphs:
         found.extend(_plan(graph))
@@ -69,6 +69,19 @@ def find_faults(paths: list[str]) -> list[Diagnostic]:
     for fault in found:
         once.setdefault(json.dumps(fault.to_dict()), fault)
     return sorted(once.values(), key=_by_place)
+
+
+def _extensions(paths: list[str]) -> dict[str, tuple[str, int, int, list[str]]]:
+    """The extensions under the paths whose operations are known, by name; of two of one name neither."""
+    from symphony import _core
+
+    found = _core.find_extensions([os.path.abspath(path) for path in paths], read_operations)
+    names = [name for name, *_ in found]
+    return {
+        name: (file, line, column, operations)
+        for name, file, line, column, operations in found
+        if operations is not None and names.count(name) == 1
+    }
 
 
 def _plan(graph: SourceGraph) -> list[Diagnostic]:
