@@ -50,7 +50,8 @@ def run_job(
         return False
     job.begun(_thread.get_ident())
     try:
-        step = getattr(job.live, job.step)
+        # Interned: the interpreter's cache of attributes keeps every text that it was asked with.
+        step = getattr(job.live, sys.intern(job.step))
         outcome: Any = step(job) if job.step == "start" else step()
         if loops is not None and hasattr(outcome, "__await__"):
             return loops.submit(job, outcome)

@@ -15,7 +15,7 @@ from conftest import ECHO, descendants, wait_until
 from many_boots import fresh, in_one_process, spread, system_of
 from symphony import boot
 from symphony.exceptions import ExtensionError
-from symphony.testing import no_leaks
+from symphony.testing import Growth, no_leaks
 
 SCALE = float(os.environ.get("SYMPHONY_SOAK", "1"))
 
@@ -54,11 +54,10 @@ def test_boots_in_one_process_leave_nothing(names, tmp_path, capsys):
     with capsys.disabled():
         print(f"\nboots in one process, {len(names)} eager extensions: {spread(told['seconds'])}")
         print(f"  {told['text']}")
-    runs, resident, heap, blocks, _, _ = told["growth"]
-    if runs >= 2_000:
-        # A leak of one KiB a boot is four times that.
-        assert max(resident, heap or 0) < 256, told["text"]
-        assert blocks < 0.5, told["text"]
+    found = Growth(*told["growth"])
+    if found.runs >= 2_000:
+        # A leak of one KiB a boot is twice that.
+        assert found.is_flat(bytes_per_run=512, blocks_per_run=1.0), told["text"]
 
 
 def test_a_storm_of_kills_answers_every_call(workshop, capsys):

@@ -13,6 +13,7 @@ use component::{
     Severity, Step, Work,
 };
 use parking_lot::Mutex;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -253,7 +254,7 @@ impl Boot {
         options.latch.clone_from(&self.latch);
         options.canceller = self.cancel.clone();
         options.sinks.push(Arc::clone(&self.observed) as Arc<dyn boot_orchestrator::EventSink>);
-        let heard = py.import("sys")?.getattr("modules")?.contains("logging")?;
+        let heard = py.import("sys")?.getattr(intern!(py, "modules"))?.contains("logging")?;
         options.sinks.push(Arc::new(crate::log::BootLog { heard }));
         if let Some(timeout) = self.timeout {
             options.deadline = timeout;
