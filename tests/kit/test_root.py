@@ -197,7 +197,9 @@ def test_many_stubborn_ones_stop_side_by_side(workshop, nothing_left):
 
 
 FORKED = """
-import os, sys, time
+import os, sys, time, warnings
+# From 3.12 on Python warns of a fork beside threads; what a child may do all the same is what is tested.
+warnings.simplefilter("ignore", DeprecationWarning)
 from symphony import boot
 from symphony.exceptions import ForkedError
 before = set(os.listdir("/proc/self/fd"))
