@@ -64,7 +64,7 @@ pub fn extensions(paths: &[PathBuf], sources: Sources<'_>) -> Vec<FoundExtension
     survey.read(sources);
     let catalogues = survey.systems.iter().map(|(_, catalogue)| catalogue).chain(&survey.loose);
     let mut found: Vec<FoundExtension> = catalogues
-        .flat_map(|catalogue| catalogue.entries())
+        .flat_map(Catalogue::entries)
         .map(|entry| FoundExtension {
             name: entry.name().to_owned(),
             location: entry.manifest.name.at.clone(),
