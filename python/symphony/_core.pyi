@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, final
 
-from typing_extensions import Buffer, Self
+from typing_extensions import Buffer, Self, disjoint_base
 
 from symphony._async import AsyncValues
 from symphony._container import Live
@@ -1326,6 +1326,7 @@ class MemberRequest:
     def fail(self, message: str, type_name: str, traceback: str) -> None:
         """It raised, or cannot be served."""
 
+@disjoint_base
 class Lookup:
     """The objects of a running system that were asked for, by their types: what `System` is made upon."""
 
