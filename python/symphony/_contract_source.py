@@ -223,7 +223,7 @@ class ContractReader:
                 return Member(UNKNOWN)
             return self._plain(Member(ATTRIBUTE), module, node.annotation)
         if isinstance(node, (ast.AnnAssign, ast.Assign)) and _is_literal(node.value):
-            return Member(ATTRIBUTE, is_plain=True)
+            return Member(ATTRIBUTE, plain=True)
         return Member(UNKNOWN)
 
     def _function(
@@ -254,7 +254,7 @@ class ContractReader:
     def _plain(self, member: Member, module: SourceModule, annotation: ast.expr | None) -> Member:
         """Says whether the type of a member is one that can be neither awaited nor called."""
         plain = None if annotation is None else self._is_plain(module, annotation)
-        member.is_plain = bool(plain)
+        member.plain = bool(plain)
         member.is_unsure = annotation is not None and plain is None
         return member
 
@@ -296,7 +296,7 @@ def _may_differ(made: str, label: str, name: str, asked: Member, given: Member) 
     if given.kind == UNKNOWN and given.is_unsure:
         return asked.kind == METHOD
     worst = [
-        Member(one.kind, one.parameters, is_async=one.is_async, is_plain=True)
+        Member(one.kind, one.parameters, is_async=one.is_async, plain=True)
         if one.is_unsure
         else one
         for one in (asked, given)

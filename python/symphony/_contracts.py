@@ -13,7 +13,7 @@ from symphony.exceptions import Diagnostic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from symphony._spec import ComponentSpec
@@ -77,12 +77,12 @@ class Member:
         kind: `method`, `attribute`, or `unknown` where only running it would tell.
         parameters: Those of a method.
         is_async: It is a coroutine function.
-        is_plain: Its result, or its value, is of a type that is said and that can be neither
-            awaited nor called.
+        plain: Whether its result, or its value, is of a type that is said and that can be neither
+            awaited nor called; or what tells, because a type is looked up only where it matters.
         is_unsure: It was read from text, which does not tell whether it is plain, or what it is.
     """
 
-    __slots__ = ("is_async", "is_plain", "is_unsure", "kind", "parameters")
+    __slots__ = ("is_async", "is_unsure", "kind", "parameters", "plain")
 
     def __init__(
         self,
@@ -90,15 +90,22 @@ class Member:
         parameters: Parameters | None = None,
         *,
         is_async: bool = False,
-        is_plain: bool = False,
+        plain: bool | Callable[[], bool] = False,
         is_unsure: bool = False,
     ) -> None:
         """Keeps the fields."""
         self.kind = kind
         self.parameters = parameters
         self.is_async = is_async
-        self.is_plain = is_plain
+        self.plain = plain
         self.is_unsure = is_unsure
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the type is said, and can be neither awaited nor called."""
+        if not isinstance(self.plain, bool):
+            self.plain = self.plain()
+        return self.plain
 
 
 def missing_text(made: str, protocol: str, name: str, asked: Member) -> str:
@@ -259,7 +266,7 @@ def _asked(protocol: type) -> Iterator[tuple[str, Member]]:
             if name in body:
                 yield name, _member(body[name], base)
             else:
-                yield name, Member(ATTRIBUTE, is_plain=_is_plain(annotations[name], base))
+                yield name, Member(ATTRIBUTE, plain=_plainness(annotations[name], base))
 
 
 def _is_asked(name: str, value: Any) -> bool:
@@ -307,13 +314,13 @@ def _member(value: Any, owner: type) -> Member:
             METHOD,
             _parameters(value, dropped),
             is_async=bool(flags & _COROUTINE),
-            is_plain=not flags & _ASYNC_GENERATOR and _is_plain(result, owner),
+            plain=False if flags & _ASYNC_GENERATOR else _plainness(result, owner),
         )
     if isinstance(value, property):
         returned = getattr(value.fget, "__annotations__", {}).get("return", _FUNCTION)
-        return Member(ATTRIBUTE, is_plain=_is_plain(returned, owner))
+        return Member(ATTRIBUTE, plain=_plainness(returned, owner))
     if value is None or type(value) in _LITERALS:
-        return Member(ATTRIBUTE, is_plain=True)
+        return Member(ATTRIBUTE, plain=True)
     return Member(UNKNOWN)
 
 
@@ -348,6 +355,11 @@ def _parameters(function: Any, dropped: int) -> Parameters | None:
 def is_positional_only(name: str) -> bool:
     """Whether a parameter's name says so by the convention from before `/`."""
     return name.startswith("__") and not name.endswith("__")
+
+
+def _plainness(annotation: Any, owner: type) -> Callable[[], bool]:
+    """What tells whether an annotation is plain."""
+    return lambda: _is_plain(annotation, owner)
 
 
 def _is_plain(annotation: Any, owner: type) -> bool:
