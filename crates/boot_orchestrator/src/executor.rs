@@ -130,6 +130,11 @@ impl Run {
                 return Err(self.fail(phase, *fault));
             }
         }
+        // Told while the last gate was passed: its caller must not be given a system that he gave up.
+        let last = self.current;
+        if let Err(fault) = self.interrupted(last) {
+            return Err(self.fail(last, *fault));
+        }
         Ok(self.ready())
     }
 

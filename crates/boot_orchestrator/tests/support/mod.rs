@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub(crate) mod actor;
+pub(crate) mod case;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -284,7 +287,11 @@ pub(crate) fn cases<S: Strategy>(
     let asked = std::env::var("SYMPHONY_CASES").ok();
     let count = asked.map_or(count, |asked| asked.parse().expect("SYMPHONY_CASES is a number"));
     let run = || {
-        let config = ProptestConfig::with_cases(count.div_ceil(threads));
+        let config = ProptestConfig {
+            cases: count.div_ceil(threads),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
         let result = TestRunner::new(config).run(&strategy(), |case| {
             one(case);
             Ok(())
@@ -294,8 +301,9 @@ pub(crate) fn cases<S: Strategy>(
     std::thread::scope(|scope| {
         let runs: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
         for run in runs {
-            let result = run.join().expect("the runner catches panics");
-            assert!(result.is_ok(), "{}", result.unwrap_err());
+            if let Err(failed) = run.join().expect("the runner catches panics") {
+                panic!("{failed}");
+            }
         }
     });
 }
