@@ -98,7 +98,9 @@ fn graph() -> impl Strategy<Value = Vec<One>> {
         let all: Vec<_> = (0..shape.components).map(|place| component(shape, place)).collect();
         all.prop_map(move |mut all| {
             if one_phase {
-                all.iter_mut().for_each(|one| one.phase = 2);
+                for one in &mut all {
+                    one.phase = 2;
+                }
             }
             if backwards {
                 // Needs of earlier ones only: these graphs are lawful where nothing else is wrong.
@@ -209,9 +211,9 @@ fn knots(count: usize, edges: &[Edge]) -> BTreeSet<BTreeSet<usize>> {
     for via in 0..count {
         for from in 0..count {
             if reach[from][via] {
-                for to in 0..count {
-                    let through = reach[via][to];
-                    reach[from][to] |= through;
+                let beyond = reach[via].clone();
+                for (to, through) in reach[from].iter_mut().zip(beyond) {
+                    *to |= through;
                 }
             }
         }
