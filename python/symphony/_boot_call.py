@@ -81,10 +81,20 @@ class BootCall:
         self.registered: set[tuple[str, str]] = set()
         self._marked = marked
         self._unknown = False
+        self._local: frozenset[str] = frozenset()
         self._faults: list[tuple[ComponentSpec, list[Diagnostic]]] = []
 
-    def read(self, module: SourceModule, call: ast.Call) -> SourceGraph:
-        """The graph of one call."""
+    def read(
+        self, module: SourceModule, call: ast.Call, local: frozenset[str] = frozenset()
+    ) -> SourceGraph:
+        """The graph of one call.
+
+        Args:
+            module: Where it stands.
+            call: The call.
+            local: Names of the functions around it, which the text alone does not follow.
+        """
+        self._local = local
         given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
         before = len(self.diagnostics)
         hidden = any(keyword.arg is None for keyword in call.keywords)
@@ -130,7 +140,7 @@ class BootCall:
 
     def _elements(self, module: SourceModule, node: ast.expr) -> list[ast.expr]:
         """The elements of a literal list."""
-        node = _literal(module, node)
+        node = self._literal(module, node)
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
             return list(node.elts)
         self._note(module, node, "`components=` of this call is no literal")
@@ -138,7 +148,7 @@ class BootCall:
 
     def _component(self, module: SourceModule, node: ast.expr) -> list[ComponentSpec]:
         """One entry of `components=`: a class, a factory, a module or its name."""
-        node = _literal(module, node)
+        node = self._literal(module, node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             name, _, attribute = node.value.partition(":")
             found = self._definition(f"{name}.{attribute}") if attribute else None
@@ -148,7 +158,7 @@ class BootCall:
                 return self._scan(name)
             self._note(module, node, f"`{node.value}` is not in this folder")
             return []
-        qualified_name = self.project.qualify(module, node)
+        qualified_name = self._qualify(module, node)
         found = self.project.definition(qualified_name) if qualified_name else None
         if found is not None:
             return [self._describe(found)]
@@ -176,7 +186,7 @@ class BootCall:
         """The Conductor's class or factory; the base Conductor where none is named."""
         if node is None:
             return self._policy("Conductor")
-        node = _literal(module, node)
+        node = self._literal(module, node)
         name: str | None
         if isinstance(node, ast.Constant) and node.value is None:
             return self._policy("Conductor")
@@ -185,7 +195,7 @@ class BootCall:
         else:
             if isinstance(node, ast.Attribute) and node.attr == "from_components":
                 node = node.value
-            name = self.project.qualify(module, node)
+            name = self._qualify(module, node)
         if name is not None and name.startswith("symphony."):
             return self._policy(name.rpartition(".")[2])
         found = self.project.definition(name) if name else None
@@ -214,13 +224,13 @@ class BootCall:
     def _override(self, module: SourceModule, graph: SourceGraph, node: ast.expr) -> None:
         """Puts each replacement of a literal `overrides=` in the place of what provided its type."""
         specs = graph.specs
-        node = _literal(module, node)
+        node = self._literal(module, node)
         if not isinstance(node, ast.Dict):
             self._unknown = True
             self._note(module, node, "`overrides=` of this call is no literal")
             return
         for key, value in zip(node.keys, node.values):
-            name = self.project.qualify(module, key) if key is not None else None
+            name = self._qualify(module, key) if key is not None else None
             if name is None:
                 self._unknown = True
                 self._note(module, key or node, "a key of `overrides=`")
@@ -249,18 +259,20 @@ class BootCall:
         if (
             marked
             and isinstance(value, ast.Call)
-            and self.project.qualify(module, value.func) == "symphony.factory"
+            and self._qualify(module, value.func) == "symphony.factory"
         ):
             value = value.args[0]
-        target = self.project.qualify(module, value)
+        target = self._qualify(module, value)
         found = self.project.definition(target) if target else None
         if found is not None:
             return self._describe(found, conductor=True)
+        if isinstance(value, ast.Name) and value.id in self._local:
+            self._note(module, value, f"what `overrides=` holds as `{value.id}`")
         spec = ComponentSpec(key.rpartition(".")[2], None, "instance", "", "")
         spec.file, spec.line, spec.column = module.file, value.lineno, module.column(value)
         if isinstance(value, ast.Call):
             # The class of the instance, where it is made on the spot.
-            spec.made = self.project.qualify(module, value.func)
+            spec.made = self._qualify(module, value.func)
             made = self.project.definition(spec.made) if spec.made else None
             if made is not None and isinstance(made[1], ast.ClassDef):
                 home, body = made
@@ -271,14 +283,14 @@ class BootCall:
     def _config(self, module: SourceModule, node: ast.expr | None) -> str | None:
         """The path of a literal `config=`, alone or in `SystemConfig.load(…)`, as seen from here."""
         if isinstance(node, ast.Call):
-            made = self.project.qualify(module, node.func) or ""
+            made = self._qualify(module, node.func) or ""
             loads = made in (
                 "symphony.SystemConfig",
                 "symphony.config.SystemConfig",
                 "symphony.load",
             )
             node = node.args[0] if loads and node.args else node
-        node = None if node is None else _literal(module, node)
+        node = None if node is None else self._literal(module, node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             for folder in (os.getcwd(), *self.project.roots):
                 path = os.path.join(folder, node.value)
@@ -292,10 +304,20 @@ class BootCall:
         message = f"{what}, which cannot be followed without importing"
         self.diagnostics.append(unfollowed(module, node, message, module.name))
 
+    def _qualify(self, module: SourceModule, node: ast.expr) -> str | None:
+        """The full name of what stands in the call; nothing for what is a function's own."""
+        root = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if isinstance(root, ast.Name) and root.id in self._local:
+            return None
+        return self.project.qualify(module, node)
 
-def _literal(module: SourceModule, node: ast.expr) -> ast.expr:
-    """The literal that a name of the module stands for; another expression is itself."""
-    bound = module.bindings.get(node.id) if isinstance(node, ast.Name) else None
-    if isinstance(bound, (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict)):
-        return bound
-    return node
+    def _literal(self, module: SourceModule, node: ast.expr) -> ast.expr:
+        """The literal that a name of the module stands for; another expression is itself."""
+        if not isinstance(node, ast.Name) or node.id in self._local:
+            return node
+        bound = module.bindings.get(node.id)
+        if isinstance(bound, (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict)):
+            return bound
+        return node

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from symphony._boot_call import BootCall, SourceGraph
 from symphony._contract_source import ContractReader
 from symphony._places import Function
-from symphony._project import Project, SourceModule, source_files
+from symphony._project import Project, SourceModule, names_bound, source_files
 from symphony._reader import Reader
 from symphony._spec import qualify
 from symphony.exceptions import Diagnostic
@@ -66,9 +66,9 @@ class _Reading:
     def run(self) -> None:
         modules = self.modules = list(self._modules())
         for module in modules:
-            for call in _calls(module.tree):
+            for call, local in _calls(module.tree):
                 if self.project.qualify(module, call.func) == "symphony.boot":
-                    self.graphs.append(self.calls.read(module, call))
+                    self.graphs.append(self.calls.read(module, call, local))
         marked = [entry for module in modules for entry in self._marked(module)]
         registered = self.calls.registered
         left = [(m, node) for m, node in marked if (m.name, node.name) not in registered]
@@ -145,7 +145,21 @@ class _Reading:
                 yield module, bound
 
 
-def _calls(tree: ast.Module) -> Iterator[ast.Call]:
-    """Every call in a module, in the order of the text."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    yield from sorted(calls, key=lambda call: (call.lineno, call.col_offset))
+def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, frozenset[str]]]:
+    """Every call in a module, in the order of the text, with the names of the functions around it."""
+    found = list(_calls_below(tree, frozenset()))
+    yield from sorted(found, key=lambda entry: (entry[0].lineno, entry[0].col_offset))
+
+
+def _calls_below(node: ast.AST, local: frozenset[str]) -> Iterator[tuple[ast.Call, frozenset[str]]]:
+    for child in ast.iter_child_nodes(node):
+        inner = local
+        if isinstance(child, Function):
+            arguments = child.args
+            every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+            more = (arguments.vararg, arguments.kwarg)
+            inner = local | {one.arg for one in (*every, *more) if one is not None}
+            inner |= names_bound(child.body, imports=False)
+        if isinstance(child, ast.Call):
+            yield child, local
+        yield from _calls_below(child, inner)

@@ -106,7 +106,7 @@ class SourceModule:
             self._bind_body(statement.body, weak=weak)
             bound = {name for name, value in self.bindings.items() if before.get(name) is not value}
             self._bind_body(statement.orelse, weak=True)
-            other = _names_bound(statement.orelse)
+            other = names_bound(statement.orelse)
             self.unsure |= bound & other
             return
         runs, rests = statement.body, statement.orelse
@@ -350,8 +350,13 @@ def search_path() -> list[str]:
     return [folder or os.getcwd() for folder in sys.path if os.path.isdir(folder or os.getcwd())]
 
 
-def _names_bound(body: list[ast.stmt]) -> set[str]:
-    """The names that statements bind at their own level."""
+def names_bound(body: list[ast.stmt], *, imports: bool = True) -> set[str]:
+    """The names that statements bind, those inside them too.
+
+    Args:
+        body: The statements.
+        imports: Whether those of imports are among them.
+    """
     found: set[str] = set()
     for statement in body:
         for node in ast.walk(statement):
@@ -359,7 +364,7 @@ def _names_bound(body: list[ast.stmt]) -> set[str]:
                 found.add(node.name)
             elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 found.add(node.id)
-            elif isinstance(node, ast.alias):
+            elif imports and isinstance(node, ast.alias):
                 found.add(node.asname or node.name.partition(".")[0])
     return found
 

@@ -286,3 +286,20 @@ odd(
     + "class Gone: ...\nclass Made:\n    @classmethod\n    def build(cls, gone: Gone) -> Made: ...\n"
     "def run(): return boot(components=[Made.build, Gone])\n",
 )
+odd(
+    "a class of a function that hides one of the module",
+    noted=True,
+    main=HEAD + "class Gone: ...\nclass A:\n    def __init__(self, gone: Gone): ...\n"
+    "def run():\n    class A: ...\n    return boot(components=[A])\n",
+)
+odd(
+    "a list of a function that hides one of the module",
+    noted=True,
+    main=HEAD + "class Gone: ...\nclass A:\n    def __init__(self, gone: Gone): ...\nPARTS = [A]\n"
+    "def run(PARTS=()):\n    return boot(components=PARTS)\n",
+)
+odd(
+    "an import in the function that boots",
+    pkg__a="class Gone: ...\nclass A:\n    def __init__(self, gone: Gone): ...\n",
+    main=HEAD + "def run():\n    from pkg.a import A\n    return boot(components=[A])\n",
+)
