@@ -34,6 +34,8 @@ _UNION_TYPE: Any = type(int | str) if sys.version_info >= (3, 10) else None
 _ABSENT: Any = object()
 _ITERATORS: tuple[Any, ...] = (Iterator, Generator, Iterable)
 _ASYNC_ITERATORS: tuple[Any, ...] = (AsyncIterator, AsyncGenerator, AsyncIterable)
+# From 3.12 on `Box[int]` imports while it is evaluated; every other name is looked up by `Scope`.
+_IMPORTING: dict[str, Any] = {"__import__": __import__}
 # These mark the choice that an annotation makes, in the order in which the kinds exclude each
 # other.
 ONE, OPTIONAL, EVERY, LATE = "one", "optional", "every", "late"
@@ -111,10 +113,10 @@ def evaluate(text: str, scope: Scope) -> Any:
         if text.isidentifier():
             return None if text == "None" else scope[text]
         try:
-            return eval(text, {"__builtins__": {}}, names)  # noqa: S307 - the user's.
+            return eval(text, {"__builtins__": _IMPORTING}, names)  # noqa: S307 - the user's.
         except TypeError:
             # Before 3.10 `type | None` is no expression, and `list[int]`'s kin may not be either.
-            known: dict[str, Any] = {"__builtins__": {}, "_union": _union}
+            known: dict[str, Any] = {"__builtins__": _IMPORTING, "_union": _union}
             return eval(_without_bars(text), known, names)  # noqa: S307
     except Unresolved:
         raise
