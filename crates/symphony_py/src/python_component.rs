@@ -106,6 +106,11 @@ impl Drop for PythonComponent {
 
 impl Component for PythonComponent {
     fn begin(&self, step: Step, done: Done) {
+        if step == Step::Health && matches!(self.place, Place::Shared) {
+            // It has no step of its own but its construction.
+            done.tell(Ok(Health::Healthy));
+            return;
+        }
         if step == Step::Health
             && let Some(span) = self.hanging_health()
         {

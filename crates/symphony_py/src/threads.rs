@@ -282,6 +282,8 @@ struct KeeperInner {
     idle: usize,
     arriving: usize,
     last_taken: Option<Instant>,
+    /// The keeper looks again by itself in a moment.
+    watching: bool,
     /// Steps that have not ended, those that were given up too.
     open: usize,
     closed: bool,
@@ -345,12 +347,39 @@ impl KeeperState {
 
     /// A step has ended.
     fn leave(&self) {
-        self.inner.lock().open -= 1;
-        self.changed.notify_all();
+        let mut inner = self.inner.lock();
+        inner.open -= 1;
+        if inner.closed {
+            self.changed.notify_all();
+        }
     }
 
+    /// A step waits for the shared threads. The keeper is woken only where it has to do something about it: a wake for each
+    /// step would cost more than most constructions.
     fn shared_changed(&self) {
-        self.changed.notify_one();
+        let inner = self.inner.lock();
+        self.wake_for_shared(&inner);
+    }
+
+    /// One that is idle, or arrives, takes what waits, and asks once more; a keeper that watches asks by itself.
+    fn wake_for_shared(&self, inner: &KeeperInner) {
+        if inner.idle == 0 && inner.arriving == 0 && !inner.watching {
+            self.changed.notify_one();
+        }
+    }
+
+    /// What waits for a shared thread already, for one that is at hand.
+    fn take_ready(&self, queue: &Queue) -> Option<Arc<Ticket>> {
+        let mut inner = self.inner.lock();
+        let (ticket, more) = {
+            let mut steps = queue.inner.lock();
+            (steps.waiting.pop_front()?, !steps.waiting.is_empty())
+        };
+        inner.last_taken = Some(Instant::now());
+        if more {
+            self.wake_for_shared(&inner);
+        }
+        Some(ticket)
     }
 
     fn next(&self) -> Option<Order> {
@@ -379,7 +408,9 @@ impl KeeperState {
                 inner.threads += 1;
                 return inner.shared.clone().map(Order::Spawn);
             }
+            inner.watching = true;
             self.changed.wait_for(&mut inner, SHARED_PATIENCE.saturating_sub(held));
+            inner.watching = false;
         }
     }
 
@@ -396,12 +427,19 @@ impl KeeperState {
             let mut inner = self.inner.lock();
             inner.idle -= 1;
             match &taken {
-                Taken::Ticket(_) => inner.last_taken = Some(Instant::now()),
+                Taken::Ticket(_) => {
+                    inner.last_taken = Some(Instant::now());
+                    if !queue.inner.lock().waiting.is_empty() {
+                        self.wake_for_shared(&inner);
+                    }
+                }
                 // It ends.
-                Taken::Nothing | Taken::Closed => inner.threads -= 1,
+                Taken::Nothing | Taken::Closed => {
+                    inner.threads -= 1;
+                    self.changed.notify_one();
+                }
             }
         }
-        self.changed.notify_one();
         taken
     }
 }
@@ -430,6 +468,12 @@ impl JobQueue {
 impl JobQueue {
     /// Waits for the next step, detached and without a timeout; `None` when the thread may end.
     fn take(&self, py: Python<'_>) -> Option<Job> {
+        // What is there already is taken at once: letting the interpreter go and getting it back takes longer.
+        if let Some(keeper) = self.queue.keeper.as_ref().filter(|_| !*self.arriving.lock())
+            && let Some(ticket) = keeper.take_ready(&self.queue)
+        {
+            return Some(Job { ticket });
+        }
         let taken = py.detach(|| match &self.queue.keeper {
             Some(keeper) => keeper.take_shared(&self.queue, &mut self.arriving.lock()),
             None => self.queue.take(None, None),
