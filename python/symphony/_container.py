@@ -109,7 +109,8 @@ class Live:
         return outcome
 
     def _is_up(self, instance: Any) -> None:
-        # Once more: a start that was given up may end long after its system let go of every object, and is stopped then.
+        # Once more: a start that was given up may end long after its system let go of every
+        # object, and is stopped then.
         self.instance = instance
         self._container.provide(self)
 

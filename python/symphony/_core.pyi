@@ -1564,7 +1564,7 @@ def plan_graph(path: _StrPath | None, format: str) -> str:
 
 def plan_specs(
     specs: Sequence[_Described],
-    replaced: Sequence[str] = [],
+    replaced: Sequence[str],
     config: str | None = None,
 ) -> list[DiagnosticRecord]:
     """Every fault that the planner finds in these components."""

@@ -120,7 +120,7 @@ def test_there_is_no_such_module():
 
 @pytest.mark.parametrize("text", ["app.conductor", "app.conductor:", ":make", ""])
 def test_a_string_that_names_no_callable_is_refused_before_anything_starts(text):
-    with pytest.raises(InvalidValueError, match="as `package.module:callable`"):
+    with pytest.raises(InvalidValueError, match=r"as `package\.module:callable`"):
         boot(text)
 
 

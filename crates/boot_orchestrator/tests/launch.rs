@@ -89,14 +89,13 @@ fn threads_of(threads: &Threads, jobs: usize) -> usize {
     for _ in 0..jobs {
         let (seen, ended) = (Arc::clone(&seen), Arc::clone(&ended));
         threads.run(move || {
-            seen.lock().unwrap().insert(std::thread::current().id());
+            seen.lock().expect("no job panics under the lock").insert(std::thread::current().id());
             std::thread::sleep(Duration::from_millis(5));
             ended.fetch_add(1, Ordering::SeqCst);
         });
     }
     support::until("every job ended", || ended.load(Ordering::SeqCst) == jobs);
-    let threads = seen.lock().unwrap().len();
-    threads
+    seen.lock().expect("no job panics under the lock").len()
 }
 
 #[test]

@@ -103,7 +103,7 @@ pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) ->
 ///
 /// A manifest at fault is another's to tell, so the system is planned without it then.
 #[pyfunction]
-#[pyo3(signature = (specs, replaced=Vec::new(), config=None))]
+#[pyo3(signature = (specs, replaced, config=None))]
 pub(crate) fn plan_specs(
     py: Python<'_>,
     specs: Vec<Described>,
