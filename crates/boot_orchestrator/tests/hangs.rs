@@ -3,6 +3,8 @@
 //!
 //! The test binary runs itself as the program that boots.
 
+#![expect(clippy::unwrap_used, reason = "what a test stands on may panic")]
+
 mod support;
 
 use std::process::{Command, Output, Stdio};
@@ -16,9 +18,10 @@ use support::{Seen, descriptor, need, options};
 const PROGRAM: &str = "BOOT_TEST_HANG";
 const LIMIT: Duration = Duration::from_millis(300);
 
-/// What may pass between a deadline and the return of the boot, and between that and the end of the process.
-const GRACE: Duration = Duration::from_millis(4 * 250);
-const EXIT: Duration = Duration::from_millis(4 * 1000);
+/// What may pass between a deadline and the return of the boot (four times 250 ms), and between that and the end of the
+/// process (four times a second).
+const GRACE: Duration = Duration::from_secs(1);
+const EXIT: Duration = Duration::from_secs(4);
 
 /// What hangs.
 fn hanging(way: &str) -> Arc<dyn Component> {
