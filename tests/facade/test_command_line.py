@@ -63,6 +63,8 @@ def test_a_glob_that_matches_nothing_is_an_error_and_json_is_one_document(capsys
         "critical_path",
         "budget_violations",
         "error",
+        "savings",
+        "spans",
         "runs",
     }
     assert err == "error: `--each path=/no/such/*.py` matches no file\n"
@@ -119,6 +121,7 @@ REPORT = {
     "system": "ide <1>",
     "ready_seconds": 0.05,
     "critical_path": ["supervisor"],
+    "spans": [],
     "components": [
         {
             "name": "supervisor",
