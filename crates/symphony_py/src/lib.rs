@@ -65,8 +65,6 @@ mod core {
     #[pymodule_export]
     use crate::log::LogFollower;
     #[pymodule_export]
-    use crate::lookup::Lookup;
-    #[pymodule_export]
     use crate::melody::{Melody, Run};
     #[pymodule_export]
     use crate::pit::{
@@ -89,4 +87,9 @@ mod core {
     use crate::threads::{Job, JobQueue, Keeper, StackRequest};
     #[pymodule_export]
     use crate::versions::{TriedVersions, Version, bring_up, swap_version, try_versions};
+
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::lookup::add(module)
+    }
 }
