@@ -1,4 +1,4 @@
-"""`system[T]` and `system.get(T)`: the core makes their type by hand, so what the interpreter asks of a type is tried."""
+"""`system[T]` and `system.get(T)`: the core makes their type by hand, so it is asked what any type is asked."""
 
 from __future__ import annotations
 
