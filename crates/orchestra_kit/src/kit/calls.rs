@@ -5,7 +5,7 @@ use std::sync::Arc;
 use component::State;
 use ipc::{CallOptions, Payload};
 
-use super::{Inner, Kit};
+use super::extensions::{Inner, Kit};
 use crate::KitError;
 use crate::extension::ExtensionHandle;
 use crate::manifest::{Execution, Member};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use component::{Code, Hint};
 use ipc::RemoteFailure;
 
-use super::Inner;
+use super::extensions::Inner;
 use crate::error::ExtensionError;
 use crate::host::{Routed, Router};
 use crate::manifest::{ExtensionManifest, Member};

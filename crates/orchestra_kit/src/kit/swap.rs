@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Inner, Kit, Seat};
+use super::extensions::{Inner, Kit, Seat};
 use crate::KitError;
 use crate::catalogue::Catalogue;
 use crate::error::ExtensionError;
