@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use component::{Code, Component, ComponentName, Done, Failure, Health, Step};
@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::event::{BootEvent, Events};
 use crate::plan::Plan;
+use crate::ticket::{self, Ticket};
 
 /// What comes through the channel of a desk.
 pub(crate) enum Message {
@@ -73,15 +74,8 @@ pub(crate) struct GivenUp {
 struct Flight {
     serial: u64,
     begun: Instant,
-    ticket: Arc<Mutex<Ticket>>,
+    ticket: Arc<Ticket>,
     panic: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ticket {
-    Open,
-    Told,
-    Abandoned,
 }
 
 /// Begins steps and hears of them.
@@ -118,7 +112,7 @@ impl Desk {
     pub(crate) fn begin(&mut self, number: u32, step: Step, deadline: Option<Instant>) {
         self.serial += 1;
         let (serial, begun) = (self.serial, Instant::now());
-        let ticket = Arc::new(Mutex::new(Ticket::Open));
+        let ticket = Arc::new(Ticket::new());
         let planned = &self.plan.components()[number as usize];
         let component = Arc::clone(planned.component());
         let done = self.done(number, step, &ticket, &component, planned.name().clone());
@@ -139,7 +133,7 @@ impl Desk {
         &self,
         number: u32,
         step: Step,
-        ticket: &Arc<Mutex<Ticket>>,
+        ticket: &Arc<Ticket>,
         component: &Arc<dyn Component>,
         name: ComponentName,
     ) -> Done {
@@ -147,18 +141,14 @@ impl Desk {
         let (ticket, component) = (Arc::clone(ticket), Arc::clone(component));
         Done::new(move |result| {
             let at = Instant::now();
-            let mut state = ticket.lock().unwrap_or_else(PoisonError::into_inner);
-            if *state == Ticket::Abandoned {
-                drop(state);
-                if step == Step::Start && result.is_ok() {
-                    stop_late(&component, name, &events);
-                }
-                return;
+            let late = step == Step::Start && result.is_ok();
+            let told = ticket.tell(|| {
+                let _ =
+                    sender.send(Message::Outcome { component: number, step, flight, result, at });
+            });
+            if late && !told {
+                stop_late(&component, name, &events);
             }
-            *state = Ticket::Told;
-            // Sent under the lock: who finds the ticket told finds the outcome in the channel. The receiver
-            // outlives every ticket that is not abandoned.
-            let _ = sender.send(Message::Outcome { component: number, step, flight, result, at });
         })
     }
 
@@ -220,8 +210,7 @@ impl Desk {
     pub(crate) fn give_up(&mut self, number: u32, step: Step, then: Then) -> Option<GivenUp> {
         let flight = self.flights.get(&(number, step))?;
         let (begun, serial) = (flight.begun, flight.serial);
-        let told = *flight.ticket.lock().unwrap_or_else(PoisonError::into_inner) == Ticket::Told;
-        if told {
+        if flight.ticket.told() {
             return None;
         }
         match then {
@@ -254,12 +243,9 @@ impl Desk {
     /// Waits for a step no longer. `false` when it has just ended: its outcome is in the channel then, and will come.
     pub(crate) fn abandon(&mut self, number: u32, step: Step) -> bool {
         let Some(flight) = self.flights.get(&(number, step)) else { return true };
-        let mut ticket = flight.ticket.lock().unwrap_or_else(PoisonError::into_inner);
-        if *ticket == Ticket::Told {
+        if !flight.ticket.abandon() {
             return false;
         }
-        *ticket = Ticket::Abandoned;
-        drop(ticket);
         self.flights.remove(&(number, step));
         true
     }
@@ -279,15 +265,19 @@ impl Desk {
 impl Drop for Desk {
     /// Nobody listens any more: what ends from now on is dealt with where it ends.
     fn drop(&mut self) {
-        for (number, step, _) in self.in_flight() {
-            self.abandon(number, step);
-        }
-        while let Ok(message) = self.receiver.try_recv() {
-            if let Message::Outcome { component, step: Step::Start, result: Ok(_), .. } = message {
-                let planned = &self.plan.components()[component as usize];
-                stop_late(planned.component(), planned.name().clone(), &self.events);
-            }
-        }
+        let tickets = self.flights.values().map(|flight| &*flight.ticket);
+        ticket::close(
+            tickets,
+            || self.receiver.try_recv().ok(),
+            |message| {
+                if let Message::Outcome { component, step: Step::Start, result: Ok(_), .. } =
+                    message
+                {
+                    let planned = &self.plan.components()[component as usize];
+                    stop_late(planned.component(), planned.name().clone(), &self.events);
+                }
+            },
+        );
     }
 }
 

@@ -3,13 +3,14 @@
 //! `ConductorBootstrap` opens a phase, waits until its gate has passed, and goes on. The wait is declared: it counts
 //! neither against the deadline of the boot nor as overhead.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use component::Phase;
 use crossbeam_channel::Sender;
 
 use crate::desk::Message;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Holds each phase back until it is asked for. Cheap to clone.
 #[derive(Clone, Default)]
@@ -102,30 +103,5 @@ impl PhaseLatch {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn opening_a_phase_opens_those_before_it_and_no_later_one() {
-        let latch = PhaseLatch::new();
-        assert!(!latch.is_open(Phase::Foundation));
-        latch.open(Phase::Pit);
-        assert!(latch.is_open(Phase::Foundation) && latch.is_open(Phase::Pit));
-        assert!(!latch.is_open(Phase::OrchestraKit));
-    }
-
-    #[test]
-    fn a_wait_ends_with_the_gate_with_the_boot_or_with_its_time() {
-        let latch = PhaseLatch::new();
-        assert_eq!(latch.wait(Phase::Pit, Duration::ZERO), Passage::TimedOut);
-        latch.passed(Phase::IpcBus);
-        assert_eq!(latch.wait(Phase::IpcBus, Duration::ZERO), Passage::Passed);
-        latch.ended();
-        assert_eq!(latch.wait(Phase::Pit, Duration::MAX), Passage::Ended);
-        assert_eq!(latch.wait(Phase::IpcBus, Duration::MAX), Passage::Passed);
     }
 }

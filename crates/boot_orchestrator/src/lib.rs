@@ -24,6 +24,8 @@ mod graph;
 mod graph_format;
 mod health;
 mod latch;
+#[cfg(test)]
+mod latch_test;
 mod launch;
 mod memory;
 mod options;
@@ -38,8 +40,10 @@ mod savings;
 mod spans;
 mod standing;
 mod start;
+mod sync;
 pub mod system;
 mod threads;
+mod ticket;
 mod timeline;
 mod waterfall;
 

@@ -5,8 +5,10 @@
 //! ends too. A thread without work for a while ends. Nothing waits for these threads: a process can always exit.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+
+use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(2);
@@ -107,7 +109,8 @@ impl Threads {
             return false;
         }
         state.given_up.push(job);
-        let more = !state.waiting.is_empty() && state.idle == 0;
+        // One that is idle may have been woken for another job already.
+        let more = state.waiting.len() > state.idle;
         state.threads += usize::from(more);
         drop(state);
         if more {
@@ -119,7 +122,7 @@ impl Threads {
     fn start(&self) {
         let shared = Arc::clone(&self.0);
         let started =
-            std::thread::Builder::new().name(self.0.name.clone()).spawn(move || shared.serve());
+            thread::Builder::new().name(self.0.name.clone()).spawn(move || shared.serve());
         if let Err(error) = started {
             tracing::error!(target: "symphony.boot", %error, "a thread for blocking steps could not be started");
             let mut state = self.0.state();
