@@ -127,6 +127,8 @@ class Part:
         self.kind = kind
         self.made = name
         self.registered = True
+        # A dataclass with a default: one that inherits from it could have no field without.
+        self.defaulted = False
 
 
 @st.composite
@@ -276,6 +278,7 @@ class _Writer:
             if base:
                 # What stands before it in the parameters has no default.
                 fields = fields.replace(" = None", "")
+            part.defaulted = " = None" in fields or "name: str = 'x'" in members
             head = f"@dataclasses.dataclass\nclass {part.made}{base}:\n"
             return mark + head + (fields or "    pass\n") + self.body(members)
         made = f"class {part.made}:\n    pass\n" + self.body(members) + "\n"
@@ -298,6 +301,7 @@ class _Writer:
             for other in before
             if other.kind in (kinds or ("class", "dataclass", "heir"))
             and other.module <= part.module
+            and not (kinds and other.defaulted)
         ]
         if not bases:
             return ""

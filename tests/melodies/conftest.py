@@ -37,6 +37,13 @@ def span(seconds):
     return [begun, time.monotonic()]
 
 @extension.operation
+def hold(begun, release):
+    open(begun, "w").close()
+    end = time.monotonic() + 30
+    while not os.path.exists(release) and time.monotonic() < end:
+        time.sleep(0.005)
+
+@extension.operation
 def fail(text="no"):
     raise ValueError(text)
 
