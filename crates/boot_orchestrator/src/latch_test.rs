@@ -1,3 +1,5 @@
+//! What the latch says by itself; `tests/interleavings.rs` takes in `latch.rs` and looks at several threads.
+
 use std::time::Duration;
 
 use component::Phase;

@@ -14,6 +14,7 @@ mod lane;
 mod payload;
 mod reader;
 mod scan;
+mod sync;
 mod value;
 
 pub use bus::{Bus, Loan, Policy, Subscription, Topic};

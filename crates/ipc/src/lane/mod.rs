@@ -197,6 +197,11 @@ impl Core {
         &self.socket
     }
 
+    /// The lane itself, for those who are told about it.
+    fn lane(self: &Arc<Self>) -> Lane {
+        Lane::from_core(Arc::clone(self))
+    }
+
     fn closed_error(&self, reason: Closed) -> CallError {
         CallError::Closed { lane: self.name.clone(), reason }
     }

@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::Core;
 use super::receive::Received;
 use super::waiter::{Delivery, Waiter};
 use super::work::Work;
-use super::{Core, Lane};
 
 /// How often a caller's poll hook is called.
 pub(super) const TICK: Duration = Duration::from_millis(50);
@@ -211,7 +211,9 @@ impl Core {
             }
             let tick = poll.map(|_| TICK);
             match left.into_iter().chain(tick).min() {
-                Some(span) => drop(waiter.wake.wait_for(&mut state, span)),
+                Some(span) => {
+                    let _ = waiter.wake.wait_for(&mut state, span);
+                }
                 None => waiter.wake.wait(&mut state),
             }
             if let Some(poll) = poll
@@ -283,10 +285,5 @@ impl Core {
 
     fn is_alive(&self) -> bool {
         self.book.lock().closed.is_none()
-    }
-
-    /// The lane itself, for those who are told about it.
-    pub(super) fn lane(self: &Arc<Self>) -> Lane {
-        Lane::from_core(Arc::clone(self))
     }
 }

@@ -1,11 +1,10 @@
 //! A thread that waits for something of a lane: where its delivery is put and how it is woken.
 
-use parking_lot::{Condvar, Mutex};
-
 use super::inbound::InboundRequest;
 use crate::error::CallError;
 use crate::handshake::{Refused, Welcome};
 use crate::payload::Payload;
+use crate::sync::{Condvar, Mutex};
 
 /// What a waiting thread gets.
 pub(super) enum Delivery {

@@ -1,0 +1,136 @@
+//! The hand-written synchronisation of the lanes, stepped through its interleavings: whose turn it is to read.
+//!
+//! The sources are taken in as they are, over primitives whose scheduler chooses who goes on, at every lock and wake-up. A
+//! schedule in which all that is left waits for ever is a failure as well: that is what a lost wake-up becomes. A failure
+//! prints its schedule, for `shuttle::replay`. `SYMPHONY_CASES` says how many schedules each model runs, for `make soak`.
+
+mod lane;
+mod sync;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lane::Ended;
+use shuttle::rand::Rng;
+use shuttle::thread;
+
+/// What a lane carries is of no interest here.
+mod error {
+    pub(crate) struct CallError;
+}
+mod handshake {
+    pub(crate) struct Refused;
+    pub(crate) struct Welcome;
+}
+mod payload {
+    pub(crate) struct Payload;
+}
+
+/// Runs a model under schedules that are random, and under those in which few changes of hands do the harm.
+fn step_through(model: impl Fn() + Send + Sync + 'static) {
+    let asked = std::env::var("SYMPHONY_CASES").ok();
+    let schedules = asked.map_or(1_000, |asked| asked.parse().expect("SYMPHONY_CASES is a number"));
+    let model = Arc::new(model);
+    let again = Arc::clone(&model);
+    shuttle::check_random(move || model(), schedules);
+    shuttle::check_pct(move || again(), schedules, 3);
+}
+
+fn chance(of: f64) -> bool {
+    shuttle::rand::thread_rng().gen_bool(of)
+}
+
+#[test]
+fn every_caller_gets_its_answer_whoever_reads() {
+    step_through(|| {
+        let (core, others) = lane::open();
+        let callers: Vec<_> = (0..3)
+            .map(|_| {
+                let core = Arc::clone(&core);
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        assert_eq!(core.call(None, None), Ended::Answered);
+                    }
+                })
+            })
+            .collect();
+        for caller in callers {
+            caller.join().unwrap();
+        }
+        core.close(others);
+    });
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_is_answered_beside_those_that_are() {
+    step_through(|| {
+        let (core, others) = lane::open();
+        let callers: Vec<_> = (0..2)
+            .map(|_| {
+                let core = Arc::clone(&core);
+                thread::spawn(move || assert_eq!(core.call(None, None), Ended::Answered))
+            })
+            .collect();
+        core.call_offhand();
+        core.wait_for_offhand(1);
+        for caller in callers {
+            caller.join().unwrap();
+        }
+        // Nobody waits any more: the background thread has the lane to itself.
+        core.call_offhand();
+        core.wait_for_offhand(2);
+        core.close(others);
+    });
+}
+
+/// Callers come and go without arming the lane; ticks see to it that somebody looks again.
+#[test]
+fn what_the_peer_sends_by_itself_is_read() {
+    step_through(|| {
+        let (core, others) = lane::open();
+        let caller = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    assert_eq!(core.call(None, None), Ended::Answered);
+                }
+            })
+        };
+        core.peer_sends();
+        core.wait_for_offhand(1);
+        caller.join().unwrap();
+        core.peer_sends();
+        core.wait_for_offhand(2);
+        core.close(others);
+    });
+}
+
+#[test]
+fn one_that_gives_up_leaves_the_reading_to_the_others() {
+    step_through(|| {
+        let (core, others) = lane::open();
+        let quitters: Vec<_> = (0..2)
+            .map(|quitter| {
+                let core = Arc::clone(&core);
+                thread::spawn(move || {
+                    let (poll, deadline) = if quitter == 0 {
+                        (Some((|| chance(0.5)) as fn() -> bool), None)
+                    } else {
+                        (None, Some(Instant::now() + Duration::from_nanos(1)))
+                    };
+                    core.call(deadline, poll);
+                })
+            })
+            .collect();
+        let caller = {
+            let core = Arc::clone(&core);
+            thread::spawn(move || assert_eq!(core.call(None, None), Ended::Answered))
+        };
+        caller.join().unwrap();
+        for quitter in quitters {
+            quitter.join().unwrap();
+        }
+        assert_eq!(core.call(None, None), Ended::Answered);
+        core.close(others);
+    });
+}
