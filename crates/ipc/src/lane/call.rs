@@ -99,7 +99,7 @@ impl Lane {
         if core.book.lock().abandon(correlation).is_none() {
             // The answer came while this thread gave up.
             if let Some(Delivery::Answer(result)) = waiter.take() {
-                return result;
+                return result.map_err(|error| core.named(error, operation));
             }
         }
         core.send_cancel(correlation);

@@ -212,24 +212,26 @@ impl Core {
             }
             Err(self.remote(failure))
         };
-        let end = self.book.lock().leave(correlation);
+        let mut book = self.book.lock();
+        let end = book.leave(correlation);
         count(&self.counters.answers, 1);
+        // The first two under the lock: a caller that finds its call gone has the answer, and who sees that nothing is
+        // pending sees how many answers came late.
         match end {
             Some(End::Waiter(waiter)) => waiter.deliver(Delivery::Answer(result)),
+            Some(End::Abandoned { .. }) | None => count(&self.counters.late, 1),
             Some(End::Done { done, operation, .. }) => {
+                drop(book);
                 self.offhand.fetch_sub(1, Ordering::Relaxed);
                 let result = result.map_err(|error| self.named(error, &operation));
                 work.push(Work::Done(done, result));
             }
-            Some(End::Stream(stream)) => match result {
+            Some(End::Stream(stream)) => {
+                drop(book);
                 // A plain answer to a streaming call is a stream of one.
-                Ok(value) => {
-                    stream.push(value);
-                    stream.end(None);
-                }
-                Err(error) => stream.end(Some(error)),
-            },
-            Some(End::Abandoned { .. }) | None => count(&self.counters.late, 1),
+                let error = result.map(|value| stream.push(value)).err();
+                stream.end(error);
+            }
         }
         Ok(())
     }
