@@ -23,12 +23,14 @@ use crate::enter::{enter, guard, wait_polling};
 use crate::error::{Fields, Raised, failure_of, raise};
 use crate::events::{EventQueue, Events};
 use crate::fault_plan::FaultPlan;
+use crate::keeper::{KeeperState, Order};
 use crate::kit::Kit;
 use crate::python_component::{Place as Thread, PythonComponent};
+use crate::queue::Queue;
 use crate::report::BootReport;
 use crate::running::Running;
 use crate::swap::{Place, Slot};
-use crate::threads::{JobQueue, Keeper, KeeperState, Order, Queue};
+use crate::threads::{JobQueue, Keeper};
 use crate::watchdog::Watchdog;
 
 struct State {

@@ -10,8 +10,9 @@ use boot_orchestrator::{
 };
 use component::{Descriptor, Diagnostic};
 
+use crate::keeper::{KeeperState, Order};
+use crate::queue::Queue;
 use crate::swap::Place;
-use crate::threads::{KeeperState, Order, Queue};
 
 pub(crate) type Outcome = Result<Running, Ended>;
 

@@ -7,7 +7,8 @@ use component::{Component, Done, Health, Seconds, Step};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::threads::{KeeperState, Order, Queue, Ticket};
+use crate::keeper::{KeeperState, Order};
+use crate::queue::{Queue, Ticket};
 
 /// How long the executor waits for the stack of a step that hangs.
 const STACK_PATIENCE: Duration = Duration::from_millis(150);

@@ -12,8 +12,9 @@ use pyo3::prelude::*;
 
 use crate::enter::{enter, guard};
 use crate::error::Fields;
+use crate::queue::Queue;
 use crate::report::BootReport;
-use crate::threads::{JobQueue, Queue};
+use crate::threads::JobQueue;
 
 /// A system that is up.
 #[pyclass(frozen, module = "symphony._core")]

@@ -14,8 +14,10 @@ use pyo3::prelude::*;
 
 use crate::enter::{enter, guard, wait_polling};
 use crate::error::Fields;
+use crate::keeper::KeeperState;
 use crate::python_component::{Place as Thread, PythonComponent};
-use crate::threads::{JobQueue, KeeperState, Queue};
+use crate::queue::Queue;
+use crate::threads::JobQueue;
 
 /// What stands in the registry for a Python component.
 pub(crate) struct Place {

@@ -47,6 +47,15 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
+/// How a wait ended.
+pub(crate) struct Waited(bool);
+
+impl Waited {
+    pub(crate) const fn timed_out(&self) -> bool {
+        self.0
+    }
+}
+
 /// Time passes or does not, as the scheduler likes: `shuttle`'s own waits never time out.
 #[derive(Default)]
 pub(crate) struct Condvar(shuttle::sync::Condvar);
@@ -57,9 +66,9 @@ impl Condvar {
         guard.held = Some(self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits, or finds its time over at once; says whether it did.
-    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _span: Duration) -> bool {
-        let over = shuttle::rand::thread_rng().gen_bool(0.3);
+    /// Waits, or finds its time over at once. A short wait always ends: who waits so briefly looks by itself.
+    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, span: Duration) -> Waited {
+        let over = span < Duration::from_millis(10) || shuttle::rand::thread_rng().gen_bool(0.3);
         if over {
             drop(guard.held.take());
             thread::yield_now();
@@ -67,7 +76,7 @@ impl Condvar {
         } else {
             self.wait(guard);
         }
-        over
+        Waited(over)
     }
 
     pub(crate) fn notify_one(&self) {

@@ -18,8 +18,9 @@ use pyo3::prelude::*;
 
 use crate::enter::{enter, guard};
 use crate::error::{Fields, raise};
+use crate::keeper::KeeperState;
+use crate::queue::Queue;
 use crate::swap::{Slot, Stepper};
-use crate::threads::{KeeperState, Queue};
 use crate::values::{decode, encode};
 
 type Answer = Result<Payload, KitError>;
