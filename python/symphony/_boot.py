@@ -17,7 +17,7 @@ from symphony._kit import OrchestraKit
 from symphony._log import follow as follow_log
 from symphony._log import settle as settle_log
 from symphony._pit import MEMBERS, Pit
-from symphony._registration import conductor_spec, register, relocate, resolve_conductor
+from symphony._registration import Keys, conductor_spec, register, relocate, resolve_conductor
 from symphony._system import System
 from symphony._threads import InterruptedStep, Terminated, Threads, run_job
 from symphony.config import as_config
@@ -150,6 +150,7 @@ class Starter:
         self.conductor = conductor
         self.namespace = namespace
         self.spec: ComponentSpec | None = None
+        self.keys = Keys()
         self.binds_late = False
         self._caller = _thread.get_ident()
         self._gate = _thread.allocate_lock()
@@ -357,6 +358,7 @@ class Starter:
     def let_go(self) -> None:
         """The system is down: its threads end, and its objects are nobody's but the user's."""
         self.core.calling.end()
+        self.keys.clear()
         threads, self.threads = self.threads, None
         if threads is not None:
             threads.close()

@@ -70,13 +70,13 @@ class Live:
             What its `start()` said, or an awaitable of it.
         """
         spec = self.spec
-        if spec.kind == "instance":
+        kind = spec.kind
+        if kind == "instance":
             return self._built(spec.target, job)
-        arguments = self._container.arguments(self)
-        made = spec.target(*arguments.positional, **arguments.named)
-        if spec.kind in ("class", "function"):
+        made = self._container.build(self)
+        if kind in ("class", "function"):
             return self._built(made, job)
-        if spec.kind == "generator":
+        if kind == "generator":
             self._generator = made
             return self._built(next(made), job)
         return self._build_async(made, job)
@@ -164,17 +164,6 @@ async def _finish_async(generator: Any) -> None:
     raise RuntimeError("a generator component may yield once")
 
 
-class Arguments:
-    """What a target is called with."""
-
-    __slots__ = ("named", "positional")
-
-    def __init__(self, positional: list[Any], named: dict[str, Any]) -> None:
-        """Keeps both."""
-        self.positional = positional
-        self.named = named
-
-
 class Container:
     """The instances of one system, by type.
 
@@ -230,8 +219,9 @@ class Container:
         if self.stopped:
             return
         for key in live.spec.provides:
+            known = self._providers.get(key)
             # One that is about to be swapped in is not registered yet.
-            if self._providers.get(key) == [live]:
+            if known is not None and len(known) == 1 and known[0] is live:
                 self.instances[key] = live.instance
 
     def withdraw(self, live: Live) -> None:
@@ -242,20 +232,25 @@ class Container:
                 del self.instances[key]
                 self.found.pop(key, None)
 
-    def arguments(self, live: Live) -> Arguments:
-        """The objects that a component's target asks for."""
-        arguments = Arguments([], {})
-        for need in live.spec.needs:
-            value = self._argument(need, live)
-            if live.injected is not None:
-                live.injected.append((need, value))
+    def build(self, live: Live) -> Any:
+        """Calls a component's target with the objects that it asks for."""
+        spec, instances, injected = live.spec, self.instances, live.injected
+        positional: list[Any] = []
+        named: dict[str, Any] = {}
+        for need in spec.needs:
+            plain = need.kind == "one" and need.named is None and not need.handle
+            value = instances.get(need.key, _ABSENT) if plain else _ABSENT
+            if value is _ABSENT:
+                value = self._argument(need, live)
+            if injected is not None:
+                injected.append((need, value))
             if value is None and need.default:
                 continue
             if need.positional:
-                arguments.positional.append(value)
+                positional.append(value)
             else:
-                arguments.named[need.parameter] = value
-        return arguments
+                named[need.parameter] = value
+        return spec.target(*positional, **named)
 
     def _argument(self, need: NeedSpec, live: Live) -> Any:
         if need.kind == "late":

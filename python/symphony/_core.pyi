@@ -37,12 +37,10 @@ _StrPath: TypeAlias = str | os.PathLike[str]
 _Step: TypeAlias = Literal["start", "health", "stop"]
 _Health: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 _Verdict: TypeAlias = Literal["keep", "archive", "delete"]
-_Key: TypeAlias = tuple[str, str]
-"""The id of a type, and its name for people."""
-_Edge: TypeAlias = tuple[str, str, str, str | None, str | None, str | None, int, int, str | None]
-"""Id, label, kind, named provider, parameter, file, line, column, hint."""
+_Edge: TypeAlias = tuple[Key, str, str | None, str | None, str | None, int, int, str | None]
+"""Key, kind, named provider, parameter, file, line, column, hint; without a file the line is in its component's."""
 _Described: TypeAlias = tuple[
-    str, str, list[_Key], list[_Edge], bool, float | None, str | None, int, int
+    str, str, list[Key], list[_Edge], bool, float | None, str | None, int, int
 ]
 """Name, phase, provides, needs, required, timeout in seconds, file, line, column."""
 
@@ -886,6 +884,17 @@ class PolicyPort:
 # The boot --------------------------------------------------------------------------------------
 
 @final
+class Key:
+    """What a component provides or needs, as the core knows it."""
+
+    def __new__(cls, id: str, label: str) -> Key:
+        """A key of that id, by which it is told from others, and that name for people."""
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+
+@final
 class Boot:
     """One boot, driven from `symphony/_boot.py`."""
 
@@ -933,7 +942,7 @@ class Boot:
         live: Live,
         name: str,
         phase: str,
-        provides: list[_Key],
+        provides: list[Key],
         needs: list[_Edge],
         place: Literal["calling", "own", "shared"] | str,
         required: bool,
@@ -1159,8 +1168,8 @@ class Job:
     def given_up(self) -> bool:
         """Whether the step was given up while it ran."""
 
-    def begun(self, thread: int) -> None:
-        """Remembers which Python thread runs the step."""
+    def begun(self, thread: int) -> bool:
+        """Remembers which Python thread runs the step; false when it was given up before its turn came."""
 
     def skip(self) -> None:
         """The step is not run: it was given up before its turn came."""

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony._boot import Starter
-    from symphony._components import NeedSpec
     from symphony._container import Live
+
+    _Keys = dict[Any, _core.Key]
+else:
+    _Keys = dict
 
 
 def key_of(key: Any) -> tuple[str, str]:
@@ -68,6 +71,17 @@ def _own_keys() -> dict[Any, tuple[str, str]]:
             }
         )
     return _OWN
+
+
+class Keys(_Keys):
+    """The core's key of each key of one boot, made when it is first asked for."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: Any) -> _core.Key:
+        """Makes it."""
+        made = self[key] = _core.Key(*key_of(key))
+        return made
 
 
 def register(starter: Starter, components: Iterable[Any]) -> None:
@@ -176,17 +190,33 @@ def _refuse(starter: Starter, faults: list[Diagnostic]) -> None:
 
 def _add(starter: Starter, live: Live, *, conductor: bool = False) -> None:
     spec = live.spec
-    place = "calling" if spec.main_thread else "own" if spec.own_thread else "shared"
+    keys, file = starter.keys, spec.file
+    needs: list[tuple[Any, ...]] = [
+        (
+            keys[need.key],
+            need.kind,
+            need.named,
+            need.parameter,
+            # Most needs are written where their component is, and then its file serves for both.
+            None if need.file is file else need.file,
+            need.line,
+            need.column,
+            need.hint,
+        )
+        for need in spec.needs
+    ]
+    if conductor:
+        needs += _unread(starter, spec)
     live.slot = starter.core.add(
         live,
         spec.name,
         spec.phase,
-        [key_of(key) for key in spec.provides] or [_CONDUCTOR],
-        [_edge(need) for need in spec.needs] + (_unread(starter, spec) if conductor else []),
-        place,
+        [keys[key] for key in spec.provides] or [_core.Key(*_CONDUCTOR)],
+        needs,
+        "calling" if spec.main_thread else "own" if spec.own_thread else "shared",
         spec.required,
         None if conductor else spec.timeout,
-        spec.file,
+        file,
         spec.line,
         spec.column,
         conductor,
@@ -200,13 +230,16 @@ def _add_late_binding(starter: Starter) -> None:
     for live in lives:
         for need in live.spec.needs:
             if need.kind == "late":
-                edges += (_after(live), (*key_of(need.key), "every", need.named, *_NOWHERE))
+                edges += (
+                    _after(starter, live),
+                    (starter.keys[need.key], "every", need.named, *_NOWHERE),
+                )
     if not edges:
         return
     from symphony._late import LateBinding
 
     starter.binds_late = True
-    edges.append(_after(lives[-1]))
+    edges.append(_after(starter, lives[-1]))
     starter.core.add_late_binding(LateBinding(starter.container), edges)
 
 
@@ -215,11 +248,11 @@ _CONDUCTOR = ("conductor", "Conductor")
 _NOWHERE = (None, None, 0, 0, None)
 
 
-def _after(live: Live) -> tuple[Any, ...]:
+def _after(starter: Starter, live: Live) -> tuple[Any, ...]:
     """The edge of what starts after a component, however that ends."""
     provides = live.spec.provides
-    key = key_of(provides[0]) if provides else _CONDUCTOR
-    return (*key, "optional", live.spec.name, *_NOWHERE)
+    key = starter.keys[provides[0]] if provides else _core.Key(*_CONDUCTOR)
+    return (key, "optional", live.spec.name, *_NOWHERE)
 
 
 def _unread(starter: Starter, spec: ComponentSpec) -> list[tuple[Any, ...]]:
@@ -227,22 +260,8 @@ def _unread(starter: Starter, spec: ComponentSpec) -> list[tuple[Any, ...]]:
     if not isinstance(starter.conductor, str) or spec.file is not None:
         return []
     return [
-        _after(other)
+        _after(starter, other)
         for other in starter.container.lives
         if other.spec is not spec and other.spec.provides
     ]
 
-
-def _edge(need: NeedSpec) -> tuple[Any, ...]:
-    key, label = key_of(need.key)
-    return (
-        key,
-        label,
-        need.kind,
-        need.named,
-        need.parameter,
-        need.file,
-        need.line,
-        need.column,
-        need.hint,
-    )

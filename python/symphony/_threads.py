@@ -45,14 +45,14 @@ def run_job(
     Returns:
         False when the step had been given up, so that this thread must end.
     """
-    if job.given_up:
+    if not job.begun(_thread.get_ident()):
         job.skip()
         return False
-    job.begun(_thread.get_ident())
     try:
-        # Interned: the interpreter's cache of attributes keeps every text that it was asked with.
-        step = getattr(job.live, sys.intern(job.step))
-        outcome: Any = step(job) if job.step == "start" else step()
+        step = job.step
+        outcome: Any = job.live.start(job) if step == "start" else getattr(job.live, step)()
+        if outcome is None:
+            return job.finish()
         if loops is not None and hasattr(outcome, "__await__"):
             return loops.submit(job, outcome)
         return job.finish(*health_of(outcome))

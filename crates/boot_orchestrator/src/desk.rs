@@ -7,14 +7,17 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use component::{Code, Component, ComponentName, Done, Failure, Health, Step};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 
 use crate::event::{BootEvent, Events};
 use crate::plan::Plan;
 use crate::ticket::{self, Ticket};
+
+/// Two outcomes that come closer than this let the desk expect a third, for as long.
+const LINGER: Duration = Duration::from_micros(50);
 
 /// What comes through the channel of a desk.
 pub(crate) enum Message {
@@ -87,6 +90,9 @@ pub(crate) struct Desk {
     flights: HashMap<(u32, Step), Flight>,
     timers: BinaryHeap<Reverse<(Instant, u64, u32, Step)>>,
     serial: u64,
+    /// When an outcome was told last, and how long after the one before.
+    heard: Option<Instant>,
+    pace: Option<Duration>,
 }
 
 impl Desk {
@@ -100,6 +106,8 @@ impl Desk {
             flights: HashMap::new(),
             timers: BinaryHeap::new(),
             serial: 0,
+            heard: None,
+            pace: None,
         }
     }
 
@@ -162,7 +170,7 @@ impl Desk {
             }
             let timer = self.timers.peek().map(|Reverse((at, ..))| *at);
             let limit = timer.into_iter().chain(until).min();
-            let message = match (self.receiver.try_recv(), limit) {
+            let message = match (self.receiver.try_recv().or_else(|_| self.linger(limit)), limit) {
                 (Ok(message), _) => Ok(message),
                 (Err(_), Some(limit)) => self.receiver.recv_deadline(limit),
                 (Err(_), None) => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -185,6 +193,21 @@ impl Desk {
         }
     }
 
+    /// Looks again and again for a moment, where outcomes come back to back: to be put to sleep and woken for each would
+    /// cost more than a construction, and the one who wakes pays for it.
+    fn linger(&self, limit: Option<Instant>) -> Result<Message, TryRecvError> {
+        let pressing = !self.flights.is_empty() && self.pace.is_some_and(|gap| gap < LINGER);
+        let until = Instant::now() + LINGER;
+        let until = limit.map_or(until, |limit| until.min(limit));
+        while pressing && Instant::now() < until {
+            std::thread::yield_now();
+            if let Ok(message) = self.receiver.try_recv() {
+                return Ok(message);
+            }
+        }
+        Err(TryRecvError::Empty)
+    }
+
     fn landed(
         &mut self,
         component: u32,
@@ -193,6 +216,8 @@ impl Desk {
         result: Result<Health, Failure>,
         at: Instant,
     ) -> Option<Ended> {
+        let before = self.heard.replace(at);
+        self.pace = before.map(|before| at.saturating_duration_since(before));
         let flight = self.flights.remove(&(component, step))?;
         if flight.serial != serial {
             self.flights.insert((component, step), flight);

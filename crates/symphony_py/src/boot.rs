@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{BootFailure, Cancel, Outside, Passage, PhaseLatch};
 use component::{
-    Code, ComponentName, Descriptor, Diagnostic, Key, Location, Need, NeedKind, Phase, Related,
-    Severity, Step, Work,
+    Code, ComponentName, Descriptor, Diagnostic, Location, Phase, Related, Severity, Step, Work,
 };
 use parking_lot::Mutex;
 use pyo3::intern;
@@ -18,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::bus::IpcBus;
+use crate::edge::{Edge, Key, keys_of, needs_of};
 use crate::engine_thread::{Ended, EngineThread, Outcome, registry};
 use crate::enter::{enter, guard, wait_polling};
 use crate::error::{Fields, Raised, failure_of, raise};
@@ -62,19 +62,6 @@ pub(crate) struct Boot {
     state: Mutex<State>,
     watchdog: Arc<Watchdog>,
 }
-
-/// The arguments of a need, as `_registration.py` writes them.
-pub(crate) type Edge = (
-    String,
-    String,
-    String,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    u32,
-    u32,
-    Option<String>,
-);
 
 #[pymethods]
 impl Boot {
@@ -163,7 +150,7 @@ impl Boot {
 
     #[getter]
     fn events(&self) -> EventQueue {
-        EventQueue { events: Arc::clone(&self.observed) }
+        self.observed.queue()
     }
 
     /// A component of the core is overridden: it is not started.
@@ -184,7 +171,7 @@ impl Boot {
         live: Py<PyAny>,
         name: String,
         phase: &str,
-        provides: Vec<(String, String)>,
+        provides: Vec<Py<Key>>,
         needs: Vec<Edge>,
         place: &str,
         required: bool,
@@ -200,9 +187,8 @@ impl Boot {
             self.state.lock().conductor = Some(ComponentName::from(name.as_str()));
         }
         let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
-        descriptor.provides =
-            provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
-        descriptor.needs = needs.into_iter().map(need_of).collect();
+        descriptor.provides = keys_of(&provides);
+        descriptor.needs = needs_of(needs, location.as_ref());
         descriptor.required = required;
         descriptor.work = Work::Other;
         descriptor.location = location;
@@ -228,7 +214,7 @@ impl Boot {
     /// Registers the component that binds late edges, after all that they connect. Its work is Symphony's own.
     fn add_late_binding(&self, live: Py<PyAny>, needs: Vec<Edge>) {
         let mut descriptor = Descriptor::new("late-binding", Phase::Conductor);
-        descriptor.needs = needs.into_iter().map(need_of).collect();
+        descriptor.needs = needs_of(needs, None);
         let component =
             PythonComponent::new(live, Thread::Shared, &self.keeper, &self.shared, &self.calling);
         self.state.lock().components.push((descriptor, Place::new(component)));
@@ -524,23 +510,6 @@ impl Boot {
 fn is_payload(py: Python<'_>, failure: &BootFailure, error: &Py<PyAny>) -> bool {
     let raised = failure.payload.as_ref().and_then(|payload| payload.downcast_ref::<Raised>());
     raised.is_some_and(|raised| raised.0.bind(py).is(error))
-}
-
-pub(crate) fn need_of(edge: Edge) -> Need {
-    let (id, label, kind, named, parameter, file, line, column, hint) = edge;
-    Need {
-        key: Key::labelled(id, label),
-        kind: match kind.as_str() {
-            "optional" => NeedKind::Optional,
-            "every" => NeedKind::Every,
-            "late" => NeedKind::Late,
-            _ => NeedKind::One,
-        },
-        named: named.map(ComponentName::from),
-        parameter: parameter.map(Into::into),
-        location: file.map(|file| Location::new(file, line, column)),
-        hint: hint.map(Into::into),
-    }
 }
 
 /// A diagnostic from the fields that Python writes.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{GraphFormat, Registry};
-use component::{Code, ComponentName, Descriptor, Diagnostic, Key, Location, Phase};
+use component::{Code, ComponentName, Descriptor, Diagnostic, Location, Phase};
 use orchestra_kit::catalogue::Sources;
 use orchestra_kit::manifest::Member;
 use orchestra_kit::operations::known_operations;
@@ -12,7 +12,7 @@ use orchestra_kit::{Operation, SourceReader};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::boot::{Edge, need_of};
+use crate::edge::{Edge, Key, keys_of, needs_of};
 use crate::error::{Fields, diagnostics_list};
 use crate::sources::read_with;
 
@@ -71,7 +71,7 @@ pub(crate) fn find_extensions(
 
 /// A component as the command line describes it: name, phase, provides, needs, required, deadline, file, line, column.
 type Described =
-    (String, String, Vec<(String, String)>, Vec<Edge>, bool, Option<f64>, Option<String>, u32, u32);
+    (String, String, Vec<Py<Key>>, Vec<Edge>, bool, Option<f64>, Option<String>, u32, u32);
 
 /// The component graph of a system by phase, without starting anything but its plan.
 #[pyfunction]
@@ -134,10 +134,9 @@ fn descriptor_of(described: Described) -> Descriptor {
     let (name, phase, provides, needs, required, _, file, line, column) = described;
     let phase = Phase::parse(&phase).unwrap_or(Phase::Conductor);
     let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
-    descriptor.provides =
-        provides.into_iter().map(|(id, label)| Key::labelled(id, label)).collect();
-    descriptor.needs = needs.into_iter().map(need_of).collect();
-    descriptor.required = required;
+    descriptor.provides = keys_of(&provides);
     descriptor.location = file.map(|file| Location::new(file, line, column));
+    descriptor.needs = needs_of(needs, descriptor.location.as_ref());
+    descriptor.required = required;
     descriptor
 }

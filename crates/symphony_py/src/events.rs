@@ -1,6 +1,7 @@
 //! Boot events on their way to Python: a queue that the core fills and a Python thread empties.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use boot_orchestrator::{EventSink, Stamped};
@@ -83,12 +84,17 @@ struct State {
 /// The queue itself; a sink of the engine.
 #[derive(Default)]
 pub(crate) struct Events {
+    /// Whether anybody asked for the queue: most boots have no observer, and nothing is kept for nobody.
+    wanted: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
 }
 
 impl EventSink for Events {
     fn event(&self, event: &Stamped) {
+        if !self.wanted.load(Ordering::Acquire) {
+            return;
+        }
         let mut state = self.state.lock();
         if !state.closed {
             state.waiting.push_back(event.clone());
@@ -98,6 +104,12 @@ impl EventSink for Events {
 }
 
 impl Events {
+    /// The follower's door; what happens from now on is kept for it.
+    pub(crate) fn queue(self: &Arc<Self>) -> EventQueue {
+        self.wanted.store(true, Ordering::Release);
+        EventQueue { events: Arc::clone(self) }
+    }
+
     /// No event comes any more; waits a moment until the follower has seen what there is.
     pub(crate) fn finish(&self) {
         let deadline = Instant::now() + PATIENCE;
@@ -115,7 +127,7 @@ impl Events {
 /// The queue as the follower's thread sees it.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct EventQueue {
-    pub(crate) events: Arc<Events>,
+    events: Arc<Events>,
 }
 
 #[pymethods]

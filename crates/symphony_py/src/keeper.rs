@@ -14,6 +14,9 @@ use crate::sync::{Condvar, Mutex};
 /// How long a step may hold the shared thread while another one is ready, before a further thread is taken.
 const SHARED_PATIENCE: Duration = Duration::from_millis(1);
 
+/// How long a shared thread looks for the next step before it sleeps: what begins it is often under way.
+const LINGER: Duration = Duration::from_micros(30);
+
 /// What the keeper thread is asked to do.
 pub(crate) enum Order {
     /// Start a daemon thread that works off this queue.
@@ -39,6 +42,8 @@ struct KeeperInner {
     own: Vec<Weak<Queue>>,
     shared: Option<Arc<Queue>>,
     threads: usize,
+    /// Steps will come for the shared threads: the first of them is there before.
+    expected: bool,
     idle: usize,
     arriving: usize,
     last_taken: Option<Instant>,
@@ -46,8 +51,17 @@ struct KeeperInner {
     watching: bool,
     /// Steps that have not ended, those that were given up too.
     open: usize,
-    closed: bool,
-    ended: bool,
+    course: Course,
+}
+
+/// Where the keeper stands between its first step and its last.
+#[derive(Default, PartialEq)]
+enum Course {
+    #[default]
+    Open,
+    /// It ends with the last step.
+    Closed,
+    Ended,
 }
 
 impl KeeperState {
@@ -61,8 +75,18 @@ impl KeeperState {
     pub(crate) fn order(&self, order: Order) {
         let mut inner = self.inner.lock();
         // An order holds its step, and that this: one that nobody takes would be kept for ever.
-        if !inner.ended {
+        if inner.course != Course::Ended {
             inner.orders.push_back(order);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Steps will come for the shared threads. To start one takes longer than most constructions, so that is not left until
+    /// then.
+    pub(crate) fn expect_shared(&self) {
+        let mut inner = self.inner.lock();
+        if !inner.expected {
+            inner.expected = true;
             self.changed.notify_one();
         }
     }
@@ -84,7 +108,9 @@ impl KeeperState {
     pub(crate) fn close(&self) {
         let queues: Vec<Arc<Queue>> = {
             let mut inner = self.inner.lock();
-            inner.closed = true;
+            if inner.course == Course::Open {
+                inner.course = Course::Closed;
+            }
             let own = std::mem::take(&mut inner.own);
             own.iter().filter_map(Weak::upgrade).chain(inner.shared.clone()).collect()
         };
@@ -97,15 +123,16 @@ impl KeeperState {
     /// Counts a step in; false where the keeper has ended.
     pub(crate) fn enter(&self) -> bool {
         let mut inner = self.inner.lock();
-        inner.open += usize::from(!inner.ended);
-        !inner.ended
+        let runs = inner.course != Course::Ended;
+        inner.open += usize::from(runs);
+        runs
     }
 
     /// A step has ended.
     pub(crate) fn leave(&self) {
         let mut inner = self.inner.lock();
         inner.open -= 1;
-        if inner.closed {
+        if inner.course != Course::Open {
             self.changed.notify_all();
         }
     }
@@ -139,16 +166,17 @@ impl KeeperState {
             if let Some(order) = inner.orders.pop_front() {
                 return Some(order);
             }
-            if inner.closed && inner.open == 0 {
-                inner.ended = true;
+            if inner.course != Course::Open && inner.open == 0 {
+                inner.course = Course::Ended;
                 // The queue holds this in turn.
                 let shared = inner.shared.take();
                 drop(inner);
                 drop(shared);
                 return None;
             }
+            let early = inner.expected && inner.threads == 0 && inner.course == Course::Open;
             let waiting = inner.shared.as_ref().is_some_and(|queue| queue.has_waiting());
-            if !waiting || inner.idle > 0 || inner.arriving > 0 {
+            if !(early || waiting) || inner.idle > 0 || inner.arriving > 0 {
                 self.changed.wait(&mut inner);
                 continue;
             }
@@ -172,6 +200,7 @@ impl KeeperState {
             }
             inner.idle += 1;
         }
+        queue.linger(LINGER);
         let taken = queue.take(None, None);
         {
             let mut inner = self.inner.lock();

@@ -16,6 +16,7 @@ mod boot;
 mod bus;
 mod check;
 mod completions;
+mod edge;
 mod engine_thread;
 mod enter;
 mod error;
@@ -56,6 +57,8 @@ mod core {
     use crate::check::{check_paths, find_extensions, plan_graph, plan_specs};
     #[pymodule_export]
     use crate::completions::Completions;
+    #[pymodule_export]
+    use crate::edge::Key;
     #[pymodule_export]
     use crate::events::{BootEvent, EventQueue};
     #[pymodule_export]

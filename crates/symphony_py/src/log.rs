@@ -28,8 +28,32 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Level as `logging` counts, logger, text, and when it was said, in seconds since 1970.
 type Line = (u8, String, String, f64);
 
+/// What was said, and when. An event becomes a text on the thread that takes it: the one that tells it has a boot to run.
+enum Said {
+    Text(u8, String, String, SystemTime),
+    Event(Stamped, SystemTime),
+}
+
+impl Said {
+    fn line(self) -> Line {
+        let (level, logger, text, at) = match self {
+            Self::Text(level, logger, text, at) => (level, logger, text, at),
+            Self::Event(stamped, at) => {
+                let level = match stamped.event.level() {
+                    boot_orchestrator::Level::Debug => 10,
+                    boot_orchestrator::Level::Info => 20,
+                    boot_orchestrator::Level::Warning => 30,
+                    boot_orchestrator::Level::Error => 40,
+                };
+                (level, "symphony.boot".to_owned(), stamped.event.to_string(), at)
+            }
+        };
+        (level, logger, text, at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
+    }
+}
+
 struct State {
-    lines: VecDeque<Line>,
+    lines: VecDeque<Said>,
     followers: usize,
     /// Threads of followers that wait for a line: all of them, and everything was handed on.
     waiting: usize,
@@ -89,14 +113,13 @@ impl Subscriber for ToPython {
                 }
             }
         };
-        say(level, logger, text.message + &text.fields);
+        say(|at| Said::Text(level, logger, text.message + &text.fields, at));
         CHANGED.notify_all();
     }
 }
 
 /// Leaves a line. Nobody is woken by that.
-fn say(level: u8, logger: String, text: String) {
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+fn say(said: impl FnOnce(SystemTime) -> Said) {
     let mut state = STATE.lock();
     if state.followers == 0 {
         return;
@@ -104,7 +127,7 @@ fn say(level: u8, logger: String, text: String) {
     if state.lines.len() == CAPACITY {
         state.lines.pop_front();
     }
-    state.lines.push_back((level, logger, text, at));
+    state.lines.push_back(said(SystemTime::now()));
 }
 
 /// Boot events on their way to the logger `symphony.boot`.
@@ -118,13 +141,7 @@ impl EventSink for BootLog {
         if is_forked() {
             return;
         }
-        let level = match event.event.level() {
-            boot_orchestrator::Level::Debug => 10,
-            boot_orchestrator::Level::Info => 20,
-            boot_orchestrator::Level::Warning => 30,
-            boot_orchestrator::Level::Error => 40,
-        };
-        say(level, "symphony.boot".to_owned(), event.event.to_string());
+        say(|at| Said::Event(event.clone(), at));
         if self.heard {
             CHANGED.notify_all();
         }
@@ -191,7 +208,9 @@ impl LogFollower {
             let mut state = STATE.lock();
             loop {
                 if !state.lines.is_empty() {
-                    return Some(state.lines.drain(..).collect());
+                    let said = std::mem::take(&mut state.lines);
+                    drop(state);
+                    return Some(said.into_iter().map(Said::line).collect());
                 }
                 if self.closed.load(Ordering::Acquire) {
                     if !self.ended.load(Ordering::Acquire) {

@@ -53,6 +53,9 @@ impl PythonComponent {
         shared: &Arc<Queue>,
         calling: &Arc<Queue>,
     ) -> Self {
+        if matches!(place, Place::Shared) {
+            keeper.expect_shared();
+        }
         Self {
             live: Arc::new(live),
             place,

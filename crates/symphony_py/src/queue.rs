@@ -72,11 +72,14 @@ impl Ticket {
         self.state.lock().taken
     }
 
-    /// Remembers which Python thread runs the step.
-    pub(crate) fn begun(&self, thread: u64) {
+    /// Remembers which Python thread runs the step; false when it was given up before its turn came.
+    pub(crate) fn begun(&self, thread: u64) -> bool {
         let mut state = self.state.lock();
-        state.thread = Some(thread);
-        state.taken.get_or_insert_with(Instant::now);
+        if !state.given_up {
+            state.thread = Some(thread);
+            state.taken.get_or_insert_with(Instant::now);
+        }
+        !state.given_up
     }
 
     /// Whether it was given up.
@@ -204,6 +207,14 @@ impl Queue {
                     }
                 }
             }
+        }
+    }
+
+    /// Looks for a step again and again for a moment, at the cost of nobody who has something to do.
+    pub(crate) fn linger(&self, span: Duration) {
+        let until = Instant::now() + span;
+        while !self.has_waiting() && Instant::now() < until {
+            std::thread::yield_now();
         }
     }
 

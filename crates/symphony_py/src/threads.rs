@@ -8,9 +8,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use component::{Code, Failure, Health};
+use component::{Code, Failure, Health, Step};
 use parking_lot::Mutex;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::enter::wait_polling;
 use crate::error::failure_of;
@@ -31,10 +33,14 @@ impl Job {
         self.ticket.live.clone_ref(py)
     }
 
-    /// `start`, `health` or `stop`.
+    /// `start`, `health` or `stop`: the interpreter's one text of it, by which an attribute is found soonest.
     #[getter]
-    fn step(&self) -> &'static str {
-        self.ticket.step.as_str()
+    fn step<'py>(&self, py: Python<'py>) -> &'py Bound<'py, PyString> {
+        match self.ticket.step {
+            Step::Start => intern!(py, "start"),
+            Step::Health => intern!(py, "health"),
+            Step::Stop => intern!(py, "stop"),
+        }
     }
 
     /// Whether the step was given up while it ran.
@@ -43,9 +49,9 @@ impl Job {
         self.ticket.given_up()
     }
 
-    /// Remembers which Python thread runs the step.
-    fn begun(&self, thread: u64) {
-        self.ticket.begun(thread);
+    /// Remembers which Python thread runs the step; false when it was given up before its turn came.
+    fn begun(&self, thread: u64) -> bool {
+        self.ticket.begun(thread)
     }
 
     /// The step is not run: it was given up before its turn came.

@@ -107,17 +107,12 @@ impl Threads {
 fn work(queue: &Queue) {
     let mut arriving = queue.keeper.is_some();
     while let Some(ticket) = take(queue, &mut arriving) {
-        let done_with = if ticket.given_up() {
-            ticket.tell(Ok(Health::Healthy));
-            false
-        } else {
-            ticket.begun(1);
-            if let Live::Hangs(gate) = &ticket.live {
-                gate.pass();
-            }
-            ticket.tell(Ok(Health::Healthy))
-        };
-        if !done_with {
+        if ticket.begun(1)
+            && let Live::Hangs(gate) = &ticket.live
+        {
+            gate.pass();
+        }
+        if !ticket.tell(Ok(Health::Healthy)) {
             if let Some(keeper) = &queue.keeper {
                 keeper.left();
             }
@@ -173,6 +168,7 @@ fn every_step_is_told_once_and_every_thread_ends() {
                 }
             })
         };
+        threads.keeper.expect_shared();
         threads.put(&threads.shared, Live::Runs, &tell, 2);
         let own = threads.keeper.spawn();
         threads.put(&own, Live::Runs, &tell, 3);

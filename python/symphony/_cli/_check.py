@@ -87,9 +87,8 @@ def _extensions(paths: list[str]) -> dict[str, tuple[str, int, int, list[str]]]:
 def _plan(graph: SourceGraph) -> list[Diagnostic]:
     """What the planner of the core says of a graph; the one place that calls it.
 
-    Each component crosses as (name, phase, provides as [(id, label)], needs, required, deadline
-    seconds, file, line, column), each need as (id, label, kind, named, parameter, file, line,
-    column, hint).
+    Each component crosses as (name, phase, keys that it provides, needs, required, deadline seconds,
+    file, line, column), each need as (key, kind, named, parameter, file, line, column, hint).
     """
     from symphony import _core
 
@@ -122,10 +121,8 @@ def _component(spec: ComponentSpec) -> tuple[Any, ...]:
 
 
 def _need(need: NeedSpec) -> tuple[Any, ...]:
-    identity, label = _key(need.key)
     return (
-        identity,
-        label,
+        _key(need.key),
         need.kind,
         need.named,
         need.parameter,
@@ -136,9 +133,11 @@ def _need(need: NeedSpec) -> tuple[Any, ...]:
     )
 
 
-def _key(name: str) -> tuple[str, str]:
+def _key(name: str) -> Any:
+    from symphony import _core
+
     own = OWN.get(name)
-    return own[:2] if own is not None else (name, label_of(name))
+    return _core.Key(*(own[:2] if own is not None else (name, label_of(name))))
 
 
 def _by_place(fault: Diagnostic) -> tuple[str, int, int, str, str]:
