@@ -85,6 +85,28 @@ fn globs_find_the_folders_that_hold_a_manifest() {
 }
 
 #[test]
+fn globs_match_names_of_folders_by_letters_sets_and_choices() {
+    let folder = Folder::new(&[
+        (
+            "Symphony.toml",
+            "[system]\nextensions = [\"x/?1\", \"x/[bc]2\", \"x/{deep,e}/*\", \"x/!*\"]\n",
+        ),
+        ("x/a1/Symphony.toml", &python("a", "operations = []")),
+        ("x/a1/a.py", ""),
+        ("x/b2/Symphony.toml", &python("b", "operations = []")),
+        ("x/b2/b.py", ""),
+        ("x/d2/Symphony.toml", &python("d", "operations = []")),
+        ("x/deep/c/Symphony.toml", &python("c", "operations = []")),
+        ("x/deep/c/c.py", ""),
+        ("x/!e/Symphony.toml", &python("e", "operations = []")),
+        ("x/!e/e.py", ""),
+    ]);
+    let catalogue = folder.read(None).unwrap();
+    let names: Vec<&str> = catalogue.entries().iter().map(super::Entry::name).collect();
+    assert_eq!(names, ["a", "b", "c", "e"]);
+}
+
+#[test]
 fn an_entry_that_does_not_exist_is_told() {
     let folder = Folder::new(&[
         (
@@ -95,14 +117,14 @@ fn an_entry_that_does_not_exist_is_told() {
         ("extensions/b/Symphony.toml", "[extension]\nname = \"b\"\ncommand = [\"./b\", \"-v\"]\n"),
         ("extensions/c/Symphony.toml", "[extension]\nname = \"c\"\nlibrary = \"libc.so\"\n"),
     ]);
-    insta::assert_snapshot!(folder.faults(), @"
+    insta::assert_snapshot!(folder.faults(), @r"
     error: there is no folder `absent`
       Symphony.toml:2
     hint: the path is relative to this file (column 31, manifest-invalid)
     error: `extensions/a/Symphony.toml` is not a folder
       Symphony.toml:2
     hint: name the folder, not the file in it (column 41, manifest-invalid)
-    error: `a[` is no glob: unclosed character class; missing ']'
+    error: `a[` is no glob: unclosed character class at byte 1; missing ']' (to match a literal '[', escape it as '\[' or '[[]')
       Symphony.toml:2 (column 71, manifest-invalid)
     error: the entry module `a` does not exist
       extensions/a/Symphony.toml:3
