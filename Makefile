@@ -80,8 +80,8 @@ bench-check: build native $(VENV)/.bench $(VENV)/.torch ## measure the ratios ag
 	$(BIN)/python benches/side_by_side.py --check
 
 soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes about half an hour
-	SYMPHONY_CASES=100000 cargo test -q -p boot_orchestrator --test random_graphs --test random_boots --test interleavings
-	SYMPHONY_CASES=100000 cargo test -q -p ipc -p symphony_py --test interleavings
+	SYMPHONY_CASES=100000 cargo test -q -p boot_orchestrator --test random_graphs --test random_boots
+	SYMPHONY_CASES=20000 cargo test -q -p boot_orchestrator -p ipc -p symphony_py --test interleavings
 	$(BIN)/python -m pytest -q tests/soak -o addopts=--import-mode=importlib --timeout=3600
 	.ci/pythons 3.12 3.13 -- tests/soak/test_hangs.py -o addopts=--import-mode=importlib
 
