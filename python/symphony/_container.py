@@ -175,6 +175,7 @@ class Container:
         lists: Every list of all providers of a key, likewise.
         members: The Pit's members that were asked to give their place to others, by their types.
         swaps: What was swapped out or is tried out; `None` as long as nothing was.
+        turn: Another number before and after each rewrite of `instances`, for who reads meanwhile.
     """
 
     __slots__ = (
@@ -189,6 +190,7 @@ class Container:
         "members",
         "stopped",
         "swaps",
+        "turn",
     )
 
     def __init__(self, builtin: Callable[[Any], Any]) -> None:
@@ -200,6 +202,7 @@ class Container:
         self.lists: list[tuple[list[Any], NeedSpec, Live]] = []
         self.members: dict[Any, Any] = {}
         self.swaps: Any = None
+        self.turn = 0
         self.instances: dict[Any, Any] = {}
         self.found: dict[Any, Any] = {}
         self.lives: list[Live] = []
@@ -289,15 +292,21 @@ class Container:
             ComponentNotFoundError: There is none, and no default.
             StoppedError: The system was shut down.
         """
-        if self.stopped:
-            raise StoppedError(f"the system of `{_label(key)}` was shut down")
-        value = self.lookup(key)
-        if value is not _ABSENT:
-            self.instances[key] = self.found[key] = value
-            return value
-        if default is not _ABSENT:
-            return default
-        raise self.not_found(key, _label(key))
+        while not self.stopped:
+            turn, known = self.turn, key in self.instances
+            value = self.lookup(key)
+            if value is _ABSENT:
+                if default is not _ABSENT:
+                    return default
+                raise self.not_found(key, _label(key))
+            self.found[key] = value = self.instances.setdefault(key, value)
+            if self.turn == turn and not self.stopped:
+                return value
+            # A swap, or the end, came between, and what was kept here may be of before.
+            self.found.pop(key, None)
+            if not known:
+                self.instances.pop(key, None)
+        raise StoppedError(f"the system of `{_label(key)}` was shut down")
 
     def not_found(self, key: Any, label: str) -> ComponentNotFoundError:
         """The error for a key that nobody provides."""
@@ -310,12 +319,21 @@ class Container:
 
     def handle(self, key: Any) -> Any:
         """The handle of a key; always the same one."""
-        return self._handle(key, _label(key), None, self.get(key))
+        while True:
+            turn = self.turn
+            value = self.get(key)
+            handle = self._handle(key, _label(key), None, value)
+            if self.turn == turn:
+                return handle
+            # A swap came between, which may not have seen the handle.
+            _handles.bind(handle, self.get(key))
 
     def _handle(self, key: Any, label: str, named: str | None, value: Any) -> Any:
         handle = self._handle_cache.get((key, named))
         if handle is None:
-            handle = self._handle_cache[(key, named)] = _handles.make_handle(label, value)
+            made = _handles.make_handle(label, value)
+            # Another thread may have come first.
+            handle = self._handle_cache.setdefault((key, named), made)
         return handle
 
     def handles(self) -> list[Any]:

@@ -1193,6 +1193,9 @@ class JobQueue:
     def end(self) -> None:
         """Nobody takes steps from here any more: those that wait, and those that come, are told so."""
 
+    def not_started(self) -> Job | None:
+        """The thread for it could not be started: the step that it was for, if there is one."""
+
     def left(self) -> None:
         """A thread that works off this shared queue will not come back."""
 

@@ -201,7 +201,7 @@ class _Entry:
         sites = Sites(container).find_again(self._sites, live, live.instance, since)
         _members.add_pit(system, sites, live.instance)
         container.replace(live, below)
-        sites.restore(below.instance)
+        sites.restore(live.instance, below.instance)
 
 
 def _wait_for_calls(instance: Any, seconds: float) -> None:

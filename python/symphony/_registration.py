@@ -264,4 +264,3 @@ def _unread(starter: Starter, spec: ComponentSpec) -> list[tuple[Any, ...]]:
         for other in starter.container.lives
         if other.spec is not spec and other.spec.provides
     ]
-

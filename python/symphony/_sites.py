@@ -44,6 +44,7 @@ class Sites:
         "_keys",
         "_lists",
         "_plain",
+        "_provided",
         "attributes",
         "handles",
         "rewritten",
@@ -57,6 +58,7 @@ class Sites:
         self._custom = _Places()
         self._lists: list[tuple[list[Any], int]] = []
         self._keys: list[Any] = []
+        self._provided: list[Any] | None = None
         self.attributes: list[tuple[Live, str]] = []
         self.rewritten: list[tuple[str, str]] = []
         self.handles = 0
@@ -71,7 +73,6 @@ class Sites:
             if type(handle) in (Handle, Late) and handle.value is shown:
                 self._plain.add(handle, "value")
                 self.handles += 1
-        self._keys = [key for key, value in container.instances.items() if value is shown]
         return self
 
     def find_again(self, before: Sites, live: Live, shown: Any, consumers: Iterable[Live]) -> Sites:
@@ -100,8 +101,7 @@ class Sites:
             place = _index(every, shown)
             if need.key in provided and place >= 0 and id(every) not in known:
                 self._lists.append((every, place))
-        instances = container.instances
-        self._keys = [key for key in provided if instances.get(key, _ABSENT) is shown]
+        self._provided = provided
         return self
 
     def _of_consumer(self, consumer: Live, live: Live, shown: Any) -> None:
@@ -138,7 +138,7 @@ class Sites:
         else:
             self._custom.add(instance, name)
 
-    def restore(self, value: Any) -> None:
+    def restore(self, shown: Any, value: Any) -> None:
         """Rewrites every place that lets itself be rewritten.
 
         Raises:
@@ -151,7 +151,7 @@ class Sites:
             except Exception as error:  # noqa: BLE001 - the others go on, and the first is raised.
                 refused = refused or error
         self._plain, self._custom = _Places(), _Places()
-        self._put(value)
+        self._put(shown, value)
         if refused is not None:
             raise refused
 
@@ -162,12 +162,12 @@ class Sites:
             Exception: What a consumer's own `__setattr__` raised.
         """
         try:
-            self._put(new)
+            self._put(old, new)
         except BaseException:
             self._undo(old)
             raise
 
-    def _put(self, value: Any) -> None:
+    def _put(self, old: Any, value: Any) -> None:
         # Each `any(map(…))` is one call into C, in which no other Python thread runs; the setters
         # return None.
         values = repeat(value)
@@ -177,11 +177,27 @@ class Sites:
         any(map(setattr, custom.instances, custom.names, values))
         for every, index in self._lists:
             every[index] = value
+        self._keep(self._known(old), value)
+
+    def _known(self, shown: Any) -> list[Any]:
+        """The keys under which the container keeps it, also those that were asked for since it was looked for."""
+        provided = self._provided
+        return [
+            key
+            for key, value in list(self._container.instances.items())
+            if value is shown and (provided is None or key in provided)
+        ]
+
+    def _keep(self, keys: list[Any], value: Any) -> None:
         container = self._container
-        for key in self._keys:
+        self._keys = keys
+        container.turn += 1
+        for key in keys:
             container.instances[key] = value
             if key in container.found:
                 container.found[key] = value
+        # Once more: one that asked in between kept what it had read before.
+        container.turn += 1
 
     def _undo(self, old: Any) -> None:
         for instance, name in (*self._plain, *self._custom):
@@ -193,11 +209,7 @@ class Sites:
             object.__setattr__(instance, name, old)
         for every, index in self._lists:
             every[index] = old
-        container = self._container
-        for key in self._keys:
-            container.instances[key] = old
-            if key in container.found:
-                container.found[key] = old
+        self._keep(self._keys, old)
 
 
 def bind_late(container: Container, live: Live) -> None:

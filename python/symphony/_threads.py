@@ -149,8 +149,8 @@ class Threads:
         try:
             _thread.start_new_thread(self._work, (queue,))
         except RuntimeError:
-            # From 3.12 on no thread starts while the interpreter ends: the stop that is wanted is done right here.
-            job = queue.take()
+            # There are too many, or, from 3.12 on, the interpreter ends: the step that it is for is done right here.
+            job = queue.not_started()
             if job is not None:
                 run_job(job, self._loops)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import threading
 import time
@@ -9,7 +10,7 @@ import warnings
 
 import pytest
 import symphony
-from symphony import Pit, boot, component
+from symphony import Pit, _threads, boot, component
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -272,3 +273,35 @@ def test_waiting_for_the_conductors_import_does_not_count(tmp_path, monkeypatch)
 
     with boot("slow_conductor:Conductor", components=[Main]) as system:
         assert system[Main]
+
+
+def test_where_no_more_threads_can_be_started_the_keeper_does_the_steps(monkeypatch):
+    class Thread:
+        """`_thread`, in a process that has its keeper and may have no thread more."""
+
+        get_ident = staticmethod(_thread.get_ident)
+        allocate_lock = staticmethod(_thread.allocate_lock)
+        refused = 0
+
+        @classmethod
+        def start_new_thread(cls, function, arguments):
+            if function.__name__ != "_keep":
+                cls.refused += 1
+                raise RuntimeError("can't start new thread")
+            return _thread.start_new_thread(function, arguments)
+
+    class Trivial:
+        def __init__(self) -> None:
+            self.thread = threading.get_ident()
+
+    class Second:
+        def __init__(self, trivial: Trivial, notes: Notes) -> None:
+            self.threads = [trivial.thread, *notes.threads.values(), threading.get_ident()]
+
+    monkeypatch.setattr(_threads, "_thread", Thread)
+    with boot(components=[Trivial, Notes, Second], timeout=10) as system:
+        seen, notes = system[Second].threads, system[Notes]
+        assert Thread.refused > 0
+        assert len(set(seen)) == 1
+        assert set(notes.threads) == {"init", "start", "health"}
+    assert set(notes.threads) == {"init", "start", "health", "stop"}

@@ -161,12 +161,6 @@ def test_files_stay_short() -> None:
         assert lines < LONG.get(shown(path), 600), f"{shown(path)} has {lines} lines"
 
 
-# Each still has its folder's main type in it; the list may only become shorter.
-TO_BE_MOVED = {
-    "crates/ipc/src/lane/mod.rs",
-}
-
-
 def test_a_module_file_declares_and_does_nothing() -> None:
     """`lib.rs` and `mod.rs` hold modules, re-exports and traits: no function has its body there."""
     doing = set()
@@ -178,7 +172,7 @@ def test_a_module_file_declares_and_does_nothing() -> None:
         bodies = re.findall(r"\bfn\s+(\w+)[^;{]*\{", code)
         if bodies:
             doing.add(shown(path))
-    assert doing == TO_BE_MOVED, sorted(doing ^ TO_BE_MOVED)
+    assert doing == set()
 
 
 def test_nothing_is_called_utils() -> None:

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::queue::{Queue, Taken, Ticket};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, linger};
 
 /// How long a step may hold the shared thread while another one is ready, before a further thread is taken.
 const SHARED_PATIENCE: Duration = Duration::from_millis(1);
@@ -42,7 +42,7 @@ struct KeeperInner {
     own: Vec<Weak<Queue>>,
     shared: Option<Arc<Queue>>,
     threads: usize,
-    /// Steps will come for the shared threads: the first of them is there before.
+    /// Steps will come for the shared threads: the first of them is to be there before.
     expected: bool,
     idle: usize,
     arriving: usize,
@@ -85,7 +85,7 @@ impl KeeperState {
     /// then.
     pub(crate) fn expect_shared(&self) {
         let mut inner = self.inner.lock();
-        if !inner.expected {
+        if inner.threads == 0 && !inner.expected {
             inner.expected = true;
             self.changed.notify_one();
         }
@@ -182,6 +182,7 @@ impl KeeperState {
             }
             let held = inner.last_taken.map_or(SHARED_PATIENCE, |at| at.elapsed());
             if inner.threads == 0 || held >= SHARED_PATIENCE {
+                inner.expected = false;
                 inner.arriving += 1;
                 inner.threads += 1;
                 return inner.shared.clone().map(Order::Spawn);
@@ -200,7 +201,7 @@ impl KeeperState {
             }
             inner.idle += 1;
         }
-        queue.linger(LINGER);
+        linger(LINGER, || queue.has_waiting());
         let taken = queue.take(None, None);
         {
             let mut inner = self.inner.lock();
@@ -220,6 +221,13 @@ impl KeeperState {
             }
         }
         taken
+    }
+
+    /// A shared thread that was asked for could not be started.
+    pub(crate) fn not_started(&self) {
+        let mut inner = self.inner.lock();
+        inner.arriving = inner.arriving.saturating_sub(1);
+        inner.threads = inner.threads.saturating_sub(1);
     }
 
     /// A shared thread will not come back.

@@ -210,12 +210,17 @@ impl Queue {
         }
     }
 
-    /// Looks for a step again and again for a moment, at the cost of nobody who has something to do.
-    pub(crate) fn linger(&self, span: Duration) {
-        let until = Instant::now() + span;
-        while !self.has_waiting() && Instant::now() < until {
-            std::thread::yield_now();
-        }
+    /// The thread for it could not be started: the step that it was for. A shared one may have been started early, for no
+    /// step; one of a component's own is started for a step that is put in right after.
+    pub(crate) fn without_thread(&self) -> Option<Arc<Ticket>> {
+        let Some(keeper) = &self.keeper else {
+            return match self.take(None, None) {
+                Taken::Ticket(ticket) => Some(ticket),
+                Taken::Nothing | Taken::Closed => None,
+            };
+        };
+        keeper.not_started();
+        self.take_ready()
     }
 
     /// A step that is there already.

@@ -1,9 +1,9 @@
 //! The queues from which Python's own threads take the steps of Python components.
 //!
-//! Caller: `python_component` puts steps in, `symphony/_threads.py` takes them out. Python steps never run on a Rust
-//! thread: a step abandoned there would turn the interpreter's exit into an abort. Invariant: a Python daemon thread
-//! that waits here waits without a timeout, detached from the interpreter, so that nothing wakes it while the
-//! interpreter ends.
+//! Caller: `symphony/_threads.py` takes steps out of a `queue` here, and asks the `keeper` what to do. Python steps never
+//! run on a Rust thread: a step abandoned there would turn the interpreter's exit into an abort. Invariant: a Python daemon
+//! thread that waits here for a step waits without a timeout, detached from the interpreter, so that nothing wakes it while
+//! the interpreter ends.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -131,6 +131,12 @@ impl JobQueue {
     /// Nobody takes steps from here any more: those that wait, and those that come, are told so.
     fn end(&self, py: Python<'_>) {
         py.detach(|| self.queue.end());
+    }
+
+    /// The thread for this queue could not be started: the step that it was for, if any.
+    fn not_started(&self, py: Python<'_>) -> Option<Job> {
+        let taken = py.detach(|| self.queue.without_thread());
+        taken.map(|ticket| Job { ticket })
     }
 
     /// A thread that works off this shared queue will not come back.

@@ -203,6 +203,33 @@ fn a_step_that_hangs_on_a_shared_thread_keeps_no_other_waiting() {
     });
 }
 
+/// Where a thread cannot be started, the keeper does its step, and has time for nobody else meanwhile.
+#[test]
+fn every_step_is_told_where_threads_cannot_be_started() {
+    step_through(|| {
+        let (keeper, shared) = KeeperState::new();
+        keeper.expect_shared();
+        let state = Arc::clone(&keeper);
+        let thread = thread::spawn(move || {
+            while let Some(order) = state.next() {
+                let Order::Spawn(queue) = order else { continue };
+                if let Some(ticket) = queue.without_thread() {
+                    ticket.begun(1);
+                    ticket.tell(Ok(Health::Healthy));
+                }
+            }
+        });
+        let threads = Threads { keeper, shared, thread };
+        let (tell, told) = mpsc::channel();
+        let own = threads.keeper.spawn();
+        threads.put(&own, Live::Runs, &tell, 0);
+        threads.put(&threads.shared, Live::Runs, &tell, 1);
+        threads.put(&threads.shared, Live::Runs, &tell, 2);
+        assert_eq!(sorted(&told, 3), [(0, true), (1, true), (2, true)]);
+        threads.close();
+    });
+}
+
 /// A start that was given up ends after all: what its end begins, its stop, still finds the threads.
 #[test]
 fn the_stop_of_a_late_start_finds_a_thread_after_the_end() {

@@ -87,3 +87,13 @@ impl Condvar {
         self.0.notify_all();
     }
 }
+
+/// Looks a few times.
+pub(crate) fn linger(_span: Duration, found: impl Fn() -> bool) {
+    for _ in 0..2 {
+        if found() {
+            return;
+        }
+        thread::yield_now();
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fast_glob::{glob_match, validate};
+use fast_glob::{ErrorKind, glob_match, validate};
 
 use crate::manifest::FILE_NAME;
 
@@ -49,8 +49,20 @@ enum Part {
 fn checked(text: &str) -> Result<String, String> {
     // To the matcher a `!` in front turns the whole around; in the name of a folder it is a letter.
     let text = if text.starts_with('!') { format!("\\{text}") } else { text.to_owned() };
-    validate(&text).map_err(|error| error.to_string())?;
+    validate(&text).map_err(|error| why(error.kind).to_owned())?;
     Ok(text)
+}
+
+/// Without the place that the matcher tells: it counts in one part of the pattern.
+const fn why(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::UnclosedBracket => "unclosed character class; missing ']'",
+        ErrorKind::UnclosedBrace => "unclosed alternate group; missing '}'",
+        ErrorKind::TrailingBackslash => "dangling '\\'",
+        ErrorKind::BraceNestingTooDeep => "alternate groups are nested too deep",
+        ErrorKind::TooManyBraceGroups => "too many alternate groups",
+        _ => "the matcher refuses it",
+    }
 }
 
 fn walk(folder: &Path, parts: &[Part], depth: usize, found: &mut Vec<PathBuf>) {

@@ -117,14 +117,14 @@ fn an_entry_that_does_not_exist_is_told() {
         ("extensions/b/Symphony.toml", "[extension]\nname = \"b\"\ncommand = [\"./b\", \"-v\"]\n"),
         ("extensions/c/Symphony.toml", "[extension]\nname = \"c\"\nlibrary = \"libc.so\"\n"),
     ]);
-    insta::assert_snapshot!(folder.faults(), @r"
+    insta::assert_snapshot!(folder.faults(), @"
     error: there is no folder `absent`
       Symphony.toml:2
     hint: the path is relative to this file (column 31, manifest-invalid)
     error: `extensions/a/Symphony.toml` is not a folder
       Symphony.toml:2
     hint: name the folder, not the file in it (column 41, manifest-invalid)
-    error: `a[` is no glob: unclosed character class at byte 1; missing ']' (to match a literal '[', escape it as '\[' or '[[]')
+    error: `a[` is no glob: unclosed character class; missing ']'
       Symphony.toml:2 (column 71, manifest-invalid)
     error: the entry module `a` does not exist
       extensions/a/Symphony.toml:3
