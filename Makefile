@@ -72,14 +72,18 @@ lint: build $(VENV)/.test $(VENV)/.torch ## rustfmt, clippy, ruff, mypy, pyright
 	test -f python/symphony/_core.pyi
 	$(BIN)/python -m mypy.stubtest symphony._core --allowlist tests/typing/stubtest-allowlist.txt
 
+# Figures that depend on the interpreter are taken on each one that `make test-pythons` has built for, too.
+EMPTY :=
+BUILT = $(subst $(EMPTY) ,:,$(wildcard $(CURDIR)/target/pythons/*/venv/bin/python))
+
 bench: build native $(VENV)/.bench $(VENV)/.torch ## ourselves and the peers side by side, then Criterion
-	$(BIN)/python benches/side_by_side.py
+	SYMPHONY_BENCH_PYTHONS='$(BUILT)' $(BIN)/python benches/side_by_side.py
 	cargo bench -q -p benches
 
 bench-check: build native $(VENV)/.bench $(VENV)/.torch ## measure the ratios again; fail where one is 15% worse than the table
-	$(BIN)/python benches/side_by_side.py --check
+	SYMPHONY_BENCH_PYTHONS='$(BUILT)' $(BIN)/python benches/side_by_side.py --check
 
-soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes about half an hour
+soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes more than an hour
 	SYMPHONY_CASES=100000 cargo test -q -p boot_orchestrator --test random_graphs --test random_boots
 	SYMPHONY_CASES=20000 cargo test -q -p boot_orchestrator -p ipc -p symphony_py --test interleavings
 	$(BIN)/python -m pytest -q tests/soak -o addopts=--import-mode=importlib --timeout=3600

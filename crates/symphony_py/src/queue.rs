@@ -214,10 +214,13 @@ impl Queue {
     /// step; one of a component's own is started for a step that is put in right after.
     pub(crate) fn without_thread(&self) -> Option<Arc<Ticket>> {
         let Some(keeper) = &self.keeper else {
-            return match self.take(None, None) {
-                Taken::Ticket(ticket) => Some(ticket),
-                Taken::Nothing | Taken::Closed => None,
-            };
+            let mut inner = self.inner.lock();
+            while inner.waiting.is_empty() && !inner.closed {
+                self.changed.wait(&mut inner);
+            }
+            // Nobody waits here for the next step, which asks for a thread again.
+            inner.closed = true;
+            return inner.waiting.pop_front();
         };
         keeper.not_started();
         self.take_ready()

@@ -226,6 +226,10 @@ fn every_step_is_told_where_threads_cannot_be_started() {
         threads.put(&threads.shared, Live::Runs, &tell, 1);
         threads.put(&threads.shared, Live::Runs, &tell, 2);
         assert_eq!(sorted(&told, 3), [(0, true), (1, true), (2, true)]);
+        let next = Ticket::new(Live::Runs, Step::Health, Done::new(drop), &threads.keeper);
+        let next = next.expect("the keeper is there");
+        assert!(!own.offer(&next), "a step was put in where nobody takes it");
+        next.tell(Ok(Health::Healthy));
         threads.close();
     });
 }
