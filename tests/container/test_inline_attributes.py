@@ -55,3 +55,11 @@ def test_injection_swap_and_experiment_leave_attributes_where_they_are():
         # So the look itself finds one where there is one.
         assert vars(consumer)["store"] is consumer.store
         assert has_dictionary(consumer)
+
+
+def test_a_system_has_its_own_attributes_inside_too():
+    with boot() as system:
+        dictionaries = [one for one in gc.get_objects() if type(one) is dict]
+        running = system._running
+        kept = any(one.get("_running") is running for one in dictionaries if "report" in list(one))
+        assert kept != INLINE
