@@ -60,6 +60,6 @@ def test_injection_swap_and_experiment_leave_attributes_where_they_are():
 def test_a_system_has_its_own_attributes_inside_too():
     with boot() as system:
         dictionaries = [one for one in gc.get_objects() if type(one) is dict]
-        running = system._running
-        kept = any(one.get("_running") is running for one in dictionaries if "report" in list(one))
-        assert kept != INLINE
+        # Keys of other libraries may raise where they are compared.
+        texts = [one for one in dictionaries if all(type(key) is str for key in list(one))]
+        assert any(one.get("_running") is system._running for one in texts) != INLINE
