@@ -188,7 +188,7 @@ def test_a_failed_run_fails_the_command_and_the_summary_names_it(system, cli, er
 @pytest.mark.parametrize(
     ("manifest", "name", "text"),
     [
-        ('[system.budgets]\nready = "1us"\n', "ready", r"[\d.]+ m?s instead of 1 µs, [\d.]+ m?s"),
+        ('[system.budgets]\nready = "1us"\n', "ready", r"[\d.]+ .?s instead of 1 µs, [\d.]+ .?s"),
         ('[system.budgets]\noverhead = "1us"\n', "overhead", r"[\d.]+ .?s instead of 1 µs, [\d.]+ .?s"),
         ('[system.budgets]\nmemory = "1KiB"\n', "memory", r"[\d.]+ MiB instead of 0.0 MiB, [\d.]+ MiB"),
         ('[system.phases.pit]\nbudget = "1us"\n', "phases.pit", r"[\d.]+ .?s instead of 1 µs, [\d.]+ .?s"),
