@@ -6,9 +6,9 @@ In a forked child of the process that booted, every handle raises `ForkedError`.
 
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar, final
+from typing import Any, Literal, TypeVar, final
 
-from typing_extensions import Buffer, Self, disjoint_base
+from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
 
 from symphony._async import AsyncValues
 from symphony._container import Live
