@@ -7,6 +7,7 @@ busy for a moment makes one worse: what looks worse is measured again, and the b
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ def read_ratios(path: Path) -> dict[str, tuple[str, float]]:
     return {row["key"]: (row["what"], row["ratio"]) for row in rows if row["ratio"] is not None}
 
 
+def version(key: str) -> str | None:
+    """The interpreter that a row is of, where it is of one."""
+    found = re.search(r"-(\d+\.\d+)$", key)
+    return found and found.group(1)
+
+
 def is_worse(committed: float, measured: float) -> bool:
     """Whether it is more than noise. At exactly the limit it is not."""
     return measured > committed * (1 + WORSE)
@@ -102,7 +109,11 @@ def check(
             ):
                 break
     findings: list[Finding] = []
+    here = {None, *map(version, best)}
     for key, (what, ratio) in committed.items():
+        if key not in best and version(key) not in here:
+            say(f"`{key}` is left out: that interpreter is not built for here")
+            continue
         if key not in best or is_worse(ratio, best[key]):
             findings.append(Finding(key, what, ratio, best.get(key)))
     for key in best.keys() - committed.keys():

@@ -96,6 +96,16 @@ def test_the_findings_are_a_table_and_a_row_that_is_new_fails_nothing(bench):
     assert said[-1] == "`new` is not in the table yet: `make bench` writes it"
 
 
+def test_rows_of_an_interpreter_that_is_not_here_fail_nothing(bench):
+    check, report = bench
+    table = {"a-3.11": ("the a", 1.0), "b-3.11": ("the b", 1.0), "a-3.12": ("the a", 1.0)}
+    measure, _ = group(report, {"a-3.11": 1.0})
+    said = []
+    findings = check.check(table, {"both": measure}, said.append)
+    assert [finding.key for finding in findings] == ["b-3.11"]
+    assert said[-1] == "`a-3.12` is left out: that interpreter is not built for here"
+
+
 def test_the_table_is_read_as_it_was_written(bench, tmp_path):
     check, report = bench
     rows = [
