@@ -890,10 +890,6 @@ class Key:
     def __new__(cls, id: str, label: str) -> Key:
         """A key of that id, by which it is told from others, and that name for people."""
 
-    @property
-    def label(self) -> str:
-        """Its name for people."""
-
 @final
 class Boot:
     """One boot, driven from `symphony/_boot.py`."""

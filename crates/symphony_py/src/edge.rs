@@ -15,12 +15,6 @@ impl Key {
     fn new(id: String, label: String) -> Self {
         Self(component::Key::labelled(id, label))
     }
-
-    /// What people read.
-    #[getter]
-    fn label(&self) -> &str {
-        self.0.label()
-    }
 }
 
 /// Key, kind, named provider, parameter, file, line, column, hint. A line without a file is one of the component's own

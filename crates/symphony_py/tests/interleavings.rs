@@ -23,7 +23,7 @@ use shuttle::thread::{self, JoinHandle};
 use keeper::{KeeperState, Order};
 use live::Live;
 use queue::{Queue, Taken, Ticket};
-use sync::{Condvar, Mutex};
+use sync::{Condvar, Mutex, step_through};
 
 /// What a step does here: it runs, or hangs until a gate opens.
 mod live {
@@ -137,16 +137,6 @@ fn ticket(taken: Taken) -> Option<Arc<Ticket>> {
         Taken::Ticket(ticket) => Some(ticket),
         Taken::Nothing | Taken::Closed => None,
     }
-}
-
-/// Runs a model under schedules that are random, and under those in which few changes of hands do the harm.
-fn step_through(model: impl Fn() + Send + Sync + 'static) {
-    let asked = std::env::var("SYMPHONY_CASES").ok();
-    let schedules = asked.map_or(500, |asked| asked.parse().expect("SYMPHONY_CASES is a number"));
-    let model = Arc::new(model);
-    let again = Arc::clone(&model);
-    shuttle::check_random(move || model(), schedules);
-    shuttle::check_pct(move || again(), schedules, 3);
 }
 
 fn sorted(told: &mpsc::Receiver<(u32, bool)>, count: usize) -> Vec<(u32, bool)> {

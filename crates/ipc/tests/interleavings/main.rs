@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use lane::Ended;
 use shuttle::rand::Rng;
 use shuttle::thread;
+use sync::step_through;
 
 /// What a lane carries is of no interest here.
 mod error {
@@ -25,16 +26,6 @@ mod handshake {
 }
 mod payload {
     pub(crate) struct Payload;
-}
-
-/// Runs a model under schedules that are random, and under those in which few changes of hands do the harm.
-fn step_through(model: impl Fn() + Send + Sync + 'static) {
-    let asked = std::env::var("SYMPHONY_CASES").ok();
-    let schedules = asked.map_or(1_000, |asked| asked.parse().expect("SYMPHONY_CASES is a number"));
-    let model = Arc::new(model);
-    let again = Arc::clone(&model);
-    shuttle::check_random(move || model(), schedules);
-    shuttle::check_pct(move || again(), schedules, 3);
 }
 
 fn chance(of: f64) -> bool {

@@ -1,7 +1,7 @@
-//! The primitives that the sources are over, here: `parking_lot`'s shapes over `shuttle`'s.
+//! The primitives that the sources are over, here: `parking_lot`'s shapes over `shuttle`'s; and the schedules that step through a model.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use shuttle::rand::Rng;
@@ -96,4 +96,14 @@ pub(crate) fn linger(_span: Duration, found: impl Fn() -> bool) {
         }
         thread::yield_now();
     }
+}
+
+/// Runs a model under schedules that are random, and under those in which few changes of hands do the harm.
+pub(crate) fn step_through(model: impl Fn() + Send + Sync + 'static) {
+    let asked = std::env::var("SYMPHONY_CASES").ok();
+    let schedules = asked.map_or(1_000, |asked| asked.parse().expect("SYMPHONY_CASES is a number"));
+    let model = Arc::new(model);
+    let again = Arc::clone(&model);
+    shuttle::check_random(move || model(), schedules);
+    shuttle::check_pct(move || again(), schedules, 3);
 }
