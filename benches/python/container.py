@@ -188,7 +188,7 @@ def fifty(rounds: int = 30) -> tuple[dict[str, float], dict[str, float]]:
 
 def rewrite(rounds: int = 2_000) -> float:
     """Seconds of the rewrite that fifty consumers see."""
-    from symphony._sites import Sites
+    from symphony._swap.sites import Sites
 
     consumers: list[Any] = []
     for number in range(50):

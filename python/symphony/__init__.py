@@ -12,10 +12,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from symphony._boot import boot as boot
-    from symphony._bootstrap import ConductorBootstrap as ConductorBootstrap
-    from symphony._components import component as component
-    from symphony._components import factory as factory
+    from symphony._boot.handles import Handle as Handle
+    from symphony._boot.handles import Late as Late
+    from symphony._boot.health import Health as Health
+    from symphony._boot.starter import boot as boot
+    from symphony._boot.stepwise import ConductorBootstrap as ConductorBootstrap
+    from symphony._boot.system import System as System
+    from symphony._components.collect import component as component
+    from symphony._components.collect import factory as factory
     from symphony._core import ArbitrationEngine as ArbitrationEngine
     from symphony._core import ArtifactStore as ArtifactStore
     from symphony._core import BootEvent as BootEvent
@@ -29,18 +33,14 @@ if TYPE_CHECKING:
     from symphony._core import Run as Run
     from symphony._core import StaleManager as StaleManager
     from symphony._core import Topic as Topic
-    from symphony._experiment import Experiment as Experiment
-    from symphony._frozen import freeze_support as freeze_support
-    from symphony._frozen import include as include
-    from symphony._handles import Handle as Handle
-    from symphony._handles import Late as Late
-    from symphony._health import Health as Health
-    from symphony._kit import OrchestraKit as OrchestraKit
-    from symphony._pit import Pit as Pit
-    from symphony._swap_report import SwapReport as SwapReport
-    from symphony._system import System as System
-    from symphony._versions import ExtensionExperiment as ExtensionExperiment
-    from symphony._work import RunSummary as RunSummary
+    from symphony._guest.commands import freeze_support as freeze_support
+    from symphony._guest.commands import include as include
+    from symphony._swap.experiment import Experiment as Experiment
+    from symphony._swap.report import SwapReport as SwapReport
+    from symphony._swap.versions import ExtensionExperiment as ExtensionExperiment
+    from symphony._work.conductor_thread import RunSummary as RunSummary
+    from symphony._work.kit import OrchestraKit as OrchestraKit
+    from symphony._work.pit import Pit as Pit
     from symphony.conductor import Conductor as Conductor
     from symphony.conductor import Fifo as Fifo
     from symphony.config import SystemConfig as SystemConfig
@@ -52,33 +52,33 @@ _HOMES = {
     "BootEvent": "_core",
     "BootReport": "_core",
     "Conductor": "conductor",
-    "ConductorBootstrap": "_bootstrap",
+    "ConductorBootstrap": "_boot.stepwise",
     "DagTracker": "_core",
-    "Experiment": "_experiment",
-    "ExtensionExperiment": "_versions",
+    "Experiment": "_swap.experiment",
+    "ExtensionExperiment": "_swap.versions",
     "ExtensionHandle": "_core",
     "Fifo": "conductor",
     "Grant": "_core",
-    "Handle": "_handles",
-    "Health": "_health",
+    "Handle": "_boot.handles",
+    "Health": "_boot.health",
     "IpcBus": "_core",
-    "Late": "_handles",
+    "Late": "_boot.handles",
     "Melody": "_core",
-    "OrchestraKit": "_kit",
-    "Pit": "_pit",
+    "OrchestraKit": "_work.kit",
+    "Pit": "_work.pit",
     "PoolManager": "_core",
     "Run": "_core",
-    "RunSummary": "_work",
+    "RunSummary": "_work.conductor_thread",
     "StaleManager": "_core",
-    "SwapReport": "_swap_report",
-    "System": "_system",
+    "SwapReport": "_swap.report",
+    "System": "_boot.system",
     "SystemConfig": "config",
     "Topic": "_core",
-    "boot": "_boot",
-    "component": "_components",
-    "factory": "_components",
-    "freeze_support": "_frozen",
-    "include": "_frozen",
+    "boot": "_boot.starter",
+    "component": "_components.collect",
+    "factory": "_components.collect",
+    "freeze_support": "_guest.commands",
+    "include": "_guest.commands",
 }
 
 

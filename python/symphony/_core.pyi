@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeVar, final
 
 from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
 
-from symphony._async import AsyncValues
-from symphony._container import Live
-from symphony._late import LateBinding
+from symphony._boot.container import Live
+from symphony._boot.late_binding import LateBinding
+from symphony._work.async_calls import AsyncValues
 from symphony.records import (
     AuditEntry,
     BudgetViolation,
@@ -892,7 +892,7 @@ class Key:
 
 @final
 class Boot:
-    """One boot, driven from `symphony/_boot.py`."""
+    """One boot, driven from `symphony/_boot/starter.py`."""
 
     def __new__(
         cls,
@@ -1230,7 +1230,7 @@ class StackRequest:
 
 @final
 class Slot:
-    """The place of a component, as `symphony/_swap.py` holds it."""
+    """The place of a component, as `symphony/_swap/swap.py` holds it."""
 
     def candidate(self, live: Live, thread: str) -> Stepper:
         """The steps of an object that may come into this place."""
@@ -1273,7 +1273,7 @@ class PendingStep:
 
 @final
 class MemberSeat:
-    """One place of the Pit, as `symphony/_members.py` swaps what stands in it."""
+    """One place of the Pit, as `symphony/_swap/members.py` swaps what stands in it."""
 
     def candidate(self, live: Live, thread: str) -> Stepper:
         """The steps of an object that may come into this place, or of the member itself."""
@@ -1442,7 +1442,7 @@ class FaultPlan:
 
 @final
 class GuestLane:
-    """A Python guest's end of its lane, on which `symphony/_guest.py` serves.
+    """A Python guest's end of its lane, on which `symphony/_guest/server.py` serves.
 
     Its calls raise as `ExtensionHandle.call`.
     """

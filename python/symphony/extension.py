@@ -326,7 +326,7 @@ def serve(entry: str, folder: str, lane_descriptor: int, begun: float | None = N
     Returns:
         The exit code for the process: 0 after an orderly stop, 1 after a fault.
     """
-    from symphony._guest import serve as serve_guest
+    from symphony._guest.server import serve as serve_guest
 
     return serve_guest(entry, folder, lane_descriptor, begun)
 

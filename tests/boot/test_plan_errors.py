@@ -133,7 +133,7 @@ def test_late_edges_that_nobody_meets_are_missing():
 
 def test_a_good_plan_never_reads_sources(tmp_path):
     ended = boot_scripts.run(
-        "class A: pass\nwith boot(components=[A]): print('symphony._places' in sys.modules)",
+        "class A: pass\nwith boot(components=[A]): print('symphony._components.places' in sys.modules)",
         tmp_path,
     )
     assert ended.stdout == "False\n"

@@ -10,7 +10,8 @@ import warnings
 
 import pytest
 import symphony
-from symphony import Pit, _threads, boot, component
+from symphony import Pit, boot, component
+from symphony._boot import threads as python_threads
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -298,7 +299,7 @@ def test_where_no_more_threads_can_be_started_the_keeper_does_the_steps(monkeypa
         def __init__(self, trivial: Trivial, notes: Notes) -> None:
             self.threads = [trivial.thread, *notes.threads.values(), threading.get_ident()]
 
-    monkeypatch.setattr(_threads, "_thread", Thread)
+    monkeypatch.setattr(python_threads, "_thread", Thread)
     with boot(components=[Trivial, Notes, Second], timeout=10) as system:
         seen, notes = system[Second].threads, system[Notes]
         assert Thread.refused > 0

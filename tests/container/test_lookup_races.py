@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from symphony import _handles, boot
-from symphony._container import Container
+from symphony import boot
+from symphony._boot import handles
+from symphony._boot.container import Container
 from symphony.exceptions import StoppedError
 
 
@@ -64,12 +65,12 @@ def test_a_lookup_that_ends_after_its_system_keeps_nothing(monkeypatch):
 
 def test_two_that_ask_first_get_the_same_handle(monkeypatch):
     with boot(components=[Old]) as system:
-        make, others = _handles.make_handle, []
+        make, others = handles.make_handle, []
 
         def second(label, value):
-            monkeypatch.setattr(_handles, "make_handle", make)
+            monkeypatch.setattr(handles, "make_handle", make)
             others.append(system.handle(Old))
             return make(label, value)
 
-        monkeypatch.setattr(_handles, "make_handle", second)
+        monkeypatch.setattr(handles, "make_handle", second)
         assert system.handle(Old) is others[0]

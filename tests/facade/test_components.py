@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Optional, Protocol
 
 import pytest
-from symphony._components import collect, component, describe_conductor, factory
-from symphony._handles import Handle, Late
-from symphony._places import locate
+from symphony._boot.handles import Handle, Late
+from symphony._components.collect import collect, component, describe_conductor, factory
+from symphony._components.places import locate
 from symphony.exceptions import BootError, InvalidValueError
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def test_a_factory_has_to_say_what_it_makes_but_the_conductors_need_not():
 def test_the_default_conductor_is_described_without_ast():
     code = """
         import sys
-        from symphony._components import describe_conductor
+        from symphony._components.collect import describe_conductor
         from symphony.conductor import Conductor
         class Mine(Conductor): pass
         spec, faults = describe_conductor(Mine)
@@ -249,7 +249,7 @@ def package(tmp_path, monkeypatch):
     write(
         "shop_parts/__init__.py",
         """
-        from symphony._components import component
+        from symphony._components.collect import component
         @component
         class Front: ...
         Alias = Front
@@ -260,7 +260,7 @@ def package(tmp_path, monkeypatch):
         "shop_parts/back.py",
         """
         from shop_parts import Front
-        from symphony._components import component
+        from symphony._components.collect import component
         @component(name="store-room")
         def room(front: Front) -> int: ...
         """,
@@ -268,7 +268,7 @@ def package(tmp_path, monkeypatch):
     write("shop_parts/deep/__init__.py", "")
     write(
         "shop_parts/deep/cellar.py",
-        "from symphony._components import component\n@component\nclass Cellar: ...",
+        "from symphony._components.collect import component\n@component\nclass Cellar: ...",
     )
     write("shop_parts/__main__.py", "raise SystemExit('this is a program')")
     write("broken_part.py", "raise RuntimeError('no')")

@@ -13,7 +13,7 @@ import pytest
 import symphony
 from symphony import PlanError, boot, component, factory
 from symphony._cli._check import find_faults
-from symphony._components import collect
+from symphony._components.collect import collect
 
 HEADER = """
 from __future__ import annotations
@@ -415,7 +415,7 @@ def test_a_system_without_protocols_imports_nothing_for_them(tmp_path):
     class B:
         def __init__(self, base: Base): ...
     with boot(components=[A, B]):
-        print([name for name in ("symphony._contracts", "inspect", "ast") if name in sys.modules])
+        print([name for name in ("symphony._components.contracts", "inspect", "ast") if name in sys.modules])
     """
     protocol = """
     import sys

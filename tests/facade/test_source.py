@@ -7,10 +7,10 @@ import sys
 import textwrap
 
 import pytest
-from symphony._components import collect
-from symphony._graph_source import read_graphs
-from symphony._places import locate
-from symphony._source import factory_spec, read_operations
+from symphony._components.collect import collect
+from symphony._components.places import locate
+from symphony._static.graphs import read_graphs
+from symphony._static.operations import factory_spec, read_operations
 
 
 @pytest.fixture
@@ -285,7 +285,7 @@ def test_a_factory_named_by_a_string_has_the_edges_of_its_text(write, monkeypatc
 def test_our_own_policy_named_by_a_string_is_read_without_importing_torch():
     import symphony
 
-    code = "import sys; from symphony._source import factory_spec as f; "
+    code = "import sys; from symphony._static.operations import factory_spec as f; "
     code += "print([n.parameter for n in f('symphony.conductor:TorchPolicy')[0].needs], "
     code += "'torch' in sys.modules)"
     environment = {"PYTHONPATH": ":".join(path for path in sys.path if path)}

@@ -106,7 +106,7 @@ def test_tests_and_benchmarks_are_leaves(packages: dict[str, dict[str, Any]]) ->
 
 
 def test_a_plan_cannot_be_changed() -> None:
-    source = code_of(ROOT / "crates" / "boot_orchestrator" / "src" / "plan.rs")
+    source = code_of(ROOT / "crates" / "boot_orchestrator" / "src" / "graph" / "plan.rs")
     body = source.split("impl Plan {", 1)[1].split("\n}\n", 1)[0]
     assert "pub fn components" in body, "the methods of `Plan` were not found"
     assert "&mut self" not in body

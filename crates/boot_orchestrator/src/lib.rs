@@ -4,71 +4,34 @@
 //! in a [`Running`] system, or in a [`BootFailure`] with nothing left. What happens is told as [`BootEvent`]s, of which the
 //! [`BootReport`] is made.
 
-mod baseline;
-mod cancel;
-mod children;
-mod critical_path;
-mod cut;
-mod cut_short;
-mod deadline;
-mod desk;
-mod error;
 mod event;
-mod event_text;
-mod executor;
-mod fault;
-mod fault_plan;
-mod faults;
-mod gate;
 mod graph;
-mod graph_format;
-mod health;
-mod latch;
-#[cfg(test)]
-mod latch_test;
-mod launch;
-mod memory;
-mod options;
-mod outside;
-mod overhead;
-mod plan;
-mod registry;
 mod report;
-mod rollback;
-mod running;
-mod savings;
-mod spans;
-mod standing;
-mod start;
-mod sync;
+mod run;
 pub mod system;
-mod threads;
-mod ticket;
-mod timeline;
-mod waterfall;
 
-pub use baseline::{
+pub use event::boot_event::{BootEvent, EventSink, Level, Stamped, Status};
+pub use graph::bind::Edge;
+pub use graph::format::GraphFormat;
+pub use graph::plan::{Plan, Planned};
+pub use graph::registry::Registry;
+pub use report::baseline::{
     Baseline, BaselineError, Change, Comparison, Kind, NOISE_SECONDS, NOISE_SHARE, Noise,
 };
-pub use cancel::Cancel;
-pub use children::{ChildSpan, ChildSpans};
-pub use error::{BootFailure, PlanFaults, StopFailure};
-pub use event::{BootEvent, EventSink, Level, Stamped, Status};
-pub use executor::Boot;
-pub use fault_plan::{FaultKind, FaultPlan, InjectedFault, UnknownFault};
-pub use graph::Edge;
-pub use graph_format::GraphFormat;
-pub use health::{ComponentHealth, SystemHealth};
-pub use latch::{Passage, PhaseLatch};
-pub use launch::{Blocking, Immediate, Task};
-pub use memory::{peak as peak_memory, process_start};
-pub use options::{BootOptions, Budgets, PhaseLimits, PhaseTable, Retry};
-pub use outside::{Outside, OutsideWork};
-pub use plan::{Plan, Planned};
-pub use registry::Registry;
-pub use report::{
+pub use report::boot_report::{
     BootReport, BudgetViolation, ComponentReport, ErrorReport, PhaseReport, Saving, SpanReport,
 };
-pub use running::{Running, ShutdownReport};
-pub use standing::{Standing, Standings};
-pub use threads::{Job, Threads};
+pub use report::children::{ChildSpan, ChildSpans};
+pub use report::memory::{peak as peak_memory, process_start};
+pub use report::outside::{Outside, OutsideWork};
+pub use run::blocking_threads::{Job, Threads};
+pub use run::error::{BootFailure, PlanFaults, StopFailure};
+pub use run::executor::Boot;
+pub use run::fault_injection::{FaultKind, FaultPlan, InjectedFault, UnknownFault};
+pub use run::health::{ComponentHealth, SystemHealth};
+pub use run::interruption::Cancel;
+pub use run::launch::{Blocking, Immediate, Task};
+pub use run::options::{BootOptions, Budgets, PhaseLimits, PhaseTable, Retry};
+pub use run::phase_latch::{Passage, PhaseLatch};
+pub use run::progress::{Standing, Standings};
+pub use run::running::{Running, ShutdownReport};

@@ -4,29 +4,29 @@
 //! schedule in which all that is left waits for ever is a failure as well: that is what a lost wake-up becomes. A failure
 //! prints its schedule, for `shuttle::replay`. `SYMPHONY_CASES` says how many schedules each model runs, for `make soak`.
 
-#[path = "../src/latch.rs"]
-pub mod latch;
-#[path = "../src/threads.rs"]
-pub mod threads;
-#[path = "../src/ticket.rs"]
-mod ticket;
+#[path = "../src/run/blocking_threads.rs"]
+pub mod blocking_threads;
+#[path = "../src/run/phase_latch.rs"]
+pub mod phase_latch;
+#[path = "../src/run/step_outcome.rs"]
+mod step_outcome;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use blocking_threads::Threads;
 use component::Phase;
-use latch::{Passage, PhaseLatch};
+use phase_latch::{Passage, PhaseLatch};
 use shuttle::rand::Rng;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::sync::mpsc;
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread;
-use threads::Threads;
-use ticket::Ticket;
+use step_outcome::Ticket;
 
 /// What the latch knows of a desk.
-mod desk {
+mod step_table {
     pub(crate) enum Message {
         Wake,
     }
@@ -196,7 +196,7 @@ fn outcomes_are_dealt_with_once() {
         }
     }
     let left = in_flight.values().map(|ticket| &**ticket);
-    ticket::close(
+    step_outcome::close(
         left,
         || channel.next(),
         |step| {
@@ -231,7 +231,7 @@ fn one_ticket_in_every_interleaving() {
         let abandoned = ticket.abandon();
         assert_eq!(abandoned, channel.unheard.lock().unwrap().is_empty());
         let left = if abandoned { None } else { Some(&*ticket) };
-        ticket::close(left, || channel.next(), |step| channel.stop_late(step));
+        step_outcome::close(left, || channel.next(), |step| channel.stop_late(step));
         teller.join().unwrap();
         assert_eq!(*channel.late.lock().unwrap(), BTreeMap::from([(0, 1)]));
     };

@@ -13,90 +13,62 @@
 )]
 
 mod boot;
-mod bus;
-mod check;
-mod completions;
-mod edge;
-mod engine_thread;
-mod enter;
-mod error;
-mod events;
-mod extension;
-mod fault_plan;
-mod guest;
-mod keeper;
-mod kit;
-mod live;
-mod log;
-mod lookup;
-mod melody;
+mod door;
 mod pit;
-mod policy;
-mod process;
-mod python_component;
-mod queue;
-mod report;
-mod running;
-mod sources;
-mod supervisor;
-mod swap;
-mod sync;
-mod threads;
-mod values;
-mod versions;
-mod watchdog;
+mod steps;
+mod work;
 
 /// The extension module: every class and function that the facade uses.
 #[pyo3::pymodule(name = "_core")]
 mod core {
     #[pymodule_export]
-    use crate::boot::Boot;
+    use crate::boot::check::{check_paths, find_extensions, plan_graph, plan_specs};
     #[pymodule_export]
-    use crate::bus::{IpcBus, Subscription, Topic};
+    use crate::boot::driver::Boot;
     #[pymodule_export]
-    use crate::check::{check_paths, find_extensions, plan_graph, plan_specs};
+    use crate::boot::events::{BootEvent, EventQueue};
     #[pymodule_export]
-    use crate::completions::Completions;
+    use crate::boot::fault_plan::FaultPlan;
     #[pymodule_export]
-    use crate::edge::Key;
+    use crate::boot::log::LogFollower;
     #[pymodule_export]
-    use crate::events::{BootEvent, EventQueue};
+    use crate::boot::report::{BootReport, baseline_fault};
     #[pymodule_export]
-    use crate::extension::{ExtensionHandle, PendingCall, Stream};
+    use crate::boot::running::{PendingHealth, PendingShutdown, Running};
     #[pymodule_export]
-    use crate::fault_plan::FaultPlan;
+    use crate::door::edge::Key;
     #[pymodule_export]
-    use crate::guest::GuestLane;
-    #[pymodule_export]
-    use crate::kit::Kit;
-    #[pymodule_export]
-    use crate::log::LogFollower;
-    #[pymodule_export]
-    use crate::melody::{Melody, Run};
+    use crate::door::process::{is_main_thread, mark_forked};
     #[pymodule_export]
     use crate::pit::{
         ArbitrationEngine, ArtifactFile, ArtifactStore, DagTracker, Grant, Lease, MemberPort,
         MemberRequest, MemberSeat, PoolManager, StaleManager,
     };
     #[pymodule_export]
-    use crate::policy::{Outcome, PolicyPort, ReadyNode};
+    use crate::steps::swap::{PendingStep, Slot, Stepper};
     #[pymodule_export]
-    use crate::process::{is_main_thread, mark_forked};
+    use crate::steps::threads::{Job, JobQueue, Keeper, StackRequest};
     #[pymodule_export]
-    use crate::report::{BootReport, baseline_fault};
+    use crate::work::bus::{IpcBus, Subscription, Topic};
     #[pymodule_export]
-    use crate::running::{PendingHealth, PendingShutdown, Running};
+    use crate::work::completions::Completions;
     #[pymodule_export]
-    use crate::supervisor::SupervisorServer;
+    use crate::work::extension::{ExtensionHandle, PendingCall, Stream};
     #[pymodule_export]
-    use crate::swap::{PendingStep, Slot, Stepper};
+    use crate::work::guest::GuestLane;
     #[pymodule_export]
-    use crate::threads::{Job, JobQueue, Keeper, StackRequest};
+    use crate::work::kit::Kit;
     #[pymodule_export]
-    use crate::versions::{TriedVersions, Version, bring_up, swap_version, try_versions};
+    use crate::work::melody::{Melody, Run};
+    #[pymodule_export]
+    use crate::work::policy::{Outcome, PolicyPort, ReadyNode};
+    #[pymodule_export]
+    use crate::work::supervisor::SupervisorServer;
+    #[pymodule_export]
+    use crate::work::versions::{TriedVersions, Version, bring_up, swap_version, try_versions};
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
-        crate::lookup::add(module)
+        crate::boot::lookup::add(module)
     }
 }

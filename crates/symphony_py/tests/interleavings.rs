@@ -4,10 +4,10 @@
 //! schedule in which all that is left waits for ever is a failure as well: that is what a lost wake-up becomes. A failure
 //! prints its schedule, for `shuttle::replay`. `SYMPHONY_CASES` says how many schedules each model runs, for `make soak`.
 
-#[path = "../src/keeper.rs"]
+#[path = "../src/steps/keeper.rs"]
 #[expect(dead_code, reason = "only some orders are given here")]
 mod keeper;
-#[path = "../src/queue.rs"]
+#[path = "../src/steps/queue.rs"]
 #[expect(dead_code, reason = "the thread that boots is not played here")]
 mod queue;
 #[path = "../../ipc/tests/interleavings/sync.rs"]
@@ -58,7 +58,7 @@ impl Gate {
     }
 }
 
-/// A keeper's thread with all the threads that it started, as `symphony/_threads.py` runs them.
+/// A keeper's thread with all the threads that it started, as `symphony/_boot/threads.py` runs them.
 struct Threads {
     keeper: Arc<KeeperState>,
     shared: Arc<Queue>,

@@ -12,18 +12,18 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from symphony._annotation_source import label_of
-from symphony._boot_call import OWN, SourceGraph
 from symphony._cli._main import FAILED, OK, USAGE
-from symphony._graph_source import read_graphs
-from symphony._source import read_operations
+from symphony._static.annotations import label_of
+from symphony._static.boot_call import OWN, SourceGraph
+from symphony._static.graphs import read_graphs
+from symphony._static.operations import read_operations
 from symphony.exceptions import Diagnostic
 
 if TYPE_CHECKING:
     import argparse
     from typing import Any
 
-    from symphony._spec import ComponentSpec, NeedSpec
+    from symphony._components.spec import ComponentSpec, NeedSpec
 
 
 def check(options: argparse.Namespace) -> int:

@@ -13,8 +13,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from symphony._boot.threads import Terminated
 from symphony._cli import _errors
-from symphony._threads import Terminated
 from symphony.exceptions import SymphonyError
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from symphony._boot.threads import Terminated
 from symphony._cli import _errors
 from symphony._cli._batch import Job, Tally, run_batch
 from symphony._cli._main import FAILED, OK, USAGE, exit_code_of
 from symphony._cli._progress import BootLine, RunsBar
 from symphony._cli._quantity import budget_text
-from symphony._threads import Terminated
 from symphony.exceptions import BootError, SymphonyError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeVar, Union
 
-    from symphony._kit import OrchestraKit
-    from symphony._work import RunSummary
+    from symphony._work.conductor_thread import RunSummary
+    from symphony._work.kit import OrchestraKit
     from symphony.conductor._types import Outcome, ReadyNode
 
     Self = TypeVar("Self", bound="Conductor")

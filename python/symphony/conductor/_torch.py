@@ -23,7 +23,7 @@ from symphony.conductor._heuristics import ShortestRemaining
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from symphony._kit import OrchestraKit
+    from symphony._work.kit import OrchestraKit
     from symphony.conductor._types import Outcome, ReadyNode
 
 FEATURES = 10

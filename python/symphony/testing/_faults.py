@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from symphony import _core
-from symphony._boot import Starter
+from symphony._boot.starter import Starter
 from symphony.exceptions import InvalidValueError
 
 if TYPE_CHECKING:

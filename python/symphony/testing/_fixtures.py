@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from symphony._boot import Starter
+from symphony._boot.starter import Starter
 from symphony.testing._faults import Fault, FaultPlan
 from symphony.testing._leaks import Leaks, no_leaks
 

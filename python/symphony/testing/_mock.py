@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from symphony._spec import component
+from symphony._components.spec import component
 from symphony.exceptions import InvalidValueError
 
 if TYPE_CHECKING:

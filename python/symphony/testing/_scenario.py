@@ -13,8 +13,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional, cast
 
 import symphony
-from symphony._handles import Late
-from symphony._health import Health
+from symphony._boot.handles import Late
+from symphony._boot.health import Health
 from symphony.exceptions import (
     BootError,
     InvalidValueError,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from symphony import BootReport
-    from symphony._health import SystemHealth
+    from symphony._boot.health import SystemHealth
 
 _SCENARIO = ("name", "timeout", "config", "components", "faults", "expect")
 _COMPONENT = (

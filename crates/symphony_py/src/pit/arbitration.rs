@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::member::MemberRef;
-use crate::enter::{enter, guard, seconds, wait_asking};
-use crate::error::raise;
+use crate::door::enter::{enter, guard, seconds, wait_asking};
+use crate::door::error::raise;
 
 /// Who gets a scarce thing.
 #[pyclass(frozen, module = "symphony._core")]

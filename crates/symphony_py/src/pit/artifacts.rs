@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::member::MemberRef;
-use crate::enter::{enter, guard};
-use crate::error::raise;
+use crate::door::enter::{enter, guard};
+use crate::door::error::raise;
 
 /// Content-addressed blobs with names, versions, tags and lineage.
 #[pyclass(frozen, module = "symphony._core")]

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::member::MemberRef;
-use crate::enter::enter;
-use crate::error::raise;
+use crate::door::enter::enter;
+use crate::door::error::raise;
 
 /// Running graphs: what is ready, completed, failed.
 #[pyclass(frozen, module = "symphony._core")]

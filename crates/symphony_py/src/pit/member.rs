@@ -8,7 +8,7 @@ use component::Code;
 use pyo3::prelude::*;
 use pyo3::{PyClass, PyClassInitializer};
 
-use crate::error::Fields;
+use crate::door::error::Fields;
 
 use super::{ArbitrationEngine, ArtifactStore, DagTracker, PoolManager, StaleManager};
 

@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::member::MemberRef;
-use crate::enter::{enter, guard, seconds, wait_asking};
-use crate::error::{Raised, failure_of, raise};
+use crate::door::enter::{enter, guard, seconds, wait_asking};
+use crate::door::error::{Raised, failure_of, raise};
 
 /// Models and workers on lease.
 #[pyclass(frozen, module = "symphony._core")]

@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::member::MemberRef;
-use crate::enter::enter;
-use crate::error::{Fields, raise};
+use crate::door::enter::enter;
+use crate::door::error::{Fields, raise};
 
 /// What to keep, archive or delete.
 #[pyclass(frozen, module = "symphony._core")]

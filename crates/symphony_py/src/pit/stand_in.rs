@@ -1,7 +1,7 @@
 //! What took a Pit member's place, as the core calls it: for Melodies and guests that name the member's operations.
 //!
 //! Code of users never runs on a thread of Rust, so a call waits here until one of Python's own daemon threads has
-//! served it (`symphony/_members.py`). Invariant: each request is answered once, also when the port closes under it.
+//! served it (`symphony/_swap/members.py`). Invariant: each request is answered once, also when the port closes under it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,12 +16,12 @@ use orchestra_kit::{ExtensionError, KitError};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::enter::{enter, guard};
-use crate::error::{Fields, raise};
-use crate::keeper::KeeperState;
-use crate::queue::Queue;
-use crate::swap::{Slot, Stepper};
-use crate::values::{decode, encode};
+use crate::door::enter::{enter, guard};
+use crate::door::error::{Fields, raise};
+use crate::door::values::{decode, encode};
+use crate::steps::keeper::KeeperState;
+use crate::steps::queue::Queue;
+use crate::steps::swap::{Slot, Stepper};
 
 type Answer = Result<Payload, KitError>;
 
@@ -138,7 +138,7 @@ impl MemberRequest {
     }
 }
 
-/// One place of the Pit, as `symphony/_members.py` swaps what stands in it.
+/// One place of the Pit, as `symphony/_swap/members.py` swaps what stands in it.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct MemberSeat {
     system: Arc<System>,

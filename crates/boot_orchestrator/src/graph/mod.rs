@@ -1,0 +1,8 @@
+//! Descriptors become a plan, or every fault of their graph at once.
+
+pub(crate) mod bind;
+pub(crate) mod cycles;
+pub(crate) mod faults;
+pub(crate) mod format;
+pub(crate) mod plan;
+pub(crate) mod registry;

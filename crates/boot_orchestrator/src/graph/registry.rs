@@ -1,0 +1,97 @@
+//! What may be booted: descriptors with the components that they describe.
+//!
+//! `system` fills a registry in its own order; the order breaks ties and nothing else. The registry checks nothing by
+//! itself: [`Registry::plan`] reports every fault at once.
+
+use std::sync::Arc;
+
+use component::{Code, Component, Descriptor, Done, Failure, Step};
+
+use crate::graph::plan::Plan;
+use crate::run::error::PlanFaults;
+use crate::run::fault_injection::{FaultPlan, UnknownFault};
+
+/// A descriptor and what it describes.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) descriptor: Arc<Descriptor>,
+    pub(crate) component: Arc<dyn Component>,
+}
+
+/// Collects components; makes a [`Plan`] of them.
+#[derive(Clone, Default)]
+pub struct Registry {
+    entries: Vec<Entry>,
+    directory: Option<Arc<str>>,
+}
+
+impl Registry {
+    /// An empty registry.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Places in hints are told relative to this folder.
+    pub fn relative_to(&mut self, directory: impl Into<Arc<str>>) {
+        self.directory = Some(directory.into());
+    }
+
+    /// Adds a component. Everything added is planned and started, needed or not.
+    pub fn add(&mut self, descriptor: Descriptor, component: Arc<dyn Component>) {
+        self.entries.push(Entry { descriptor: Arc::new(descriptor), component });
+    }
+
+    /// Adds a descriptor alone, for `check` and `graph`: it is planned, and a boot of it fails.
+    pub fn declare(&mut self, descriptor: Descriptor) {
+        self.add(descriptor, Arc::new(Declared));
+    }
+
+    /// The descriptors in the order in which they were added.
+    pub fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
+        self.entries.iter().map(|entry| &*entry.descriptor)
+    }
+
+    /// How many were added.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Has the components that a fault plan names misbehave as planned.
+    ///
+    /// # Errors
+    /// [`UnknownFault`] when a fault can never happen: nobody registered its component, or its call is 0.
+    pub fn inject(&mut self, plan: &FaultPlan) -> Result<(), UnknownFault> {
+        plan.check(self.entries.iter().map(|entry| &entry.descriptor.name))?;
+        for entry in &mut self.entries {
+            if let Some(faulty) = plan.around(&entry.descriptor.name, &entry.component) {
+                entry.component = faulty;
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders everything, or says everything that is wrong.
+    ///
+    /// # Errors
+    /// [`PlanFaults`] with every fault of the graph at once, in a deterministic order.
+    pub fn plan(&self) -> Result<Plan, PlanFaults> {
+        Plan::new(&self.entries, self.directory.as_deref())
+    }
+}
+
+/// Stands for a component of which only the descriptor is known.
+struct Declared;
+
+impl Component for Declared {
+    fn begin(&self, _step: Step, done: Done) {
+        done.tell(Err(Failure::new(
+            Code::INTERNAL,
+            "only the descriptor of this component was registered, it cannot be started",
+        )));
+    }
+}

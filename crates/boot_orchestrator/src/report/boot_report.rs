@@ -1,0 +1,373 @@
+//! What a boot was: made from its events, told as JSON and as text.
+//!
+//! The JSON keys are a promise (`BootReport::to_json`). A report of a failed boot has the same keys.
+
+use std::time::{Duration, Instant};
+
+use component::{ComponentName, Phase};
+use serde::Serialize;
+
+use crate::event::boot_event::{BootEvent, Stamped, Status};
+use crate::graph::plan::Plan;
+use crate::report::outside::Outside;
+use crate::report::timeline::{Span, Timeline};
+use crate::report::{critical_path, memory, overhead, savings, spans};
+use crate::run::options::{BootOptions, Budgets};
+
+/// The report of one boot.
+#[derive(Debug, Clone, Serialize)]
+pub struct BootReport {
+    /// The version of this document.
+    pub schema: u32,
+    /// Whether the system became ready.
+    pub ok: bool,
+    /// Its name.
+    pub system: String,
+    /// From the call of `boot()` until everything was ready; none when it never was.
+    pub ready_seconds: Option<f64>,
+    /// From the process's start until everything was ready.
+    pub since_launch_seconds: Option<f64>,
+    /// Wall time in which nothing but Symphony was on the critical path (see `overhead`).
+    pub overhead_seconds: f64,
+    /// From the call of `boot()` until the gate of the Orchestra Kit had passed.
+    pub infrastructure_seconds: Option<f64>,
+    /// The rise of the process's peak memory, in MiB.
+    pub memory_mb: f64,
+    /// The five phases.
+    pub phases: Vec<PhaseReport>,
+    /// Every component, in plan order.
+    pub components: Vec<ComponentReport>,
+    /// The components that the boot waited for, one after the other.
+    #[serde(serialize_with = "name_words")]
+    pub critical_path: Vec<ComponentName>,
+    /// For each of them, how much sooner the system would have been ready if it had taken no time; nothing where it never was.
+    pub savings: Vec<Saving>,
+    /// Budgets that were exceeded.
+    pub budget_violations: Vec<BudgetViolation>,
+    /// The first failure.
+    pub error: Option<ErrorReport>,
+    /// What is no component's start: phases, gates, waits, the rollback and its stops, the start-up of child processes.
+    pub spans: Vec<SpanReport>,
+    /// Every event of the boot; not in the JSON.
+    #[serde(skip)]
+    pub events: Vec<Stamped>,
+}
+
+/// A phase in the report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhaseReport {
+    /// Its name.
+    #[serde(serialize_with = "phase_word")]
+    pub name: Phase,
+    /// How it ended.
+    #[serde(serialize_with = "status_word")]
+    pub status: Status,
+    /// How long it took, its gate included and a wait at its latch not.
+    pub seconds: f64,
+    /// What it should have taken.
+    pub budget_seconds: Option<f64>,
+}
+
+/// A component in the report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ComponentReport {
+    /// Its name.
+    #[serde(serialize_with = "name_word")]
+    pub name: ComponentName,
+    /// Its phase.
+    #[serde(serialize_with = "phase_word")]
+    pub phase: Phase,
+    /// How it stands at the end.
+    #[serde(serialize_with = "status_word")]
+    pub status: Status,
+    /// Seconds after the call of `boot()`; none when it never began.
+    pub started_at: Option<f64>,
+    /// How long its start took, retries included.
+    pub seconds: f64,
+    /// What it waited for.
+    #[serde(serialize_with = "name_words")]
+    pub requires: Vec<ComponentName>,
+    /// Why it is not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How often its start was tried; told where that was more than once.
+    #[serde(skip_serializing_if = "is_one")]
+    pub attempts: u32,
+}
+
+/// What a step of the critical path would save.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Saving {
+    /// The step.
+    #[serde(serialize_with = "name_word")]
+    pub name: ComponentName,
+    /// By how much sooner the system would be ready if the step took no time.
+    pub seconds: f64,
+}
+
+/// A stretch of time in the report that is no component's start.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SpanReport {
+    /// `phase`, `gate`, `wait`, `rollback`, `stop`, or what a child process did.
+    pub name: String,
+    /// The component that stopped, or that the child process belongs to.
+    #[serde(serialize_with = "optional_name_word")]
+    pub component: Option<ComponentName>,
+    /// The phase, of a phase, a gate or a wait.
+    #[serde(serialize_with = "optional_phase_word")]
+    pub phase: Option<Phase>,
+    /// The number of the child process; none for what happened in this one.
+    pub pid: Option<u32>,
+    /// Seconds after the call of `boot()`; below zero for a child that was started before.
+    pub started_at: f64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// A budget that was exceeded.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BudgetViolation {
+    /// `ready`, `overhead`, `memory`, or `phases.<name>`.
+    pub name: String,
+    /// The budget: seconds, for `memory` MiB.
+    pub limit: f64,
+    /// What it was.
+    pub actual: f64,
+}
+
+/// The first failure in the report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ErrorReport {
+    /// Its stable word.
+    pub code: &'static str,
+    /// What failed.
+    pub message: String,
+    /// The phase.
+    pub phase: Option<&'static str>,
+    /// The component.
+    pub component: Option<String>,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// What to do.
+    pub hints: Vec<String>,
+}
+
+/// Of what a report is made, besides the events.
+pub(crate) struct Source<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) options: &'a BootOptions,
+    pub(crate) called: Instant,
+    /// When everything was ready, or the rollback began: seconds after the call.
+    pub(crate) end: f64,
+    pub(crate) memory_before: u64,
+}
+
+/// Makes the report of a boot that ended.
+pub(crate) fn build(
+    source: &Source<'_>,
+    events: Vec<Stamped>,
+    error: Option<ErrorReport>,
+) -> BootReport {
+    let Source { plan, options, called, end, memory_before } = *source;
+    let timeline = Timeline::of(plan, &events, end);
+    let outside = options.outside.list();
+    let spans: Vec<_> = outside
+        .iter()
+        .map(|one| {
+            let at = |moment: Instant| moment.saturating_duration_since(called).as_secs_f64();
+            (Span { from: at(one.from), to: at(one.to) }, one.awaited_by.clone())
+        })
+        .collect();
+    let outside_names: Vec<_> = outside.iter().map(|one| one.name.clone()).collect();
+    let pieces = critical_path::pieces(plan, &timeline);
+    let pieces = critical_path::through(plan, pieces, &spans);
+    let foreign: u64 = outside.iter().map(|one| one.memory).sum();
+    let ok = error.is_none();
+    let critical_path = critical_path::names(plan, &pieces, &outside_names);
+    let savings = if ok { savings::seconds(plan, &timeline, &pieces, &spans) } else { Vec::new() };
+    let savings = critical_path
+        .iter()
+        .zip(savings)
+        .map(|(name, seconds)| Saving { name: name.clone(), seconds })
+        .collect();
+    let launched = options.launched.or_else(memory::process_start);
+    let since_launch =
+        launched.map(|launched| called.saturating_duration_since(launched).as_secs_f64() + end);
+    let kit = &timeline.phases[Phase::OrchestraKit as usize];
+    let passed = matches!(kit.status, Some(Status::Ready | Status::Degraded));
+    let budget_violations = events
+        .iter()
+        .filter_map(|stamped| match &stamped.event {
+            BootEvent::BudgetExceeded { name, limit, actual } => {
+                Some(BudgetViolation { name: name.clone(), limit: *limit, actual: *actual })
+            }
+            _ => None,
+        })
+        .collect();
+    BootReport {
+        schema: 1,
+        ok,
+        system: options.system.to_string(),
+        ready_seconds: ok.then_some(end),
+        since_launch_seconds: since_launch.filter(|_| ok),
+        overhead_seconds: overhead::seconds(plan, &pieces),
+        infrastructure_seconds: kit.finished.filter(|_| passed),
+        memory_mb: memory::peak().saturating_sub(memory_before + foreign) as f64
+            / (1024.0 * 1024.0),
+        phases: phases(&timeline, options, ok),
+        components: with_outside(components(plan, &timeline), &outside, &spans),
+        critical_path,
+        savings,
+        budget_violations,
+        error,
+        spans: spans::of(&events, options.children.take(), called),
+        events,
+    }
+}
+
+fn phases(timeline: &Timeline, options: &BootOptions, ok: bool) -> Vec<PhaseReport> {
+    Phase::ALL
+        .into_iter()
+        .zip(&timeline.phases)
+        .map(|(phase, spans)| PhaseReport {
+            name: phase,
+            status: match spans.status {
+                None => Status::Skipped,
+                Some(Status::Ready | Status::Degraded) if !ok => Status::Stopped,
+                Some(status) => status,
+            },
+            seconds: spans.seconds,
+            budget_seconds: options.phases.of(phase).budget.map(|budget| budget.as_secs_f64()),
+        })
+        .collect()
+}
+
+fn components(plan: &Plan, timeline: &Timeline) -> Vec<ComponentReport> {
+    (0..)
+        .zip(plan.components())
+        .zip(&timeline.components)
+        .map(|((number, planned), spans)| ComponentReport {
+            name: planned.name().clone(),
+            phase: planned.descriptor().phase,
+            status: spans.status.unwrap_or(Status::Skipped),
+            started_at: spans.begun,
+            seconds: match (spans.begun, spans.finished) {
+                (Some(begun), Some(finished)) => (finished - begun).max(0.0),
+                _ => 0.0,
+            },
+            requires: plan.required_names(number).into_iter().cloned().collect(),
+            reason: spans.reason.clone(),
+            attempts: spans.retries + 1,
+        })
+        .collect()
+}
+
+/// Puts work beside the engine in front of the components of its phase.
+fn with_outside(
+    mut components: Vec<ComponentReport>,
+    outside: &[Outside],
+    spans: &[(Span, Option<ComponentName>)],
+) -> Vec<ComponentReport> {
+    for (one, (span, awaited_by)) in outside.iter().zip(spans).rev() {
+        let waiting =
+            components.iter_mut().find(|component| Some(&component.name) == awaited_by.as_ref());
+        if let Some(waiting) = waiting {
+            waiting.requires.insert(0, one.name.clone());
+        }
+        let place = components
+            .iter()
+            .position(|component| component.phase >= one.phase)
+            .unwrap_or(components.len());
+        let report = ComponentReport {
+            name: one.name.clone(),
+            phase: one.phase,
+            status: Status::Ready,
+            started_at: Some(span.from),
+            seconds: span.to - span.from,
+            requires: Vec::new(),
+            reason: None,
+            attempts: 1,
+        };
+        components.insert(place, report);
+    }
+    components
+}
+
+impl BootReport {
+    /// The budgets of the system that this boot exceeded.
+    pub(crate) fn exceeded(&self, budgets: &Budgets) -> Vec<BudgetViolation> {
+        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
+        [
+            ("ready", seconds(budgets.ready), self.ready_seconds),
+            ("overhead", seconds(budgets.overhead), Some(self.overhead_seconds)),
+            ("memory", budgets.memory, Some(self.memory_mb)),
+        ]
+        .into_iter()
+        .filter_map(|(name, limit, actual)| {
+            let (limit, actual) = (limit?, actual?);
+            (actual > limit).then(|| BudgetViolation { name: name.to_owned(), limit, actual })
+        })
+        .collect()
+    }
+
+    /// The report as one JSON document.
+    pub fn to_json(&self) -> String {
+        self.to_value().to_string()
+    }
+
+    /// The report as a JSON value, into which a caller can put more (`run` adds `runs`).
+    pub fn to_value(&self) -> serde_json::Value {
+        // Every key is text and every value a plain one: it cannot fail, and if it did, the document says so.
+        serde_json::to_value(self)
+            .unwrap_or_else(|error| serde_json::json!({ "ok": false, "error": error.to_string() }))
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn phase_word<S: serde::Serializer>(phase: &Phase, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(phase.as_str())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn status_word<S: serde::Serializer>(status: &Status, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(status.as_str())
+}
+
+fn name_word<S: serde::Serializer>(name: &ComponentName, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(name.as_str())
+}
+
+#[expect(clippy::ref_option, reason = "serde hands over a reference")]
+fn optional_name_word<S: serde::Serializer>(
+    name: &Option<ComponentName>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match name {
+        Some(name) => name_word(name, to),
+        None => to.serialize_none(),
+    }
+}
+
+#[expect(
+    clippy::ref_option,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn optional_phase_word<S: serde::Serializer>(
+    phase: &Option<Phase>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match phase {
+        Some(phase) => phase_word(phase, to),
+        None => to.serialize_none(),
+    }
+}
+
+fn name_words<S: serde::Serializer>(names: &[ComponentName], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(names.iter().map(ComponentName::as_str))
+}

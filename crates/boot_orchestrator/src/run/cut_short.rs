@@ -1,0 +1,86 @@
+//! The end of a phase that fails: every step in flight gets its finish in the events, so that they stay pairs.
+//!
+//! What becomes of the steps themselves is the rollback's.
+
+use std::time::Instant;
+
+use component::{Health, Step};
+
+use crate::event::boot_event::BootEvent;
+use crate::graph::bind::index;
+use crate::run::executor::Run;
+use crate::run::health;
+use crate::run::progress::Standing;
+use crate::run::step_table::{Ended, Signal};
+
+impl Run {
+    /// Tells of each step in flight how it ended, or that it was cut short.
+    pub(crate) fn cut_short(&mut self) {
+        let now = Instant::now();
+        // What has ended already is told as it is.
+        loop {
+            match self.desk.next(Some(now)) {
+                Signal::Ended(ended) if ended.step == Step::Start => self.ended_anyway(ended),
+                Signal::Ended(ended) if ended.step == Step::Health => {
+                    self.health_told(ended);
+                }
+                Signal::Ended(_) | Signal::Expired { .. } | Signal::Woken => {}
+                Signal::Moment => break,
+            }
+        }
+        for (number, step, begun) in self.desk.in_flight() {
+            if step == Step::Health {
+                // One that tells at this very moment is told as one that did not: nobody waits for it any more.
+                self.desk.abandon(number, step);
+                let why = "it gave no answer before the boot failed".to_owned();
+                let result = Ok(Health::Unhealthy(why));
+                self.health_told(Ended { component: number, step, result, begun, at: now });
+            }
+        }
+        for place in self.plan.range(self.current) {
+            let number = index(place);
+            if self.standings.at(number) == Standing::Starting {
+                let hung = self.deadlines.is_given_up(number, Step::Start);
+                let (standing, why) = if hung {
+                    (Standing::Failed, "it was not done in time")
+                } else {
+                    (Standing::Stopped, "it was given up, because the boot fails")
+                };
+                self.finish(number, standing, Some(why.to_owned()), now);
+            }
+        }
+    }
+
+    /// A start that ended just when the boot failed: nothing begins because of it, and the rollback stops it.
+    fn ended_anyway(&mut self, ended: Ended) {
+        let number = ended.component;
+        self.started[number as usize] = ended.result.is_ok();
+        if self.standings.at(number) != Standing::Starting {
+            return;
+        }
+        let (standing, why) = match ended.result {
+            Ok(Health::Healthy) => (Standing::Ready, None),
+            Ok(Health::Degraded(why)) => (Standing::Degraded, Some(why)),
+            Ok(Health::Unhealthy(why)) => (Standing::Failed, Some(why)),
+            Err(failure) => (Standing::Failed, Some(failure.message)),
+        };
+        self.finish(number, standing, why, ended.at);
+    }
+
+    /// Tells a component's word in the events, and returns it.
+    pub(crate) fn health_told(&mut self, ended: Ended) -> Health {
+        let (number, at) = (ended.component, ended.at);
+        let seconds = at.saturating_duration_since(ended.begun).as_secs_f64();
+        let word = health::word(ended);
+        self.events.emit_at(
+            at,
+            BootEvent::HealthFinished {
+                component: self.descriptor(number).name.clone(),
+                health: word.as_str(),
+                seconds,
+                reason: word.reason().map(str::to_owned),
+            },
+        );
+        word
+    }
+}

@@ -1,0 +1,291 @@
+//! Runs a plan: phase by phase, each component the moment its own needs are healthy.
+//!
+//! One thread dispatches: it begins steps, hears of them through the desk's channel, and waits for nothing but that channel,
+//! until the nearest deadline. So no component can keep it, and `run` returns at its deadline whatever they do. The parts
+//! of a run: `start` (a phase's starts), `gate` (health between phases), `deadline` (which one binds, and what its passing
+//! says), `rollback`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use component::{Code, Descriptor, Phase, Seconds, Step};
+
+use crate::event::boot_event::{BootEvent, Events, Status};
+use crate::graph::plan::Plan;
+use crate::report::boot_report::{self, BootReport, BudgetViolation, ErrorReport};
+use crate::report::memory;
+use crate::run::deadline::Deadlines;
+use crate::run::error::BootFailure;
+use crate::run::fault::Fault;
+use crate::run::options::BootOptions;
+use crate::run::progress::{Standing, Standings};
+use crate::run::running::Running;
+use crate::run::step_table::{Desk, Then};
+use crate::run::stopper::{Life, StopLimits, Stopper, Stops};
+
+/// A boot that is about to run.
+pub struct Boot {
+    plan: Plan,
+    options: BootOptions,
+    standings: Standings,
+}
+
+impl Boot {
+    /// A boot of this plan.
+    pub fn new(plan: Plan, options: BootOptions) -> Self {
+        let standings = Standings::new(plan.clone());
+        Self { plan, options, standings }
+    }
+
+    /// How each component stands, readable from any thread while the boot runs.
+    pub fn standings(&self) -> Standings {
+        self.standings.clone()
+    }
+
+    /// Runs the boot on this thread, which only dispatches: it returns at its deadline (and what the rollback takes)
+    /// whatever the components do.
+    ///
+    /// # Errors
+    /// [`BootFailure`] with the first failure, after everything that had started was stopped.
+    pub fn run(self) -> Result<Running, Box<BootFailure>> {
+        let latch = self.options.latch.clone();
+        let result = Run::new(self).run();
+        if let Some(latch) = latch {
+            latch.ended();
+        }
+        result
+    }
+}
+
+/// A boot that runs.
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) options: BootOptions,
+    pub(crate) standings: Standings,
+    pub(crate) events: Events,
+    pub(crate) desk: Desk,
+    pub(crate) deadlines: Deadlines,
+    /// What is up and has to be stopped once.
+    pub(crate) started: Vec<bool>,
+    /// For each component, how many of its needs have no outcome yet.
+    pub(crate) waiting: Vec<u32>,
+    pub(crate) attempts: Vec<u32>,
+    pub(crate) begun: Vec<Option<Instant>>,
+    /// Until when each may start, retries included.
+    pub(crate) due: Vec<Option<Instant>>,
+    /// Starts that are tried again, and when.
+    pub(crate) retries: Vec<(Instant, u32)>,
+    /// Why a component is not well.
+    pub(crate) reasons: Vec<Option<String>>,
+    /// Components of the phase that have no outcome yet.
+    pub(crate) open: usize,
+    /// The phase that runs.
+    pub(crate) current: Phase,
+    called: Instant,
+    memory_before: u64,
+}
+
+impl Run {
+    fn new(boot: Boot) -> Self {
+        let Boot { plan, options, standings } = boot;
+        let called = options.called.unwrap_or_else(Instant::now);
+        let events = Events::new(called, options.sinks.clone());
+        let count = plan.components().len();
+        let mut waiting = vec![0; count];
+        for edge in plan.edges().iter().filter(|edge| edge.orders()) {
+            waiting[edge.from as usize] += 1;
+        }
+        Self {
+            desk: Desk::new(plan.clone(), events.clone()),
+            deadlines: Deadlines::new(called, &options),
+            started: vec![false; count],
+            waiting,
+            attempts: vec![0; count],
+            begun: vec![None; count],
+            due: vec![None; count],
+            retries: Vec::new(),
+            reasons: vec![None; count],
+            open: 0,
+            current: Phase::Foundation,
+            called,
+            memory_before: options.memory_before.unwrap_or_else(memory::peak),
+            plan,
+            options,
+            standings,
+            events,
+        }
+    }
+
+    fn run(mut self) -> Result<Running, Box<BootFailure>> {
+        self.events.emit(BootEvent::BootStarted {
+            system: Arc::clone(&self.options.system),
+            components: self.plan.components().len(),
+        });
+        self.options.canceller.wake(self.desk.waker());
+        if let Some(latch) = &self.options.latch {
+            latch.wake(self.desk.waker());
+        }
+        for phase in Phase::ALL {
+            if let Err(fault) = self.phase(phase) {
+                return Err(self.fail(phase, *fault));
+            }
+        }
+        // Told while the last gate was passed: its caller must not be given a system that he gave up.
+        let last = self.current;
+        if let Err(fault) = self.interrupted(last) {
+            return Err(self.fail(last, *fault));
+        }
+        Ok(self.ready())
+    }
+
+    fn phase(&mut self, phase: Phase) -> Result<(), Box<Fault>> {
+        self.wait_for_latch(phase)?;
+        let begun = Instant::now();
+        let limits = self.options.phases.of(phase);
+        self.current = phase;
+        self.deadlines.enter(begun, limits.timeout);
+        let components = self.plan.range(phase).len();
+        self.events.emit_at(begun, BootEvent::PhaseStarted { phase, components });
+        let started = self.starts(phase);
+        if started.is_err() {
+            self.cut_short();
+        }
+        let ended = started.and_then(|()| self.gate(phase));
+        let status = match &ended {
+            Ok(status) => *status,
+            Err(_) => Status::Failed,
+        };
+        let took = begun.elapsed();
+        let seconds = took.as_secs_f64();
+        self.events.emit(BootEvent::PhaseFinished { phase, status, seconds });
+        ended?;
+        self.budget(&format!("phases.{phase}"), limits.budget, took);
+        if let Some(latch) = &self.options.latch {
+            latch.passed(phase);
+        }
+        Ok(())
+    }
+
+    /// Waits until the phase was asked for. The wait is its caller's: the boot's deadline moves with it.
+    fn wait_for_latch(&mut self, phase: Phase) -> Result<(), Box<Fault>> {
+        self.interrupted(phase)?;
+        let Some(latch) = self.options.latch.clone() else { return Ok(()) };
+        if latch.is_open(phase) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.events.emit_at(begun, BootEvent::WaitStarted { phase });
+        while !latch.is_open(phase) {
+            let _ = self.desk.next(None);
+            self.interrupted(phase)?;
+        }
+        let waited = begun.elapsed();
+        self.deadlines.waited(waited);
+        self.events.emit(BootEvent::WaitFinished { phase, seconds: waited.as_secs_f64() });
+        Ok(())
+    }
+
+    pub(crate) fn descriptor(&self, number: u32) -> &Descriptor {
+        self.plan.components()[number as usize].descriptor()
+    }
+
+    /// The failure of an interrupted boot.
+    pub(crate) fn interrupted(&self, phase: Phase) -> Result<(), Box<Fault>> {
+        match self.options.canceller.fault() {
+            None => Ok(()),
+            Some(fault) if fault.code != Code::INTERRUPTED => Err(Box::new(fault)),
+            Some(fault) => {
+                let mut fault = fault.in_phase(phase);
+                for (number, step, begun) in self.desk.in_flight() {
+                    let (name, spent) =
+                        (&self.descriptor(number).name, Seconds::from(begun.elapsed()));
+                    fault.causes.push(format!("`{name}` was still in its {step} after {spent}"));
+                }
+                Err(Box::new(fault))
+            }
+        }
+    }
+
+    fn budget(&self, name: &str, budget: Option<Duration>, actual: Duration) {
+        if let Some(limit) = budget.filter(|limit| actual > *limit) {
+            let (limit, actual) = (limit.as_secs_f64(), actual.as_secs_f64());
+            self.events.emit(BootEvent::BudgetExceeded { name: name.to_owned(), limit, actual });
+        }
+    }
+
+    fn ready(self) -> Running {
+        let at = Instant::now();
+        let degraded = self
+            .plan
+            .components()
+            .iter()
+            .zip(0..)
+            .any(|(_, number)| !matches!(self.standings.at(number), Standing::Ready));
+        let status = if degraded { Status::Degraded } else { Status::Ready };
+        let seconds = self.events.seconds(at);
+        let mut report = self.report(at, None);
+        for violation in report.exceeded(&self.options.budgets) {
+            let BudgetViolation { name, limit, actual } = violation.clone();
+            self.events.emit(BootEvent::BudgetExceeded { name, limit, actual });
+            report.budget_violations.push(violation);
+        }
+        self.events.emit_at(at, BootEvent::BootFinished { status, seconds, error: None });
+        report.events = self.events.kept();
+        Running::new(self.plan, self.events, self.standings, self.started, Arc::new(report))
+    }
+
+    fn fail(mut self, phase: Phase, fault: Fault) -> Box<BootFailure> {
+        let mut fault = fault;
+        fault.phase.get_or_insert(phase);
+        let begun = Instant::now();
+        self.events.emit_at(begun, BootEvent::RollbackStarted { reason: fault.message.clone() });
+        let stops = self.roll_back();
+        self.events.emit(BootEvent::RollbackFinished {
+            seconds: begun.elapsed().as_secs_f64(),
+            stopped: stops.stopped,
+            errors: stops.errors.len(),
+        });
+        let at = Instant::now();
+        let seconds = self.events.seconds(at);
+        let error = Some(fault.message.clone());
+        self.events.emit_at(at, BootEvent::BootFinished { status: Status::Failed, seconds, error });
+        let report = Arc::new(self.report(begun, Some(fault.report())));
+        Box::new(fault.into_failure(stops.errors, report))
+    }
+
+    /// Gives up what is in flight, and takes down what is up. A start that was just given up has a moment to end, so that it
+    /// is stopped in its turn; what does not is dealt with whenever it ends.
+    fn roll_back(&mut self) -> Stops {
+        let mut lives: Vec<Life> =
+            self.started.iter().map(|up| if *up { Life::Up } else { Life::Gone }).collect();
+        let grace = Instant::now() + self.options.grace;
+        for (number, step, _) in self.desk.in_flight() {
+            let told = self.deadlines.is_given_up(number, step);
+            if step == Step::Start {
+                lives[number as usize] = Life::Ending;
+                if told {
+                    self.desk.extend(number, step, grace);
+                } else {
+                    // One that has just ended needs no deadline: its outcome is in the channel.
+                    let _ = self.desk.give_up(number, step, Then::Wait(grace));
+                }
+            } else {
+                self.desk.abandon(number, step);
+            }
+        }
+        let limits = StopLimits::rollback(&self.options);
+        let lives = lives.into_iter();
+        Stopper::new(&self.plan, &mut self.desk, &self.events, &self.standings, limits, lives).run()
+    }
+
+    fn report(&self, end: Instant, error: Option<ErrorReport>) -> BootReport {
+        let source = boot_report::Source {
+            plan: &self.plan,
+            options: &self.options,
+            called: self.called,
+            end: self.events.seconds(end),
+            memory_before: self.memory_before,
+        };
+        boot_report::build(&source, self.events.kept(), error)
+    }
+}

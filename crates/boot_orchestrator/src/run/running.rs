@@ -1,0 +1,121 @@
+//! A system that is up: its health, its report, its end.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use component::Health;
+
+use crate::event::boot_event::{BootEvent, Events};
+use crate::graph::plan::Plan;
+use crate::report::boot_report::BootReport;
+use crate::run::error::StopFailure;
+use crate::run::health::{self, SystemHealth};
+use crate::run::progress::Standings;
+use crate::run::step_table::Desk;
+use crate::run::stopper::{Life, StopLimits, Stopper};
+
+/// How a system was taken down.
+#[derive(Debug, Clone)]
+pub struct ShutdownReport {
+    /// How long it took.
+    pub seconds: f64,
+    /// How many stopped as they should.
+    pub stopped: usize,
+    /// Those that did not.
+    pub errors: Vec<StopFailure>,
+}
+
+/// A system that is up. It is taken down by [`Running::shutdown`] and by nothing else.
+pub struct Running {
+    plan: Plan,
+    events: Events,
+    standings: Standings,
+    started: Vec<bool>,
+    report: Arc<BootReport>,
+    end: Mutex<End>,
+    ended: Condvar,
+}
+
+enum End {
+    Up,
+    Stopping,
+    Down(Arc<ShutdownReport>),
+}
+
+impl Running {
+    pub(crate) fn new(
+        plan: Plan,
+        events: Events,
+        standings: Standings,
+        started: Vec<bool>,
+        report: Arc<BootReport>,
+    ) -> Self {
+        let end = Mutex::new(End::Up);
+        Self { plan, events, standings, started, report, end, ended: Condvar::new() }
+    }
+
+    /// The plan that was booted.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The report of the boot.
+    pub fn report(&self) -> Arc<BootReport> {
+        Arc::clone(&self.report)
+    }
+
+    /// How each component stands.
+    pub fn standings(&self) -> &Standings {
+        &self.standings
+    }
+
+    /// Whether [`Running::shutdown`] was called.
+    pub fn is_stopping(&self) -> bool {
+        !matches!(*self.end.lock().unwrap_or_else(PoisonError::into_inner), End::Up)
+    }
+
+    /// Asks every component that started how it is, side by side. One that does not answer in time is unhealthy, and so is
+    /// one that the boot went on without; the answer of the whole takes no longer than the deadline.
+    pub fn health(&self, deadline: Duration) -> SystemHealth {
+        if self.is_stopping() {
+            let health = Health::Unhealthy("the system was shut down".to_owned());
+            return SystemHealth { health, components: Vec::new() };
+        }
+        let desk = Desk::new(self.plan.clone(), self.events.clone());
+        health::ask(&self.plan, desk, &self.started, &self.report, deadline)
+    }
+
+    /// Stops everything that started, in reverse, each once. The second call, from whatever thread, waits for the first and
+    /// has the same report.
+    pub fn shutdown(&self, timeout: Duration) -> Arc<ShutdownReport> {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match &*end {
+                End::Down(report) => return Arc::clone(report),
+                End::Stopping => end = self.ended.wait(end).unwrap_or_else(PoisonError::into_inner),
+                End::Up => break,
+            }
+        }
+        *end = End::Stopping;
+        drop(end);
+        let report = Arc::new(self.stop(timeout));
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = End::Down(Arc::clone(&report));
+        self.ended.notify_all();
+        report
+    }
+
+    fn stop(&self, timeout: Duration) -> ShutdownReport {
+        let begun = Instant::now();
+        let components = self.started.iter().filter(|started| **started).count();
+        self.events.emit(BootEvent::ShutdownStarted { components });
+        let mut desk = Desk::new(self.plan.clone(), self.events.clone());
+        let lives = self.started.iter().map(|started| if *started { Life::Up } else { Life::Gone });
+        let limits = StopLimits::shutdown(timeout);
+        let stops =
+            Stopper::new(&self.plan, &mut desk, &self.events, &self.standings, limits, lives).run();
+        let seconds = begun.elapsed().as_secs_f64();
+        let errors = stops.errors.len();
+        self.events.emit(BootEvent::ShutdownFinished { seconds, stopped: stops.stopped, errors });
+        ShutdownReport { seconds, stopped: stops.stopped, errors: stops.errors }
+    }
+}

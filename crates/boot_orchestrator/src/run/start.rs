@@ -1,0 +1,265 @@
+//! The starts of one phase: who may begin, what an outcome means for those that wait.
+
+use std::time::Instant;
+
+use component::{Code, Failure, Health, Phase, Step};
+
+use crate::event::boot_event::BootEvent;
+use crate::graph::bind::index;
+use crate::run::executor::Run;
+use crate::run::fault::Fault;
+use crate::run::progress::Standing;
+use crate::run::step_table::{Ended, Signal, Then};
+
+impl Run {
+    /// Starts every component of a phase; returns when each has an outcome.
+    pub(crate) fn starts(&mut self, phase: Phase) -> Result<(), Box<Fault>> {
+        let range = self.plan.range(phase);
+        let settled =
+            range.clone().filter(|place| self.standings.at(index(*place)).is_settled()).count();
+        self.open = range.len() - settled;
+        for place in range {
+            if self.waiting[place] == 0 {
+                self.begin(index(place));
+            }
+        }
+        while self.open > 0 {
+            self.retry_due();
+            let pause = self.retries.iter().map(|(at, _)| *at).min();
+            let deadline = self.deadlines.of_phase();
+            match self.desk.next(pause.into_iter().chain(deadline).min()) {
+                Signal::Ended(ended) => match ended.step {
+                    Step::Start => self.start_ended(ended)?,
+                    Step::Health | Step::Stop => {}
+                },
+                Signal::Expired { component, step: Step::Start } => {
+                    self.start_expired(component)?;
+                }
+                Signal::Expired { .. } | Signal::Moment => {}
+                Signal::Woken => self.interrupted(phase)?,
+            }
+            if self.open > 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(Box::new(self.late(phase)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a start, unless the component has begun or will never begin.
+    fn begin(&mut self, number: u32) {
+        if self.standings.at(number) != Standing::Waiting {
+            return;
+        }
+        let (name, phase) = {
+            let descriptor = self.descriptor(number);
+            (descriptor.name.clone(), descriptor.phase)
+        };
+        let (deadline, _) = self.deadlines.of_component(self.descriptor(number).deadline);
+        let now = Instant::now();
+        self.standings.set(number, Standing::Starting);
+        self.begun[number as usize] = Some(now);
+        self.due[number as usize] = deadline;
+        self.attempts[number as usize] = 1;
+        self.events.emit_at(now, BootEvent::ComponentStarted { component: name, phase });
+        self.desk.begin(number, Step::Start, deadline);
+    }
+
+    fn retry_due(&mut self) {
+        let now = Instant::now();
+        let (due, later): (Vec<_>, Vec<_>) = self.retries.drain(..).partition(|(at, _)| *at <= now);
+        self.retries = later;
+        for (_, number) in due {
+            self.attempts[number as usize] += 1;
+            self.desk.begin(number, Step::Start, self.due[number as usize]);
+        }
+    }
+
+    fn start_ended(&mut self, ended: Ended) -> Result<(), Box<Fault>> {
+        let Ended { component: number, result, at, .. } = ended;
+        match result {
+            Ok(health) => {
+                self.started[number as usize] = true;
+                match health {
+                    Health::Healthy => self.settle(number, Standing::Ready, None, at),
+                    Health::Degraded(why) => self.settle(number, Standing::Degraded, Some(why), at),
+                    Health::Unhealthy(why) => {
+                        let failure = Failure::new(Code::UNHEALTHY, why);
+                        self.failed(number, "started, and is not healthy", failure, at)
+                    }
+                }
+            }
+            Err(failure) if failure.transient && self.try_again(number, &failure, at) => Ok(()),
+            Err(failure) => self.failed(number, "failed to start", failure, at),
+        }
+    }
+
+    /// Has a transient failure tried again, where attempts and the component's deadline leave room.
+    fn try_again(&mut self, number: u32, failure: &Failure, at: Instant) -> bool {
+        let attempt = self.attempts[number as usize];
+        let Some(pause) = self.options.retry.after(attempt) else { return false };
+        let next = at + pause;
+        if self.due[number as usize].is_some_and(|due| next >= due) {
+            return false;
+        }
+        self.events.emit_at(
+            at,
+            BootEvent::ComponentRetried {
+                component: self.descriptor(number).name.clone(),
+                attempt: attempt + 1,
+                delay: pause.as_secs_f64(),
+                reason: failure.message.clone(),
+            },
+        );
+        self.reasons[number as usize] = Some(failure.message.clone());
+        self.retries.push((next, number));
+        true
+    }
+
+    fn failed(
+        &mut self,
+        number: u32,
+        what: &str,
+        failure: Failure,
+        at: Instant,
+    ) -> Result<(), Box<Fault>> {
+        let (name, phase, required) = {
+            let descriptor = self.descriptor(number);
+            (descriptor.name.clone(), descriptor.phase, descriptor.required)
+        };
+        let attempts = self.attempts[number as usize];
+        let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
+        let reason = format!("{}{tried}", failure.message);
+        self.finish(number, Standing::Failed, Some(reason), at);
+        if !required {
+            return self.release(number);
+        }
+        let message = format!("`{name}` {what} in phase `{phase}`{tried}");
+        Err(Box::new(Fault::caused_by(message, failure).in_phase(phase).of(&name)))
+    }
+
+    fn start_expired(&mut self, number: u32) -> Result<(), Box<Fault>> {
+        if let Some(due) = self.due_by_its_clock(number) {
+            self.desk.extend(number, Step::Start, due);
+            return Ok(());
+        }
+        // One that is required stays in flight: the rollback leaves it a moment to end, and stops it in its turn if it does.
+        let required = self.descriptor(number).required;
+        let then = if required { Then::Keep } else { Then::Abandon };
+        let Some(given_up) = self.desk.give_up(number, Step::Start, then) else { return Ok(()) };
+        let at = Instant::now();
+        let fault = self.start_late(number, given_up);
+        self.finish(number, Standing::Failed, Some(fault.message.clone()), at);
+        if required { Err(Box::new(fault)) } else { self.release(number) }
+    }
+
+    /// The later moment at which a start is due, where its component says that its clock began later than the start did.
+    fn due_by_its_clock(&self, number: u32) -> Option<Instant> {
+        let component = self.plan.components()[number as usize].component();
+        let from = component.clock_from(Step::Start)?;
+        let (_, limit) = self.deadlines.of_component(self.descriptor(number).deadline);
+        from.checked_add(limit).filter(|due| *due > Instant::now())
+    }
+
+    /// A component is up: those that need it go on.
+    fn settle(
+        &mut self,
+        number: u32,
+        standing: Standing,
+        reason: Option<String>,
+        at: Instant,
+    ) -> Result<(), Box<Fault>> {
+        self.finish(number, standing, reason, at);
+        self.release(number)
+    }
+
+    pub(crate) fn finish(
+        &mut self,
+        number: u32,
+        standing: Standing,
+        reason: Option<String>,
+        at: Instant,
+    ) {
+        self.standings.set(number, standing);
+        self.reasons[number as usize].clone_from(&reason);
+        self.open -= 1;
+        let begun = self.begun[number as usize].unwrap_or(at);
+        let descriptor = self.descriptor(number);
+        self.events.emit_at(
+            at,
+            BootEvent::ComponentFinished {
+                component: descriptor.name.clone(),
+                phase: descriptor.phase,
+                status: standing.status(),
+                seconds: at.saturating_duration_since(begun).as_secs_f64(),
+                reason,
+            },
+        );
+    }
+
+    /// Lets those go on that waited for this one. Works through a list, so that a long chain of those that will never begin
+    /// needs no stack.
+    pub(crate) fn release(&mut self, number: u32) -> Result<(), Box<Fault>> {
+        let plan = self.plan.clone();
+        let phase = self.current;
+        let mut settled = vec![number];
+        while let Some(number) = settled.pop() {
+            let usable = self.standings.at(number).is_usable();
+            for edge in plan.dependants(number).filter(|edge| edge.orders()) {
+                let from = edge.from;
+                self.waiting[from as usize] -= 1;
+                if self.standings.at(from) != Standing::Waiting {
+                    continue;
+                }
+                if !usable && edge.is_hard() {
+                    self.skip(from, number)?;
+                    settled.push(from);
+                } else if self.waiting[from as usize] == 0 && self.descriptor(from).phase == phase {
+                    self.begin(from);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A component that is up turned out not to be healthy: those of later phases that cannot do without it will not begin.
+    pub(crate) fn disown(&mut self, number: u32) -> Result<(), Box<Fault>> {
+        let plan = self.plan.clone();
+        for edge in plan.dependants(number).filter(|edge| edge.is_hard()) {
+            if self.standings.at(edge.from) == Standing::Waiting {
+                self.skip(edge.from, number)?;
+                self.release(edge.from)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A component cannot do without one that failed.
+    fn skip(&mut self, number: u32, need: u32) -> Result<(), Box<Fault>> {
+        let need_name = self.descriptor(need).name.clone();
+        let descriptor = self.descriptor(number);
+        let (name, phase, required) =
+            (descriptor.name.clone(), descriptor.phase, descriptor.required);
+        let reason = format!("it needs `{need_name}`, which did not start");
+        self.standings.set(number, Standing::Skipped);
+        self.reasons[number as usize] = Some(reason.clone());
+        if phase == self.current {
+            self.open -= 1;
+        }
+        self.events.emit(BootEvent::ComponentSkipped {
+            component: name.clone(),
+            phase,
+            reason: reason.clone(),
+        });
+        if !required {
+            return Ok(());
+        }
+        let mut fault = Fault::new(Code::START_FAILED, format!("`{name}` cannot start: {reason}"))
+            .in_phase(phase)
+            .of(&name);
+        fault.causes.extend(self.reasons[need as usize].clone());
+        fault.hints.push(format!(
+            "declare the need of `{name}` as optional, or `{need_name}` as required"
+        ));
+        Err(Box::new(fault))
+    }
+}

@@ -1,0 +1,142 @@
+//! What `symphony check` and `symphony graph` ask of the core: faults of files, and the plan of a described graph.
+
+use std::path::{Path, PathBuf};
+
+use boot_orchestrator::system::{System, SystemOptions};
+use boot_orchestrator::{GraphFormat, Registry};
+use component::{Code, ComponentName, Descriptor, Diagnostic, Location, Phase};
+use orchestra_kit::catalogue::Sources;
+use orchestra_kit::manifest::Member;
+use orchestra_kit::operations::known_operations;
+use orchestra_kit::{Operation, SourceReader};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::boot::sources::read_with;
+use crate::door::edge::{Edge, Key, keys_of, needs_of};
+use crate::door::error::{Fields, diagnostics_list};
+
+/// Reads sources with the function that Python gives.
+struct Given(Py<PyAny>);
+
+impl SourceReader for Given {
+    fn operations(
+        &self,
+        file: &Path,
+        attribute: &str,
+    ) -> Option<Result<Vec<Operation>, Diagnostic>> {
+        Python::try_attach(|py| read_with(self.0.bind(py), file, attribute)).flatten()
+    }
+}
+
+/// Every fault of the manifests and Melodies at these paths, as dictionaries of their fields.
+#[pyfunction]
+pub(crate) fn check_paths(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    read_operations: Py<PyAny>,
+) -> PyResult<Bound<'_, PyList>> {
+    let reader = Given(read_operations);
+    let faults = py.detach(|| {
+        let members = known_operations(&Member::ALL);
+        let sources = Sources { reader: Some(&reader), ..Sources::default() };
+        orchestra_kit::check::check_paths(&paths, &members, sources)
+    });
+    diagnostics_list(py, &faults)
+}
+
+/// An extension: its name, file, line and column, and the names of its operations where they are known.
+type FoundExtension = (String, String, u32, u32, Option<Vec<String>>);
+
+/// The extensions whose manifests lie at these paths.
+#[pyfunction]
+pub(crate) fn find_extensions(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    read_operations: Py<PyAny>,
+) -> Vec<FoundExtension> {
+    let reader = Given(read_operations);
+    let found = py.detach(|| {
+        let sources = Sources { reader: Some(&reader), ..Sources::default() };
+        orchestra_kit::check::extensions(&paths, sources)
+    });
+    found
+        .into_iter()
+        .map(|one| {
+            let at = one.location;
+            (one.name, at.file.to_string(), at.line, at.column, one.operations)
+        })
+        .collect()
+}
+
+/// A component as the command line describes it: name, phase, provides, needs, required, deadline, file, line, column.
+type Described =
+    (String, String, Vec<Py<Key>>, Vec<Edge>, bool, Option<f64>, Option<String>, u32, u32);
+
+/// The component graph of a system by phase, without starting anything but its plan.
+#[pyfunction]
+pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) -> PyResult<String> {
+    let Some(format) = GraphFormat::parse(format) else {
+        let known = GraphFormat::ALL.map(GraphFormat::as_str).join(", ");
+        return Err(Fields::new(
+            Code::INVALID_VALUE,
+            format!("`{format}` is no format; {known} are"),
+        )
+        .raise(py));
+    };
+    let options = SystemOptions { manifest: path, ..SystemOptions::default() };
+    let drawn = py.detach(|| {
+        let system = System::described(options)?;
+        let mut registry = Registry::new();
+        system.register(&mut registry);
+        registry.plan().map(|plan| plan.graph(format)).map_err(|faults| faults.diagnostics)
+    });
+    drawn.map_err(|faults| {
+        let mut fields = Fields::new(Code::MANIFEST_INVALID, String::new());
+        fields.diagnostics = faults;
+        fields.boot = true;
+        fields.raise(py)
+    })
+}
+
+/// Every fault that the planner finds in these components beside those of Symphony's own, but `replaced` ones.
+///
+/// A manifest at fault is another's to tell, so the system is planned without it then.
+#[pyfunction]
+#[pyo3(signature = (specs, replaced, config=None))]
+pub(crate) fn plan_specs(
+    py: Python<'_>,
+    specs: Vec<Described>,
+    replaced: Vec<String>,
+    config: Option<PathBuf>,
+) -> PyResult<Bound<'_, PyList>> {
+    let options = SystemOptions { manifest: config, ..SystemOptions::default() };
+    let faults = py.detach(|| {
+        let system =
+            System::described(options).or_else(|_| System::described(SystemOptions::default()))?;
+        for key in replaced {
+            system.replace(&key);
+        }
+        let mut registry = Registry::new();
+        if let Ok(directory) = std::env::current_dir() {
+            registry.relative_to(directory.to_string_lossy().into_owned());
+        }
+        system.register(&mut registry);
+        for described in specs {
+            registry.declare(descriptor_of(described));
+        }
+        registry.plan().map_err(|faults| faults.diagnostics)
+    });
+    diagnostics_list(py, &faults.err().unwrap_or_default())
+}
+
+fn descriptor_of(described: Described) -> Descriptor {
+    let (name, phase, provides, needs, required, _, file, line, column) = described;
+    let phase = Phase::parse(&phase).unwrap_or(Phase::Conductor);
+    let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
+    descriptor.provides = keys_of(&provides);
+    descriptor.location = file.map(|file| Location::new(file, line, column));
+    descriptor.needs = needs_of(needs, descriptor.location.as_ref());
+    descriptor.required = required;
+    descriptor
+}

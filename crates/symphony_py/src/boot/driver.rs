@@ -1,0 +1,550 @@
+//! `_core.Boot`: one boot, driven from `symphony/_boot/starter.py`.
+//!
+//! The engine runs on a thread of its own; the calling thread meanwhile imports what only it may import and works off
+//! the steps that belong to it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use boot_orchestrator::system::{System, SystemOptions};
+use boot_orchestrator::{BootFailure, Cancel, Outside, Passage, PhaseLatch};
+use component::{
+    Code, ComponentName, Descriptor, Diagnostic, Location, Phase, Related, Severity, Step, Work,
+};
+use parking_lot::Mutex;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::boot::engine_thread::{Ended, EngineThread, Outcome, registry};
+use crate::boot::events::{EventQueue, Events};
+use crate::boot::fault_plan::FaultPlan;
+use crate::boot::report::BootReport;
+use crate::boot::running::Running;
+use crate::boot::watchdog::Watchdog;
+use crate::door::edge::{Edge, Key, keys_of, needs_of};
+use crate::door::enter::{enter, guard, wait_polling};
+use crate::door::error::{Fields, Raised, failure_of, raise};
+use crate::steps::keeper::{KeeperState, Order};
+use crate::steps::python_component::{Place as Thread, PythonComponent};
+use crate::steps::queue::Queue;
+use crate::steps::swap::{Place, Slot};
+use crate::steps::threads::{JobQueue, Keeper};
+use crate::work::bus::IpcBus;
+use crate::work::kit::Kit;
+
+struct State {
+    components: Vec<(Descriptor, Arc<Place>)>,
+    faults: Vec<Diagnostic>,
+    outcome: Option<crossbeam_channel::Receiver<Outcome>>,
+    outside: Vec<(String, Instant, u64)>,
+    conductor: Option<ComponentName>,
+    /// An error of a boot with which work outside of every component ended: it says it all, so it is what is raised.
+    outside_failure: Option<Py<PyAny>>,
+    interruption: Option<Py<PyAny>>,
+    /// Which steps go wrong on purpose.
+    faults_planned: Option<Py<FaultPlan>>,
+}
+
+/// One boot.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Boot {
+    system: Arc<System>,
+    called: Instant,
+    timeout: Option<Duration>,
+    latch: Option<PhaseLatch>,
+    cancel: Cancel,
+    observed: Arc<Events>,
+    keeper: Arc<KeeperState>,
+    shared: Arc<Queue>,
+    calling: Arc<Queue>,
+    memory_before: u64,
+    state: Mutex<State>,
+    watchdog: Arc<Watchdog>,
+}
+
+#[pymethods]
+impl Boot {
+    #[new]
+    #[pyo3(signature = (*, path, state, workspace, python, members, supervisor, foreign_python, timeout, abort_on_hang, stepwise))]
+    fn new(
+        py: Python<'_>,
+        path: Option<String>,
+        state: Option<String>,
+        workspace: Option<String>,
+        python: Option<String>,
+        members: Option<Vec<String>>,
+        supervisor: Vec<String>,
+        foreign_python: Vec<String>,
+        timeout: Option<f64>,
+        abort_on_hang: bool,
+        stepwise: bool,
+    ) -> PyResult<Self> {
+        let called = Instant::now();
+        let memory_before = boot_orchestrator::peak_memory();
+        let timeout = match timeout {
+            None => None,
+            Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|_| {
+                Fields::new(
+                    Code::INVALID_VALUE,
+                    format!("`timeout` takes a positive number of seconds, not {seconds}"),
+                )
+                .raise(py)
+            })?),
+        };
+        let options = SystemOptions {
+            manifest: path.map(Into::into),
+            state: state.map(Into::into),
+            workspace: workspace.map(Into::into),
+            python: python.map(Into::into),
+            members,
+            supervisor,
+            foreign_python,
+        };
+        // Sources are read by `check` and by Melodies, not on the way to ready.
+        let opened = enter(py, || System::open(options, None))?;
+        let system = opened.map_err(|diagnostics| {
+            let mut fields = Fields::new(Code::MANIFEST_INVALID, String::new());
+            fields.phase = Some(Phase::Foundation.as_str().to_owned());
+            fields.diagnostics = diagnostics;
+            fields.boot = true;
+            fields.raise(py)
+        })?;
+        let (keeper, shared) = KeeperState::new();
+        let system = Arc::new(system);
+        crate::door::process::remember(&system);
+        Ok(Self {
+            system,
+            called,
+            timeout,
+            latch: stepwise.then(PhaseLatch::new),
+            cancel: Cancel::new(),
+            observed: Arc::new(Events::default()),
+            keeper,
+            shared,
+            calling: Queue::new(),
+            memory_before,
+            watchdog: Arc::new(Watchdog::new(abort_on_hang)),
+            state: Mutex::new(State {
+                components: Vec::new(),
+                faults: Vec::new(),
+                outcome: None,
+                outside: Vec::new(),
+                conductor: None,
+                outside_failure: None,
+                interruption: None,
+                faults_planned: None,
+            }),
+        })
+    }
+
+    #[getter]
+    fn keeper(&self) -> Keeper {
+        Keeper { state: Arc::clone(&self.keeper) }
+    }
+
+    #[getter]
+    fn calling(&self) -> JobQueue {
+        JobQueue::new(Arc::clone(&self.calling))
+    }
+
+    #[getter]
+    fn events(&self) -> EventQueue {
+        self.observed.queue()
+    }
+
+    /// A component of the core is overridden: it is not started.
+    fn replace(&self, key: &str) {
+        self.system.replace(key);
+    }
+
+    /// A fault that Python found; told together with those of the plan.
+    fn fault(&self, fields: &Bound<'_, PyDict>) -> PyResult<()> {
+        let fault = diagnostic_of(fields)?;
+        self.state.lock().faults.push(fault);
+        Ok(())
+    }
+
+    /// Registers a Python component; gives its place, in which it may be swapped.
+    fn add(
+        &self,
+        live: Py<PyAny>,
+        name: String,
+        phase: &str,
+        provides: Vec<Py<Key>>,
+        needs: Vec<Edge>,
+        place: &str,
+        required: bool,
+        timeout: Option<f64>,
+        file: Option<String>,
+        line: u32,
+        column: u32,
+        conductor: bool,
+    ) -> PyResult<Slot> {
+        let phase = Phase::parse(phase).unwrap_or(Phase::Conductor);
+        let location = file.map(|file| Location::new(file, line, column));
+        if conductor {
+            self.state.lock().conductor = Some(ComponentName::from(name.as_str()));
+        }
+        let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
+        descriptor.provides = keys_of(&provides);
+        descriptor.needs = needs_of(needs, location.as_ref());
+        descriptor.required = required;
+        descriptor.work = Work::Other;
+        descriptor.location = location;
+        // The Conductor's import and factory have the boot's deadline only.
+        descriptor.deadline = if conductor {
+            Some(self.timeout.unwrap_or(Duration::from_secs(60)))
+        } else {
+            timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        };
+        let thread = Thread::named(place);
+        let component =
+            PythonComponent::new(live, thread, &self.keeper, &self.shared, &self.calling);
+        let place = Place::new(component);
+        self.state.lock().components.push((descriptor, Arc::clone(&place)));
+        Ok(Slot {
+            place: Arc::downgrade(&place),
+            keeper: Arc::clone(&self.keeper),
+            shared: Arc::clone(&self.shared),
+            calling: Arc::clone(&self.calling),
+        })
+    }
+
+    /// Registers the component that binds late edges, after all that they connect. Its work is Symphony's own.
+    fn add_late_binding(&self, live: Py<PyAny>, needs: Vec<Edge>) {
+        let mut descriptor = Descriptor::new("late-binding", Phase::Conductor);
+        descriptor.needs = needs_of(needs, None);
+        let component =
+            PythonComponent::new(live, Thread::Shared, &self.keeper, &self.shared, &self.calling);
+        self.state.lock().components.push((descriptor, Place::new(component)));
+    }
+
+    /// Has steps go wrong on purpose; to be called before `start()`.
+    fn inject(&self, plan: Py<FaultPlan>) {
+        self.state.lock().faults_planned = Some(plan);
+    }
+
+    /// Plans, and starts the engine's thread; a fault of the plan is raised by `result()`.
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        guard(py)?;
+        let (sender, receiver) = crossbeam_channel::bounded(1);
+        let (components, faults, injected) = {
+            let mut state = self.state.lock();
+            state.outcome = Some(receiver);
+            let components = std::mem::take(&mut state.components);
+            let injected = state.faults_planned.take().map(|plan| plan.get().plan());
+            (components, std::mem::take(&mut state.faults), injected)
+        };
+        let mut options = self.system.boot_options();
+        options.called = Some(self.called);
+        options.memory_before = Some(self.memory_before);
+        options.latch.clone_from(&self.latch);
+        options.canceller = self.cancel.clone();
+        options.sinks.push(Arc::clone(&self.observed) as Arc<dyn boot_orchestrator::EventSink>);
+        let heard = py.import("sys")?.getattr(intern!(py, "modules"))?.contains("logging")?;
+        options.sinks.push(Arc::new(crate::boot::log::BootLog { heard }));
+        if let Some(timeout) = self.timeout {
+            options.deadline = timeout;
+        }
+        let engine = EngineThread {
+            system: Arc::clone(&self.system),
+            components,
+            faults,
+            injected,
+            options,
+            calling: Arc::clone(&self.calling),
+            keeper: Arc::clone(&self.keeper),
+        };
+        let watchdog = Arc::clone(&self.watchdog);
+        std::thread::Builder::new()
+            .name("symphony-boot".to_owned())
+            .spawn(move || {
+                let calling = Arc::clone(&engine.calling);
+                let system = Arc::clone(&engine.system);
+                let keeper = Arc::clone(&engine.keeper);
+                let outcome = engine.run();
+                let failure = match &outcome {
+                    Err(Ended::Failed(failure)) => Some(failure.text()),
+                    _ => None,
+                };
+                // The receiver is gone only when the whole boot object is: nobody is left to be told.
+                let _ = sender.send(outcome);
+                calling.close();
+                if let Some(failure) = failure {
+                    watchdog.watch(&failure, &system, || keeper.order(Order::Interrupt));
+                }
+            })
+            .map_err(|error| {
+                Fields::new(Code::INTERNAL, "the boot's thread cannot be started")
+                    .because(&error)
+                    .raise(py)
+            })?;
+        Ok(())
+    }
+
+    /// Work on the calling thread that is no component's step begins.
+    fn outside_begun(&self, name: String) -> usize {
+        let mut state = self.state.lock();
+        state.outside.push((name, Instant::now(), boot_orchestrator::peak_memory()));
+        state.outside.len() - 1
+    }
+
+    /// It ended.
+    fn outside_ended(&self, token: usize) {
+        let state = self.state.lock();
+        if let Some((name, from, before)) = state.outside.get(token) {
+            self.system.outside().add(Outside {
+                name: name.as_str().into(),
+                phase: Phase::Conductor,
+                from: *from,
+                to: Instant::now(),
+                memory: boot_orchestrator::peak_memory().saturating_sub(*before),
+                awaited_by: state.conductor.clone(),
+            });
+        }
+    }
+
+    /// It raised: the boot is rolled back, and raises this.
+    fn outside_failed(&self, name: String, error: &Bound<'_, PyAny>) {
+        if error.hasattr("rollback_errors").unwrap_or(false) {
+            self.state.lock().outside_failure = Some(error.clone().unbind());
+        }
+        let failure = failure_of(Step::Start, error);
+        self.cancel.fail(format!("`{name}` failed"), Phase::Conductor, &name, failure);
+    }
+
+    /// Ctrl-C or SIGTERM: rolls back, and `result()` raises it.
+    fn interrupt(&self, py: Python<'_>, error: &Bound<'_, PyAny>) {
+        {
+            let mut state = self.state.lock();
+            if state.interruption.is_none() {
+                state.interruption = Some(error.clone().unbind());
+            }
+        }
+        let _ = py;
+        self.cancel.cancel("interrupted by a signal");
+    }
+
+    /// Ends a boot that its caller cannot carry on.
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        self.watchdog.is_back();
+        self.cancel.cancel("its caller gave up");
+        let receiver = self.state.lock().outcome.take();
+        enter(py, || {
+            if let Some(receiver) = receiver
+                && let Ok(Ok(running)) = receiver.recv()
+            {
+                running.shutdown(Duration::from_secs(3));
+            }
+            self.observed.finish();
+            self.system.close();
+        })
+    }
+
+    /// Lets a stepwise boot go on through a phase; false when the boot ended without it.
+    fn advance(&self, py: Python<'_>, phase: &str) -> PyResult<bool> {
+        let (Some(latch), Some(phase)) = (&self.latch, Phase::parse(phase)) else {
+            return Ok(true);
+        };
+        latch.open(phase);
+        wait_polling(py, |span| match latch.wait(phase, span) {
+            Passage::Passed => Some(true),
+            Passage::Ended => Some(false),
+            Passage::TimedOut => None,
+        })
+    }
+
+    /// The running system; to be called after the calling thread's queue has ended.
+    ///
+    /// Components are planned by the places that are cheap to know. Where the plan is at fault, `relocate` adds them once
+    /// more with exact places, and the faults are told by those.
+    fn result(&self, py: Python<'_>, relocate: &Bound<'_, PyAny>) -> PyResult<Running> {
+        self.watchdog.is_back();
+        let receiver = self.state.lock().outcome.take();
+        let Some(receiver) = receiver else {
+            return Err(Fields::new(Code::INTERNAL, "the boot was never started").raise(py));
+        };
+        let outcome = enter(py, || {
+            let outcome = receiver.recv();
+            self.observed.finish();
+            outcome
+        })?;
+        let result = self.concluded(py, outcome, relocate);
+        // An exception holds the frames that it went through, and those hold this: a ring that no collector sees.
+        self.cancel.forget();
+        self.state.lock().outside_failure = None;
+        result
+    }
+
+    /// The bus, once its phase has passed.
+    fn bus(&self, py: Python<'_>) -> PyResult<IpcBus> {
+        IpcBus::of(&self.system).ok_or_else(|| {
+            Fields::new(Code::COMPONENT_NOT_FOUND, "the bus was not started").raise(py)
+        })
+    }
+
+    /// The handle of a Pit member that was started, else `None`.
+    fn member(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>> {
+        crate::pit::member(py, &self.system, name)
+    }
+
+    /// The place of a Pit member, in which something else may be swapped; `None` where there is no such member.
+    fn member_seat(&self, name: &str) -> Option<crate::pit::MemberSeat> {
+        let member = orchestra_kit::manifest::Member::parse(name)?;
+        Some(crate::pit::MemberSeat::new(
+            Arc::clone(&self.system),
+            member,
+            Arc::clone(&self.keeper),
+            Arc::clone(&self.shared),
+            Arc::clone(&self.calling),
+        ))
+    }
+
+    /// The Orchestra Kit, once its phase has passed.
+    fn kit(&self, py: Python<'_>) -> PyResult<Kit> {
+        Kit::of(&self.system).ok_or_else(|| {
+            Fields::new(Code::COMPONENT_NOT_FOUND, "the Orchestra Kit was not started").raise(py)
+        })
+    }
+}
+
+impl Boot {
+    /// The running system, or the error.
+    fn concluded(
+        &self,
+        py: Python<'_>,
+        outcome: Result<Outcome, crossbeam_channel::RecvError>,
+        relocate: &Bound<'_, PyAny>,
+    ) -> PyResult<Running> {
+        match outcome {
+            Ok(Ok(running)) if self.state.lock().interruption.is_some() => {
+                // The signal came when everything was up already.
+                py.detach(|| {
+                    running.shutdown(Duration::from_secs(3));
+                    self.system.close();
+                });
+                let interruption = self.state.lock().interruption.take();
+                Err(interruption.map_or_else(
+                    || Fields::new(Code::INTERNAL, "the interruption was taken twice").raise(py),
+                    |error| PyErr::from_value(error.into_bound(py)),
+                ))
+            }
+            Ok(Ok(running)) => {
+                Ok(Running::new(running, Arc::clone(&self.system), Arc::clone(&self.calling)))
+            }
+            Ok(Err(Ended::Failed(failure))) => {
+                py.detach(|| self.system.close());
+                Err(self.failed(py, &failure))
+            }
+            Ok(Err(Ended::Faults(read, planned))) => {
+                let planned = self.planned_again(relocate).map(|exact| exact.unwrap_or(planned));
+                py.detach(|| self.system.close());
+                let mut fields = Fields::new(Code::INTERNAL, String::new());
+                fields.diagnostics = read;
+                fields.diagnostics.extend(planned?);
+                fields.boot = true;
+                Err(fields.raise(py))
+            }
+            Ok(Err(Ended::NeverHappens(error))) => {
+                py.detach(|| self.system.close());
+                Err(raise(py, &error))
+            }
+            Err(_) => {
+                Err(Fields::new(Code::INTERNAL, "the boot's thread ended without a word").raise(py))
+            }
+        }
+    }
+
+    fn failed(&self, py: Python<'_>, failure: &BootFailure) -> PyErr {
+        let mut state = self.state.lock();
+        if let Some(error) = state.interruption.take() {
+            return PyErr::from_value(error.into_bound(py));
+        }
+        let report =
+            Py::new(py, BootReport::new(Arc::clone(&failure.report))).ok().map(Py::into_any);
+        let outside = state.outside_failure.take();
+        drop(state);
+        let rollback = failure.rollback_errors.iter().map(|stop| {
+            let mut fields = Fields::of_failure(&stop.failure);
+            fields.message = stop.to_string();
+            fields.component = Some(stop.component.to_string());
+            fields.boot = true;
+            fields
+        });
+        if let Some(error) = outside.filter(|error| is_payload(py, failure, error)) {
+            let rollback: Vec<Py<PyAny>> =
+                rollback.map(|fields| fields.raise(py).into_value(py).into_any()).collect();
+            let error = error.into_bound(py);
+            return match error.call_method1("_rolled_back", (report, rollback)) {
+                Ok(_) => PyErr::from_value(error),
+                Err(error) => error,
+            };
+        }
+        let mut fields = Fields {
+            code: failure.code.as_str(),
+            message: failure.message.clone(),
+            causes: failure.causes.clone(),
+            hints: failure.hints.clone(),
+            phase: failure.phase.map(|phase| phase.as_str().to_owned()),
+            component: failure.component.as_ref().map(ToString::to_string),
+            payload: failure.payload.clone(),
+            diagnostics: failure.diagnostics.clone(),
+            boot: true,
+            ..Fields::default()
+        };
+        fields.report = report;
+        fields.rollback = rollback.collect();
+        fields.raise(py)
+    }
+
+    /// Has Python add its components with exact places, and plans them; none where that finds no fault.
+    fn planned_again(&self, relocate: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Diagnostic>>> {
+        relocate.call0()?;
+        let components = std::mem::take(&mut self.state.lock().components);
+        Ok(registry(&self.system, components).plan().err().map(|found| found.diagnostics))
+    }
+}
+
+/// Whether this exception is what the boot failed with.
+fn is_payload(py: Python<'_>, failure: &BootFailure, error: &Py<PyAny>) -> bool {
+    let raised = failure.payload.as_ref().and_then(|payload| payload.downcast_ref::<Raised>());
+    raised.is_some_and(|raised| raised.0.bind(py).is(error))
+}
+
+/// A diagnostic from the fields that Python writes.
+pub(crate) fn diagnostic_of(fields: &Bound<'_, PyDict>) -> PyResult<Diagnostic> {
+    let text = |key: &str| -> PyResult<Option<String>> {
+        fields.get_item(key)?.map_or(Ok(None), |value| value.extract())
+    };
+    let number = |key: &str| -> PyResult<u32> {
+        let value: Option<u32> = fields.get_item(key)?.map_or(Ok(None), |value| value.extract())?;
+        Ok(value.unwrap_or(0))
+    };
+    let code = text("code")?.and_then(|code| Code::parse(&code)).unwrap_or(Code::INTERNAL);
+    let mut fault = Diagnostic::error(code, text("message")?.unwrap_or_default());
+    fault.severity = match text("severity")?.as_deref() {
+        Some("warning") => Severity::Warning,
+        Some("note") => Severity::Note,
+        _ => Severity::Error,
+    };
+    if let Some(file) = text("file")? {
+        fault.location = Some(Location::new(file, number("line")?, number("column")?));
+    }
+    fault.hint = text("hint")?;
+    if let Some(path) = fields.get_item("path")? {
+        fault.path = path.extract()?;
+    }
+    if let Some(related) = fields.get_item("related")? {
+        let related: Vec<(Option<String>, Option<u32>, Option<u32>, String)> = related.extract()?;
+        fault.related = related
+            .into_iter()
+            .map(|(file, line, column, text)| Related {
+                location: file
+                    .map(|file| Location::new(file, line.unwrap_or(0), column.unwrap_or(0))),
+                text,
+            })
+            .collect();
+    }
+    Ok(fault)
+}

@@ -1,0 +1,73 @@
+//! What the engine's thread does with a boot: plan it, and run it.
+//!
+//! `boot.rs` starts the thread and hands back what comes of it.
+
+use std::sync::Arc;
+
+use boot_orchestrator::system::System;
+use boot_orchestrator::{
+    Boot as Engine, BootFailure, BootOptions, FaultPlan, Registry, Running, UnknownFault,
+};
+use component::{Descriptor, Diagnostic};
+
+use crate::steps::keeper::{KeeperState, Order};
+use crate::steps::queue::Queue;
+use crate::steps::swap::Place;
+
+pub(crate) type Outcome = Result<Running, Ended>;
+
+/// How a boot ended without a system.
+pub(crate) enum Ended {
+    /// It never began: what Python found, and what the plan found.
+    Faults(Vec<Diagnostic>, Vec<Diagnostic>),
+    /// It never began: a fault that was planned for it can never happen.
+    NeverHappens(UnknownFault),
+    /// It failed, and was rolled back.
+    Failed(Box<BootFailure>),
+}
+
+/// The components of the core together with those of Python.
+pub(crate) fn registry(system: &System, components: Vec<(Descriptor, Arc<Place>)>) -> Registry {
+    let mut registry = Registry::new();
+    if let Ok(directory) = std::env::current_dir() {
+        registry.relative_to(directory.to_string_lossy().into_owned());
+    }
+    system.register(&mut registry);
+    for (descriptor, component) in components {
+        registry.add(descriptor, component);
+    }
+    registry
+}
+
+/// What the engine's thread takes with it.
+pub(crate) struct EngineThread {
+    pub(crate) system: Arc<System>,
+    pub(crate) components: Vec<(Descriptor, Arc<Place>)>,
+    pub(crate) faults: Vec<Diagnostic>,
+    pub(crate) injected: Option<Arc<FaultPlan>>,
+    pub(crate) options: BootOptions,
+    pub(crate) calling: Arc<Queue>,
+    pub(crate) keeper: Arc<KeeperState>,
+}
+
+impl EngineThread {
+    /// Runs the boot; its calling thread is freed when it fails.
+    pub(crate) fn run(self) -> Outcome {
+        let mut registry = registry(&self.system, self.components);
+        let injected = self.injected.map_or(Ok(()), |faults| registry.inject(&faults));
+        let plan = match registry.plan() {
+            Ok(plan) if self.faults.is_empty() => plan,
+            other => {
+                let planned = other.err().map(|found| found.diagnostics).unwrap_or_default();
+                return Err(Ended::Faults(self.faults, planned));
+            }
+        };
+        injected.map_err(Ended::NeverHappens)?;
+        let outcome = Engine::new(plan, self.options).run();
+        if outcome.is_err() {
+            // The calling thread may be inside an import that nobody waits for any more.
+            self.keeper.order(Order::Interrupt);
+        }
+        outcome.map_err(Ended::Failed)
+    }
+}

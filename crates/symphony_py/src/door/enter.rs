@@ -1,0 +1,97 @@
+//! The one door out of the interpreter: it detaches, polls signals, and refuses use after a fork.
+//!
+//! Every binding that can wait goes through here. Invariant: no wait happens attached.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use component::Code;
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use crate::door::error::Fields;
+
+/// How often a wait looks for Ctrl-C.
+pub(crate) const POLL: Duration = Duration::from_millis(50);
+
+static FORKED: AtomicBool = AtomicBool::new(false);
+
+/// Called in a forked child of the root: from now on every handle raises.
+pub(crate) fn mark_forked() {
+    FORKED.store(true, Ordering::Relaxed);
+}
+
+/// Whether this process is a forked child of the one that the handles belong to.
+pub(crate) fn is_forked() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
+
+/// Raises in a forked child.
+pub(crate) fn guard(py: Python<'_>) -> PyResult<()> {
+    if is_forked() {
+        let message = "this process was forked from the one that booted the system; its handles work there alone";
+        return Err(Fields::new(Code::FORKED, message).raise(py));
+    }
+    Ok(())
+}
+
+/// Runs `work` detached from the interpreter, unless this is a forked child.
+pub(crate) fn enter<T: Send>(py: Python<'_>, work: impl FnOnce() -> T + Send) -> PyResult<T> {
+    guard(py)?;
+    Ok(py.detach(work))
+}
+
+/// Calls `wait` with a short span, detached, until it gives something; between calls signals are handled.
+pub(crate) fn wait_polling<T: Send>(
+    py: Python<'_>,
+    mut wait: impl FnMut(Duration) -> Option<T> + Send,
+) -> PyResult<T> {
+    loop {
+        guard(py)?;
+        if let Some(value) = py.detach(|| wait(POLL)) {
+            return Ok(value);
+        }
+        py.check_signals()?;
+    }
+}
+
+/// Runs a wait that keeps its place in a line, detached; it is handed what to ask from time to time whether to give up.
+/// Once a signal's handler has raised, its exception is what comes out, and what the wait still got is dropped.
+pub(crate) fn wait_asking<T: Send>(
+    py: Python<'_>,
+    wait: impl FnOnce(Option<&dyn Fn() -> bool>) -> T + Send,
+) -> PyResult<T> {
+    // Only there are signals handled; elsewhere nothing needs to wake before its time.
+    if !crate::door::process::is_main_thread() {
+        return enter(py, || wait(None));
+    }
+    let raised = Mutex::new(None);
+    let outcome = enter(py, || {
+        wait(Some(&|| {
+            let signalled = Python::try_attach(|py| py.check_signals().err());
+            // No interpreter any more: nobody is left to wait for it.
+            let Some(error) = signalled else { return true };
+            let given_up = error.is_some();
+            *raised.lock() = error;
+            given_up
+        }))
+    })?;
+    match raised.into_inner() {
+        Some(error) => {
+            py.detach(|| drop(outcome));
+            Err(error)
+        }
+        None => Ok(outcome),
+    }
+}
+
+/// A number of seconds that Python gave; `None` stands for no limit.
+pub(crate) fn seconds(py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Duration>> {
+    let Some(seconds) = timeout.filter(|seconds| *seconds != f64::INFINITY) else {
+        return Ok(None);
+    };
+    Duration::try_from_secs_f64(seconds).map(Some).map_err(|_| {
+        let message = format!("`timeout` takes a number of seconds from 0 up, not {seconds}");
+        Fields::new(Code::INVALID_VALUE, message).raise(py)
+    })
+}

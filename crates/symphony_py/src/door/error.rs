@@ -1,0 +1,183 @@
+//! The only way from a Rust error to a Python exception, and from a Python exception to a failed step.
+//!
+//! The classes and their texts live in Python (`symphony/_boot/failures.py` builds them from fields), so that users read
+//! them where they import them from.
+
+use std::sync::Arc;
+
+use component::{Code, Diagnostic, Failure, Hint, Step};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+/// A Python exception on its way through Rust, untouched.
+pub(crate) struct Raised(pub(crate) Py<PyAny>);
+
+/// The failure of a step that raised.
+pub(crate) fn failure_of(step: Step, error: &Bound<'_, PyAny>) -> Failure {
+    let code = error
+        .getattr("code")
+        .ok()
+        .and_then(|code| code.extract::<String>().ok())
+        .and_then(|code| Code::parse(&code))
+        // The word of a failed start (`TransientError` has it) says nothing of another step.
+        .filter(|code| step == Step::Start || *code != Code::START_FAILED)
+        .unwrap_or(match step {
+            Step::Start => Code::START_FAILED,
+            Step::Health => Code::UNHEALTHY,
+            Step::Stop => Code::STOP_FAILED,
+        });
+    let kind =
+        error.get_type().qualname().map_or_else(|_| "an error".to_owned(), |name| name.to_string());
+    let text = error.str().map_or_else(|_| String::new(), |text| text.to_string());
+    let message = if text.is_empty() { kind } else { format!("{kind}: {text}") };
+    let mut failure = Failure::new(code, message);
+    if let Ok(hints) = error.getattr("hints").and_then(|hints| hints.extract::<Vec<String>>()) {
+        failure.hints = hints;
+    }
+    failure.transient =
+        error.getattr("transient").and_then(|value| value.extract::<bool>()).unwrap_or(false);
+    failure.payload = Some(Arc::new(Raised(error.clone().unbind())));
+    failure
+}
+
+/// What an exception is built from.
+#[derive(Default)]
+pub(crate) struct Fields {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) causes: Vec<String>,
+    pub(crate) hints: Vec<String>,
+    pub(crate) phase: Option<String>,
+    pub(crate) component: Option<String>,
+    pub(crate) extension: Option<String>,
+    pub(crate) operation: Option<String>,
+    pub(crate) type_name: Option<String>,
+    pub(crate) traceback: Option<String>,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) stderr: Vec<String>,
+    pub(crate) stack: Option<String>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) rollback: Vec<Fields>,
+    pub(crate) payload: Option<Arc<dyn std::any::Any + Send + Sync>>,
+    pub(crate) report: Option<Py<PyAny>>,
+    /// The step was part of a boot: a `BootError` class is chosen.
+    pub(crate) boot: bool,
+}
+
+impl Fields {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code: code.as_str(), message: message.into(), ..Self::default() }
+    }
+
+    /// From any error of the crates below.
+    pub(crate) fn of(error: &dyn Hint) -> Self {
+        let mut fields = Self::new(error.code(), error.to_string());
+        fields.hints = error.hints();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            fields.causes.push(cause.to_string());
+            source = cause.source();
+        }
+        fields
+    }
+
+    pub(crate) fn of_failure(failure: &Failure) -> Self {
+        Self {
+            code: failure.code.as_str(),
+            message: failure.message.clone(),
+            causes: failure.causes.clone(),
+            hints: failure.hints.clone(),
+            payload: failure.payload.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a cause.
+    pub(crate) fn because(mut self, cause: &dyn std::error::Error) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    fn into_dict(self, py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+        let fields = PyDict::new(py);
+        fields.set_item("code", self.code)?;
+        fields.set_item("message", self.message)?;
+        fields.set_item("causes", self.causes)?;
+        fields.set_item("hints", self.hints)?;
+        fields.set_item("phase", self.phase)?;
+        fields.set_item("component", self.component)?;
+        fields.set_item("extension", self.extension)?;
+        fields.set_item("operation", self.operation)?;
+        fields.set_item("type_name", self.type_name)?;
+        fields.set_item("traceback", self.traceback)?;
+        fields.set_item("exit_code", self.exit_code)?;
+        fields.set_item("signal", self.signal)?;
+        fields.set_item("stderr", self.stderr)?;
+        fields.set_item("stack", self.stack)?;
+        fields.set_item("boot", self.boot)?;
+        fields.set_item("report", self.report)?;
+        fields.set_item("diagnostics", diagnostics_list(py, &self.diagnostics)?)?;
+        let rollback = PyList::empty(py);
+        for failure in self.rollback {
+            rollback.append(failure.into_dict(py)?)?;
+        }
+        fields.set_item("rollback", rollback)?;
+        let payload = self
+            .payload
+            .as_ref()
+            .and_then(|payload| payload.downcast_ref::<Raised>())
+            .map(|raised| raised.0.clone_ref(py));
+        fields.set_item("payload", payload)?;
+        Ok(fields)
+    }
+
+    /// The exception.
+    pub(crate) fn raise(self, py: Python<'_>) -> PyErr {
+        let built = py
+            .import("symphony._boot.failures")
+            .and_then(|module| module.getattr("build"))
+            .and_then(|build| build.call1((self.into_dict(py)?,)));
+        match built {
+            Ok(error) => PyErr::from_value(error),
+            Err(error) => error,
+        }
+    }
+}
+
+/// A `PyErr` from any error of the crates below.
+pub(crate) fn raise(py: Python<'_>, error: &dyn Hint) -> PyErr {
+    Fields::of(error).raise(py)
+}
+
+/// Diagnostics as dictionaries of their fields.
+pub(crate) fn diagnostics_list<'py>(
+    py: Python<'py>,
+    diagnostics: &[Diagnostic],
+) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for fault in diagnostics {
+        let entry = PyDict::new(py);
+        entry.set_item("code", fault.code.as_str())?;
+        entry.set_item("severity", fault.severity.as_str())?;
+        entry.set_item("message", &fault.message)?;
+        entry.set_item("file", fault.location.as_ref().map(|at| at.file.to_string()))?;
+        entry.set_item("line", fault.location.as_ref().map(|at| at.line))?;
+        entry.set_item("column", fault.location.as_ref().map(|at| at.column))?;
+        entry.set_item("path", &fault.path)?;
+        entry.set_item("hint", &fault.hint)?;
+        let related = PyList::empty(py);
+        for edge in &fault.related {
+            let at = edge.location.as_ref();
+            related.append((
+                at.map(|at| at.file.to_string()),
+                at.map(|at| at.line),
+                at.map(|at| at.column),
+                &edge.text,
+            ))?;
+        }
+        entry.set_item("related", related)?;
+        list.append(entry)?;
+    }
+    Ok(list)
+}

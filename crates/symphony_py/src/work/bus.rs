@@ -1,0 +1,179 @@
+//! The bus as Python sees it: topics and loans.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use boot_orchestrator::system::System;
+use component::Code;
+use ipc::{Bus, Policy, ReceiveError, Subscription as Inner, Topic as InnerTopic};
+use pyo3::prelude::*;
+
+use crate::door::enter::{POLL, enter, guard, wait_polling};
+use crate::door::error::Fields;
+use crate::door::values::{decode, encode};
+
+/// How many values wait for a subscriber that names no number.
+const CAPACITY: usize = 256;
+
+/// The bus.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct IpcBus {
+    system: Arc<System>,
+}
+
+impl IpcBus {
+    pub(crate) fn of(system: &Arc<System>) -> Option<Self> {
+        system.bus().map(|_| Self { system: Arc::clone(system) })
+    }
+
+    /// The bus itself, as long as the system is up.
+    fn bus(&self, py: Python<'_>) -> PyResult<Bus> {
+        guard(py)?;
+        self.system.bus().ok_or_else(|| {
+            Fields::new(Code::STOPPED, "the bus was stopped with its system").raise(py)
+        })
+    }
+}
+
+#[pymethods]
+impl IpcBus {
+    /// The topic of that name; it exists by being asked for.
+    fn topic(&self, py: Python<'_>, name: &str) -> PyResult<Topic> {
+        Ok(Topic { topic: self.bus(py)?.topic(name) })
+    }
+
+    /// A writable buffer of that length.
+    fn loan<'py>(
+        &self,
+        py: Python<'py>,
+        length: usize,
+    ) -> PyResult<Bound<'py, pyo3::types::PyByteArray>> {
+        Ok(pyo3::types::PyByteArray::new(py, &self.bus(py)?.loan(length)))
+    }
+}
+
+/// A topic of the bus.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Topic {
+    topic: InnerTopic,
+}
+
+#[pymethods]
+impl Topic {
+    #[getter]
+    fn name(&self) -> &str {
+        self.topic.name()
+    }
+
+    /// Publishes a value to every subscriber; says how many values were dropped for want of room.
+    fn publish(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let payload = encode(value)?;
+        enter(py, || self.topic.publish(&payload))
+    }
+
+    /// Subscribes: an iterator, sync and async.
+    #[pyo3(signature = (*, policy = "drop_oldest", capacity = CAPACITY))]
+    fn subscribe(&self, py: Python<'_>, policy: &str, capacity: usize) -> PyResult<Subscription> {
+        let policy = match policy {
+            "block" => Policy::Block,
+            "drop_oldest" => Policy::DropOldest,
+            "latest" => Policy::Latest,
+            "reject" => Policy::Reject,
+            other => {
+                return Err(Fields::new(
+                    Code::INVALID_VALUE,
+                    format!("`{other}` is no policy; block, drop_oldest, latest and reject are"),
+                )
+                .raise(py));
+            }
+        };
+        Ok(Subscription {
+            inner: Arc::new(parking_lot::Mutex::new(Some(Arc::new(
+                self.topic.subscribe(policy, capacity),
+            )))),
+        })
+    }
+}
+
+/// A place where the values of a topic wait for one reader.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Subscription {
+    inner: Arc<parking_lot::Mutex<Option<Arc<Inner>>>>,
+}
+
+impl Subscription {
+    fn wait(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let received = wait_polling(py, |span| {
+            let inner = self.inner.lock().clone();
+            let Some(inner) = inner else { return Some(None) };
+            match inner.recv(Some(span)) {
+                Ok(payload) => Some(Some(payload)),
+                Err(ReceiveError::TimedOut) => None,
+                Err(ReceiveError::Closed) => Some(None),
+            }
+        })?;
+        received.map(|payload| decode(py, &payload)).transpose()
+    }
+}
+
+#[pymethods]
+impl Subscription {
+    fn __iter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.wait(py)
+    }
+
+    /// The next value, or `default` when none came in `timeout` seconds.
+    #[pyo3(signature = (timeout = None, default = None))]
+    fn get(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        default: Option<Py<PyAny>>,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let Some(seconds) = timeout else { return self.wait(py) };
+        let mut left = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let received = wait_polling(py, |_| {
+            let inner = self.inner.lock().clone();
+            let Some(inner) = inner else { return Some(None) };
+            let span = left.min(POLL);
+            left = left.saturating_sub(span);
+            match inner.recv(Some(span)) {
+                Ok(payload) => Some(Some(payload)),
+                Err(ReceiveError::TimedOut) if !left.is_zero() => None,
+                Err(_) => Some(None),
+            }
+        })?;
+        match received {
+            Some(payload) => decode(py, &payload).map(Some),
+            None => Ok(default),
+        }
+    }
+
+    /// How many values were dropped here so far.
+    #[getter]
+    fn dropped(&self) -> u64 {
+        self.inner.lock().as_ref().map_or(0, |inner| inner.dropped())
+    }
+
+    /// Unsubscribes; a loop over it ends.
+    fn close(&self) {
+        self.inner.lock().take();
+    }
+
+    fn __aiter__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        this.py().import("symphony._work.async_calls")?.getattr("AsyncValues")?.call1((this,))
+    }
+
+    fn __enter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyAny>) {
+        self.close();
+    }
+}

@@ -1,0 +1,337 @@
+//! An extension's handle: the same for one in a process of its own and for a library in this one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use boot_orchestrator::system::System;
+use ipc::{CallError, CallOptions};
+use orchestra_kit::extension::{Call, Values};
+use orchestra_kit::{ExtensionError, ExtensionHandle as Inner};
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::door::enter::{enter, guard};
+use crate::door::values::{decode, encode_inputs};
+use crate::work::completions::Completions;
+use crate::work::guest::signalled;
+use crate::work::kit::{CallResult, fields_of_call, stopped};
+use crate::work::versions::CallKey;
+
+/// How long a restart may take.
+const RESTART: Duration = Duration::from_secs(15);
+
+/// An extension, by which it is called.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct ExtensionHandle {
+    system: Arc<System>,
+    name: Arc<str>,
+    timeout: Option<Duration>,
+    priority: i32,
+}
+
+impl ExtensionHandle {
+    pub(crate) fn new(system: Arc<System>, name: &str) -> Self {
+        Self { system, name: Arc::from(name), timeout: None, priority: 0 }
+    }
+
+    /// The extension itself, as long as the system is up.
+    fn handle(&self, py: Python<'_>) -> PyResult<Inner> {
+        guard(py)?;
+        let found = self.found();
+        found.ok_or_else(|| stopped(&format!("extension `{}`", self.name)).raise(py))
+    }
+
+    fn found(&self) -> Option<Inner> {
+        // What the catalogue had when the handle was made it has until its end.
+        self.system.kit().and_then(|kit| kit.extension(&self.name).ok())
+    }
+
+    /// The same for one call: while versions are tried out and kept apart by a function of the caller's, it is asked.
+    fn handle_for(&self, py: Python<'_>, inputs: Option<&Bound<'_, PyDict>>) -> PyResult<Inner> {
+        let handle = self.handle(py)?;
+        let key = handle.tag().and_then(|tag| tag.downcast_ref::<CallKey>());
+        let Some(CallKey(key)) = key else { return Ok(handle) };
+        let key = key.bind(py).call((), inputs)?.repr()?;
+        Ok(handle.keyed(key.to_string_lossy().as_bytes()))
+    }
+
+    fn options(&self) -> CallOptions {
+        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        CallOptions { deadline, priority: self.priority }
+    }
+
+    /// The exception for a call without a result; a signal's own exception where one ended the wait.
+    fn raise(py: Python<'_>, operation: &str, error: &ExtensionError) -> PyErr {
+        if is_interrupted(error) {
+            return PyErr::take(py).unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
+        }
+        fields_of_call(error, operation).raise(py)
+    }
+}
+
+fn is_interrupted(error: &ExtensionError) -> bool {
+    matches!(error, ExtensionError::Call { source, .. } if matches!(**source, CallError::Interrupted))
+}
+
+fn span(timeout: Option<f64>) -> PyResult<Option<Duration>> {
+    timeout
+        .map(|seconds| {
+            Duration::try_from_secs_f64(seconds).map_err(|_| {
+                PyValueError::new_err(format!("`timeout` takes seconds, not {seconds}"))
+            })
+        })
+        .transpose()
+}
+
+#[pymethods]
+impl ExtensionHandle {
+    #[getter]
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `installed`, `loading`, `ready`, `stopping`, `stopped`, `failed`, `restarting` or `quarantined`.
+    #[getter]
+    fn state(&self) -> &'static str {
+        self.found().map_or("stopped", |handle| handle.state().as_str())
+    }
+
+    /// The number of its process, while it has one of its own.
+    #[getter]
+    fn pid(&self) -> Option<u32> {
+        self.found()?.pid()
+    }
+
+    /// The names of its operations; `None` while they are not known.
+    fn operations(&self) -> Option<Vec<String>> {
+        self.found()?
+            .operations()
+            .map(|known| known.into_iter().map(|operation| operation.name).collect())
+    }
+
+    /// Calls an operation and waits for its result.
+    #[pyo3(signature = (operation, /, **inputs))]
+    fn call(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        inputs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let handle = self.handle_for(py, inputs)?;
+        let inputs = encode_inputs(inputs)?;
+        let options = self.options();
+        let outcome =
+            enter(py, || handle.call_polling(operation, &inputs, &options, Some(&signalled)))?;
+        match outcome {
+            Ok(payload) => decode(py, &payload),
+            Err(error) => Err(Self::raise(py, operation, &error)),
+        }
+    }
+
+    /// Calls an operation whose values come one by one: an iterator, sync and async.
+    #[pyo3(signature = (operation, /, **inputs))]
+    fn stream(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        inputs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Stream> {
+        let handle = self.handle_for(py, inputs)?;
+        let inputs = encode_inputs(inputs)?;
+        let options = self.options();
+        let begun = enter(py, || handle.stream(operation, &inputs, &options, Some(&signalled)))?;
+        match begun {
+            Ok(values) => {
+                Ok(Stream { operation: operation.to_owned(), values: Mutex::new(Some(values)) })
+            }
+            Err(error) => Err(Self::raise(py, operation, &error)),
+        }
+    }
+
+    /// Calls an operation; awaits its result.
+    #[pyo3(signature = (operation, /, **inputs))]
+    fn call_async<'py>(
+        this: &Bound<'py, Self>,
+        operation: &str,
+        inputs: Option<Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        guard(py)?;
+        let handle = this.get();
+        let inputs = inputs.unwrap_or_else(|| PyDict::new(py));
+        let timeout = handle.timeout.map(|timeout| timeout.as_secs_f64());
+        py.import("symphony._work.async_calls")?.getattr("call")?.call1((
+            this,
+            operation,
+            inputs,
+            timeout,
+            handle.priority,
+        ))
+    }
+
+    /// Sends a call whose result goes to an event loop; `symphony/_work/async_calls.py` calls it.
+    fn _submit(
+        &self,
+        py: Python<'_>,
+        completions: &Completions,
+        token: u64,
+        operation: &str,
+        inputs: &Bound<'_, PyDict>,
+        timeout: Option<f64>,
+        priority: i32,
+    ) -> PyResult<PendingCall> {
+        let handle = self.handle_for(py, Some(inputs))?;
+        let inputs = encode_inputs(Some(inputs))?;
+        let deadline = span(timeout)?.and_then(|timeout| Instant::now().checked_add(timeout));
+        let options = CallOptions { deadline, priority };
+        let (arrivals, called) = (Arc::clone(&completions.arrivals), operation.to_owned());
+        let call = enter(py, || {
+            let done = Box::new(move |outcome| {
+                arrivals.put(token, CallResult { outcome, operation: called });
+            });
+            handle.submit(operation, &inputs, &options, done)
+        })?;
+        Ok(PendingCall { call })
+    }
+
+    /// Calls one operation many times; each result is a value or an exception.
+    fn call_many<'py>(
+        &self,
+        py: Python<'py>,
+        operation: &str,
+        inputs: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let handle = self.handle(py)?;
+        let is_kept_apart = handle.tag().is_some();
+        let mut handles = Vec::new();
+        let inputs = inputs
+            .try_iter()?
+            .map(|inputs| {
+                let inputs = inputs?;
+                let inputs = inputs.cast::<PyDict>()?;
+                if is_kept_apart {
+                    handles.push(self.handle_for(py, Some(inputs))?);
+                }
+                encode_inputs(Some(inputs))
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        let options = self.options();
+        let outcomes = enter(py, || {
+            if !is_kept_apart {
+                return handle.call_many(operation, &inputs, &options);
+            }
+            // Each goes where its own key sends it.
+            let each = handles.iter().zip(&inputs);
+            each.map(|(handle, inputs)| handle.call(operation, inputs, &options)).collect()
+        })?;
+        let results = PyList::empty(py);
+        for outcome in outcomes {
+            match outcome {
+                Ok(payload) => results.append(decode(py, &payload)?)?,
+                Err(error) => results.append(Self::raise(py, operation, &error).into_value(py))?,
+            }
+        }
+        Ok(results)
+    }
+
+    /// A view of this handle with options for its calls.
+    #[pyo3(signature = (*, timeout = None, priority = None), name = "options")]
+    fn view(&self, timeout: Option<f64>, priority: Option<i32>) -> PyResult<Self> {
+        Ok(Self {
+            system: Arc::clone(&self.system),
+            name: Arc::clone(&self.name),
+            timeout: span(timeout)?.or(self.timeout),
+            priority: priority.unwrap_or(self.priority),
+        })
+    }
+
+    /// Starts it where it does not run, and waits until it is ready.
+    fn activate(&self, py: Python<'_>) -> PyResult<()> {
+        let handle = self.handle(py)?;
+        let deadline = self.options().deadline;
+        enter(py, || handle.activate(deadline))?
+            .map_err(|error| Self::raise(py, "activate", &error))
+    }
+
+    /// Stops it and starts it anew, also out of quarantine; waits until it is ready.
+    fn restart(&self, py: Python<'_>) -> PyResult<()> {
+        let handle = self.handle(py)?;
+        let deadline = Instant::now() + self.timeout.unwrap_or(RESTART);
+        enter(py, || handle.restart(deadline))?.map_err(|error| Self::raise(py, "restart", &error))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<ExtensionHandle {} {}>", self.name, self.state())
+    }
+}
+
+/// The values of a streamed result. Closed or dropped before its end, it cancels the call.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Stream {
+    operation: String,
+    values: Mutex<Option<Values>>,
+}
+
+#[pymethods]
+impl Stream {
+    fn __iter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let next = enter(py, || {
+            let mut values = self.values.lock();
+            let next = values.as_mut().map(|values| values.next_value(Some(&signalled)));
+            match next {
+                Some(Ok(Some(value))) => Ok(Some(value)),
+                Some(Err(error)) if is_interrupted(&error) => Err(error),
+                Some(Err(error)) => {
+                    *values = None;
+                    Err(error)
+                }
+                Some(Ok(None)) | None => {
+                    *values = None;
+                    Ok(None)
+                }
+            }
+        })?;
+        match next {
+            Ok(value) => value.map(|value| decode(py, &value)).transpose(),
+            Err(error) => Err(ExtensionHandle::raise(py, &self.operation, &error)),
+        }
+    }
+
+    fn __aiter__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        this.py().import("symphony._work.async_calls")?.getattr("AsyncValues")?.call1((this,))
+    }
+
+    /// Ends it: the call is cancelled, a loop over it ends.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, || drop(self.values.lock().take()))
+    }
+
+    fn __enter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.close(py)
+    }
+}
+
+/// A call on its way to an event loop.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct PendingCall {
+    call: Call,
+}
+
+#[pymethods]
+impl PendingCall {
+    /// Gives the call up.
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, || self.call.cancel())
+    }
+}

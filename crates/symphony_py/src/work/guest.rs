@@ -1,0 +1,223 @@
+//! A Python guest's end of its lane: `symphony/_guest/server.py` serves on it.
+//!
+//! The serving thread reads the lane itself while it waits; while it runs an operation, the lane's background thread
+//! answers pings and takes cancels, without the interpreter.
+
+use std::time::{Duration, Instant};
+
+use ipc::{
+    CallError, CallOptions, Hello, Input, Lane, LaneOptions, Operation, Reader, RemoteFailure,
+};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::door::enter::enter;
+use crate::door::error::Fields;
+use crate::door::values::{decode, encode, encode_inputs};
+
+/// How long the host may take to welcome.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// The lane of a guest.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct GuestLane {
+    lane: Lane,
+    /// Serves the lane for as long as it lives.
+    _reader: Reader,
+}
+
+/// The exception for a call of a guest that has no result.
+fn raise(py: Python<'_>, operation: Option<&str>, error: CallError) -> PyErr {
+    if matches!(error, CallError::Interrupted) {
+        return PyErr::take(py).unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
+    }
+    let mut fields = Fields::of(&error);
+    if let CallError::Remote(failure) = error {
+        fields.causes = failure.causes;
+        fields.type_name = Some(failure.type_name);
+        fields.traceback = Some(failure.traceback);
+    }
+    if let Some((extension, operation)) = operation.and_then(|call| call.split_once('.')) {
+        fields.extension = Some(extension.to_owned());
+        fields.operation = Some(operation.to_owned());
+    }
+    fields.raise(py)
+}
+
+/// Looks for signals from inside a wait; true when a handler raised, whose exception is then pending.
+pub(crate) fn signalled() -> bool {
+    Python::try_attach(|py| match py.check_signals() {
+        Ok(()) => false,
+        Err(error) => {
+            error.restore(py);
+            true
+        }
+    })
+    .unwrap_or(true)
+}
+
+#[pymethods]
+impl GuestLane {
+    /// Takes over the descriptor of the lane.
+    #[new]
+    fn new(py: Python<'_>, descriptor: i32) -> PyResult<Self> {
+        let internal = |error: String| Fields::new(component::Code::INTERNAL, error).raise(py);
+        let socket = ipc::inherited(descriptor).map_err(|error| internal(error.to_string()))?;
+        let reader = Reader::new().map_err(|error| internal(error.to_string()))?;
+        let lane = Lane::open(socket, LaneOptions::guest(&reader), std::sync::Arc::new(()))
+            .map_err(|error| internal(error.to_string()))?;
+        Ok(Self { lane, _reader: reader })
+    }
+
+    /// Introduces the extension and waits for the host's welcome, a dict. `spans` say what its start spent its time on:
+    /// name, begin and end in seconds of `time.monotonic()`.
+    #[pyo3(signature = (name, version, operations, spans = Vec::new()))]
+    fn hello<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        version: String,
+        operations: &Bound<'py, PyList>,
+        spans: Vec<(String, f64, f64)>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let mut hello = Hello::new(name);
+        hello.version = version;
+        hello.spans = spans;
+        "python".clone_into(&mut hello.language);
+        hello.operations =
+            operations.iter().map(|entry| operation_of(&entry)).collect::<PyResult<_>>()?;
+        let welcome = enter(py, || self.lane.hello(&hello, GREETING))?
+            .map_err(|error| raise(py, None, error))?;
+        let fields = PyDict::new(py);
+        fields.set_item("protocol", welcome.protocol)?;
+        fields.set_item("queue", welcome.queue)?;
+        fields.set_item("settings", welcome.settings)?;
+        Ok(fields)
+    }
+
+    /// Says that requests may come.
+    fn ready(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, || self.lane.ready())?.map_err(|error| raise(py, None, error))
+    }
+
+    /// Waits for a request: correlation, operation, inputs, and whether the caller takes a stream. `None` when the
+    /// host said stop or is gone.
+    fn next_request<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(u64, String, Bound<'py, PyAny>, bool)>> {
+        match enter(py, || self.lane.next_request(None, None))? {
+            Ok(Some(request)) => {
+                let inputs = decode(py, &request.inputs)?.into_bound(py);
+                Ok(Some((request.correlation, request.operation, inputs, request.stream)))
+            }
+            Ok(None) => {
+                // The host waits for this word, or is gone and needs none.
+                let _ = py.detach(|| self.lane.stopped());
+                Ok(None)
+            }
+            Err(CallError::Closed { .. }) => Ok(None),
+            Err(error) => Err(raise(py, None, error)),
+        }
+    }
+
+    /// Answers a request.
+    fn reply(&self, py: Python<'_>, correlation: u64, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let payload = encode(value)?;
+        enter(py, || self.lane.reply(correlation, Ok(payload)))?
+            .map_err(|error| raise(py, None, error))
+    }
+
+    /// Answers a request with a failure; correlation 0 is the extension's own start.
+    #[pyo3(signature = (correlation, code, message, type_name, traceback, causes = Vec::new()))]
+    fn error(
+        &self,
+        py: Python<'_>,
+        correlation: u64,
+        code: String,
+        message: String,
+        type_name: String,
+        traceback: String,
+        causes: Vec<String>,
+    ) -> PyResult<()> {
+        let failure = RemoteFailure { code, message, type_name, traceback, causes };
+        let told = if correlation == 0 {
+            enter(py, || self.lane.fail_start(&failure))?
+        } else {
+            enter(py, || self.lane.reply(correlation, Err(failure)))?
+        };
+        told.map_err(|error| raise(py, None, error))
+    }
+
+    /// Sends one value of a stream.
+    fn item(&self, py: Python<'_>, correlation: u64, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let payload = encode(value)?;
+        enter(py, || self.lane.item(correlation, &payload, Some(&signalled)))?
+            .map_err(|error| raise(py, None, error))
+    }
+
+    /// Ends a stream.
+    fn end(&self, py: Python<'_>, correlation: u64) -> PyResult<()> {
+        enter(py, || self.lane.end(correlation))?.map_err(|error| raise(py, None, error))
+    }
+
+    /// Calls an operation of the Pit or of another extension.
+    #[pyo3(signature = (operation, inputs, timeout = None))]
+    fn call(
+        &self,
+        py: Python<'_>,
+        operation: &str,
+        inputs: &Bound<'_, PyDict>,
+        timeout: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
+        let inputs = encode_inputs(Some(inputs))?;
+        let deadline = timeout
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .and_then(|span| Instant::now().checked_add(span));
+        let options = CallOptions { deadline, priority: 0 };
+        let result = enter(py, || {
+            self.lane.request_polling(operation, &inputs, &options, Some(&signalled))
+        })?;
+        decode(py, &result.map_err(|error| raise(py, Some(operation), error))?)
+    }
+
+    /// Publishes a value on a topic.
+    fn publish(&self, py: Python<'_>, topic: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let payload = encode(value)?;
+        enter(py, || self.lane.publish(topic, &payload))?
+            .map(|_| ())
+            .map_err(|error| raise(py, None, error))
+    }
+
+    /// Whether the caller of a request gave it up.
+    fn cancelled(&self, correlation: u64) -> bool {
+        self.lane.is_cancelled(correlation)
+    }
+}
+
+fn operation_of(entry: &Bound<'_, PyAny>) -> PyResult<Operation> {
+    let entry = entry.cast::<PyDict>()?;
+    let field = |key: &str| entry.get_item(key);
+    let mut operation = Operation::default();
+    if let Some(name) = field("name")? {
+        operation.name = name.extract()?;
+    }
+    if let Some(stream) = field("stream")? {
+        operation.stream = stream.extract()?;
+    }
+    if let Some(doc) = field("doc")? {
+        operation.doc = doc.extract()?;
+    }
+    if let Some(inputs) = field("inputs")? {
+        for input in inputs.try_iter()? {
+            let input = input?;
+            let input = input.cast::<PyDict>()?;
+            let name = input.get_item("name")?.map_or(Ok(String::new()), |name| name.extract())?;
+            let required =
+                input.get_item("required")?.map_or(Ok(true), |required| required.extract())?;
+            operation.inputs.push(Input { name, required });
+        }
+    }
+    Ok(operation)
+}

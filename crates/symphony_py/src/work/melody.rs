@@ -1,0 +1,162 @@
+//! Melodies and their runs as Python sees them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use component::Code;
+use orchestra_kit::melody::engine::{Run as Inner, RunFailure};
+use orchestra_kit::{KitError, Melody as InnerMelody};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::door::enter::{guard, wait_polling};
+use crate::door::error::Fields;
+use crate::door::values::decode;
+use crate::work::kit::fields_of_kit;
+
+/// A Melody: nodes that call operations, and the graph that their inputs make.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Melody {
+    pub(crate) melody: Arc<InnerMelody>,
+}
+
+/// The exception for a Melody at fault.
+pub(crate) fn melody_error(py: Python<'_>, faults: Vec<component::Diagnostic>) -> PyErr {
+    let mut fields = Fields::new(Code::MELODY_INVALID, String::new());
+    fields.diagnostics = faults;
+    fields.raise(py)
+}
+
+#[pymethods]
+impl Melody {
+    /// Reads a Melody from its file, TOML or JSON.
+    #[new]
+    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        py.detach(|| InnerMelody::read(&path))
+            .map(|melody| Self { melody: Arc::new(melody) })
+            .map_err(|faults| melody_error(py, faults))
+    }
+
+    /// Reads a Melody from a text; `name` stands for its file in errors.
+    #[staticmethod]
+    #[pyo3(signature = (text, name = "melody.toml"))]
+    fn from_text(py: Python<'_>, text: &str, name: &str) -> PyResult<Self> {
+        let source = orchestra_kit::document::Source::from_text(name, text);
+        InnerMelody::from_source(&source)
+            .map(|melody| Self { melody: Arc::new(melody) })
+            .map_err(|faults| melody_error(py, faults))
+    }
+
+    #[getter]
+    fn name(&self) -> String {
+        self.melody.name.to_string()
+    }
+
+    /// The names of its inputs.
+    #[getter]
+    fn inputs(&self) -> Vec<String> {
+        self.melody.inputs.iter().map(ToString::to_string).collect()
+    }
+
+    /// The ids of its nodes.
+    #[getter]
+    fn nodes(&self) -> Vec<String> {
+        self.melody.nodes.iter().map(|node| node.id.to_string()).collect()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Melody {} of {} nodes>", self.melody.name, self.melody.nodes.len())
+    }
+}
+
+/// A Melody that was submitted.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct Run {
+    run: Inner,
+}
+
+impl Run {
+    pub(crate) fn new(run: Inner) -> Self {
+        Self { run }
+    }
+}
+
+#[pymethods]
+impl Run {
+    /// Later runs have greater numbers.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.run.id()
+    }
+
+    /// `running`, `done`, `failed` or `cancelled`.
+    #[getter]
+    fn state(&self) -> &'static str {
+        self.run.state().as_str()
+    }
+
+    /// The name of its Melody.
+    #[getter]
+    fn melody(&self) -> String {
+        self.run.melody().to_string()
+    }
+
+    /// Seconds that it took, or has been running.
+    #[getter]
+    fn seconds(&self) -> f64 {
+        self.run.elapsed().as_secs_f64()
+    }
+
+    /// Nodes that are done, of how many.
+    #[getter]
+    fn progress(&self) -> (u32, u32) {
+        let progress = self.run.progress();
+        (progress.done + progress.skipped, progress.total)
+    }
+
+    /// Waits for the value of each node.
+    #[pyo3(signature = (timeout = None))]
+    fn result<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyDict>> {
+        guard(py)?;
+        let deadline = timeout
+            .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())
+            .and_then(|span| Instant::now().checked_add(span));
+        let outcome = wait_polling(py, |span| {
+            let left =
+                deadline.map_or(span, |at| at.saturating_duration_since(Instant::now()).min(span));
+            let outcome = self.run.wait(Some(left));
+            let waiting = matches!(&outcome, Err(failure) if failure.node.is_none()
+                && matches!(*failure.error, KitError::TimedOut { .. }));
+            let late = deadline.is_some_and(|at| Instant::now() >= at);
+            if waiting && !late { None } else { Some(outcome) }
+        })?;
+        let results = outcome.map_err(|failure| run_error(py, &failure))?;
+        let values = PyDict::new(py);
+        for (node, value) in results.iter() {
+            match value {
+                Some(payload) => values.set_item(&**node, decode(py, payload)?)?,
+                None => values.set_item(&**node, py.None())?,
+            }
+        }
+        Ok(values)
+    }
+
+    /// Cancels it: nothing of it starts any more.
+    fn cancel(&self) {
+        self.run.cancel();
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Run {} of {} {}>", self.run.id(), self.run.melody(), self.run.state().as_str())
+    }
+}
+
+fn run_error(py: Python<'_>, failure: &RunFailure) -> PyErr {
+    let mut fields = fields_of_kit(&failure.error);
+    if failure.node.is_some() {
+        fields.causes.insert(0, fields.message.clone());
+        fields.message = format!("{failure}: {}", fields.message);
+    }
+    fields.raise(py)
+}

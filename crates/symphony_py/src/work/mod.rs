@@ -1,0 +1,11 @@
+//! What a running system is used through: bus, kit, extensions, Melodies, and a guest's own side.
+
+pub(crate) mod bus;
+pub(crate) mod completions;
+pub(crate) mod extension;
+pub(crate) mod guest;
+pub(crate) mod kit;
+pub(crate) mod melody;
+pub(crate) mod policy;
+pub(crate) mod supervisor;
+pub(crate) mod versions;

@@ -1,0 +1,88 @@
+//! The supervisor's process, driven from its Python side: `symphony/_guest/supervisor.py` forks, this does the rest.
+
+use std::ffi::OsString;
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::path::PathBuf;
+
+use orchestra_kit::supervisor::{Order, Prepared, Program, Server, Span, Start};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::door::error::raise;
+
+/// The supervisor's loop. Lives in the one thread of that process.
+#[pyclass(unsendable, module = "symphony._core")]
+pub(crate) struct SupervisorServer {
+    server: Server,
+    current: Option<Start>,
+}
+
+#[pymethods]
+impl SupervisorServer {
+    /// Takes over the descriptors that the root left in this process.
+    #[new]
+    fn new(py: Python<'_>) -> PyResult<Self> {
+        let server = Server::inherited().map_err(|error| raise(py, &error))?;
+        Ok(Self { server, current: None })
+    }
+
+    /// Tells the root that orders are taken, with the spans of the start: name, begin, end.
+    fn up(&mut self, py: Python<'_>, spans: Vec<(String, f64, f64)>) -> PyResult<()> {
+        let spans = spans.into_iter().map(|(name, start, end)| Span { name, start, end }).collect();
+        self.server.up(spans).map_err(|error| raise(py, &error))
+    }
+
+    /// Waits for the next fork that the root wants: its number, or `None` at the end.
+    ///
+    /// The process has one thread, so the interpreter stays attached: nobody waits for it.
+    fn next(&mut self, py: Python<'_>) -> PyResult<Option<u64>> {
+        match self.server.next_order().map_err(|error| raise(py, &error))? {
+            Order::Fork(start) | Order::Exec(start) => {
+                let id = start.request.id;
+                self.current = Some(start);
+                Ok(Some(id))
+            }
+            Order::Exit => Ok(None),
+        }
+    }
+
+    /// In the parent: the child of this number runs.
+    fn spawned(&mut self, py: Python<'_>, id: u64, pid: i32) -> PyResult<()> {
+        self.current = None;
+        self.server.spawned(id, pid).map_err(|error| raise(py, &error))
+    }
+
+    /// In the parent: the fork failed.
+    fn not_started(&mut self, py: Python<'_>, id: u64, reason: &str) -> PyResult<()> {
+        self.current = None;
+        self.server.not_started(id, reason).map_err(|error| raise(py, &error))
+    }
+
+    /// In the child: becomes the guest. Gives a dict with `name`, `lane`, `environment` and either `entry` and
+    /// `paths`, or `argv`.
+    fn prepare_child<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let guest = PyDict::new(py);
+        let Some(start) = self.current.take() else { return Ok(guest) };
+        let Prepared { name, program, folder, lane, environment } =
+            self.server.prepare_child(start).map_err(|error| raise(py, &error))?;
+        guest.set_item("name", name)?;
+        guest.set_item("environment", environment)?;
+        // Texts: a path would become a `pathlib.Path`, whose import costs every guest 3 MB of its own and 5 ms.
+        guest.set_item("folder", folder.into_os_string())?;
+        match program {
+            Program::Python { entry, paths } => {
+                guest.set_item("entry", entry)?;
+                let paths: Vec<OsString> = paths.into_iter().map(PathBuf::into_os_string).collect();
+                guest.set_item("paths", paths)?;
+                guest.set_item("lane", lane.into_raw_fd())?;
+            }
+            Program::Command { argv } => {
+                guest.set_item("argv", argv)?;
+                guest.set_item("lane", lane.as_raw_fd())?;
+                // The program inherits it across `exec`: it must not be closed here.
+                let _ = lane.into_raw_fd();
+            }
+        }
+        Ok(guest)
+    }
+}

@@ -1,0 +1,1 @@
+"""A boot and the system that it gives, as Python drives it."""

@@ -1,0 +1,121 @@
+"""The signal handlers that a boot needs for as long as it is under way, most of them on the main thread.
+
+Called by `_boot`. Several boots may be under way at once, on several threads, step by step or one inside another. The
+invariant kept here: the first of them installs the handlers, the last one puts back what stood there before.
+"""
+
+from __future__ import annotations
+
+# `_signal` is what `signal` wraps in enumerations, whose import would take longer than the rest of the boot.
+import _signal
+
+from symphony._boot.threads import InterruptedStep, Terminated
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+    from symphony._boot.starter import Starter
+
+# A real-time signal that no program is likely to use: its handler raises in a step that was given up.
+INTERRUPT = _signal.SIGRTMAX - 3
+
+# It makes the watchdog's stacks: ignored where nobody handles it, so that one too many does no harm.
+STACKS = _signal.SIGURG
+
+_armed: list[Starter] = []
+_serving: list[Starter] = []
+_saved: dict[int, Any] = {}
+_hushed: dict[int, Any] = {}
+
+
+def arm(starter: Starter) -> None:
+    """Lets the watchdog have every thread's stack written, also while one of them holds the interpreter.
+
+    Args:
+        starter: The boot.
+    """
+    import faulthandler
+
+    if not _armed and _signal.getsignal(STACKS) == _signal.SIG_DFL:
+        faulthandler.register(STACKS, file=2, all_threads=True)
+    _armed.append(starter)
+
+
+def guard(starter: Starter, *, terminate: bool) -> None:
+    """A step of this boot can be interrupted from now on.
+
+    Args:
+        starter: The boot.
+        terminate: SIGTERM rolls it back, where that has its default action.
+    """
+    _serving.append(starter)
+    _install(INTERRUPT, _on_interrupt)
+    if terminate and _signal.getsignal(_signal.SIGTERM) == _signal.SIG_DFL:
+        _install(_signal.SIGTERM, _on_terminate)
+
+
+def hush(starter: Starter) -> None:
+    """This boot is rolled back because of a signal: another one would only tear the rollback, which takes 3 s at most.
+
+    Args:
+        starter: The boot.
+    """
+    if starter not in _serving or _hushed:
+        return
+    for number in (_signal.SIGINT, _signal.SIGTERM):
+        if _signal.getsignal(number) in (_signal.default_int_handler, _on_terminate):
+            _hushed[number] = _signal.signal(number, _on_another)
+
+
+def release(starter: Starter) -> None:
+    """It serves no steps any more."""
+    if starter in _armed:
+        import faulthandler
+
+        _armed.remove(starter)
+        if not _armed:
+            faulthandler.unregister(STACKS)
+    if starter not in _serving:
+        return
+    _serving.remove(starter)
+    while _hushed:
+        number, handler = _hushed.popitem()
+        _signal.signal(number, handler)
+    while _saved and not _serving:
+        number, handler = _saved.popitem()
+        if handler is not None:
+            _signal.signal(number, handler)
+
+
+def within_interrupted(starter: Starter) -> bool:
+    """Whether this boot runs inside a step of another one that was interrupted, so that it has to end too.
+
+    Args:
+        starter: The inner boot.
+
+    Returns:
+        True where the interruption is meant for an outer boot.
+    """
+    if starter not in _serving:
+        return False
+    return any(outer.interrupted for outer in _serving[: _serving.index(starter)])
+
+
+def _install(number: int, handler: Any) -> None:
+    if number not in _saved:
+        _saved[number] = _signal.signal(number, handler)
+
+
+def _on_interrupt(_number: int, _frame: FrameType | None) -> None:
+    if any(starter.is_in_step() for starter in _serving):
+        raise InterruptedStep
+
+
+def _on_terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated(143)
+
+
+def _on_another(_number: int, _frame: FrameType | None) -> None:
+    pass

@@ -1,0 +1,1 @@
+"""A class or a function becomes a spec, read from the live object."""

@@ -1,0 +1,320 @@
+"""Where a person wrote a component and each of its parameters, and what to do about a missing one.
+
+Called only when a fault is to be told, because it reads and parses sources. The invariant kept
+here: the places and hints are those that `symphony check` finds from the text alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from symphony._components.spec import ComponentSpec
+    from symphony.exceptions import Diagnostic
+
+Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+Place = tuple["str | None", int, int]
+
+
+class Sources:
+    """Parsed files, each once."""
+
+    def __init__(self) -> None:
+        """Has parsed nothing yet."""
+        self._known: dict[str, tuple[ast.Module, list[bytes]] | None] = {}
+
+    def tree(self, file: str) -> ast.Module | None:
+        """The tree of a file; nothing where it cannot be read or parsed."""
+        found = self._load(file)
+        return found[0] if found else None
+
+    def column(self, file: str, node: ast.AST) -> int:
+        """The column of a node in characters, from 1."""
+        found = self._load(file)
+        line: int = getattr(node, "lineno", 0)
+        offset: int = getattr(node, "col_offset", 0)
+        if not found or not 0 < line <= len(found[1]):
+            return offset + 1
+        return len(found[1][line - 1][:offset].decode(errors="replace")) + 1
+
+    def _load(self, file: str) -> tuple[ast.Module, list[bytes]] | None:
+        if file not in self._known:
+            try:
+                with open(file, "rb") as source:
+                    text = source.read()
+                self._known[file] = (ast.parse(text), text.split(b"\n"))
+            except (OSError, SyntaxError, ValueError):
+                self._known[file] = None
+        return self._known[file]
+
+
+def place(spec: ComponentSpec, parameter: str | None = None) -> Place:
+    """File, line and column of a component, or of one of its parameters."""
+    return _place(spec, parameter, Sources())
+
+
+def locate(specs: Iterable[ComponentSpec]) -> None:
+    """Gives each spec and each of its needs the exact place, and a missing need its hint.
+
+    The core plans with what is cheap to know; when the plan has a fault, it asks for this and plans
+    again.
+    """
+    specs = list(specs)
+    sources = Sources()
+    provided = {key for spec in specs for key in spec.provides if _hashable(key)}
+    for spec in specs:
+        for need in spec.needs:
+            need.file, need.line, need.column = _place(spec, need.parameter, sources)
+            if need.hint is None and need.key not in provided:
+                need.hint = missing_hint(need.key, specs)
+        spec.file, spec.line, spec.column = _place(spec, None, sources)
+
+
+def missing_hint(key: Any, specs: Iterable[ComponentSpec]) -> str | None:
+    """What to do about a type that nobody provides: a class that would fit, or register it."""
+    if not isinstance(key, type):
+        return None
+    for spec in specs:
+        made = spec.made
+        if isinstance(made, type) and made is not key and _fits(made, key):
+            return fitting_hint(made.__name__, key.__name__)
+    if key.__module__.partition(".")[0] in ("builtins", "symphony", "typing") or _is_protocol(key):
+        return None
+    return register_hint(key.__name__)
+
+
+def fitting_hint(name: str, key: str) -> str:
+    """The hint for a registered class that would fit."""
+    return f"`{name}` would fit: mark it with `@component(provides={key})`"
+
+
+def register_hint(name: str) -> str:
+    """The hint for a class that was not registered."""
+    return f"add `{name}` to `components`"
+
+
+def contract_fault(
+    spec: ComponentSpec, made: type, protocol: type, member: str, text: str
+) -> Diagnostic:
+    """The fault of a member that a Protocol asks for, with its place and that of the Protocol's."""
+    from symphony._components.contracts import contract_diagnostic
+
+    sources = Sources()
+    given, asked = _member_of(made, member, sources), _member_of(protocol, member, sources)
+    made_text = f"`{made.__name__}`" if given is None else f"`{made.__name__}.{member}`"
+    file, line, column = _class_place(spec, made, sources) if given is None else given[0]
+    asked_file, asked_line, asked_column = (None, 0, 0) if asked is None else asked[0]
+    return contract_diagnostic(
+        [spec.name, protocol.__name__],
+        text,
+        (file, line, column, made_text),
+        (asked_file, asked_line, asked_column, f"`{protocol.__name__}.{member}`"),
+        None if asked is None else heading(asked[1]),
+    )
+
+
+def protocol_place(protocol: type, member: str) -> Place:
+    """Where a Protocol has a member; nowhere where its source cannot be read."""
+    found = _member_of(protocol, member, Sources())
+    return (None, 0, 0) if found is None else found[0]
+
+
+def heading(node: ast.AST) -> str:
+    """A definition without its body and its decorators, or a declaration as it was written."""
+    if isinstance(node, Function):
+        word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
+        result = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+        return f"{word} {node.name}({ast.unparse(node.args)}){result}"
+    if isinstance(node, ast.AnnAssign):
+        return f"{ast.unparse(node.target)}: {ast.unparse(node.annotation)}"
+    return ast.unparse(node)
+
+
+def member_node(node: ast.ClassDef, name: str) -> ast.stmt | None:
+    """The last statement of a class body that defines or declares a name."""
+    found: ast.stmt | None = None
+    for statement in node.body:
+        if isinstance(statement, (ast.ClassDef, *Function)):
+            bound = statement.name == name
+        elif isinstance(statement, ast.AnnAssign):
+            bound = isinstance(statement.target, ast.Name) and statement.target.id == name
+        elif isinstance(statement, ast.Assign):
+            bound = any(isinstance(t, ast.Name) and t.id == name for t in statement.targets)
+        else:
+            bound = False
+        found = statement if bound else found
+    return found
+
+
+def _member_of(owner: type, name: str, sources: Sources) -> tuple[Place, ast.stmt] | None:
+    """Where the class of a line that has a member wrote it, and how."""
+    for base in owner.__mro__:
+        if name in vars(base) or name in vars(base).get("__annotations__", {}):
+            file, node = _class_node(base, sources)
+            found = member_node(node, name) if node is not None else None
+            if file is None or found is None:
+                return None
+            return (file, found.lineno, sources.column(file, found)), found
+    return None
+
+
+def _class_node(owner: type, sources: Sources) -> tuple[str | None, ast.ClassDef | None]:
+    """The file of a class, and its definition."""
+    file = getattr(sys.modules.get(owner.__module__), "__file__", None)
+    if file is None or not os.path.isfile(file):
+        return None, None
+    file = os.path.abspath(file)
+    line = next(
+        (
+            value.__code__.co_firstlineno
+            for value in vars(owner).values()
+            if hasattr(value, "__code__") and value.__code__.co_filename != "<string>"
+        ),
+        0,
+    )
+    node = _node(sources.tree(file), owner.__qualname__.split("."), line)
+    return file, node if isinstance(node, ast.ClassDef) else None
+
+
+def _class_place(spec: ComponentSpec, made: type, sources: Sources) -> Place:
+    """Where a class was written; where that is not known, the component that makes it."""
+    file, node = _class_node(made, sources)
+    if file is None or node is None:
+        return _place(spec, None, sources)
+    return file, node.lineno, sources.column(file, node)
+
+
+def _fits(made: type, key: type) -> bool:
+    """Whether a class inherits from another one, or has all that a protocol asks for."""
+    if key in made.__mro__:
+        return True
+    if not _is_protocol(key):
+        return False
+    asked = {
+        name
+        for base in key.__mro__
+        if _is_protocol(base)
+        for name in (*vars(base), *getattr(base, "__annotations__", ()))
+        if not name.startswith("_")
+    }
+    return bool(asked) and all(hasattr(made, name) for name in asked)
+
+
+def _is_protocol(key: type) -> bool:
+    return bool(key.__dict__.get("_is_protocol", False))
+
+
+def _hashable(key: Any) -> bool:
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
+
+
+def _place(spec: ComponentSpec, parameter: str | None, sources: Sources) -> Place:
+    """Finds the node by name and line; what is not found keeps the place that was cheap to know."""
+    module = sys.modules.get(spec.module)
+    file = getattr(module, "__file__", None) or spec.file
+    if spec.kind == "class" and parameter is not None:
+        found = _parameter_of_class(spec.target, parameter, sources)
+        if found is not None:
+            return found
+    if spec.kind not in ("class", "instance") and spec.file is not None:
+        file = spec.file
+    if file is None or not os.path.isfile(file):
+        return spec.file, spec.line, 0
+    file = os.path.abspath(file)
+    node = _node(sources.tree(file), spec.qualname.split("."), spec.line)
+    if node is None:
+        return file, spec.line, 0
+    if parameter is not None and isinstance(node, Function):
+        argument = argument_of(node, parameter)
+        if argument is not None:
+            return file, argument.lineno, sources.column(file, argument)
+    return file, node.lineno, sources.column(file, node)
+
+
+def _parameter_of_class(target: type, parameter: str, sources: Sources) -> Place | None:
+    """The parameter in the `__init__` of the class that wrote it, or the field of a data class."""
+    for owner in target.__mro__:
+        initializer = vars(owner).get("__init__")
+        fields = vars(owner).get("__annotations__", {})
+        if initializer is None and parameter not in fields:
+            continue
+        module = sys.modules.get(owner.__module__)
+        file = getattr(module, "__file__", None)
+        line = 0
+        code = getattr(initializer, "__code__", None)
+        if code is not None and code.co_filename != "<string>":
+            file, line = code.co_filename, code.co_firstlineno
+        if file is None or not os.path.isfile(file):
+            continue
+        file = os.path.abspath(file)
+        names = owner.__qualname__.split(".")
+        node = _node(sources.tree(file), [*names, "__init__"] if line else names, line)
+        found: ast.AST | None = None
+        if isinstance(node, Function):
+            found = argument_of(node, parameter)
+        elif isinstance(node, ast.ClassDef):
+            found = field_of(node, parameter)
+        if found is not None:
+            return file, getattr(found, "lineno", 0), sources.column(file, found)
+    return None
+
+
+def argument_of(node: ast.AST, parameter: str) -> ast.arg | None:
+    """The argument of a function by its name."""
+    arguments = getattr(node, "args", None)
+    if not isinstance(arguments, ast.arguments):
+        return None
+    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    return next((argument for argument in every if argument.arg == parameter), None)
+
+
+def field_of(node: ast.ClassDef, name: str) -> ast.AnnAssign | None:
+    """The annotated field of a class by its name."""
+    for statement in node.body:
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and statement.target.id == name
+        ):
+            return statement
+    return None
+
+
+def _node(
+    tree: ast.AST | None, path: list[str], line: int
+) -> ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The definition at a qualified name; of several the one that begins at the line."""
+    if tree is None:
+        return None
+    found = [tree]
+    for name in path:
+        if name != "<locals>":
+            found = [node for parent in found for node in _definitions(parent) if node.name == name]
+    chosen: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | None = None
+    for node in found:
+        if isinstance(node, (ast.ClassDef, *Function)):
+            first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+            inside = first <= line <= (node.end_lineno or first)
+            if chosen is None or first == line or (inside and isinstance(node, ast.ClassDef)):
+                chosen = node
+    return chosen
+
+
+def _definitions(
+    parent: ast.AST,
+) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Classes and functions that are defined in a body, also inside its `if`, `try` and `with`."""
+    for node in ast.iter_child_nodes(parent):
+        if isinstance(node, (ast.ClassDef, *Function)):
+            yield node
+        elif isinstance(node, (ast.stmt, ast.excepthandler)):
+            yield from _definitions(node)

@@ -1,0 +1,1 @@
+"""An extension's process, from its start to its operations."""

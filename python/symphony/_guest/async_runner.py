@@ -1,0 +1,120 @@
+"""Runs an extension's `async def` operations, imported with the first of them.
+
+One event loop on a daemon thread of its own, so that many operations can wait at once while the
+serving thread takes the next request. Called by `symphony._guest.server.Server` only. Keeps the promise
+that every operation started here is answered exactly once, a cancelled one included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import sys
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+_correlation: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+    "symphony_correlation", default=None
+)
+_CANCEL_POLL_SECONDS = 0.02
+_CLOSE_SECONDS = 0.4
+
+
+class AsyncRunner:
+    """An event loop on its own thread, and the operations that run on it."""
+
+    def __init__(self, cancelled: Callable[[int], bool]) -> None:
+        """Start the loop.
+
+        Args:
+            cancelled: Tells whether the caller of a request has given it up.
+        """
+        self._cancelled = cancelled
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._watching = False
+        self._thread = threading.Thread(target=self._run, name="symphony-async", daemon=True)
+        self._thread.start()
+
+    def current(self) -> int | None:
+        """Return the correlation of the operation that the asking code runs in, if any."""
+        return _correlation.get()
+
+    def start(
+        self,
+        correlation: int,
+        work: Coroutine[Any, Any, None],
+        was_cancelled: Callable[[int], None],
+    ) -> None:
+        """Start an operation; it answers by itself.
+
+        Args:
+            correlation: The request that it answers.
+            work: What runs it and answers.
+            was_cancelled: Answers for an operation that ended by cancellation.
+        """
+        self._loop.call_soon_threadsafe(self._begin, correlation, work, was_cancelled)
+
+    def close(self) -> None:
+        """Cancel what still runs, give it a moment to clean up, and end the thread."""
+        self._loop.call_soon_threadsafe(self._end)
+        self._thread.join(_CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+        except SystemExit as leaving:
+            # As in a synchronous operation, `sys.exit` ends the extension.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(
+                leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+            )
+
+    def _begin(
+        self,
+        correlation: int,
+        work: Coroutine[Any, Any, None],
+        was_cancelled: Callable[[int], None],
+    ) -> None:
+        _correlation.set(correlation)  # The task's context is a copy of this callback's.
+        task = self._loop.create_task(work)
+        self._tasks[correlation] = task
+
+        def ended(task: asyncio.Task[None]) -> None:
+            del self._tasks[correlation]
+            if task.cancelled():
+                work.close()  # Cancelled before its first step, it was never awaited.
+                was_cancelled(correlation)
+
+        task.add_done_callback(ended)
+        if not self._watching:
+            self._watching = True
+            self._loop.call_later(_CANCEL_POLL_SECONDS, self._watch)
+
+    def _watch(self) -> None:
+        """Cancel the tasks of requests that were given up; runs only while there are tasks."""
+        for correlation, task in list(self._tasks.items()):
+            if self._cancelled(correlation):
+                task.cancel()
+        self._watching = bool(self._tasks)
+        if self._watching:
+            self._loop.call_later(_CANCEL_POLL_SECONDS, self._watch)
+
+    def _end(self) -> None:
+        async def finish() -> None:
+            tasks = list(self._tasks.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._loop.stop()
+
+        self._closing = self._loop.create_task(finish())

@@ -1,0 +1,430 @@
+"""The loop of an extension's process: take a request, run the operation, answer.
+
+Called by the supervisor in a freshly forked child through `symphony.extension.serve`. Keeps two
+promises: whatever an author's code raises is answered on the lane and never ends the loop, and
+nothing but what an operation needs is imported (asyncio with the first `async def` operation,
+traceback with the first exception).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from symphony.extension import Extension
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from types import TracebackType
+    from typing import Any, Protocol
+
+    from symphony._guest.async_runner import AsyncRunner
+    from symphony.extension import Lane, OperationDescription
+
+    class GuestLane(Lane, Protocol):
+        """The guest's end of a lane, as `symphony._core.GuestLane` provides it."""
+
+        def hello(
+            self,
+            name: str,
+            version: str,
+            operations: list[dict[str, Any]],
+            spans: list[tuple[str, float, float]] = ...,
+        ) -> Any:
+            """Introduce the extension; returns the host's welcome or raises when refused."""
+
+        def ready(self) -> None:
+            """Say that requests may come."""
+
+        def next_request(self) -> tuple[int, str, dict[str, Any], bool] | None:
+            """Wait for a request and whether it takes a stream; None when the extension is to stop."""
+            ...
+
+        def reply(self, correlation: int, value: Any) -> None:
+            """Answer a request."""
+
+        def error(
+            self,
+            correlation: int,
+            code: str,
+            message: str,
+            type_name: str,
+            traceback: str,
+            causes: list[str] = ...,
+        ) -> None:
+            """Answer a request with a failure; correlation 0 is the extension's own start."""
+
+        def item(self, correlation: int, value: Any) -> None:
+            """Send one value of a stream."""
+
+        def end(self, correlation: int) -> None:
+            """End a stream."""
+
+
+_CAUSES = 16
+
+_prepared = False
+
+START = 0
+"""The correlation of a failure that belongs to no request but to the extension's start."""
+
+
+def serve(entry: str, folder: str, lane_descriptor: int, begun: float | None = None) -> int:
+    """Serve an extension until it is stopped.
+
+    Args:
+        entry: `module:attribute` of an `Extension`.
+        folder: The extension's folder, put in front of `sys.path`.
+        lane_descriptor: The descriptor of its lane.
+        begun: When the process began, in seconds of `time.monotonic()`; now when it is not known.
+
+    Returns:
+        The exit code for the process: 0 after an orderly stop, 1 after a fault, and what the
+        author's code gave to `sys.exit`.
+    """
+    begun = time.monotonic() if begun is None else begun
+    from symphony._core import GuestLane as OpenLane
+
+    prepare_standard_streams()
+    lane: Any = OpenLane(lane_descriptor)
+    return serve_lane(entry, folder, lane, begun)
+
+
+def serve_lane(entry: str, folder: str, lane: GuestLane, begun: float | None = None) -> int:
+    """Serve an extension on an open lane; see `serve`."""
+    try:
+        set_up = time.monotonic()
+        try:
+            extension = load(entry, folder)
+        except Exception as fault:  # noqa: BLE001  # Whatever an author's module raises.
+            report = describe_fault(fault)
+            sys.stderr.write(report[2])
+            lane.error(START, "start-failed", *report, *causes_of(fault))
+            return 1
+        descriptions = extension.descriptions.values()
+        messages = [description.as_message() for description in descriptions]
+        if begun is None:
+            lane.hello(extension.name, extension.version, messages)
+        else:
+            # For the root's timeline: the clock is the same in every process of a machine.
+            spans = [("set-up", begun, set_up), ("import", set_up, time.monotonic())]
+            lane.hello(extension.name, extension.version, messages, spans)
+        Server(extension, lane).run()
+    except SystemExit as leaving:
+        return _exit_code(leaving)
+    except KeyboardInterrupt:
+        return 130
+    except BaseException as fault:  # noqa: BLE001  # Told on stderr; the process ends.
+        sys.stderr.write(describe_fault(fault)[2])
+        return 1
+    finally:
+        _flush_standard_streams()
+    return 0
+
+
+def load(entry: str, folder: str) -> Extension:
+    """Import an extension.
+
+    Args:
+        entry: `module:attribute`; the attribute may have dots.
+        folder: The extension's folder, put in front of `sys.path`.
+
+    Returns:
+        The extension.
+
+    Raises:
+        ValueError: The entry is not of that form.
+        AttributeError: The module has no such attribute.
+        TypeError: The attribute is no `Extension`, or it has no operations.
+    """
+    module_name, colon, attribute = entry.partition(":")
+    if not colon or not module_name or not attribute:
+        raise ValueError(f"entry `{entry}` is not of the form `module:attribute`")
+    if folder not in sys.path[:1]:
+        sys.path.insert(0, folder)
+    __import__(module_name)
+    found: Any = sys.modules[module_name]
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise AttributeError(
+                f"module `{module_name}` in `{folder}` has no `{attribute}`"
+                + _meant(module_name, vars(sys.modules[module_name]))
+            )
+        found = getattr(found, part)
+    if not isinstance(found, Extension):
+        raise TypeError(f"`{entry}` is a `{type(found).__name__}`, not an `Extension`")
+    if not found.operations:
+        raise TypeError(f"extension `{found.name}` has no operations")
+    return found
+
+
+def _meant(module: str, names: dict[str, Any]) -> str:
+    """The entries that the module does have."""
+    known = [f"`{module}:{name}`" for name, value in names.items() if isinstance(value, Extension)]
+    return f"; did you mean {' or '.join(known)}?" if known else ""
+
+
+class Server:
+    """Answers the requests of one lane with the operations of one extension."""
+
+    def __init__(self, extension: Extension, lane: GuestLane) -> None:
+        """Attach the extension to the lane.
+
+        Args:
+            extension: Whose operations are served.
+            lane: Where requests come from.
+        """
+        self._extension = extension
+        self._lane = lane
+        self._serving: int | None = None
+        self._runner: AsyncRunner | None = None
+        extension.attach(lane, self._current)
+
+    def run(self) -> None:
+        """Answer requests until the lane says stop."""
+        self._lane.ready()
+        try:
+            while True:
+                request = self._lane.next_request()
+                if request is None:
+                    return
+                self._answer(*request)
+        finally:
+            if self._runner is not None:
+                self._runner.close()
+
+    def _current(self) -> int | None:
+        """Return the correlation of the request that the asking code belongs to."""
+        if self._runner is not None:
+            correlation = self._runner.current()
+            if correlation is not None:
+                return correlation
+        return self._serving
+
+    def _answer(
+        self, correlation: int, operation: str, inputs: dict[str, Any], stream: bool = True
+    ) -> None:
+        """Run an operation; a caller that takes no stream gets all values of one as a list."""
+        description = self._extension.descriptions.get(operation)
+        if description is None:
+            known = ", ".join(f"`{name}`" for name in self._extension.operations)
+            message = (
+                f"extension `{self._extension.name}` has no operation `{operation}`; it has {known}"
+            )
+            self._lane.error(correlation, "unknown-operation", message, "LookupError", "")
+            return
+        fault = description.fault_of(inputs)
+        if fault is not None:
+            self._lane.error(correlation, "remote-error", fault, "TypeError", "")
+            return
+        function = self._extension.operations[operation]
+        if description.is_async:
+            as_stream = description.is_stream and stream
+            self._answer_async(correlation, description, function, inputs, as_stream)
+            return
+        self._serving = correlation
+        try:
+            if description.is_stream:
+                values = function(**inputs)
+                if stream:
+                    self._send_stream(correlation, values)
+                else:
+                    self._send_list(correlation, values)
+            else:
+                self._lane.reply(correlation, function(**inputs))
+        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
+            self._send_fault(correlation, raised)
+        finally:
+            self._serving = None
+
+    def _send_stream(self, correlation: int, values: Iterator[Any]) -> None:
+        try:
+            for value in values:
+                if self._lane.cancelled(correlation):
+                    self._send_cancelled(correlation)
+                    return
+                self._lane.item(correlation, value)
+        finally:
+            close = getattr(values, "close", None)
+            if close is not None:
+                close()
+        self._lane.end(correlation)
+
+    def _send_list(self, correlation: int, values: Iterator[Any]) -> None:
+        gathered = []
+        try:
+            for value in values:
+                if self._lane.cancelled(correlation):
+                    self._send_cancelled(correlation)
+                    return
+                gathered.append(value)
+        finally:
+            close = getattr(values, "close", None)
+            if close is not None:
+                close()
+        self._lane.reply(correlation, gathered)
+
+    def _answer_async(
+        self,
+        correlation: int,
+        description: OperationDescription,
+        function: Callable[..., Any],
+        inputs: dict[str, Any],
+        as_stream: bool,
+    ) -> None:
+        if self._runner is None:
+            from symphony._guest.async_runner import AsyncRunner
+
+            self._runner = AsyncRunner(self._lane.cancelled)
+        work: Coroutine[Any, Any, None]
+        if description.is_stream:
+            work = self._run_async_stream(correlation, function, inputs, as_stream)
+        else:
+            work = self._run_async(correlation, function, inputs)
+        self._runner.start(correlation, work, self._send_cancelled)
+
+    async def _run_async(
+        self, correlation: int, function: Callable[..., Any], inputs: dict[str, Any]
+    ) -> None:
+        try:
+            self._lane.reply(correlation, await function(**inputs))
+        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
+            self._send_fault(correlation, raised)
+
+    async def _run_async_stream(
+        self,
+        correlation: int,
+        function: Callable[..., Any],
+        inputs: dict[str, Any],
+        as_stream: bool,
+    ) -> None:
+        values: AsyncIterator[Any] = function(**inputs)
+        try:
+            if as_stream:
+                async for value in values:
+                    self._lane.item(correlation, value)
+                self._lane.end(correlation)
+            else:
+                self._lane.reply(correlation, [value async for value in values])
+        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
+            self._send_fault(correlation, raised)
+        finally:
+            close = getattr(values, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _send_fault(self, correlation: int, raised: BaseException) -> None:
+        described = describe_fault(raised)
+        self._lane.error(correlation, "remote-error", *described, *causes_of(raised))
+
+    def _send_cancelled(self, correlation: int) -> None:
+        message = "the operation was cancelled by its caller"
+        self._lane.error(correlation, "cancelled", message, "CancelledError", "")
+
+
+def describe_fault(fault: BaseException) -> tuple[str, str, str]:
+    """Describe an exception for the other side.
+
+    Args:
+        fault: What an author's code raised.
+
+    Returns:
+        Its message, the name of its type and its traceback without this module's own frames.
+    """
+    kind = type(fault)
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", "__main__"):
+        name = f"{kind.__module__}.{name}"
+    message = _text_of(fault)
+    import traceback
+
+    frames = _own_frames_removed(fault.__traceback__)
+    try:
+        text = "".join(traceback.format_exception(kind, fault, frames))
+    except Exception as unprintable:  # noqa: BLE001  # An author's `__str__`.
+        text = f"{name}: {message}\n(no traceback: {type(unprintable).__name__})\n"
+    return message, name, text
+
+
+def causes_of(fault: BaseException) -> tuple[list[str], ...]:
+    """Describe what an exception was raised from, outermost first.
+
+    Args:
+        fault: What an author's code raised.
+
+    Returns:
+        One list of `type: message`, as the last argument of a lane's `error`; nothing where there is no cause.
+    """
+    causes: list[str] = []
+    seen = {id(fault)}
+    cause = fault
+    while len(causes) < _CAUSES:
+        inner = cause.__cause__
+        if inner is None and not cause.__suppress_context__:
+            inner = cause.__context__
+        if inner is None or id(inner) in seen:
+            break
+        seen.add(id(inner))
+        cause = inner
+        name, message = type(cause).__qualname__, _text_of(cause)
+        causes.append(f"{name}: {message}" if message else name)
+    return (causes,) if causes else ()
+
+
+def _text_of(fault: BaseException) -> str:
+    try:
+        return str(fault)
+    except Exception as unprintable:  # noqa: BLE001  # An author's `__str__`.
+        kind = type(fault).__qualname__
+        return f"<unprintable `{kind}`: its str() raised `{type(unprintable).__name__}`>"
+
+
+def _own_frames_removed(frames: TracebackType | None) -> TracebackType | None:
+    """Drop the leading frames that are Symphony's and the import system's, not the author's."""
+    first = frames
+    while first is not None:
+        file = first.tb_frame.f_code.co_filename
+        if file != __file__ and not file.startswith("<frozen importlib"):
+            return first
+        first = first.tb_next
+    return None
+
+
+def _exit_code(leaving: SystemExit) -> int:
+    code = leaving.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code
+    sys.stderr.write(f"{code}\n")
+    return 1
+
+
+def prepare_standard_streams() -> None:
+    """Make prints arrive line by line, and a fatal signal leave a Python traceback on stderr.
+
+    Done once: a forked guest has it from the supervisor, with all pages that it wrote to.
+    """
+    global _prepared  # noqa: PLW0603 - a property of the process.
+    if _prepared:
+        return
+    _prepared = True
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(line_buffering=True, errors="backslashreplace")
+    if sys.stderr is not None:
+        import faulthandler
+
+        faulthandler.enable(sys.stderr)
+
+
+def _flush_standard_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            # The reader of the pipe is gone; there is nobody left to tell.
+            continue

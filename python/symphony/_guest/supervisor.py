@@ -1,0 +1,108 @@
+"""The supervisor's process: one thread, a warm interpreter, and a fork for every extension.
+
+Started by the root, isolated and without site. Invariant: no thread is started here and no user code is imported;
+what an extension needs is imported after its fork.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from symphony._core import SupervisorServer
+    from symphony.records import ChildRecord
+
+_WARM = (
+    "symphony.extension",
+    "symphony._guest.server",
+    "encodings.latin_1",
+    "re",
+    "json",
+    "signal",
+    "tokenize",
+    "ast",
+    "typing",
+)
+
+
+def main() -> NoReturn:
+    """Serves the root until it ends or says stop; then nothing of the tree is left."""
+    begin = time.monotonic()
+    from symphony import _core
+
+    loaded = time.monotonic()
+    server = _core.SupervisorServer()
+    for module in _WARM:
+        __import__(module)
+    _settle()
+    warm = time.monotonic()
+    server.up([("import", begin, loaded), ("warm image", loaded, warm)])
+    while True:
+        number = server.next()
+        if number is None:
+            os._exit(0)
+        try:
+            child = os.fork()
+        except OSError as error:
+            server.not_started(number, f"fork: {error.strerror}")
+            continue
+        if child == 0:
+            _become_guest(server)
+        server.spawned(number, child)
+
+
+def _settle() -> None:
+    """Keeps the pages of the warm image shared: what is here now is never done, or collected, in a child."""
+    import gc
+
+    from symphony._guest.server import prepare_standard_streams
+
+    prepare_standard_streams()
+    gc.collect()
+    gc.freeze()
+
+
+def _become_guest(server: SupervisorServer) -> NoReturn:
+    """In the child: runs the extension, and never returns."""
+    code = 1
+    begun = time.monotonic()
+    try:
+        guest = server.prepare_child()
+        # One by one: `update` asks an abstract class what it was given, which writes to 0.3 MiB of shared pages.
+        for name, value in guest["environment"]:
+            os.environ[name] = value
+        argv = guest.get("argv")
+        if argv is not None:
+            _execute(argv)
+        code = _serve(guest, begun)
+    except BaseException as error:  # noqa: BLE001 - nothing may leave a forked child but its exit.
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    finally:
+        os._exit(code)
+
+
+def _serve(guest: ChildRecord, begun: float) -> int:
+    import signal
+
+    from symphony.extension import serve
+
+    # Ctrl-C belongs to the root alone; it relays what it wants stopped.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.argv = [guest["name"]]
+    folder = guest["folder"]
+    sys.path[:0] = [path for path in guest.get("paths", ()) if path != folder]
+    return serve(guest.get("entry", ""), folder, guest["lane"], begun)
+
+
+def _execute(argv: list[str]) -> NoReturn:
+    try:
+        os.execvpe(argv[0], argv, os.environ)  # noqa: S606 - the manifest names the program.
+    except OSError as error:
+        print(f"cannot execute `{argv[0]}`: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
+        os._exit(127)

@@ -1,0 +1,1 @@
+"""Specs, contracts and operations read from source, without importing it."""

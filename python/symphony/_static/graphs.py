@@ -1,0 +1,165 @@
+"""The component graphs of a folder, from its Python sources alone.
+
+Called by `symphony check`. It takes what `@component` marks and the literal `components=`,
+`overrides=` and `conductor=` of calls to `boot`. The invariant kept here: each graph holds what one
+call of `boot` would register; what the text does not tell is a note, and never a guess.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from typing import TYPE_CHECKING
+
+from symphony._components.places import Function
+from symphony._components.spec import qualify
+from symphony._static.boot_call import BootCall, SourceGraph
+from symphony._static.contracts import ContractReader
+from symphony._static.project import Project, SourceModule, names_bound, source_files
+from symphony._static.reader import Reader
+from symphony.exceptions import Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from symphony._static.contracts import Extensions
+    from symphony._static.project import Definition
+
+
+def read_graphs(
+    paths: list[str], extensions: Extensions | None = None
+) -> tuple[list[SourceGraph], list[Diagnostic]]:
+    """Reads every Python file under the paths; each folder is an import root.
+
+    Args:
+        paths: Files and folders.
+        extensions: Those that lie there too, for the clients that sources make of them.
+
+    Returns:
+        The graphs to plan, and what could not be read.
+    """
+    graphs: list[SourceGraph] = []
+    diagnostics: list[Diagnostic] = []
+    for path in paths:
+        reading = _Reading(path)
+        reading.run()
+        reading.compare_contracts(extensions or {})
+        reading.add_hints()
+        graphs.extend(reading.graphs)
+        diagnostics.extend(reading.diagnostics)
+    return graphs, diagnostics
+
+
+class _Reading:
+    """One import root."""
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+        root = os.path.dirname(self.path) if os.path.isfile(self.path) else self.path
+        self.project = Project([root])
+        self.reader = Reader(self.project)
+        self.diagnostics = self.reader.diagnostics
+        self.graphs: list[SourceGraph] = []
+        self.modules: list[SourceModule] = []
+        self.calls = BootCall(self.reader, self._marked)
+
+    def run(self) -> None:
+        modules = self.modules = list(self._modules())
+        for module in modules:
+            for call, local in _calls(module.tree):
+                if self.project.qualify(module, call.func) == "symphony.boot":
+                    self.graphs.append(self.calls.read(module, call, local))
+        marked = [entry for module in modules for entry in self._marked(module)]
+        registered = self.calls.registered
+        left = [(m, node) for m, node in marked if (m.name, node.name) not in registered]
+        if not left:
+            return
+        # What no call registers is judged among everything that the folder knows.
+        specs = [self.reader.describe(*entry) for entry in left]
+        names = {spec.name for spec in specs}
+        known = {(spec.module, spec.qualname) for spec in specs}
+        for graph in self.graphs:
+            for spec in graph.specs:
+                if spec.module and (spec.module, spec.qualname) not in known:
+                    known.add((spec.module, spec.qualname))
+                    specs.append(spec)
+        qualify(specs)
+        graph = SourceGraph(specs, names if len(specs) > len(names) else None)
+        graph.open = any(one.open or one.unknown for one in self.graphs) or any(
+            (spec.module, spec.qualname) in self.reader.incomplete for spec in specs
+        )
+        self.graphs.append(graph)
+
+    def compare_contracts(self, extensions: Extensions) -> None:
+        """Holds what provides a Protocol against it, and extensions against those of their clients."""
+        contracts = ContractReader(self.project)
+        if extensions:
+            for module in self.modules:
+                self.diagnostics.extend(contracts.clients(module, extensions))
+        for graph in self.graphs:
+            self.diagnostics.extend(contracts.faults(graph.specs))
+
+    def add_hints(self) -> None:
+        """Says what to do about each need that nobody provides."""
+        for graph in self.graphs:
+            provided = {key for spec in graph.specs for key in spec.provides}
+            for spec in graph.specs:
+                for need in spec.needs:
+                    if need.key not in provided:
+                        need.hint = self.reader.hint(need.key, graph.specs)
+
+    def _modules(self) -> Iterator[SourceModule]:
+        """Parses what mentions Symphony; a file that cannot be parsed is a fault of its own."""
+        for name, file in source_files(self.path):
+            try:
+                with open(file, "rb") as source:
+                    if b"symphony" not in source.read():
+                        continue
+                module = SourceModule(name, file)
+            except SyntaxError as error:
+                self.diagnostics.append(
+                    Diagnostic(
+                        "source-invalid",
+                        f"`{os.path.basename(file)}` is no Python: {error.msg}",
+                        file=file,
+                        line=error.lineno,
+                        column=error.offset,
+                    )
+                )
+            except (OSError, ValueError) as error:
+                self.diagnostics.append(
+                    Diagnostic(
+                        "source-invalid",
+                        f"`{os.path.basename(file)}` cannot be read: {error}",
+                        file=file,
+                    )
+                )
+            else:
+                self.project.adopt(module)
+                yield module
+
+    def _marked(self, module: SourceModule) -> Iterator[tuple[SourceModule, Definition]]:
+        """What a module defines at its top level and marks."""
+        for bound in module.bindings.values():
+            if isinstance(bound, (ast.ClassDef, *Function)) and self.reader.mark(module, bound):
+                yield module, bound
+
+
+def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, frozenset[str]]]:
+    """Every call in a module, in the order of the text, with the names of the functions around it."""
+    found = list(_calls_below(tree, frozenset()))
+    yield from sorted(found, key=lambda entry: (entry[0].lineno, entry[0].col_offset))
+
+
+def _calls_below(node: ast.AST, local: frozenset[str]) -> Iterator[tuple[ast.Call, frozenset[str]]]:
+    for child in ast.iter_child_nodes(node):
+        inner = local
+        if isinstance(child, Function):
+            arguments = child.args
+            every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+            more = (arguments.vararg, arguments.kwarg)
+            inner = local | {one.arg for one in (*every, *more) if one is not None}
+            inner |= names_bound(child.body, imports=False)
+        if isinstance(child, ast.Call):
+            yield child, local
+        yield from _calls_below(child, inner)

@@ -1,0 +1,477 @@
+"""Reads classes and functions into specs, from text alone, by the rules of `_components`.
+
+Used by `_source` and `_graph_source`. The invariant kept here: what cannot be followed is said,
+never guessed, and a fault has the words and the place that the boot would give it.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from symphony._components.places import Function, argument_of, fitting_hint, register_hint
+from symphony._components.spec import (
+    PHASES,
+    ComponentSpec,
+    NeedSpec,
+    async_on_main_text,
+    main_thread_phase_text,
+    unresolved_text,
+)
+from symphony._static.annotations import AnnotationReader, Unfollowed, Untold, label_of
+from symphony.exceptions import Diagnostic
+
+if TYPE_CHECKING:
+    from symphony._static.project import Definition, Project, SourceModule
+
+_ITERATORS = tuple(
+    f"{module}.{name}"
+    for module in ("typing", "collections.abc")
+    for name in (
+        "Iterator",
+        "Iterable",
+        "Generator",
+        "AsyncIterator",
+        "AsyncIterable",
+        "AsyncGenerator",
+    )
+)
+PROTOCOLS = ("typing.Protocol", "typing_extensions.Protocol")
+_WITHOUT_INIT = ("builtins.object", "typing.Protocol", "typing.Generic", "abc.ABC")
+# What a class of the package needs, where a user's class inherits its `__init__`.
+_KNOWN_NEEDS = {
+    f"symphony.{name}": [("kit", "symphony.OrchestraKit")]
+    for name in ("Conductor", "Fifo", "ShortestRemaining", "WarmFirst", "TorchPolicy")
+}
+
+
+def yields(node: ast.AST) -> bool:
+    """Whether a function is a generator: it yields itself and not in a function inside it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.Yield, ast.YieldFrom)):
+            return True
+        inner = (ast.Lambda, ast.ClassDef, *Function)
+        if not isinstance(child, inner) and yields(child):
+            return True
+    return False
+
+
+class Reader:
+    """Reads definitions into specs.
+
+    Attributes:
+        diagnostics: What could not be read so far; notes for what could not be followed.
+        incomplete: The definitions of which the text does not tell all that they provide.
+    """
+
+    def __init__(self, project: Project) -> None:
+        """Reads names through the project's modules."""
+        self.project = project
+        self.diagnostics: list[Diagnostic] = []
+        self.incomplete: set[tuple[str, str]] = set()
+        self.annotations = AnnotationReader(project)
+
+    def describe(
+        self, module: SourceModule, node: Definition, *, conductor: bool = False
+    ) -> ComponentSpec:
+        """The spec of a class or function at the top level of a module."""
+        kind = "class"
+        if isinstance(node, Function):
+            asynchronous = isinstance(node, ast.AsyncFunctionDef)
+            kind = "generator" if yields(node) else "function"
+            kind = f"async-{kind}" if asynchronous else kind
+        qualname = self.project.qualname(module, node)
+        spec = ComponentSpec(node.name, None, kind, module.name, qualname)
+        spec.file, spec.line, spec.column = module.file, node.lineno, module.column(node)
+        if isinstance(node, ast.ClassDef):
+            spec.made = f"{module.name}.{qualname}"
+            spec.provides.append(spec.made)
+            self._class_needs(spec, module, node)
+        else:
+            self._needs(spec, module, node, 0)
+            mark = self.mark(module, node)
+            options = mark.keywords if isinstance(mark, ast.Call) else []
+            said = any(option.arg == "provides" for option in options)
+            self._result(spec, module, node, lenient=conductor or said)
+        if spec.made:
+            self._steps(spec, spec.made)
+        self._options(spec, module, node)
+        if spec.main_thread and spec.phase in PHASES[:-1]:
+            self._fault(spec, module, node, *main_thread_phase_text(spec), code="phase-order")
+        if spec.main_thread and spec.is_async:
+            self._fault(spec, module, node, *async_on_main_text(spec), code="wrong-thread")
+        return spec
+
+    def _steps(self, spec: ComponentSpec, made: str, depth: int = 0) -> None:
+        """Which of the optional steps the class of the made object has, and which are async."""
+        found = self.project.definition(made)
+        if found is None or depth > 20:
+            return
+        module, node = found
+        if not isinstance(node, ast.ClassDef):
+            return
+        for statement in node.body:
+            if isinstance(statement, Function) and statement.name in ("start", "health", "stop"):
+                if spec.kind.endswith("generator") and statement.name != "health":
+                    continue
+                asynchronous = isinstance(statement, ast.AsyncFunctionDef)
+                setattr(spec, statement.name, "async" if asynchronous else "sync")
+        # What a class does not define itself it has from the first base that does.
+        for base in node.bases:
+            name = self.project.qualify(module, base)
+            inherited = ComponentSpec("", None, spec.kind, "", "")
+            if name is not None:
+                self._steps(inherited, name, depth + 1)
+            spec.start = spec.start or inherited.start
+            spec.health = spec.health or inherited.health
+            spec.stop = spec.stop or inherited.stop
+
+    def mark(self, module: SourceModule, node: Definition) -> ast.expr | None:
+        """The `@component` of a definition, bare or called."""
+        for decorator in node.decorator_list:
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if self.project.qualify(module, called) == "symphony.component":
+                return decorator
+        return None
+
+    def _class_needs(
+        self, spec: ComponentSpec, module: SourceModule, node: ast.ClassDef, depth: int = 0
+    ) -> None:
+        """The parameters of the `__init__` that a class has or inherits."""
+        for statement in node.body:
+            if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+                self._needs(spec, module, statement, 1)
+                return
+        if any(self._is_dataclass(module, mark) for mark in node.decorator_list):
+            self._fields(spec, module, node)
+            return
+        for base in node.bases:
+            plain = base.value if isinstance(base, ast.Subscript) else base
+            name = self.project.qualify(module, plain)
+            if name in _WITHOUT_INIT or name in PROTOCOLS:
+                continue
+            if name in _KNOWN_NEEDS:
+                for parameter, key in _KNOWN_NEEDS[name]:
+                    need = NeedSpec(parameter, key, "one", False, None, spec.file, spec.line)
+                    spec.needs.append(need)
+                return
+            found = self.project.definition(name) if name else None
+            if found is None or not isinstance(found[1], ast.ClassDef) or depth > 20:
+                text = ast.unparse(base)
+                self._note(spec, module, base, f"`{spec.name}` inherits from `{text}`")
+                return
+            before = len(spec.needs)
+            self._class_needs(spec, found[0], found[1], depth + 1)
+            if len(spec.needs) > before:
+                return
+
+    def _is_dataclass(self, module: SourceModule, mark: ast.expr) -> bool:
+        called = mark.func if isinstance(mark, ast.Call) else mark
+        return self.project.qualify(module, called) == "dataclasses.dataclass"
+
+    def _fields(
+        self, spec: ComponentSpec, module: SourceModule, node: ast.ClassDef, depth: int = 0
+    ) -> None:
+        """The fields of a data class that its `__init__` takes, those of its bases first."""
+        fields: dict[str, tuple[SourceModule, ast.AnnAssign, bool]] = {}
+        self._collect_fields(fields, module, node, depth)
+        for name, (home, field, has_default) in fields.items():
+            self._need(spec, home, name, field.annotation, field, has_default=has_default)
+
+    def _collect_fields(
+        self,
+        fields: dict[str, tuple[SourceModule, ast.AnnAssign, bool]],
+        module: SourceModule,
+        node: ast.ClassDef,
+        depth: int,
+    ) -> None:
+        """Adds the fields of a data class; one that stands again keeps its place in the order."""
+        for base in reversed(node.bases):
+            name = self.project.qualify(module, base)
+            found = self.project.definition(name) if name else None
+            if found is None or depth > 20:
+                continue
+            home, body = found
+            marked = any(self._is_dataclass(home, mark) for mark in body.decorator_list)
+            if marked and isinstance(body, ast.ClassDef):
+                self._collect_fields(fields, home, body, depth + 1)
+        for statement in node.body:
+            if not isinstance(statement, ast.AnnAssign) or not isinstance(
+                statement.target, ast.Name
+            ):
+                continue
+            kind = statement.annotation
+            plain = kind.value if isinstance(kind, ast.Subscript) else kind
+            if isinstance(plain, ast.Constant) and isinstance(plain.value, str):
+                plain = ast.Name(plain.value.partition("[")[0].rpartition(".")[2], ast.Load())
+            if ast.unparse(plain).rpartition(".")[2] in ("ClassVar", "KW_ONLY"):
+                continue
+            default = self._field_default(module, statement.value)
+            if default is not None:
+                fields[statement.target.id] = (module, statement, default)
+
+    def _field_default(self, module: SourceModule, value: ast.expr | None) -> bool | None:
+        """Whether a field has a default; nothing where it is no parameter."""
+        if (
+            not isinstance(value, ast.Call)
+            or self.project.qualify(module, value.func) != "dataclasses.field"
+        ):
+            return value is not None
+        given = {keyword.arg: keyword.value for keyword in value.keywords}
+        init = given.get("init")
+        if isinstance(init, ast.Constant) and init.value is False:
+            return None
+        return "default" in given or "default_factory" in given
+
+    def _needs(
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        node: ast.FunctionDef | ast.AsyncFunctionDef,
+        first: int,
+    ) -> None:
+        """The annotated parameters of a function from `first` on."""
+        positional = [*node.args.posonlyargs, *node.args.args]
+        defaults = len(positional) - len(node.args.defaults)
+        for index, argument in enumerate(positional[first:], first):
+            place = argument_of(node, argument.arg) or argument
+            self._need(
+                spec,
+                module,
+                argument.arg,
+                argument.annotation,
+                place,
+                has_default=index >= defaults,
+            )
+        for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults):
+            self._need(
+                spec,
+                module,
+                argument.arg,
+                argument.annotation,
+                argument,
+                has_default=default is not None,
+            )
+
+    def _need(
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        parameter: str,
+        annotation: ast.expr | None,
+        place: ast.AST,
+        *,
+        has_default: bool,
+    ) -> None:
+        """One parameter, by the rules of `_components.Collector`."""
+        if annotation is None:
+            if not has_default:
+                self._fault(
+                    spec,
+                    module,
+                    place,
+                    f"parameter `{parameter}` of `{spec.name}` has no annotation",
+                    f"annotate `{parameter}` with the type to inject, or give it a default",
+                )
+            return
+        try:
+            key, kind, handle, named = self.annotations.read(module, annotation)
+        except Unfollowed as error:
+            self._fault(spec, module, place, *unresolved_text(spec, "needs", str(error)))
+            return
+        except Untold as error:
+            self._note(spec, module, place, f"`{spec.name}` needs `{error}`")
+            return
+        if has_default:
+            if key.startswith("builtins."):
+                return
+            kind = "optional" if kind == "one" else kind
+        line = getattr(place, "lineno", 0)
+        need = NeedSpec(
+            parameter, key, kind, handle, named, module.file, line, module.column(place)
+        )
+        need.default = has_default
+        spec.needs.append(need)
+
+    def _result(  # noqa: C901 - one case for each form.
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        node: ast.FunctionDef | ast.AsyncFunctionDef,
+        *,
+        lenient: bool,
+    ) -> None:
+        """What a function provides."""
+        made = node.returns
+        if made is None:
+            if not lenient:
+                self._fault(
+                    spec,
+                    module,
+                    node,
+                    f"`{spec.name}` does not say what it makes",
+                    f"annotate its result: `def {spec.name}(...) -> …`",
+                )
+            return
+        if isinstance(made, ast.Constant) and isinstance(made.value, str):
+            try:
+                made = ast.parse(made.value.strip(), mode="eval").body
+            except SyntaxError:
+                made = ast.Constant(None)  # What it makes is told by its import.
+        if (
+            spec.kind.endswith("generator")
+            and isinstance(made, ast.Subscript)
+            and self.project.qualify(module, made.value) in _ITERATORS
+        ):
+            inner = made.slice
+            made = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
+        elif spec.kind.endswith("generator"):
+            if not lenient:
+                text = ast.unparse(made)
+                self._fault(spec, module, node, *unresolved_text(spec, "makes", text))
+            return
+        if isinstance(made, ast.Constant) and made.value is None:
+            return
+        try:
+            spec.made = self.annotations.read(module, made)[0]
+            spec.provides.append(spec.made)
+        except Unfollowed as error:
+            if not lenient:
+                self._fault(spec, module, node, *unresolved_text(spec, "makes", str(error)))
+        except Untold as error:
+            self.incomplete.add((spec.module, spec.qualname))
+            self._note(spec, module, node, f"`{spec.name}` makes `{error}`")
+
+    def _options(  # noqa: C901 - one case for each option.
+        self, spec: ComponentSpec, module: SourceModule, node: Definition
+    ) -> None:
+        """What a literal `@component(...)` says."""
+        mark = self.mark(module, node)
+        for keyword in mark.keywords if isinstance(mark, ast.Call) else []:
+            value = keyword.value
+            if keyword.arg == "provides":
+                keys = value.elts if isinstance(value, ast.Tuple) else [value]
+                for key in keys:
+                    name = self.project.qualify(module, key)
+                    if name is None:
+                        self.incomplete.add((spec.module, spec.qualname))
+                        self._note(spec, module, key, f"`provides=` of `{spec.name}`")
+                    elif name not in spec.provides:
+                        spec.provides.append(name)
+            elif not isinstance(value, ast.Constant):
+                self._note(spec, module, value, f"`{keyword.arg}=` of `{spec.name}`")
+            elif keyword.arg == "name" and isinstance(value.value, str):
+                spec.name, spec.named = value.value, True
+            elif keyword.arg == "phase" and isinstance(value.value, str):
+                spec.phase = value.value
+                if spec.phase not in PHASES:
+                    text = f"there is no phase `{spec.phase}`"
+                    hint = f"the phases are {', '.join(PHASES)}"
+                    self._fault(spec, module, value, text, hint, code="invalid-value")
+            elif keyword.arg == "required":
+                spec.required = bool(value.value)
+            elif keyword.arg == "main_thread":
+                spec.main_thread = bool(value.value)
+            elif keyword.arg == "timeout" and isinstance(value.value, (int, float)):
+                spec.timeout = float(value.value)
+
+    def hint(self, key: str, specs: list[ComponentSpec]) -> str | None:
+        """What to do about a key that nobody provides, in the words of `_places.missing_hint`."""
+        label = label_of(key)
+        found = self.project.definition(key)
+        if found is None:
+            ours = self.project.module(key.rpartition(".")[0]) is not None
+            elsewhere = not ours and key.partition(".")[0] not in ("builtins", "symphony", "typing")
+            return register_hint(label) if elsewhere and label.isidentifier() else None
+        module, node = found
+        if not isinstance(node, ast.ClassDef):
+            return None
+        asked = self._asked(module, node)
+        for spec in specs:
+            if spec.made and spec.made != key and self._fits(spec.made, key, asked):
+                return fitting_hint(spec.made.rpartition(".")[2], label)
+        return None if asked is not None else register_hint(label)
+
+    def _asked(self, module: SourceModule, node: ast.ClassDef) -> set[str] | None:
+        """The public names of a protocol; nothing for another class."""
+        bases = [
+            self.project.qualify(module, base.value if isinstance(base, ast.Subscript) else base)
+            for base in node.bases
+        ]
+        if not any(base in PROTOCOLS for base in bases):
+            return None
+        return {name for name in _members(node) if not name.startswith("_")}
+
+    def _fits(self, made: str, key: str, asked: set[str] | None, depth: int = 0) -> bool:
+        """Whether a class inherits from another one, or has all that a protocol asks for."""
+        found = self.project.definition(made)
+        if found is None or depth > 20:
+            return False
+        module, node = found
+        if not isinstance(node, ast.ClassDef):
+            return False
+        bases = [self.project.qualify(module, base) for base in node.bases]
+        if key in bases:
+            return True
+        if asked and asked <= _members(node):
+            return True
+        left = asked - _members(node) if asked else None
+        return any(self._fits(base, key, left, depth + 1) for base in bases if base)
+
+    def _fault(
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        node: ast.AST,
+        message: str,
+        hint: str,
+        *,
+        code: str = "unresolved-annotation",
+    ) -> None:
+        """An annotation or option that cannot be used."""
+        line = getattr(node, "lineno", None)
+        self.diagnostics.append(
+            Diagnostic(
+                code,
+                message,
+                file=module.file,
+                line=line,
+                column=module.column(node) if line else None,
+                path=[spec.name],
+                hint=hint,
+            )
+        )
+
+    def _note(self, spec: ComponentSpec, module: SourceModule, node: ast.AST, what: str) -> None:
+        """Something that the text alone does not tell."""
+        self.diagnostics.append(
+            unfollowed(
+                module, node, f"{what}, which cannot be followed without importing", spec.name
+            )
+        )
+
+
+def unfollowed(module: SourceModule, node: ast.AST, message: str, name: str) -> Diagnostic:
+    """The note on something that the text alone does not tell."""
+    return Diagnostic(
+        "unverified",
+        message,
+        severity="note",
+        file=module.file,
+        line=getattr(node, "lineno", None),
+        column=module.column(node) if getattr(node, "lineno", None) else None,
+        path=[name],
+    )
+
+
+def _members(node: ast.ClassDef) -> set[str]:
+    """The names that a class body defines or declares."""
+    names: set[str] = set()
+    for statement in node.body:
+        if isinstance(statement, (ast.ClassDef, *Function)):
+            names.add(statement.name)
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            names.add(statement.target.id)
+        elif isinstance(statement, ast.Assign):
+            names.update(t.id for t in statement.targets if isinstance(t, ast.Name))
+    return names

@@ -1,0 +1,1 @@
+"""Another object takes the place of one that runs."""

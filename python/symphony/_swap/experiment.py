@@ -1,0 +1,332 @@
+"""`system.experiment()`: several objects in one component's place, each with a share.
+
+While it lasts a router stands in the injection sites; `promote` and `stop` put the real object
+back, so that nothing of it is left on the call path. Invariant: a call goes to one variant, is
+counted there, and no variant is stopped while a call is inside it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import time
+from collections import deque
+from hashlib import blake2b
+from random import Random
+
+from symphony._components.annotations import text_of
+from symphony._swap import swap as swapping
+from symphony._swap.measures import ExperimentReport, VariantReport, shares_of
+from symphony._swap.report import SwapReport
+from symphony._swap.router import make_router
+from symphony._swap.sites import SHARED, bind_late
+from symphony.exceptions import InvalidValueError, StoppedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType, TracebackType
+    from typing import Any
+
+    from symphony._boot.container import Live
+    from symphony._boot.system import System
+
+_KEPT = 4096
+
+
+class Variant:
+    """One object that is tried out, and the calls that it had."""
+
+    __slots__ = ("_lock", "calls", "errors", "live", "name", "running", "seconds", "share")
+
+    def __init__(self, name: str, live: Live, share: float) -> None:
+        """No call was made yet."""
+        self._lock = _thread.allocate_lock()
+        self.name = name
+        self.live = live
+        self.share = share
+        self.calls = 0
+        self.errors = 0
+        self.running = 0
+        self.seconds: deque[float] = deque(maxlen=_KEPT)
+
+    def begun(self) -> float:
+        """A call begins; gives its moment."""
+        with self._lock:
+            self.running += 1
+        return time.perf_counter()
+
+    def ended(self, begun: float, failed: bool) -> None:
+        """A call ended."""
+        seconds = time.perf_counter() - begun
+        with self._lock:
+            self.running -= 1
+            self.calls += 1
+            self.errors += failed
+            self.seconds.append(seconds)
+
+    def is_idle(self) -> bool:
+        """Whether no call is inside it."""
+        with self._lock:
+            return self.running == 0
+
+    def report(self) -> VariantReport:
+        """What it did so far."""
+        with self._lock:
+            return VariantReport(self.share, self.calls, self.errors, list(self.seconds))
+
+
+class Experiment:
+    """A running experiment: leaving it as a context manager stops it.
+
+    Attributes:
+        component: The component's name.
+    """
+
+    def __init__(
+        self,
+        system: System[Any],
+        kind: Any,
+        variants: list[Variant],
+        standing: Live,
+        key: Any,
+        seed: int,
+    ) -> None:
+        """Called by `system.experiment()`."""
+        self._system = system
+        self._kind = kind
+        self._variants = variants
+        self._standing = standing
+        self._key = key
+        self._seed = seed.to_bytes(16, "big", signed=True)
+        self._random = Random(seed)  # noqa: S311 - it draws variants, not secrets.
+        self._lock = _thread.allocate_lock()
+        self._over = False
+        self._outcome: SwapReport | None = None
+        self._router = make_router(self, type(standing.instance))
+        self.component = standing.spec.name
+
+    def report(self) -> ExperimentReport:
+        """What the variants did so far."""
+        return ExperimentReport(self.component, {one.name: one.report() for one in self._variants})
+
+    def promote(self, name: str, *, drain: float = 5.0) -> SwapReport:
+        """Ends the experiment: this variant takes the component's place for good, the others are stopped.
+
+        Args:
+            name: The variant's name.
+            drain: Seconds that calls in progress on the others have.
+
+        Returns:
+            What was rewritten, and who still holds what went.
+
+        Raises:
+            InvalidValueError: There is no such variant, or the experiment is over.
+            StoppedError: The system was shut down.
+        """
+        chosen = next((one for one in self._variants if one.name == name), None)
+        if chosen is None:
+            names = ", ".join(f"`{one.name}`" for one in self._variants)
+            raise InvalidValueError(
+                f"there is no variant `{name}`", hints=[f"the variants are {names}"]
+            )
+        if self._outcome is not None:
+            raise InvalidValueError(f"the experiment on `{self.component}` is over")
+        return self._end(chosen.live, drain)
+
+    def stop(self, *, drain: float = 5.0) -> SwapReport | None:
+        """Ends the experiment: what stood in the component's place before stands there again. May be called twice.
+
+        Args:
+            drain: Seconds that calls in progress on the variants have.
+
+        Returns:
+            What was rewritten; `None` when the system was shut down meanwhile.
+        """
+        if self._outcome is not None or self._system._container.stopped:
+            return self._outcome
+        return self._end(self._standing, drain)
+
+    def _end(self, winner: Live, drain: float) -> SwapReport:
+        system, standing = self._system, self._standing
+        container = system._container
+        swaps = swapping.swaps_of(container)
+        swapping.assert_thread(system, *(one.live.spec for one in self._variants))
+        losers = [one for one in self._variants if one.live is not winner]
+        if winner is not standing and not any(one.live is standing for one in losers):
+            losers.append(Variant("", standing, 0.0))
+        with swaps.lock:
+            if container.stopped:
+                raise StoppedError("the system was shut down")
+            if standing not in swaps.experiments:
+                raise InvalidValueError(f"the experiment on `{self.component}` is over")
+            others = [one.live.stepper for one in self._variants if one.live is not standing]
+            if not standing.slot.reclaim(others):
+                raise StoppedError("the system is being shut down")
+            del others
+            sites = swapping.find_sites(system, standing, self._router, None)
+            if winner is not standing:
+                swapping.put_in(container, standing, winner)
+            sites.put(self._router, winner.instance)
+            with self._lock:
+                self._over = True
+            del swaps.experiments[standing]
+        names = [type(live.instance).__qualname__ for live in (standing, winner)]
+        report = self._outcome = SwapReport(
+            self.component, names[0], names[1], sites.rewritten, sites.handles
+        )
+        began = time.monotonic()
+        for one in losers:
+            left = max(0.0, drain - (time.monotonic() - began))
+            swapping.take_out(system, one.live, left, report, text_of(self._kind), one.is_idle)
+        report.seconds = time.monotonic() - began
+        return report
+
+    def _choose(self, args: tuple[Any, ...], named: dict[str, Any]) -> Variant:
+        """The variant of a call: by its key, or by chance."""
+        if self._key is None:
+            point = self._random.random()
+        else:
+            text = repr(self._key(*args, **named)).encode("utf-8", "surrogatepass")
+            point = (
+                int.from_bytes(blake2b(text, digest_size=7, key=self._seed).digest(), "big")
+                / 256**7
+            )
+        for one in self._variants:
+            point -= one.share
+            if point < 0:
+                return one
+        return self._variants[-1]
+
+    def call(self, name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Routes one call; after the experiment it goes to what stands in the component's place."""
+        chosen: Variant | None = None
+        begun: Any = None
+        if not self._over:
+            chosen = self._choose(args, named)
+            with self._lock:
+                if self._over:
+                    chosen = None
+                else:
+                    begun = chosen.begun()
+        if chosen is None:
+            return getattr(self.current(), name)(*args, **named)
+        try:
+            result = getattr(chosen.live.instance, name)(*args, **named)
+        except BaseException:
+            chosen.ended(begun, failed=True)
+            raise
+        if hasattr(type(result), "__await__"):
+            return _awaited(chosen, begun, result)
+        chosen.ended(begun, failed=False)
+        return result
+
+    def current(self) -> Any:
+        """What stands in the component's place."""
+        if not self._over:
+            return self._standing.instance
+        return self._system._container.get(self._kind)
+
+    def __enter__(self) -> Experiment:  # noqa: PYI034 - `Self` came with 3.11.
+        """The experiment itself."""
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Stops it."""
+        self.stop()
+
+    def __repr__(self) -> str:
+        """The component and the variants."""
+        return (
+            f"<Experiment on {self.component!r}: {', '.join(one.name for one in self._variants)}>"
+        )
+
+
+async def _awaited(variant: Variant, begun: float, result: Any) -> Any:
+    """A call of an async method ends when it was awaited."""
+    failed = True
+    try:
+        value = await result
+        failed = False
+    finally:
+        variant.ended(begun, failed)
+    return value
+
+
+def begin(
+    system: System[Any],
+    kind: Any,
+    variants: Mapping[str, Any],
+    split: Mapping[str, float] | None,
+    key: Callable[..., object] | None,
+    seed: int,
+    caller: FrameType,
+) -> Experiment:
+    """Builds the variants and puts the router into every injection site."""
+    shares = shares_of(variants, split)
+    container = system._container
+    standing = swapping.standing(system, kind)
+    swapping.refuse_overridden(container, standing)
+    if standing.spec.kind == "member":
+        raise InvalidValueError(
+            f"an experiment on Pit member `{standing.spec.name}` would split what it keeps",
+            hints=["swap it, or try out a component of yours that uses it"],
+        )
+    if isinstance(standing.instance, SHARED):
+        raise InvalidValueError(f"`{text_of(kind)}` is a plain value, which has no calls to share")
+    built: list[Variant] = []
+    try:
+        for name, target in variants.items():
+            same = target is standing.instance or (
+                isinstance(target, type) and target is standing.spec.target
+            )
+            if same and not any(one.live is standing for one in built):
+                live = standing
+            else:
+                live = swapping.bring_up(system, standing, kind, target, caller)
+                bind_late(container, live)
+            built.append(Variant(name, live, shares[name]))
+        experiment = Experiment(system, kind, built, standing, key, seed)
+        swaps = swapping.swaps_of(container)
+        with swaps.lock:
+            if swapping.standing(system, kind) is not standing:
+                raise InvalidValueError(f"`{standing.spec.name}` was swapped meanwhile")
+            _put_router(
+                system,
+                experiment,
+                standing,
+                [one.live for one in built if one.live is not standing],
+            )
+    except BaseException:
+        for one in built:
+            if one.live is not standing:
+                swapping.take_down(system, one.live)
+        raise
+    return experiment
+
+
+def _put_router(
+    system: System[Any], experiment: Experiment, standing: Live, others: list[Live]
+) -> None:
+    container = system._container
+    left: list[Live] = []
+    try:
+        sites = swapping.find_sites(system, standing, standing.instance, None)
+        for live in others:
+            # It is stopped with the place, should the system be shut down before the experiment is.
+            if not live.slot.retire(live.stepper):
+                raise StoppedError("the system is being shut down")
+            left.append(live)
+        sites.put(standing.instance, experiment._router)
+    except BaseException:
+        for live in left:
+            live.slot.reclaim([live.stepper])
+        raise
+    swapping.swaps_of(container).experiments[standing] = experiment
+
+
+__all__ = ["Experiment", "ExperimentReport", "VariantReport", "begin"]

@@ -1,0 +1,224 @@
+"""`system.override()`: something else in a component's place for a while, in tests above all.
+
+What is overridden is neither stopped nor built again: it is put back exactly where it was. Invariant:
+whichever of several overrides of one component ends first, its consumers see the last one that has
+not ended, and after the last of all what they saw before the first.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import time
+
+from symphony._core import ExtensionHandle
+from symphony._swap import members
+from symphony._swap import swap as swapping
+from symphony._swap.sites import Sites, bind_late
+from symphony.exceptions import InvalidValueError, StoppedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Any
+
+    from symphony._boot.container import Live
+    from symphony._boot.system import System
+
+
+class Override:
+    """A context manager: inside it something else stands in a component's place."""
+
+    def __init__(
+        self, system: System[Any], key: Any, new: Any, drain: float, caller: FrameType
+    ) -> None:
+        """Called by `system.override()`."""
+        if isinstance(key, (str, ExtensionHandle)):
+            raise InvalidValueError(
+                f"extension `{key if isinstance(key, str) else key.name}` cannot be overridden",
+                hints=["swap it for another version: `system.swap(name, folder)`"],
+            )
+        self._system = system
+        self._key = key
+        self._new = new
+        self._drain = drain
+        self._caller: FrameType | None = caller
+        self._entry: _Entry | None = None
+
+    def __enter__(self) -> Any:
+        """Builds, starts and health-checks what stands in, then has every consumer see it.
+
+        Returns:
+            The object that stands in.
+
+        Raises:
+            BootError: It did not start, is not well, or needs what is not there; nothing has changed then.
+        """
+        if self._entry is not None or self._caller is None:
+            raise InvalidValueError("an override is entered once")
+        system, caller, new = self._system, self._caller, self._new
+        self._caller = self._new = None
+        standing = swapping.standing(system, self._key)
+        live = swapping.bring_up(system, standing, self._key, new, caller)
+        try:
+            with swapping.swaps_of(system._container).lock:
+                self._entry = _Entry(system, swapping.standing(system, self._key), live)
+        except BaseException:
+            swapping.take_down(system, live)
+            raise
+        return live.instance
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Puts back what stood there, and stops what stood in.
+
+        Raises:
+            Exception: What its stop raised, where the block itself raised nothing.
+        """
+        entry, self._entry = self._entry, None
+        system = self._system
+        if entry is None or system._container.stopped:
+            return
+        swaps = swapping.swaps_of(system._container)
+        refused: BaseException | None = None
+        with swaps.lock:
+            try:
+                entry.leave()
+            except Exception as raised:  # noqa: BLE001 - a consumer's own; what stood in is stopped first.
+                refused = raised
+        _wait_for_calls(entry.live.instance, self._drain)
+        failed = swapping.take_down(system, entry.live) or refused
+        if failed is not None and error is None:
+            raise failed
+
+
+class _Entry:
+    """One override that has not ended.
+
+    Attributes:
+        live: What stands in.
+        root: What stood there before the first of all overrides of it.
+    """
+
+    __slots__ = ("_consumers", "_own", "_sites", "_system", "live", "root")
+
+    def __init__(self, system: System[Any], below: Live, live: Live) -> None:
+        """Has every consumer of what stands there see what stands in."""
+        container = system._container
+        swaps = swapping.swaps_of(container)
+        self._system = system
+        self.live = live
+        self.root = next((one.root for one in swaps.overrides if one.live is below), below)
+        self._consumers = {*container.lives, *swaps.retired}
+        self._own: Any = None
+        sites = swapping.find_sites(system, below, below.instance, None)
+        self._stand()
+        container.replace(below, live)
+        try:
+            sites.put(below.instance, live.instance)
+        except BaseException:
+            container.replace(live, below)
+            self._go()
+            raise
+        # What holds the consumers' objects themselves would keep them from being drained.
+        self._sites = Sites(container)
+        self._sites.attributes = sites.attributes
+        bind_late(container, live)
+        swaps.overrides.append(self)
+
+    def stands_for(self, live: Live) -> bool:
+        """Whether this one, or what it stands for, is that component."""
+        return live is self.live or live is self.root
+
+    def _stand(self) -> None:
+        """Has the shutdown stop what stands in, too.
+
+        Raises:
+            StoppedError: The system is being shut down.
+        """
+        slot, root = self.root.slot, self.root
+        first = not any(
+            one.root is root for one in swapping.swaps_of(self._system._container).overrides
+        )
+        if isinstance(root, members.Member) and first:
+            own = slot.exchange(self.live.stepper)
+            if own is None or not slot.retire(own):
+                raise StoppedError("the system is being shut down")
+            self._own = own
+            root.leave()
+        elif not slot.retire(self.live.stepper):
+            raise StoppedError("the system is being shut down")
+
+    def _go(self) -> None:
+        """Takes it back."""
+        slot, root = self.root.slot, self.root
+        if self._own is None:
+            slot.reclaim([self.live.stepper])
+            return
+        others = [
+            one
+            for one in swapping.swaps_of(self._system._container).overrides
+            if one.root is root and one is not self
+        ]
+        if others:
+            # It came first and goes before the others: one of them has its part now.
+            others[0]._own, self._own = self._own, None
+            slot.reclaim([others[0].live.stepper])
+            slot.exchange(others[0].live.stepper)
+            return
+        slot.reclaim([self._own])
+        slot.exchange(self._own)
+        if isinstance(root, members.Member):
+            root.come_back()
+
+    def leave(self) -> None:
+        """Has every consumer see again what it saw before.
+
+        Raises:
+            Exception: A consumer refused it; all others have it.
+        """
+        system, live = self._system, self.live
+        container = system._container
+        swaps = swapping.swaps_of(container)
+        same = [one for one in swaps.overrides if one.root is self.root]
+        self._go()
+        swaps.overrides.remove(self)
+        if same[-1] is not self:
+            # Consumers see another one, which goes back to what is left below it.
+            above = same[same.index(self) + 1]
+            known = {(id(consumer), name) for consumer, name in above._sites.attributes}
+            above._sites.attributes += [
+                place for place in self._sites.attributes if (id(place[0]), place[1]) not in known
+            ]
+            return
+        below = same[-2].live if len(same) > 1 else self.root
+        aside = [one.root for one in swaps.overrides]
+        now = dict.fromkeys([*container.lives, *swaps.retired, *aside])
+        since = [consumer for consumer in now if consumer not in self._consumers]
+        sites = Sites(container).find_again(self._sites, live, live.instance, since)
+        members.add_pit(system, sites, live.instance)
+        container.replace(live, below)
+        sites.restore(live.instance, below.instance)
+
+
+def _wait_for_calls(instance: Any, seconds: float) -> None:
+    """Waits until no other thread is inside a call of the object."""
+    end = time.monotonic() + seconds
+    while _is_called(instance) and time.monotonic() < end:
+        time.sleep(0.002)
+
+
+def _is_called(instance: Any) -> bool:
+    mine = _thread.get_ident()
+    for thread, top in sys._current_frames().items():
+        frame: FrameType | None = top
+        while frame is not None and thread != mine:
+            code = frame.f_code
+            if code.co_argcount and frame.f_locals.get(code.co_varnames[0]) is instance:
+                return True
+            frame = frame.f_back
+    return False

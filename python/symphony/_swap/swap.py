@@ -1,0 +1,523 @@
+"""`system.swap()`: another object takes a component's place while the system runs.
+
+The new one is built, started and asked for its health first; then every injection site and handle
+is rewritten at once; then the old one is drained and stopped. Invariant: until the rewrite nobody
+sees the new one and any failure leaves the old one in place; after it the old one is stopped once,
+here when it is drained or else with the system.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import time
+
+from symphony._boot.container import _ABSENT, Live
+from symphony._boot.registration import _own_keys as own_keys
+from symphony._components.annotations import text_of
+from symphony._components.collect import Collector, Factory
+from symphony._components.collect import _lifecycle as lifecycle
+from symphony._components.spec import ComponentSpec
+from symphony._core import ExtensionHandle
+from symphony._swap import holders, members, references
+from symphony._swap.report import SwapReport
+from symphony._swap.sites import SHARED, Sites, attribute, bind_late, names_of
+from symphony.exceptions import (
+    Diagnostic,
+    InvalidValueError,
+    StoppedError,
+    SymphonyError,
+    WrongThreadError,
+    boot_error,
+    plan_error,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+    from typing import Any
+
+    from symphony._boot.container import Container
+    from symphony._boot.system import System
+
+_FUNCTION: Any = type(lambda: None)
+_OPTIMIZED = 0x01
+_DEADLINE = 10.0
+_STOP_DEADLINE = 3.0
+
+
+class Swaps:
+    """What one system remembers of its swaps.
+
+    Attributes:
+        lock: Held while places are found and rewritten; no step of a component runs under it.
+        retired: What was taken out and is still held by somebody.
+        experiments: The component of each running experiment, with what its consumers see.
+        overrides: For each component that is overridden at present what stands for it, the last one on top.
+    """
+
+    __slots__ = ("experiments", "lock", "overrides", "retired")
+
+    def __init__(self) -> None:
+        """Nothing was swapped yet."""
+        self.lock = _thread.allocate_lock()
+        self.retired: list[Live] = []
+        self.experiments: dict[Live, Any] = {}
+        self.overrides: list[Any] = []
+
+    def close(self) -> None:
+        """Lets go of every object; the system is down."""
+        for live in self.retired:
+            live.instance = _ABSENT
+        self.retired.clear()
+        self.experiments.clear()
+        self.overrides.clear()
+
+
+def swaps_of(container: Container) -> Swaps:
+    """What this system remembers of its swaps."""
+    if container.swaps is None:
+        container.swaps = Swaps()
+    swaps: Swaps = container.swaps
+    return swaps
+
+
+def swap(system: System[Any], key: Any, new: Any, drain: float, caller: FrameType) -> SwapReport:
+    """Puts another object into a component's place.
+
+    Args:
+        system: The system.
+        key: The component's type.
+        new: A class, a factory or an instance.
+        drain: Seconds that calls in progress on the old one have.
+        caller: The frame of the caller, which sees classes made in a function.
+    """
+    began = time.monotonic()
+    container = system._container
+    if not drain >= 0:
+        raise InvalidValueError(f"`drain` takes seconds, not {drain}")
+    if isinstance(key, (str, ExtensionHandle)):
+        from symphony._swap.versions import swap as swap_version
+
+        return swap_version(system, key, new, drain)
+    refuse_overridden(container, standing(system, key))
+    candidate = bring_up(system, standing(system, key), key, new, caller)
+    try:
+        with swaps_of(container).lock:
+            old = standing(system, key)
+            refuse_overridden(container, old)
+            sites = find_sites(system, old, old.instance, candidate)
+            put_in(container, old, candidate)
+            rewrite(container, sites, old, candidate, old.instance, candidate.instance)
+    except BaseException:
+        take_down(system, candidate)
+        raise
+    report = SwapReport(
+        old.spec.name,
+        type(old.instance).__qualname__,
+        type(candidate.instance).__qualname__,
+        sites.rewritten,
+        sites.handles,
+    )
+    take_out(system, old, drain, report, text_of(key))
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def standing(system: System[Any], key: Any) -> Live:
+    """The component that provides a key.
+
+    Raises:
+        InvalidValueError: It is a part of the core that is no member, it is the Conductor, or an experiment runs on it.
+        ComponentNotFoundError: There is none, or there are several.
+        StoppedError: The system was shut down.
+    """
+    container = system._container
+    if container.stopped:
+        raise StoppedError(f"the system of `{text_of(key)}` was shut down")
+    providers = container.providers(key)
+    if key in own_keys() and not providers:
+        return members.standing(system, key)
+    if len(providers) != 1 or providers[0].instance is _ABSENT:
+        raise container.not_found(key, text_of(key))
+    live = providers[0]
+    if live.instance is system.conductor:
+        raise InvalidValueError(
+            f"the Conductor `{live.spec.name}` cannot be swapped",
+            hints=["swap a component that it uses"],
+        )
+    if live in swaps_of(container).experiments:
+        raise InvalidValueError(
+            f"an experiment runs on `{live.spec.name}`",
+            hints=["call its `promote(name)` or `stop()` first"],
+        )
+    return live
+
+
+def refuse_overridden(container: Container, live: Live) -> None:
+    """What a test has overridden for a while stays until the override ends.
+
+    Raises:
+        InvalidValueError: The component is overridden at present.
+    """
+    if any(one.stands_for(live) for one in swaps_of(container).overrides):
+        raise InvalidValueError(
+            f"`{live.spec.name}` is overridden at present",
+            hints=["leave the block of its `system.override(...)` first"],
+        )
+
+
+def bring_up(system: System[Any], old: Live, key: Any, new: Any, caller: FrameType) -> Live:
+    """Builds, starts and health-checks what may come into a component's place.
+
+    Raises:
+        PlanError: What it needs is missing, or needs the component in turn.
+        BootError: Its construction, start or health failed, or was not done in time.
+        WrongThreadError: It or the old one belongs to the thread that booted, and this is another one.
+    """
+    container = system._container
+    if old.spec.provides and old.spec.provides[0] in own_keys():
+        members.refuse_itself(key, new)
+        if isinstance(new, ExtensionHandle):
+            new = members.client(key, new)
+    spec = _describe(key, new, caller)
+    name, spec.name, spec.named = spec.name, old.spec.name, True
+    spec.provides, spec.phase, spec.required = (
+        list(old.spec.provides),
+        old.spec.phase,
+        old.spec.required,
+    )
+    _check(system, old, spec, name)
+    live = Live(spec, container)
+    live.injected = []
+    live.slot = old.slot
+    thread = "calling" if spec.main_thread else "own" if spec.own_thread else "shared"
+    live.stepper = old.slot.candidate(live, thread)
+    place = f"`{name}`, which was to take the place of `{spec.name}`,"
+    try:
+        run_step(system, live, "start", spec.timeout or _DEADLINE)
+    except Exception as error:
+        container.forget(live)
+        live.stepper = None
+        raise _failure(f"{place} did not start", "start-failed", spec, error) from error
+    try:
+        state, reason = (
+            run_step(system, live, "health", spec.timeout or _DEADLINE)
+            if spec.health
+            else ("healthy", None)
+        )
+    except Exception as error:
+        take_down(system, live)
+        raise _failure(f"{place} is not well", "unhealthy", spec, error) from error
+    except BaseException:
+        take_down(system, live)
+        raise
+    if state == "unhealthy":
+        take_down(system, live)
+        raise boot_error(
+            f"{place} is not well: {reason or 'no reason given'}",
+            code="unhealthy",
+            phase=spec.phase,
+            component=spec.name,
+        )
+    return live
+
+
+def _describe(key: Any, new: Any, caller: FrameType) -> ComponentSpec:
+    """A class or plain function is a factory, as `factory(x)` is; any other value is the instance."""
+    target = new.target if isinstance(new, Factory) else new
+    if not (isinstance(new, (Factory, type)) or type(new) is _FUNCTION):
+        made: type = type(new)
+        spec = ComponentSpec(text_of(made), new, "instance", made.__module__, made.__qualname__)
+        spec.made = made
+        lifecycle(spec, made)
+        return spec
+    local = "<locals>" in getattr(target, "__qualname__", "")
+    collector = Collector(_names(caller) if local else None)
+    spec = collector.describe(target, conductor=True)
+    if isinstance(key, type) and spec.kind != "class" and not spec.provides:
+        lifecycle(spec, key)
+    if collector.diagnostics:
+        raise plan_error("", collector.diagnostics)
+    return spec
+
+
+def _names(caller: FrameType) -> Mapping[str, Any]:
+    """The names that a frame sees."""
+    seen = caller.f_locals
+    names = dict(seen)
+    if sys.version_info < (3, 13) and caller.f_code.co_flags & _OPTIMIZED:
+        # A copy that the frame would keep, with every object in it.
+        seen.clear()
+    return names
+
+
+def _check(system: System[Any], old: Live, spec: ComponentSpec, name: str) -> None:
+    """Refuses before anything is built."""
+    container = system._container
+    assert_thread(system, spec, old.spec)
+    faults: list[Diagnostic] = []
+    if spec.main_thread and spec.phase != "conductor":
+        faults.append(
+            _fault(
+                "phase-order",
+                f"`{name}` says `main_thread=True` in phase `{spec.phase}`",
+                spec,
+                name,
+            )
+        )
+    if any(getattr(key, "_is_protocol", False) for key in spec.provides):
+        from symphony._components.contracts import contract_faults
+
+        faults += contract_faults([spec])
+    for need in spec.needs:
+        begun = [live for live in container.providers(need.key) if _meant(need, live)]
+        if not begun and need.key in old.spec.provides:
+            begun = [old]
+        ring = [] if need.kind == "late" else _ring(container, old, begun)
+        if ring:
+            path = [name, *ring]
+            hint: str | None = f"declare `{need.parameter}: Late[{text_of(need.key)}]`"
+            text = " -> ".join(f"`{step}`" for step in [*path, name])
+            faults.append(
+                _fault(
+                    "dependency-cycle",
+                    f"dependency cycle: {text}",
+                    spec,
+                    need.parameter,
+                    path,
+                    hint,
+                )
+            )
+        elif (
+            need.kind in ("one", "late")
+            and not need.default
+            and container.lookup(need.key, need.named) is _ABSENT
+        ):
+            error = container.not_found(need.key, text_of(need.key))
+            several = len(container.providers(need.key)) > 1
+            code = "ambiguous-dependency" if several else "missing-dependency"
+            text = f"`{name}` needs `{text_of(need.key)}`: {error.message}"
+            hint = (
+                None
+                if several
+                else "only what was there at boot can be injected; add it to `components`"
+            )
+            faults.append(_fault(code, text, spec, need.parameter, [name], hint))
+    if faults:
+        raise plan_error("", faults)
+
+
+def _fault(
+    code: str,
+    message: str,
+    spec: ComponentSpec,
+    parameter: str,
+    path: list[str] | None = None,
+    hint: str | None = None,
+) -> Diagnostic:
+    from symphony._components.places import place
+
+    file, line, column = place(spec, parameter)
+    return Diagnostic(
+        code, message, file=file, line=line, column=column, path=path or [], hint=hint
+    )
+
+
+def _meant(need: Any, live: Live) -> bool:
+    return need.named is None or need.named == live.spec.name
+
+
+def _ring(container: Container, old: Live, begun: list[Live]) -> list[str]:
+    """The way from what is needed to the component that is to be replaced; empty when there is none."""
+    waiting = [(live, [live.spec.name]) for live in begun]
+    seen: set[Live] = set()
+    while waiting:
+        live, way = waiting.pop()
+        if live is old:
+            return way
+        if live in seen:
+            continue
+        seen.add(live)
+        for need in live.spec.needs:
+            if need.kind != "late":
+                waiting += [
+                    (other, [*way, other.spec.name])
+                    for other in container.providers(need.key)
+                    if _meant(need, other)
+                ]
+    return []
+
+
+def assert_thread(system: System[Any], *specs: ComponentSpec) -> None:
+    """Refuses on another thread than the one that booted where a step belongs there.
+
+    Raises:
+        WrongThreadError: It is another thread.
+    """
+    for spec in specs:
+        if spec.main_thread and system._booted_on != _thread.get_ident():
+            raise WrongThreadError(
+                f"`{spec.name}` says `main_thread=True` and is swapped on another thread",
+                hints=["swap it on the thread that called `boot()`"],
+            )
+
+
+def run_step(system: System[Any], live: Live, step: str, seconds: float) -> tuple[str, str | None]:
+    """Runs a step where it belongs, and waits for it; one that is not done in time is given up.
+
+    Returns:
+        State and reason of the component after it.
+    """
+    if not live.spec.main_thread:
+        outcome: tuple[str, str | None] = live.stepper.run(step, seconds)
+        return outcome
+    pending = live.stepper.begin(step, seconds)
+    system._starter.serve_later(pending.calling)
+    outcome = pending.result()
+    return outcome  # noqa: RET504 - its type is checked here.
+
+
+def _failure(message: str, code: str, spec: ComponentSpec, error: Exception) -> SymphonyError:
+    if isinstance(error, TimeoutError) and isinstance(error, SymphonyError):
+        code = error.code
+    return boot_error(
+        f"{message}: {type(error).__name__}: {error}",
+        code=code,
+        phase=spec.phase,
+        component=spec.name,
+    )
+
+
+def find_sites(system: System[Any], live: Live, shown: Any, candidate: Live | None) -> Sites:
+    """Every place in which consumers see a component; the one that is to come is brought up to date as well."""
+    container = system._container
+    swaps = swaps_of(container)
+    set_aside = [one.root for one in swaps.overrides]
+    consumers = dict.fromkeys([*container.lives, *swaps.retired, *set_aside])
+    sites = Sites(container).find(live, shown, consumers)
+    members.add_pit(system, sites, shown)
+    if candidate is not None:
+        _refresh(container, candidate)
+    return sites
+
+
+def _refresh(container: Container, candidate: Live) -> None:
+    """What was injected into it may have been swapped while it was built."""
+    for need, value in candidate.injected or ():
+        current = container.lookup(need.key, need.named)
+        if current is value or current is _ABSENT or need.handle or isinstance(value, SHARED):
+            continue
+        for name in names_of(type(candidate.instance)):
+            if attribute(candidate.instance, name) is value:
+                setattr(candidate.instance, name, current)
+    candidate.injected = None
+
+
+def put_in(container: Container, old: Live, new: Live) -> None:
+    """The core stops and asks the new one from now on.
+
+    Raises:
+        StoppedError: The system is being shut down.
+    """
+    before = old.slot.exchange(new.stepper)
+    if before is None:
+        raise StoppedError("the system is being shut down")
+    old.stepper, new.stepper = before, None
+    if isinstance(old, members.Member):
+        old.leave()
+    container.replace(old, new)
+
+
+def rewrite(
+    container: Container, sites: Sites, old: Live, new: Live, shown: Any, value: Any
+) -> None:
+    """Rewrites every place, or none and puts the old component back."""
+    try:
+        sites.put(shown, value)
+    except BaseException:
+        new.stepper = old.slot.exchange(old.stepper)
+        old.stepper = None
+        container.replace(new, old)
+        if isinstance(old, members.Member):
+            old.come_back()
+        raise
+    bind_late(container, new)
+
+
+def _always() -> bool:
+    return True
+
+
+def take_out(
+    system: System[Any],
+    old: Live,
+    drain: float,
+    report: SwapReport,
+    label: str,
+    idle: Callable[[], bool] = _always,
+) -> None:
+    """Drains and stops a component that nobody is given any more; what is not drained is left to the shutdown."""
+    container = system._container
+    if old.spec.kind == "instance":
+        _let_go(system, old)
+    report.notes += members.notes_of(old)
+    keeper = members.keeper_of(old)
+    if keeper is not None:
+        report.drained = False
+        report.holders += (keeper,)
+        _retire(system, old)
+        return
+    if isinstance(old, members.Member):
+        idle = old.seat.is_idle
+    try:
+        drained = _drained(container, old, drain, idle)
+    except BaseException:
+        _retire(system, old)
+        raise
+    report.drained = report.drained and drained
+    if not drained:
+        report.holders += tuple(
+            holders.find(old, label, [*container.lives, *swaps_of(container).retired])
+        )
+        _retire(system, old)
+        return
+    report.stop_error = take_down(system, old) or report.stop_error
+
+
+def _drained(container: Container, live: Live, seconds: float, idle: Callable[[], bool]) -> bool:
+    """Waits until nobody can call a component that was taken out."""
+    others = [other.instance for other in container.lives if other is not live]
+    return references.wait_drained(live, [*others, container], seconds, idle)
+
+
+def _let_go(system: System[Any], live: Live) -> None:
+    """An instance that was given is held by its specification and by `overrides` too."""
+    live.spec.target = None
+    for key in [key for key, value in system._starter.overrides.items() if value is live.instance]:
+        del system._starter.overrides[key]
+
+
+def _retire(system: System[Any], live: Live) -> None:
+    """Leaves a component running; it is stopped with its place."""
+    stepper, live.stepper = live.stepper, None
+    if live.slot.retire(stepper):
+        swaps_of(system._container).retired.append(live)
+    else:
+        live.stepper = stepper
+        take_down(system, live)
+
+
+def take_down(system: System[Any], live: Live) -> BaseException | None:
+    """Stops a component that is not in its place; what its stop raised is its outcome."""
+    failed: BaseException | None = None
+    try:
+        if live.spec.stop or live.generator is not None:
+            run_step(system, live, "stop", _STOP_DEADLINE)
+    except Exception as error:  # noqa: BLE001 - what a stop raises is its outcome.
+        failed = error
+    live.instance = _ABSENT
+    live.stepper = live.injected = None
+    system._container.forget(live)
+    return failed
