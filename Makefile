@@ -19,7 +19,7 @@ help: ## list the targets
 # Markers stand for what is installed; a changed pyproject installs again.
 $(VENV)/.base: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q 'maturin>=1.9,<2' 'cffi>=1.17' 'rich>=13' ruff
+	$(BIN)/pip install -q 'maturin>=1.9,<2' 'rich>=13' ruff
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
@@ -63,9 +63,10 @@ test-python: build native $(VENV)/.test $(VENV)/.torch
 test-pythons: native ## the Python tests on the other interpreters present; PYTHONS="3.9 3.13" names some
 	.ci/pythons $(PYTHONS)
 
-lint: build $(VENV)/.test $(VENV)/.torch ## rustfmt, clippy, ruff, mypy, pyright, stubtest
+lint: build $(VENV)/.test $(VENV)/.torch ## rustfmt, clippy, dependencies, ruff, mypy, pyright, stubtest
 	cargo fmt --check
 	cargo clippy -q --workspace --all-targets -- -D warnings
+	$(BIN)/python -m pytest -q tests/layout/test_dependencies.py
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright -p pyproject.toml

@@ -8,12 +8,22 @@ pub(crate) type Test = (&'static str, fn());
 
 const WATCHDOG: Duration = Duration::from_secs(60);
 
-/// Runs those whose name holds the given word, and says which failed.
+/// Runs those whose name holds the given word, or is it after `--exact`, and says which failed. `--list` names all of them.
 pub(crate) fn run(groups: &[&'static [Test]], words: &[&str]) -> ExitCode {
+    let tests = groups.iter().copied().flatten();
+    // `cargo nextest` asks for the list, and again for those that are ignored, of which there are none.
+    if words.contains(&"--list") {
+        if !words.contains(&"--ignored") {
+            tests.for_each(|(name, _)| println!("{name}: test"));
+        }
+        return ExitCode::SUCCESS;
+    }
+    let exact = words.contains(&"--exact");
     let filter = words.iter().find(|word| !word.starts_with('-'));
     let mut failed = Vec::new();
-    for (name, test) in groups.iter().copied().flatten() {
-        if filter.is_some_and(|filter| !name.contains(filter)) {
+    for (name, test) in tests {
+        if filter.is_some_and(|filter| if exact { name != filter } else { !name.contains(filter) })
+        {
             continue;
         }
         let (tell, told) = std::sync::mpsc::channel();
