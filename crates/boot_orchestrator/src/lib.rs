@@ -12,26 +12,27 @@ pub mod system;
 
 pub use event::boot_event::{BootEvent, EventSink, Level, Stamped, Status};
 pub use graph::bind::Edge;
+pub use graph::error::PlanFaults;
 pub use graph::format::GraphFormat;
 pub use graph::plan::{Plan, Planned};
 pub use graph::registry::Registry;
 pub use report::baseline::{
     Baseline, BaselineError, Change, Comparison, Kind, NOISE_SECONDS, NOISE_SHARE, Noise,
 };
-pub use report::boot_report::{
-    BootReport, BudgetViolation, ComponentReport, ErrorReport, PhaseReport, Saving, SpanReport,
-};
+pub use report::boot_report::{BootReport, ComponentReport, ErrorReport, PhaseReport, Saving};
+pub use report::budgets::{BudgetViolation, Budgets};
 pub use report::children::{ChildSpan, ChildSpans};
 pub use report::memory::{peak as peak_memory, process_start};
 pub use report::outside::{Outside, OutsideWork};
+pub use report::spans::SpanReport;
 pub use run::blocking_threads::{Job, Threads};
-pub use run::error::{BootFailure, PlanFaults, StopFailure};
+pub use run::error::{BootFailure, StopFailure};
 pub use run::executor::Boot;
 pub use run::fault_injection::{FaultKind, FaultPlan, InjectedFault, UnknownFault};
 pub use run::health::{ComponentHealth, SystemHealth};
 pub use run::interruption::Cancel;
 pub use run::launch::{Blocking, Immediate, Task};
-pub use run::options::{BootOptions, Budgets, PhaseLimits, PhaseTable, Retry};
+pub use run::options::{BootOptions, PhaseLimits, PhaseTable, Retry};
 pub use run::phase_latch::{Passage, PhaseLatch};
 pub use run::progress::{Standing, Standings};
 pub use run::running::{Running, ShutdownReport};

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use component::{Component, ComponentName, Descriptor, Diagnostic, Need, Phase};
 
 use crate::graph::bind::{Edge, Graph, Neighbours, index};
-use crate::graph::registry::Entry;
+use crate::graph::error::PlanFaults;
+use crate::graph::registry::{Entry, Registry};
 use crate::graph::{cycles, faults};
-use crate::run::error::PlanFaults;
 
 /// A valid plan. Cheap to clone.
 #[derive(Clone)]
@@ -59,7 +59,12 @@ impl Planned {
 }
 
 impl Plan {
-    pub(crate) fn new(entries: &[Entry], directory: Option<&str>) -> Result<Self, PlanFaults> {
+    /// Orders everything that was registered, or says everything that is wrong.
+    ///
+    /// # Errors
+    /// [`PlanFaults`] with every fault of the graph at once, in a deterministic order.
+    pub fn of(registry: &Registry) -> Result<Self, PlanFaults> {
+        let (entries, directory) = (registry.entries(), registry.directory());
         let descriptors = entries.iter().map(|entry| &*entry.descriptor).collect();
         let (graph, mut found) = Graph::bind(descriptors);
         let waves = waves(&graph);
@@ -181,6 +186,16 @@ impl Plan {
     /// Every edge, late ones included, by consumer and need.
     pub fn edges(&self) -> &[Edge] {
         &self.0.edges
+    }
+}
+
+impl Registry {
+    /// [`Plan::of`] this registry. Written here and not beside the registry, which does not know what is made of it.
+    ///
+    /// # Errors
+    /// As [`Plan::of`].
+    pub fn plan(&self) -> Result<Plan, PlanFaults> {
+        Plan::of(self)
     }
 }
 

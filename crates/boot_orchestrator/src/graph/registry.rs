@@ -1,15 +1,11 @@
 //! What may be booted: descriptors with the components that they describe.
 //!
-//! `system` fills a registry in its own order; the order breaks ties and nothing else. The registry checks nothing by
-//! itself: [`Registry::plan`] reports every fault at once.
+//! `system` fills a registry in its own order; the order breaks ties and nothing else. The registry checks nothing and
+//! knows neither the plan nor the run, which both look down on it: [`Plan::of`](crate::Plan::of) reports every fault at once.
 
 use std::sync::Arc;
 
 use component::{Code, Component, Descriptor, Done, Failure, Step};
-
-use crate::graph::plan::Plan;
-use crate::run::error::PlanFaults;
-use crate::run::fault_injection::{FaultPlan, UnknownFault};
 
 /// A descriptor and what it describes.
 #[derive(Clone)]
@@ -18,7 +14,7 @@ pub(crate) struct Entry {
     pub(crate) component: Arc<dyn Component>,
 }
 
-/// Collects components; makes a [`Plan`] of them.
+/// Collects components, of which [`Plan::of`](crate::Plan::of) makes a plan.
 #[derive(Clone, Default)]
 pub struct Registry {
     entries: Vec<Entry>,
@@ -61,26 +57,19 @@ impl Registry {
         self.entries.is_empty()
     }
 
-    /// Has the components that a fault plan names misbehave as planned.
-    ///
-    /// # Errors
-    /// [`UnknownFault`] when a fault can never happen: nobody registered its component, or its call is 0.
-    pub fn inject(&mut self, plan: &FaultPlan) -> Result<(), UnknownFault> {
-        plan.check(self.entries.iter().map(|entry| &entry.descriptor.name))?;
-        for entry in &mut self.entries {
-            if let Some(faulty) = plan.around(&entry.descriptor.name, &entry.component) {
-                entry.component = faulty;
-            }
-        }
-        Ok(())
+    /// What was added, in that order.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
-    /// Orders everything, or says everything that is wrong.
-    ///
-    /// # Errors
-    /// [`PlanFaults`] with every fault of the graph at once, in a deterministic order.
-    pub fn plan(&self) -> Result<Plan, PlanFaults> {
-        Plan::new(&self.entries, self.directory.as_deref())
+    /// What was added, for those that put something around a component.
+    pub(crate) fn entries_mut(&mut self) -> &mut [Entry] {
+        &mut self.entries
+    }
+
+    /// The folder that places in hints are relative to.
+    pub(crate) fn directory(&self) -> Option<&str> {
+        self.directory.as_deref()
     }
 }
 

@@ -9,10 +9,13 @@ use serde::Serialize;
 
 use crate::event::boot_event::{BootEvent, Stamped, Status};
 use crate::graph::plan::Plan;
-use crate::report::outside::Outside;
+use crate::report::budgets::BudgetViolation;
+use crate::report::children::ChildSpans;
+use crate::report::json_words::{is_one, name_word, name_words, phase_word, status_word};
+use crate::report::outside::{Outside, OutsideWork};
+use crate::report::spans::{self, SpanReport};
 use crate::report::timeline::{Span, Timeline};
-use crate::report::{critical_path, memory, overhead, savings, spans};
-use crate::run::options::{BootOptions, Budgets};
+use crate::report::{critical_path, memory, overhead, savings};
 
 /// The report of one boot.
 #[derive(Debug, Clone, Serialize)]
@@ -105,36 +108,6 @@ pub struct Saving {
     pub seconds: f64,
 }
 
-/// A stretch of time in the report that is no component's start.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SpanReport {
-    /// `phase`, `gate`, `wait`, `rollback`, `stop`, or what a child process did.
-    pub name: String,
-    /// The component that stopped, or that the child process belongs to.
-    #[serde(serialize_with = "optional_name_word")]
-    pub component: Option<ComponentName>,
-    /// The phase, of a phase, a gate or a wait.
-    #[serde(serialize_with = "optional_phase_word")]
-    pub phase: Option<Phase>,
-    /// The number of the child process; none for what happened in this one.
-    pub pid: Option<u32>,
-    /// Seconds after the call of `boot()`; below zero for a child that was started before.
-    pub started_at: f64,
-    /// How long it took.
-    pub seconds: f64,
-}
-
-/// A budget that was exceeded.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BudgetViolation {
-    /// `ready`, `overhead`, `memory`, or `phases.<name>`.
-    pub name: String,
-    /// The budget: seconds, for `memory` MiB.
-    pub limit: f64,
-    /// What it was.
-    pub actual: f64,
-}
-
 /// The first failure in the report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ErrorReport {
@@ -155,8 +128,15 @@ pub struct ErrorReport {
 /// Of what a report is made, besides the events.
 pub(crate) struct Source<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) options: &'a BootOptions,
+    /// The system's name.
+    pub(crate) system: &'a str,
+    /// The moment of the process's start; when none, as the kernel has it.
+    pub(crate) launched: Option<Instant>,
     pub(crate) called: Instant,
+    /// What each phase should have taken.
+    pub(crate) phase_budgets: [Option<Duration>; Phase::ALL.len()],
+    pub(crate) outside: &'a OutsideWork,
+    pub(crate) children: &'a ChildSpans,
     /// When everything was ready, or the rollback began: seconds after the call.
     pub(crate) end: f64,
     pub(crate) memory_before: u64,
@@ -168,9 +148,9 @@ pub(crate) fn build(
     events: Vec<Stamped>,
     error: Option<ErrorReport>,
 ) -> BootReport {
-    let Source { plan, options, called, end, memory_before } = *source;
+    let Source { plan, called, end, .. } = *source;
     let timeline = Timeline::of(plan, &events, end);
-    let outside = options.outside.list();
+    let outside = source.outside.list();
     let spans: Vec<_> = outside
         .iter()
         .map(|one| {
@@ -190,7 +170,7 @@ pub(crate) fn build(
         .zip(savings)
         .map(|(name, seconds)| Saving { name: name.clone(), seconds })
         .collect();
-    let launched = options.launched.or_else(memory::process_start);
+    let launched = source.launched.or_else(memory::process_start);
     let since_launch =
         launched.map(|launched| called.saturating_duration_since(launched).as_secs_f64() + end);
     let kit = &timeline.phases[Phase::OrchestraKit as usize];
@@ -207,29 +187,30 @@ pub(crate) fn build(
     BootReport {
         schema: 1,
         ok,
-        system: options.system.to_string(),
+        system: source.system.to_owned(),
         ready_seconds: ok.then_some(end),
         since_launch_seconds: since_launch.filter(|_| ok),
         overhead_seconds: overhead::seconds(plan, &pieces),
         infrastructure_seconds: kit.finished.filter(|_| passed),
-        memory_mb: memory::peak().saturating_sub(memory_before + foreign) as f64
+        memory_mb: memory::peak().saturating_sub(source.memory_before + foreign) as f64
             / (1024.0 * 1024.0),
-        phases: phases(&timeline, options, ok),
+        phases: phases(&timeline, &source.phase_budgets, ok),
         components: with_outside(components(plan, &timeline), &outside, &spans),
         critical_path,
         savings,
         budget_violations,
         error,
-        spans: spans::of(&events, options.children.take(), called),
+        spans: spans::of(&events, source.children.take(), called),
         events,
     }
 }
 
-fn phases(timeline: &Timeline, options: &BootOptions, ok: bool) -> Vec<PhaseReport> {
+fn phases(timeline: &Timeline, budgets: &[Option<Duration>], ok: bool) -> Vec<PhaseReport> {
     Phase::ALL
         .into_iter()
         .zip(&timeline.phases)
-        .map(|(phase, spans)| PhaseReport {
+        .zip(budgets)
+        .map(|((phase, spans), budget)| PhaseReport {
             name: phase,
             status: match spans.status {
                 None => Status::Skipped,
@@ -237,7 +218,7 @@ fn phases(timeline: &Timeline, options: &BootOptions, ok: bool) -> Vec<PhaseRepo
                 Some(status) => status,
             },
             seconds: spans.seconds,
-            budget_seconds: options.phases.of(phase).budget.map(|budget| budget.as_secs_f64()),
+            budget_seconds: budget.map(|budget| budget.as_secs_f64()),
         })
         .collect()
 }
@@ -294,22 +275,6 @@ fn with_outside(
 }
 
 impl BootReport {
-    /// The budgets of the system that this boot exceeded.
-    pub(crate) fn exceeded(&self, budgets: &Budgets) -> Vec<BudgetViolation> {
-        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
-        [
-            ("ready", seconds(budgets.ready), self.ready_seconds),
-            ("overhead", seconds(budgets.overhead), Some(self.overhead_seconds)),
-            ("memory", budgets.memory, Some(self.memory_mb)),
-        ]
-        .into_iter()
-        .filter_map(|(name, limit, actual)| {
-            let (limit, actual) = (limit?, actual?);
-            (actual > limit).then(|| BudgetViolation { name: name.to_owned(), limit, actual })
-        })
-        .collect()
-    }
-
     /// The report as one JSON document.
     pub fn to_json(&self) -> String {
         self.to_value().to_string()
@@ -321,53 +286,4 @@ impl BootReport {
         serde_json::to_value(self)
             .unwrap_or_else(|error| serde_json::json!({ "ok": false, "error": error.to_string() }))
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-const fn is_one(number: &u32) -> bool {
-    *number == 1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn phase_word<S: serde::Serializer>(phase: &Phase, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(phase.as_str())
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn status_word<S: serde::Serializer>(status: &Status, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(status.as_str())
-}
-
-fn name_word<S: serde::Serializer>(name: &ComponentName, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(name.as_str())
-}
-
-#[expect(clippy::ref_option, reason = "serde hands over a reference")]
-fn optional_name_word<S: serde::Serializer>(
-    name: &Option<ComponentName>,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    match name {
-        Some(name) => name_word(name, to),
-        None => to.serialize_none(),
-    }
-}
-
-#[expect(
-    clippy::ref_option,
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands over a reference"
-)]
-fn optional_phase_word<S: serde::Serializer>(
-    phase: &Option<Phase>,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    match phase {
-        Some(phase) => phase_word(phase, to),
-        None => to.serialize_none(),
-    }
-}
-
-fn name_words<S: serde::Serializer>(names: &[ComponentName], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(names.iter().map(ComponentName::as_str))
 }

@@ -2,8 +2,10 @@
 
 pub(crate) mod baseline;
 pub(crate) mod boot_report;
+pub(crate) mod budgets;
 pub(crate) mod children;
 pub(crate) mod critical_path;
+mod json_words;
 pub(crate) mod memory;
 pub(crate) mod outside;
 pub(crate) mod overhead;

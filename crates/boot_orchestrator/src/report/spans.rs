@@ -4,10 +4,30 @@
 use std::time::Instant;
 
 use component::{ComponentName, Phase};
+use serde::Serialize;
 
 use crate::event::boot_event::{BootEvent, Stamped};
-use crate::report::boot_report::SpanReport;
 use crate::report::children::ChildSpan;
+use crate::report::json_words::{optional_name_word, optional_phase_word};
+
+/// A stretch of time in the report that is no component's start.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SpanReport {
+    /// `phase`, `gate`, `wait`, `rollback`, `stop`, or what a child process did.
+    pub name: String,
+    /// The component that stopped, or that the child process belongs to.
+    #[serde(serialize_with = "optional_name_word")]
+    pub component: Option<ComponentName>,
+    /// The phase, of a phase, a gate or a wait.
+    #[serde(serialize_with = "optional_phase_word")]
+    pub phase: Option<Phase>,
+    /// The number of the child process; none for what happened in this one.
+    pub pid: Option<u32>,
+    /// Seconds after the call of `boot()`; below zero for a child that was started before.
+    pub started_at: f64,
+    /// How long it took.
+    pub seconds: f64,
+}
 
 /// The spans of a boot, in the order in which they began.
 pub(crate) fn of(events: &[Stamped], children: Vec<ChildSpan>, called: Instant) -> Vec<SpanReport> {

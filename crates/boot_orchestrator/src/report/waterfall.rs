@@ -134,9 +134,8 @@ mod tests {
     use component::Phase;
 
     use crate::event::boot_event::Status;
-    use crate::report::boot_report::{
-        BootReport, BudgetViolation, ComponentReport, PhaseReport, Saving,
-    };
+    use crate::report::boot_report::{BootReport, ComponentReport, PhaseReport, Saving};
+    use crate::report::budgets::BudgetViolation;
 
     fn one(name: &str, phase: Phase, from: Option<f64>, seconds: f64) -> ComponentReport {
         ComponentReport {

@@ -1,4 +1,4 @@
-//! The errors of the engine: faults of a plan, a failed boot, a stop that failed.
+//! The errors of a run: a failed boot, a stop that failed.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -6,32 +6,6 @@ use std::sync::Arc;
 use component::{Code, ComponentName, Diagnostic, Failure, Hint, Phase, error_text};
 
 use crate::report::boot_report::BootReport;
-
-/// Every fault of a graph at once.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{}", summary(.diagnostics))]
-pub struct PlanFaults {
-    /// The faults, in a deterministic order; never empty.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
-fn summary(diagnostics: &[Diagnostic]) -> String {
-    match diagnostics {
-        [one] => one.message.clone(),
-        many => format!("{} faults in the component graph", many.len()),
-    }
-}
-
-impl Hint for PlanFaults {
-    /// The code that all faults share, or that of the first.
-    fn code(&self) -> Code {
-        self.diagnostics.first().map_or(Code::INTERNAL, |first| first.code)
-    }
-
-    fn hints(&self) -> Vec<String> {
-        self.diagnostics.iter().filter_map(|fault| fault.hint.clone()).collect()
-    }
-}
 
 /// A stop that failed or hung while others were taken down.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -74,7 +48,7 @@ pub struct BootFailure {
     pub rollback_errors: Vec<StopFailure>,
     /// The report of the boot up to its end.
     pub report: Arc<BootReport>,
-    /// Faults of the graph that were found only during the boot (the payload was a [`PlanFaults`]).
+    /// Faults of the graph that were found only during the boot (the payload was a [`crate::PlanFaults`]).
     pub diagnostics: Vec<Diagnostic>,
     /// The original error of another world, untouched.
     pub payload: Option<Arc<dyn Any + Send + Sync>>,

@@ -12,7 +12,8 @@ use component::{Code, Descriptor, Phase, Seconds, Step};
 
 use crate::event::boot_event::{BootEvent, Events, Status};
 use crate::graph::plan::Plan;
-use crate::report::boot_report::{self, BootReport, BudgetViolation, ErrorReport};
+use crate::report::boot_report::{self, BootReport, ErrorReport};
+use crate::report::budgets::BudgetViolation;
 use crate::report::memory;
 use crate::run::deadline::Deadlines;
 use crate::run::error::BootFailure;
@@ -224,7 +225,8 @@ impl Run {
         let status = if degraded { Status::Degraded } else { Status::Ready };
         let seconds = self.events.seconds(at);
         let mut report = self.report(at, None);
-        for violation in report.exceeded(&self.options.budgets) {
+        let (ready, overhead) = (report.ready_seconds, report.overhead_seconds);
+        for violation in self.options.budgets.exceeded(ready, overhead, report.memory_mb) {
             let BudgetViolation { name, limit, actual } = violation.clone();
             self.events.emit(BootEvent::BudgetExceeded { name, limit, actual });
             report.budget_violations.push(violation);
@@ -281,8 +283,12 @@ impl Run {
     fn report(&self, end: Instant, error: Option<ErrorReport>) -> BootReport {
         let source = boot_report::Source {
             plan: &self.plan,
-            options: &self.options,
+            system: &self.options.system,
+            launched: self.options.launched,
             called: self.called,
+            phase_budgets: self.options.phases.budgets(),
+            outside: &self.options.outside,
+            children: &self.options.children,
             end: self.events.seconds(end),
             memory_before: self.memory_before,
         };

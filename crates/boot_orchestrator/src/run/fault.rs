@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use component::{Code, ComponentName, Failure, Phase};
 
+use crate::graph::error::PlanFaults;
 use crate::report::boot_report::{BootReport, ErrorReport};
-use crate::run::error::{BootFailure, PlanFaults, StopFailure};
+use crate::run::error::{BootFailure, StopFailure};
 
 /// Why a boot fails.
 #[derive(Clone)]

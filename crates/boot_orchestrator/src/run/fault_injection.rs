@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use component::{Code, Component, ComponentName, Done, Failure, Hint, Step, did_you_mean};
 
+use crate::graph::registry::Registry;
+
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultKind {
@@ -116,7 +118,7 @@ impl FaultPlan {
     }
 
     /// The component as it behaves under this plan; none where no fault names it.
-    pub(crate) fn around(
+    fn around(
         &self,
         name: &ComponentName,
         component: &Arc<dyn Component>,
@@ -137,7 +139,7 @@ impl FaultPlan {
     ///
     /// # Errors
     /// [`UnknownFault`] with every one of them.
-    pub(crate) fn check<'a>(
+    fn check<'a>(
         &self,
         known: impl Iterator<Item = &'a ComponentName>,
     ) -> Result<(), UnknownFault> {
@@ -166,6 +168,22 @@ impl Drop for FaultPlan {
     /// What hangs holds the component that holds the plan: the ring is cut here.
     fn drop(&mut self) {
         self.discard();
+    }
+}
+
+impl Registry {
+    /// Has the components that a fault plan names misbehave as planned.
+    ///
+    /// # Errors
+    /// [`UnknownFault`] when a fault can never happen: nobody registered its component, or its call is 0.
+    pub fn inject(&mut self, plan: &FaultPlan) -> Result<(), UnknownFault> {
+        plan.check(self.descriptors().map(|descriptor| &descriptor.name))?;
+        for entry in self.entries_mut() {
+            if let Some(faulty) = plan.around(&entry.descriptor.name, &entry.component) {
+                entry.component = faulty;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod fault_injection;
 pub(crate) mod gate;
 pub(crate) mod health;
 pub(crate) mod interruption;
+pub(crate) mod late;
 pub(crate) mod launch;
 pub(crate) mod options;
 pub(crate) mod phase_latch;

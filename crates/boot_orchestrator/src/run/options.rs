@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use component::Phase;
 
 use crate::event::boot_event::EventSink;
+use crate::report::budgets::Budgets;
 use crate::report::children::ChildSpans;
 use crate::report::outside::OutsideWork;
 use crate::run::interruption::Cancel;
@@ -30,21 +31,15 @@ impl PhaseTable {
         self.0[phase as usize]
     }
 
+    /// What each phase should take, in their order.
+    pub(crate) fn budgets(&self) -> [Option<Duration>; Phase::ALL.len()] {
+        self.0.map(|limits| limits.budget)
+    }
+
     /// Sets the limits of this phase.
     pub const fn set(&mut self, phase: Phase, limits: PhaseLimits) {
         self.0[phase as usize] = limits;
     }
-}
-
-/// The budgets of the whole system.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Budgets {
-    /// `ready_seconds`.
-    pub ready: Option<Duration>,
-    /// `overhead_seconds`.
-    pub overhead: Option<Duration>,
-    /// `memory_mb`, in MiB.
-    pub memory: Option<f64>,
 }
 
 /// How often and when a start that failed in a transient way is tried again, inside its component's deadline.

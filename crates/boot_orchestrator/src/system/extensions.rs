@@ -15,9 +15,9 @@ use orchestra_kit::{Catalogue, ExtensionError, ExtensionHandle, Kit, KitParts, S
 use pit::dag_tracker::DagTracker;
 
 use super::child_starts;
-use super::members::is_replaced;
 use super::own::Own;
 use super::parts::Parts;
+use super::replaced::is_replaced;
 use crate::{Blocking, Registry, Threads};
 
 /// How long the kit may take to stop what runs: ask, SIGTERM, SIGKILL.

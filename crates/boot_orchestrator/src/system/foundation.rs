@@ -9,9 +9,9 @@ use orchestra_kit::SupervisorError;
 use orchestra_kit::supervisor::Supervisor;
 
 use super::child_starts;
-use super::members::is_replaced;
 use super::own::Own;
 use super::parts::Parts;
+use super::replaced::is_replaced;
 use crate::{Blocking, Immediate, Outside, Registry, Threads};
 
 /// How long the supervisor may take until it is up.

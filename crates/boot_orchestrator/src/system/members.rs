@@ -7,9 +7,10 @@ use orchestra_kit::manifest::Member;
 use pit::arbitration_engine::ArbitrationEngine;
 use pit::{Durability, PitConfig, PitError};
 
+use super::member_place::MemberPlace;
 use super::own::Own;
 use super::parts::Parts;
-use super::swap::MemberPlace;
+use super::replaced::is_replaced;
 use crate::{Blocking, Immediate, Registry, Threads};
 
 /// The component that a member is.
@@ -54,11 +55,6 @@ pub(super) fn register(
         held.any(|member| own(*member) == needed)
     });
     registry.add(descriptor, Arc::new(Immediate::new(|| Ok(Health::Healthy))));
-}
-
-/// Whether a caller's own object stands in for this component.
-pub(super) fn is_replaced(name: &str, replaced: &[String]) -> bool {
-    replaced.iter().any(|key| key == name)
 }
 
 /// The stale manager works inside the real store: beside another one it is not started.

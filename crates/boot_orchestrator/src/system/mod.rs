@@ -6,11 +6,13 @@
 mod child_starts;
 mod extensions;
 mod foundation;
+mod member_place;
 mod members;
 mod open;
 mod options;
 mod own;
 mod parts;
+mod replaced;
 mod state_folder;
 mod swap;
 

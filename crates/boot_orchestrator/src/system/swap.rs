@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use component::{Component, Diagnostic, Done, Step};
+use component::{Component, Diagnostic};
 use orchestra_kit::Catalogue;
 use orchestra_kit::manifest::Member;
 use orchestra_kit::operations::StandIn;
@@ -18,44 +18,6 @@ use pit::pool_manager::PoolManager;
 use pit::stale_manager::StaleManager;
 
 use super::open::System;
-use super::parts::Parts;
-use crate::Blocking;
-
-/// A member in the plan: its own steps, or those of what took its place.
-pub(super) struct MemberPlace {
-    pub(super) own: Blocking,
-    pub(super) parts: Arc<Parts>,
-    pub(super) member: Member,
-}
-
-impl MemberPlace {
-    fn stand_in(&self) -> Option<Arc<dyn Component>> {
-        self.parts.stand_ins.lock().get(&self.member).cloned()
-    }
-}
-
-impl Component for MemberPlace {
-    fn begin(&self, step: Step, done: Done) {
-        match self.stand_in() {
-            Some(component) => component.begin(step, done),
-            None => self.own.begin(step, done),
-        }
-    }
-
-    fn give_up(&self, step: Step) -> Option<String> {
-        match self.stand_in() {
-            Some(component) => component.give_up(step),
-            None => self.own.give_up(step),
-        }
-    }
-
-    fn clock_from(&self, step: Step) -> Option<std::time::Instant> {
-        match self.stand_in() {
-            Some(component) => component.clock_from(step),
-            None => self.own.clock_from(step),
-        }
-    }
-}
 
 /// A member that has no place any more.
 pub struct TakenMember {
