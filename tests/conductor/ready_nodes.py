@@ -27,6 +27,12 @@ class Kit:
     def __init__(self):
         self.asked = []
 
-    def _run(self, conductor, forever):
-        self.asked.append((conductor, forever))
+    def work(self):
+        return self
+
+    def attach(self, conductor):
+        self.conductor = conductor
+
+    def run(self, forever):
+        self.asked.append((self.conductor, forever))
         return "summary"

@@ -157,7 +157,7 @@ def test_its_faults_cost_decisions_and_never_runs(lab, notes, melody, node, kind
     system = lab.boot(conductor=kind)
     submit_behind_a_block(lab, system, notes, melody, node, "abcd")
     assert noted(lab) == ["a", "b", "c", "d"]
-    stats = system.kit._core.stats()
+    stats = system.kit.stats()
     # The last outcomes are told while nobody waits for them: before the hook is pytest's again.
     system.shutdown()
     assert stats["done"] == 5

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from symphony._components.collect import ComponentSpec, NeedSpec
     from symphony._core import Job
 
-_ABSENT: Any = object()
+ABSENT: Any = object()
+"""Stands where there is no object."""
 
 
 class Live:
@@ -51,7 +52,7 @@ class Live:
         self.spec = spec
         self._container = container
         self._generator: Any = None
-        self.instance: Any = _ABSENT
+        self.instance: Any = ABSENT
         self.injected: list[tuple[NeedSpec, Any]] | None = None
         self.slot: Any = None
         self.stepper: Any = None
@@ -121,7 +122,7 @@ class Live:
     @property
     def is_built(self) -> bool:
         """Whether there is an object of it."""
-        return self.instance is not _ABSENT
+        return self.instance is not ABSENT
 
     @property
     def generator(self) -> Any:
@@ -133,14 +134,14 @@ class Live:
         self._container.withdraw(self)
         instance = self.instance
         if self._container.stopped:
-            self.instance = _ABSENT
+            self.instance = ABSENT
         if self._generator is not None:
             generator, self._generator = self._generator, None
             if self.spec.kind == "async-generator":
                 return _finish_async(generator)
             _finish(generator)
             return None
-        if instance is not _ABSENT and self.spec.stop:
+        if instance is not ABSENT and self.spec.stop:
             return instance.stop()
         return None
 
@@ -231,7 +232,7 @@ class Container:
         """The component goes down."""
         live.up = False
         for key in live.spec.provides:
-            if self.instances.get(key, _ABSENT) is live.instance:
+            if self.instances.get(key, ABSENT) is live.instance:
                 del self.instances[key]
                 self.found.pop(key, None)
 
@@ -242,8 +243,8 @@ class Container:
         named: dict[str, Any] = {}
         for need in spec.needs:
             plain = need.kind == "one" and need.named is None and not need.handle
-            value = instances.get(need.key, _ABSENT) if plain else _ABSENT
-            if value is _ABSENT:
+            value = instances.get(need.key, ABSENT) if plain else ABSENT
+            if value is ABSENT:
                 value = self._argument(need, live)
             if injected is not None:
                 injected.append((need, value))
@@ -265,7 +266,7 @@ class Container:
             self.lists.append((every, need, live))
             return every
         value = self.lookup(need.key, need.named)
-        if value is _ABSENT:
+        if value is ABSENT:
             if need.kind == "optional":
                 return None
             raise self.not_found(need.key, _label(need.key))
@@ -273,8 +274,8 @@ class Container:
 
     def lookup(self, key: Any, named: str | None = None) -> Any:
         """The object of a key, or of the provider of that name; the mark of absence when there is none."""
-        value = self.instances.get(key, _ABSENT)
-        if value is not _ABSENT and named is None:
+        value = self.instances.get(key, ABSENT)
+        if value is not ABSENT and named is None:
             return value
         up = [live for live in self._providers.get(key, ()) if live.up]
         if named is not None:
@@ -283,9 +284,9 @@ class Container:
             up = [live for live in up if not live.spec.named]
         if len(up) == 1:
             return up[0].instance
-        return self._builtin(key) if named is None else _ABSENT
+        return self._builtin(key) if named is None else ABSENT
 
-    def get(self, key: Any, default: Any = _ABSENT) -> Any:
+    def get(self, key: Any, default: Any = ABSENT) -> Any:
         """The object of a key.
 
         Raises:
@@ -295,8 +296,8 @@ class Container:
         while not self.stopped:
             turn, known = self.turn, key in self.instances
             value = self.lookup(key)
-            if value is _ABSENT:
-                if default is not _ABSENT:
+            if value is ABSENT:
+                if default is not ABSENT:
                     return default
                 raise self.not_found(key, _label(key))
             self.found[key] = value = self.instances.setdefault(key, value)
@@ -385,7 +386,7 @@ class Container:
             if not live.up:
                 continue
             value = self.lookup(need.key, need.named)
-            if value is _ABSENT:
+            if value is ABSENT:
                 known = self._providers.get(need.key, ())
                 named = [one for one in known if need.named in (None, one.spec.name)]
                 missing.append((need, live, named))
@@ -403,7 +404,7 @@ class Container:
         # Objects, the core and what boots are a ring through the core, where no collector sees it; it is cut here.
         self._builtin = _nothing
         for live in self.lives:
-            live.instance, live.up = _ABSENT, False
+            live.instance, live.up = ABSENT, False
             live.slot = live.stepper = None
         for member in self.members.values():
             member.end()
@@ -413,12 +414,7 @@ class Container:
 
 
 def _nothing(_key: Any) -> Any:
-    return _ABSENT
-
-
-def absent() -> Any:
-    """The mark of absence, for the function that fetches what the core provides."""
-    return _ABSENT
+    return ABSENT
 
 
 def _label(key: Any) -> str:

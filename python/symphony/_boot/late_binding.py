@@ -66,8 +66,7 @@ def failed(error: LateBindingError) -> BootError:
 def _unbound(missing: list[tuple[NeedSpec, Live, list[Live]]]) -> LateBindingError:
     """The error that names consumer, target and place of each edge."""
     from symphony._components.annotations import text_of
-    from symphony._components.places import place
-    from symphony._swap.holders import _relative
+    from symphony._components.places import place, relative
 
     lines: list[str] = []
     hints: list[str] = []
@@ -78,12 +77,12 @@ def _unbound(missing: list[tuple[NeedSpec, Live, list[Live]]]) -> LateBindingErr
         file, line, _ = place(consumer.spec, need.parameter)
         if file:
             written = f"{need.parameter}: Late[{label}]"
-            lines.append(f"  {_relative(file)}:{line}  `{written}` of `{consumer.spec.name}`")
+            lines.append(f"  {relative(file)}:{line}  `{written}` of `{consumer.spec.name}`")
         if not targets:
             hint = f"add it: `boot(components=[{label}])`"
         else:
             file, line, _ = place(targets[0].spec)
-            at = f" at {_relative(file)}:{line}" if file else ""
+            at = f" at {relative(file)}:{line}" if file else ""
             hint = f"a late need has no default: take `required=False` of `{target}` out{at}"
         if hint not in hints:
             hints.append(hint)

@@ -26,7 +26,7 @@ else:
 
 def key_of(key: Any) -> tuple[str, str]:
     """Id and label of a key: what the core provides by its own name, a type by its identity."""
-    own = _own_keys().get(key)
+    own = own_keys().get(key)
     if own is not None:
         return own
     if isinstance(key, str):
@@ -55,7 +55,7 @@ _OWN_PHASES = {
 }
 
 
-def _own_keys() -> dict[Any, tuple[str, str]]:
+def own_keys() -> dict[Any, tuple[str, str]]:
     """The types whose objects the core provides."""
     if not _OWN:
         _OWN.update(
@@ -88,13 +88,13 @@ def register(starter: Starter, components: Iterable[Any]) -> None:
     """Registers what users gave to `boot(components=…, overrides=…)`."""
     collected = collect(components, starter.overrides, namespace=starter.namespace)
     for key in collected.overridden:
-        own = _own_keys().get(key)
+        own = own_keys().get(key)
         if own is not None:
             starter.core.replace(own[0])
     for spec in collected.specs:
         for key in spec.replaces or ():
             # What stands in for a part of the core starts in the phase of that part: others of it need it there.
-            spec.phase = _OWN_PHASES.get(_own_keys().get(key, ("", ""))[0], spec.phase)
+            spec.phase = _OWN_PHASES.get(own_keys().get(key, ("", ""))[0], spec.phase)
         _add(starter, starter.container.register(spec))
     _refuse(starter, collected.diagnostics)
 
@@ -156,7 +156,7 @@ def _unmet(starter: Starter, spec: ComponentSpec) -> list[Diagnostic]:
     specs = [live.spec for live in starter.container.lives]
     faults: list[Diagnostic] = []
     for need in spec.needs:
-        if need.kind in ("optional", "every") or need.key in _own_keys():
+        if need.kind in ("optional", "every") or need.key in own_keys():
             continue
         names = [
             one.name for one in specs if need.key in one.provides and need.named in (None, one.name)

@@ -12,7 +12,7 @@ import sys
 
 from symphony import _core
 from symphony._boot import fork, signals
-from symphony._boot.container import Container, absent
+from symphony._boot.container import ABSENT, Container
 from symphony._boot.log_lines import follow as follow_log
 from symphony._boot.log_lines import settle as settle_log
 from symphony._boot.registration import Keys, conductor_spec, register, relocate, resolve_conductor
@@ -153,6 +153,7 @@ class Starter:
         self.spec: ComponentSpec | None = None
         self.keys = Keys()
         self.binds_late = False
+        self.booted_on = 0
         self._caller = _thread.get_ident()
         self._gate = _thread.allocate_lock()
         self._current: Job | str | None = None
@@ -324,6 +325,7 @@ class Starter:
                 if not self.binds_late:
                     # A Conductor named by a string may ask for what its source did not tell.
                     self._bind_rest()
+                self.booted_on = _thread.get_ident()
                 return System(self, running, spec)
             except BaseException:
                 pending = running.begin_shutdown(3.0)
@@ -381,8 +383,8 @@ class Starter:
             return self.bus
         for attribute, kind in MEMBER_TYPES.items():
             if key is kind:
-                return getattr(self.pit, attribute, absent())
-        return absent()
+                return getattr(self.pit, attribute, ABSENT)
+        return ABSENT
 
     @property
     def pit(self) -> Any:

@@ -67,10 +67,8 @@ class System(Generic[C]):
         self._starter = starter
         self._running = running
         self._container = starter.container
-        upon: Any = self
-        self._container.found = upon._found
+        self._container.found = self._found
         self._process = os.getpid()
-        self._booted_on = _thread.get_ident()
         self.report: _core.BootReport = running.report()
         self.bus: _core.IpcBus = starter.bus
         self.pit: Pit = starter.pit
@@ -85,6 +83,8 @@ class System(Generic[C]):
         atexit.register(self._at_exit)
 
     if TYPE_CHECKING:
+        _found: dict[Any, Any]
+
         # At run time both are the dictionary's and the core's: nothing of Python's runs on the way.
         def __getitem__(self, key: Callable[..., T]) -> T:
             """The object that was registered for a type.
@@ -185,7 +185,7 @@ class System(Generic[C]):
         """
         from symphony._swap.swap import swap
 
-        return swap(self, component, new, drain, sys._getframe(1))
+        return swap(self._starter, component, new, drain, sys._getframe(1))
 
     def override(self, component: Callable[..., T], new: Any, *, drain: float = 1.0) -> Override:
         """A context manager: inside it something else stands in a component's place, also for who has it already.
@@ -208,7 +208,7 @@ class System(Generic[C]):
         """
         from symphony._swap.override import Override
 
-        return Override(self, component, new, drain, sys._getframe(1))
+        return Override(self._starter, component, new, drain, sys._getframe(1))
 
     @overload
     def experiment(
@@ -261,10 +261,10 @@ class System(Generic[C]):
         if isinstance(component, (str, _core.ExtensionHandle)):
             from symphony._swap import versions
 
-            return versions.begin(self, component, variants, split, key, seed)
+            return versions.begin(self._starter, component, variants, split, key, seed)
         from symphony._swap.experiment import begin
 
-        return begin(self, component, variants, split, key, seed, sys._getframe(1))
+        return begin(self._starter, component, variants, split, key, seed, sys._getframe(1))
 
     def submit(
         self,
@@ -284,7 +284,7 @@ class System(Generic[C]):
             MelodyError: The Melody cannot be read or is at fault, or an input is missing.
             StoppedError: The system was shut down.
         """
-        return self.kit._core.submit(melody, dict(inputs or {}), priority)
+        return self.kit.work().core.submit(melody, dict(inputs or {}), priority)
 
     def run(self, forever: bool = False) -> RunSummary:
         """Runs the Conductor: until nothing is left to do, or for ever.
@@ -331,7 +331,7 @@ class System(Generic[C]):
 
     def _foreign(self, step: str) -> str:
         """The components whose step belongs to the thread that booted, where this is another one."""
-        if self._booted_on == _thread.get_ident():
+        if self._starter.booted_on == _thread.get_ident():
             return ""
         specs = [live.spec for live in self._container.lives]
         return ", ".join(

@@ -154,7 +154,7 @@ class Collector:
                 spec.file = initializer.__code__.co_filename
                 spec.line = initializer.__code__.co_firstlineno
                 self._needs(spec, initializer, 1, ())
-        _lifecycle(spec, target)
+        lifecycle(spec, target)
         if options is not None:
             self._apply(spec, options)
         return spec
@@ -269,7 +269,7 @@ class Collector:
         spec.made = key
         spec.provides.append(key)
         if isinstance(key, type):
-            _lifecycle(spec, key)
+            lifecycle(spec, key)
 
     def _apply(self, spec: ComponentSpec, options: Options) -> None:
         """Lays what `@component` says over what the annotations say."""
@@ -359,7 +359,7 @@ def _unwrapped(function: Any) -> Any:
     return function
 
 
-def _lifecycle(spec: ComponentSpec, made: type) -> None:
+def lifecycle(spec: ComponentSpec, made: type) -> None:
     """Which of the optional steps the made object has, and whether each is async.
 
     A generator starts before its `yield` and stops after it, so it takes over only the health.

@@ -318,3 +318,12 @@ def _definitions(
             yield node
         elif isinstance(node, (ast.stmt, ast.excepthandler)):
             yield from _definitions(node)
+
+
+def relative(file: str) -> str:
+    """The file, relative to the working directory where it lies in it."""
+    try:
+        directory = os.getcwd() + os.sep
+    except OSError:
+        return file
+    return file.removeprefix(directory)

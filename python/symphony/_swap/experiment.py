@@ -19,16 +19,17 @@ from symphony._swap.measures import ExperimentReport, VariantReport, shares_of
 from symphony._swap.report import SwapReport
 from symphony._swap.router import make_router
 from symphony._swap.sites import SHARED, bind_late
+from symphony._swap.trial import Trial
 from symphony.exceptions import InvalidValueError, StoppedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import FrameType, TracebackType
+    from types import FrameType
     from typing import Any
 
     from symphony._boot.container import Live
-    from symphony._boot.system import System
+    from symphony._boot.starter import Starter
 
 _KEPT = 4096
 
@@ -75,7 +76,7 @@ class Variant:
             return VariantReport(self.share, self.calls, self.errors, list(self.seconds))
 
 
-class Experiment:
+class Experiment(Trial):
     """A running experiment: leaving it as a context manager stops it.
 
     Attributes:
@@ -84,7 +85,7 @@ class Experiment:
 
     def __init__(
         self,
-        system: System[Any],
+        starter: Starter,
         kind: Any,
         variants: list[Variant],
         standing: Live,
@@ -92,7 +93,7 @@ class Experiment:
         seed: int,
     ) -> None:
         """Called by `system.experiment()`."""
-        self._system = system
+        super().__init__(starter, standing.spec.name, [one.name for one in variants])
         self._kind = kind
         self._variants = variants
         self._standing = standing
@@ -101,56 +102,18 @@ class Experiment:
         self._random = Random(seed)  # noqa: S311 - it draws variants, not secrets.
         self._lock = _thread.allocate_lock()
         self._over = False
-        self._outcome: SwapReport | None = None
-        self._router = make_router(self, type(standing.instance))
-        self.component = standing.spec.name
+        self.router = make_router(self, type(standing.instance))
 
     def report(self) -> ExperimentReport:
         """What the variants did so far."""
         return ExperimentReport(self.component, {one.name: one.report() for one in self._variants})
 
-    def promote(self, name: str, *, drain: float = 5.0) -> SwapReport:
-        """Ends the experiment: this variant takes the component's place for good, the others are stopped.
-
-        Args:
-            name: The variant's name.
-            drain: Seconds that calls in progress on the others have.
-
-        Returns:
-            What was rewritten, and who still holds what went.
-
-        Raises:
-            InvalidValueError: There is no such variant, or the experiment is over.
-            StoppedError: The system was shut down.
-        """
-        chosen = next((one for one in self._variants if one.name == name), None)
-        if chosen is None:
-            names = ", ".join(f"`{one.name}`" for one in self._variants)
-            raise InvalidValueError(
-                f"there is no variant `{name}`", hints=[f"the variants are {names}"]
-            )
-        if self._outcome is not None:
-            raise InvalidValueError(f"the experiment on `{self.component}` is over")
-        return self._end(chosen.live, drain)
-
-    def stop(self, *, drain: float = 5.0) -> SwapReport | None:
-        """Ends the experiment: what stood in the component's place before stands there again. May be called twice.
-
-        Args:
-            drain: Seconds that calls in progress on the variants have.
-
-        Returns:
-            What was rewritten; `None` when the system was shut down meanwhile.
-        """
-        if self._outcome is not None or self._system._container.stopped:
-            return self._outcome
-        return self._end(self._standing, drain)
-
-    def _end(self, winner: Live, drain: float) -> SwapReport:
-        system, standing = self._system, self._standing
-        container = system._container
+    def _end(self, name: str | None, drain: float) -> SwapReport:
+        starter, standing = self._starter, self._standing
+        winner = next((one.live for one in self._variants if one.name == name), standing)
+        container = starter.container
         swaps = swapping.swaps_of(container)
-        swapping.assert_thread(system, *(one.live.spec for one in self._variants))
+        swapping.assert_thread(starter, *(one.live.spec for one in self._variants))
         losers = [one for one in self._variants if one.live is not winner]
         if winner is not standing and not any(one.live is standing for one in losers):
             losers.append(Variant("", standing, 0.0))
@@ -163,10 +126,10 @@ class Experiment:
             if not standing.slot.reclaim(others):
                 raise StoppedError("the system is being shut down")
             del others
-            sites = swapping.find_sites(system, standing, self._router, None)
+            sites = swapping.find_sites(starter, standing, self.router, None)
             if winner is not standing:
                 swapping.put_in(container, standing, winner)
-            sites.put(self._router, winner.instance)
+            sites.put(self.router, winner.instance)
             with self._lock:
                 self._over = True
             del swaps.experiments[standing]
@@ -177,7 +140,7 @@ class Experiment:
         began = time.monotonic()
         for one in losers:
             left = max(0.0, drain - (time.monotonic() - began))
-            swapping.take_out(system, one.live, left, report, text_of(self._kind), one.is_idle)
+            swapping.take_out(starter, one.live, left, report, text_of(self._kind), one.is_idle)
         report.seconds = time.monotonic() - began
         return report
 
@@ -224,26 +187,7 @@ class Experiment:
         """What stands in the component's place."""
         if not self._over:
             return self._standing.instance
-        return self._system._container.get(self._kind)
-
-    def __enter__(self) -> Experiment:  # noqa: PYI034 - `Self` came with 3.11.
-        """The experiment itself."""
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        """Stops it."""
-        self.stop()
-
-    def __repr__(self) -> str:
-        """The component and the variants."""
-        return (
-            f"<Experiment on {self.component!r}: {', '.join(one.name for one in self._variants)}>"
-        )
+        return self._starter.container.get(self._kind)
 
 
 async def _awaited(variant: Variant, begun: float, result: Any) -> Any:
@@ -258,7 +202,7 @@ async def _awaited(variant: Variant, begun: float, result: Any) -> Any:
 
 
 def begin(
-    system: System[Any],
+    starter: Starter,
     kind: Any,
     variants: Mapping[str, Any],
     split: Mapping[str, float] | None,
@@ -268,8 +212,8 @@ def begin(
 ) -> Experiment:
     """Builds the variants and puts the router into every injection site."""
     shares = shares_of(variants, split)
-    container = system._container
-    standing = swapping.standing(system, kind)
+    container = starter.container
+    standing = swapping.standing(starter, kind)
     swapping.refuse_overridden(container, standing)
     if standing.spec.kind == "member":
         raise InvalidValueError(
@@ -287,16 +231,16 @@ def begin(
             if same and not any(one.live is standing for one in built):
                 live = standing
             else:
-                live = swapping.bring_up(system, standing, kind, target, caller)
+                live = swapping.bring_up(starter, standing, kind, target, caller)
                 bind_late(container, live)
             built.append(Variant(name, live, shares[name]))
-        experiment = Experiment(system, kind, built, standing, key, seed)
+        experiment = Experiment(starter, kind, built, standing, key, seed)
         swaps = swapping.swaps_of(container)
         with swaps.lock:
-            if swapping.standing(system, kind) is not standing:
+            if swapping.standing(starter, kind) is not standing:
                 raise InvalidValueError(f"`{standing.spec.name}` was swapped meanwhile")
             _put_router(
-                system,
+                starter,
                 experiment,
                 standing,
                 [one.live for one in built if one.live is not standing],
@@ -304,24 +248,24 @@ def begin(
     except BaseException:
         for one in built:
             if one.live is not standing:
-                swapping.take_down(system, one.live)
+                swapping.take_down(starter, one.live)
         raise
     return experiment
 
 
 def _put_router(
-    system: System[Any], experiment: Experiment, standing: Live, others: list[Live]
+    starter: Starter, experiment: Experiment, standing: Live, others: list[Live]
 ) -> None:
-    container = system._container
+    container = starter.container
     left: list[Live] = []
     try:
-        sites = swapping.find_sites(system, standing, standing.instance, None)
+        sites = swapping.find_sites(starter, standing, standing.instance, None)
         for live in others:
             # It is stopped with the place, should the system be shut down before the experiment is.
             if not live.slot.retire(live.stepper):
                 raise StoppedError("the system is being shut down")
             left.append(live)
-        sites.put(standing.instance, experiment._router)
+        sites.put(standing.instance, experiment.router)
     except BaseException:
         for live in left:
             live.slot.reclaim([live.stepper])

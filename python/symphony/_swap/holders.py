@@ -12,7 +12,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from symphony._swap.references import _chain
+from symphony._components.places import relative
+from symphony._swap.references import frames_of
 from symphony._swap.sites import asks, codes_of
 
 if TYPE_CHECKING:
@@ -111,13 +112,13 @@ class _Search:
     def _stacks(self) -> None:
         """Calls in progress, and variables of functions that still run."""
         for top in sys._current_frames().values():
-            for frame in reversed(_chain(top)):
+            for frame in reversed(frames_of(top)):
                 file = frame.f_code.co_filename
                 if file.startswith(_HOME) or not any(
                     value is self._live.instance for value in frame.f_locals.values()
                 ):
                     continue
-                place = f"{_relative(file)}:{frame.f_lineno}"
+                place = f"{relative(file)}:{frame.f_lineno}"
                 self._add(place, f"a variable of `{frame.f_code.co_name}`, which still runs", None)
                 break
 
@@ -139,7 +140,7 @@ class _Search:
         need = next((need for need in consumer.spec.needs if asks(need, self._live)), None)
         file, line, _ = place(consumer.spec, need.parameter if need else None)
         return (
-            f"{_relative(file or consumer.spec.module)}:{line}"
+            f"{relative(file or consumer.spec.module)}:{line}"
             if line
             else str(file or consumer.spec.module)
         )
@@ -216,7 +217,7 @@ def _global(names: dict[str, Any], held: Any, within: str) -> tuple[str, str]:
             line = next((at for at, text in enumerate(source, 1) if pattern.match(text)), 0)
     except OSError:
         line = 0
-    place = f"{_relative(file)}:{line}" if line else _relative(file)
+    place = f"{relative(file)}:{line}" if line else relative(file)
     return place, f"the global `{name}` of `{names.get('__name__')}`{within}"
 
 
@@ -228,17 +229,8 @@ def _class_place(kind: type) -> str:
     line = kind.__dict__.get("__firstlineno__") or min(
         (code.co_firstlineno for code in codes), default=0
     )
-    return f"{_relative(file)}:{line}" if line else _relative(file)
+    return f"{relative(file)}:{line}" if line else relative(file)
 
 
 def _at(code: Any) -> str:
-    return f"{_relative(code.co_filename)}:{code.co_firstlineno}"
-
-
-def _relative(file: str) -> str:
-    """The file, relative to the working directory where it lies in it."""
-    try:
-        directory = os.getcwd() + os.sep
-    except OSError:
-        return file
-    return file.removeprefix(directory)
+    return f"{relative(code.co_filename)}:{code.co_firstlineno}"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import _thread
 
-from symphony._boot.container import _ABSENT, Live
-from symphony._boot.registration import _own_keys as own_keys
+from symphony._boot.container import ABSENT, Live
+from symphony._boot.registration import own_keys
 from symphony._components.annotations import text_of
 from symphony._components.spec import ComponentSpec
 from symphony._swap.holders import Holder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from symphony import _core
     from symphony._boot.container import Container
-    from symphony._boot.system import System
+    from symphony._boot.starter import Starter
     from symphony._core import Job, MemberPort, MemberRequest, MemberSeat, Slot, Stepper
     from symphony._swap.sites import Sites
 
@@ -76,7 +76,7 @@ class Member(Live):
 
     def end(self) -> None:
         """The system is down: nobody asks for operations any more."""
-        self.instance, self.up = _ABSENT, False
+        self.instance, self.up = ABSENT, False
         self.slot = self.stepper = None
         self._close_port()
 
@@ -125,14 +125,14 @@ class Seat:
         return self._slot is not None and self._slot.reclaim(steppers)
 
 
-def standing(system: System[Any], key: Any) -> Member:
+def standing(starter: Starter, key: Any) -> Member:
     """The member that nothing has taken the place of yet.
 
     Raises:
         InvalidValueError: It is a part of the core that is no member.
         ComponentNotFoundError: It was not started.
     """
-    container = system._container
+    container = starter.container
     known: dict[Any, Member] = container.members
     found = known.get(key)
     if found is not None:
@@ -144,7 +144,7 @@ def standing(system: System[Any], key: Any) -> Member:
             hints=["swap one of the Pit's members by its type, or an extension by its name"],
         )
     instance = container.lookup(key)
-    seat = system._starter.core.member_seat(name)
+    seat = starter.core.member_seat(name)
     if not isinstance(instance, key) or seat is None:
         raise ComponentNotFoundError(
             f"Pit member `{name}` was not started",
@@ -169,9 +169,9 @@ def refuse_itself(key: Any, new: Any) -> None:
         )
 
 
-def add_pit(system: System[Any], sites: Sites, shown: Any) -> None:
-    """The attribute of `system.pit` is a place too, wherever else the member was injected."""
-    pit: Any = system.pit
+def add_pit(starter: Starter, sites: Sites, shown: Any) -> None:
+    """The attribute of `starter.pit` is a place too, wherever else the member was injected."""
+    pit: Any = starter.pit
     if type(pit) is not Pit:
         return
     for name in MEMBERS:

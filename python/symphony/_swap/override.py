@@ -14,6 +14,7 @@ import time
 from symphony._core import ExtensionHandle
 from symphony._swap import members
 from symphony._swap import swap as swapping
+from symphony._swap.references import frames_of
 from symphony._swap.sites import Sites, bind_late
 from symphony.exceptions import InvalidValueError, StoppedError
 
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony._boot.container import Live
-    from symphony._boot.system import System
+    from symphony._boot.starter import Starter
 
 
 class Override:
     """A context manager: inside it something else stands in a component's place."""
 
     def __init__(
-        self, system: System[Any], key: Any, new: Any, drain: float, caller: FrameType
+        self, starter: Starter, key: Any, new: Any, drain: float, caller: FrameType
     ) -> None:
         """Called by `system.override()`."""
         if isinstance(key, (str, ExtensionHandle)):
@@ -38,7 +39,7 @@ class Override:
                 f"extension `{key if isinstance(key, str) else key.name}` cannot be overridden",
                 hints=["swap it for another version: `system.swap(name, folder)`"],
             )
-        self._system = system
+        self._starter = starter
         self._key = key
         self._new = new
         self._drain = drain
@@ -56,15 +57,15 @@ class Override:
         """
         if self._entry is not None or self._caller is None:
             raise InvalidValueError("an override is entered once")
-        system, caller, new = self._system, self._caller, self._new
+        starter, caller, new = self._starter, self._caller, self._new
         self._caller = self._new = None
-        standing = swapping.standing(system, self._key)
-        live = swapping.bring_up(system, standing, self._key, new, caller)
+        standing = swapping.standing(starter, self._key)
+        live = swapping.bring_up(starter, standing, self._key, new, caller)
         try:
-            with swapping.swaps_of(system._container).lock:
-                self._entry = _Entry(system, swapping.standing(system, self._key), live)
+            with swapping.swaps_of(starter.container).lock:
+                self._entry = _Entry(starter, swapping.standing(starter, self._key), live)
         except BaseException:
-            swapping.take_down(system, live)
+            swapping.take_down(starter, live)
             raise
         return live.instance
 
@@ -80,10 +81,10 @@ class Override:
             Exception: What its stop raised, where the block itself raised nothing.
         """
         entry, self._entry = self._entry, None
-        system = self._system
-        if entry is None or system._container.stopped:
+        starter = self._starter
+        if entry is None or starter.container.stopped:
             return
-        swaps = swapping.swaps_of(system._container)
+        swaps = swapping.swaps_of(starter.container)
         refused: BaseException | None = None
         with swaps.lock:
             try:
@@ -91,7 +92,7 @@ class Override:
             except Exception as raised:  # noqa: BLE001 - a consumer's own; what stood in is stopped first.
                 refused = raised
         _wait_for_calls(entry.live.instance, self._drain)
-        failed = swapping.take_down(system, entry.live) or refused
+        failed = swapping.take_down(starter, entry.live) or refused
         if failed is not None and error is None:
             raise failed
 
@@ -102,20 +103,22 @@ class _Entry:
     Attributes:
         live: What stands in.
         root: What stood there before the first of all overrides of it.
+        own: The steps of a Pit member that stands aside, with the first override of it that has not ended.
+        sites: The places that were rewritten.
     """
 
-    __slots__ = ("_consumers", "_own", "_sites", "_system", "live", "root")
+    __slots__ = ("_consumers", "_starter", "live", "own", "root", "sites")
 
-    def __init__(self, system: System[Any], below: Live, live: Live) -> None:
+    def __init__(self, starter: Starter, below: Live, live: Live) -> None:
         """Has every consumer of what stands there see what stands in."""
-        container = system._container
+        container = starter.container
         swaps = swapping.swaps_of(container)
-        self._system = system
+        self._starter = starter
         self.live = live
         self.root = next((one.root for one in swaps.overrides if one.live is below), below)
         self._consumers = {*container.lives, *swaps.retired}
-        self._own: Any = None
-        sites = swapping.find_sites(system, below, below.instance, None)
+        self.own: Any = None
+        sites = swapping.find_sites(starter, below, below.instance, None)
         self._stand()
         container.replace(below, live)
         try:
@@ -125,8 +128,8 @@ class _Entry:
             self._go()
             raise
         # What holds the consumers' objects themselves would keep them from being drained.
-        self._sites = Sites(container)
-        self._sites.attributes = sites.attributes
+        self.sites = Sites(container)
+        self.sites.attributes = sites.attributes
         bind_late(container, live)
         swaps.overrides.append(self)
 
@@ -142,13 +145,13 @@ class _Entry:
         """
         slot, root = self.root.slot, self.root
         first = not any(
-            one.root is root for one in swapping.swaps_of(self._system._container).overrides
+            one.root is root for one in swapping.swaps_of(self._starter.container).overrides
         )
         if isinstance(root, members.Member) and first:
             own = slot.exchange(self.live.stepper)
             if own is None or not slot.retire(own):
                 raise StoppedError("the system is being shut down")
-            self._own = own
+            self.own = own
             root.leave()
         elif not slot.retire(self.live.stepper):
             raise StoppedError("the system is being shut down")
@@ -156,22 +159,22 @@ class _Entry:
     def _go(self) -> None:
         """Takes it back."""
         slot, root = self.root.slot, self.root
-        if self._own is None:
+        if self.own is None:
             slot.reclaim([self.live.stepper])
             return
         others = [
             one
-            for one in swapping.swaps_of(self._system._container).overrides
+            for one in swapping.swaps_of(self._starter.container).overrides
             if one.root is root and one is not self
         ]
         if others:
             # It came first and goes before the others: one of them has its part now.
-            others[0]._own, self._own = self._own, None
+            others[0].own, self.own = self.own, None
             slot.reclaim([others[0].live.stepper])
             slot.exchange(others[0].live.stepper)
             return
-        slot.reclaim([self._own])
-        slot.exchange(self._own)
+        slot.reclaim([self.own])
+        slot.exchange(self.own)
         if isinstance(root, members.Member):
             root.come_back()
 
@@ -181,8 +184,8 @@ class _Entry:
         Raises:
             Exception: A consumer refused it; all others have it.
         """
-        system, live = self._system, self.live
-        container = system._container
+        starter, live = self._starter, self.live
+        container = starter.container
         swaps = swapping.swaps_of(container)
         same = [one for one in swaps.overrides if one.root is self.root]
         self._go()
@@ -190,17 +193,17 @@ class _Entry:
         if same[-1] is not self:
             # Consumers see another one, which goes back to what is left below it.
             above = same[same.index(self) + 1]
-            known = {(id(consumer), name) for consumer, name in above._sites.attributes}
-            above._sites.attributes += [
-                place for place in self._sites.attributes if (id(place[0]), place[1]) not in known
+            known = {(id(consumer), name) for consumer, name in above.sites.attributes}
+            above.sites.attributes += [
+                place for place in self.sites.attributes if (id(place[0]), place[1]) not in known
             ]
             return
         below = same[-2].live if len(same) > 1 else self.root
         aside = [one.root for one in swaps.overrides]
         now = dict.fromkeys([*container.lives, *swaps.retired, *aside])
         since = [consumer for consumer in now if consumer not in self._consumers]
-        sites = Sites(container).find_again(self._sites, live, live.instance, since)
-        members.add_pit(system, sites, live.instance)
+        sites = Sites(container).find_again(self.sites, live, live.instance, since)
+        members.add_pit(starter, sites, live.instance)
         container.replace(live, below)
         sites.restore(live.instance, below.instance)
 
@@ -214,11 +217,10 @@ def _wait_for_calls(instance: Any, seconds: float) -> None:
 
 def _is_called(instance: Any) -> bool:
     mine = _thread.get_ident()
-    for thread, top in sys._current_frames().items():
-        frame: FrameType | None = top
-        while frame is not None and thread != mine:
-            code = frame.f_code
-            if code.co_argcount and frame.f_locals.get(code.co_varnames[0]) is instance:
-                return True
-            frame = frame.f_back
-    return False
+    return any(
+        code.co_argcount and frame.f_locals.get(code.co_varnames[0]) is instance
+        for thread, top in sys._current_frames().items()
+        if thread != mine
+        for frame in frames_of(top)
+        for code in (frame.f_code,)
+    )

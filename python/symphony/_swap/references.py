@@ -150,7 +150,7 @@ class _Own:
         return own + sum(
             _SEEN_TWICE
             for top in frames
-            for frame in _chain(top)
+            for frame in frames_of(top)
             for value in frame.f_locals.values()
             if value is self._root
         )
@@ -196,7 +196,8 @@ def _referents(item: Any) -> list[Any]:
     return found
 
 
-def _chain(frame: Any) -> list[Any]:
+def frames_of(frame: Any) -> list[Any]:
+    """A frame and those that called it, the innermost first."""
     frames: list[Any] = []
     while frame is not None:
         frames.append(frame)

@@ -22,7 +22,7 @@ _CODE: Any = type((lambda: None).__code__)
 # `Handle.value` is a slot at run time, whatever the type checkers are told.
 _SLOT: Any = type(Handle.__dict__["value"])
 _MAKERS = ("__new__", "__init__", "start")
-_ABSENT: Any = object()
+ABSENT: Any = object()
 # Values that are shared by whoever writes the same one: identity alone does not say that it was
 # injected.
 SHARED = (int, float, complex, str, bytes, bool, type(None), tuple, frozenset, type)
@@ -229,16 +229,16 @@ def asks(need: Any, live: Live) -> bool:
 def attribute(instance: Any, name: str) -> Any:
     """What an attribute holds, without running a property of its class."""
     for base in type(instance).__mro__:
-        found = base.__dict__.get(name, _ABSENT)
-        if found is _ABSENT:
+        found = base.__dict__.get(name, ABSENT)
+        if found is ABSENT:
             continue
         if hasattr(found, "__get__") and type(found) is not _SLOT:
-            return _ABSENT
+            return ABSENT
         break
     try:
-        return getattr(instance, name, _ABSENT)
+        return getattr(instance, name, ABSENT)
     except Exception:  # noqa: BLE001 - a property of the user's that raises is no site.
-        return _ABSENT
+        return ABSENT
 
 
 def names_of(kind: type) -> list[str]:

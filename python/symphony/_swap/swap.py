@@ -12,11 +12,10 @@ import _thread
 import sys
 import time
 
-from symphony._boot.container import _ABSENT, Live
-from symphony._boot.registration import _own_keys as own_keys
+from symphony._boot.container import ABSENT, Live
+from symphony._boot.registration import own_keys
 from symphony._components.annotations import text_of
-from symphony._components.collect import Collector, Factory
-from symphony._components.collect import _lifecycle as lifecycle
+from symphony._components.collect import Collector, Factory, lifecycle
 from symphony._components.spec import ComponentSpec
 from symphony._core import ExtensionHandle
 from symphony._swap import holders, members, references
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony._boot.container import Container
-    from symphony._boot.system import System
+    from symphony._boot.starter import Starter
 
 _FUNCTION: Any = type(lambda: None)
 _OPTIMIZED = 0x01
@@ -69,7 +68,7 @@ class Swaps:
     def close(self) -> None:
         """Lets go of every object; the system is down."""
         for live in self.retired:
-            live.instance = _ABSENT
+            live.instance = ABSENT
         self.retired.clear()
         self.experiments.clear()
         self.overrides.clear()
@@ -83,35 +82,35 @@ def swaps_of(container: Container) -> Swaps:
     return swaps
 
 
-def swap(system: System[Any], key: Any, new: Any, drain: float, caller: FrameType) -> SwapReport:
+def swap(starter: Starter, key: Any, new: Any, drain: float, caller: FrameType) -> SwapReport:
     """Puts another object into a component's place.
 
     Args:
-        system: The system.
+        starter: What booted the system.
         key: The component's type.
         new: A class, a factory or an instance.
         drain: Seconds that calls in progress on the old one have.
         caller: The frame of the caller, which sees classes made in a function.
     """
     began = time.monotonic()
-    container = system._container
+    container = starter.container
     if not drain >= 0:
         raise InvalidValueError(f"`drain` takes seconds, not {drain}")
     if isinstance(key, (str, ExtensionHandle)):
         from symphony._swap.versions import swap as swap_version
 
-        return swap_version(system, key, new, drain)
-    refuse_overridden(container, standing(system, key))
-    candidate = bring_up(system, standing(system, key), key, new, caller)
+        return swap_version(starter, key, new, drain)
+    refuse_overridden(container, standing(starter, key))
+    candidate = bring_up(starter, standing(starter, key), key, new, caller)
     try:
         with swaps_of(container).lock:
-            old = standing(system, key)
+            old = standing(starter, key)
             refuse_overridden(container, old)
-            sites = find_sites(system, old, old.instance, candidate)
+            sites = find_sites(starter, old, old.instance, candidate)
             put_in(container, old, candidate)
             rewrite(container, sites, old, candidate, old.instance, candidate.instance)
     except BaseException:
-        take_down(system, candidate)
+        take_down(starter, candidate)
         raise
     report = SwapReport(
         old.spec.name,
@@ -120,12 +119,12 @@ def swap(system: System[Any], key: Any, new: Any, drain: float, caller: FrameTyp
         sites.rewritten,
         sites.handles,
     )
-    take_out(system, old, drain, report, text_of(key))
+    take_out(starter, old, drain, report, text_of(key))
     report.seconds = time.monotonic() - began
     return report
 
 
-def standing(system: System[Any], key: Any) -> Live:
+def standing(starter: Starter, key: Any) -> Live:
     """The component that provides a key.
 
     Raises:
@@ -133,16 +132,16 @@ def standing(system: System[Any], key: Any) -> Live:
         ComponentNotFoundError: There is none, or there are several.
         StoppedError: The system was shut down.
     """
-    container = system._container
+    container = starter.container
     if container.stopped:
         raise StoppedError(f"the system of `{text_of(key)}` was shut down")
     providers = container.providers(key)
     if key in own_keys() and not providers:
-        return members.standing(system, key)
-    if len(providers) != 1 or providers[0].instance is _ABSENT:
+        return members.standing(starter, key)
+    if len(providers) != 1 or providers[0].instance is ABSENT:
         raise container.not_found(key, text_of(key))
     live = providers[0]
-    if live.instance is system.conductor:
+    if starter.spec is not None and live.instance is container.lives[-1].instance:
         raise InvalidValueError(
             f"the Conductor `{live.spec.name}` cannot be swapped",
             hints=["swap a component that it uses"],
@@ -168,7 +167,7 @@ def refuse_overridden(container: Container, live: Live) -> None:
         )
 
 
-def bring_up(system: System[Any], old: Live, key: Any, new: Any, caller: FrameType) -> Live:
+def bring_up(starter: Starter, old: Live, key: Any, new: Any, caller: FrameType) -> Live:
     """Builds, starts and health-checks what may come into a component's place.
 
     Raises:
@@ -176,7 +175,7 @@ def bring_up(system: System[Any], old: Live, key: Any, new: Any, caller: FrameTy
         BootError: Its construction, start or health failed, or was not done in time.
         WrongThreadError: It or the old one belongs to the thread that booted, and this is another one.
     """
-    container = system._container
+    container = starter.container
     if old.spec.provides and old.spec.provides[0] in own_keys():
         members.refuse_itself(key, new)
         if isinstance(new, ExtensionHandle):
@@ -188,7 +187,7 @@ def bring_up(system: System[Any], old: Live, key: Any, new: Any, caller: FrameTy
         old.spec.phase,
         old.spec.required,
     )
-    _check(system, old, spec, name)
+    _check(starter, old, spec, name)
     live = Live(spec, container)
     live.injected = []
     live.slot = old.slot
@@ -196,25 +195,25 @@ def bring_up(system: System[Any], old: Live, key: Any, new: Any, caller: FrameTy
     live.stepper = old.slot.candidate(live, thread)
     place = f"`{name}`, which was to take the place of `{spec.name}`,"
     try:
-        run_step(system, live, "start", spec.timeout or _DEADLINE)
+        run_step(starter, live, "start", spec.timeout or _DEADLINE)
     except Exception as error:
         container.forget(live)
         live.stepper = None
         raise _failure(f"{place} did not start", "start-failed", spec, error) from error
     try:
         state, reason = (
-            run_step(system, live, "health", spec.timeout or _DEADLINE)
+            run_step(starter, live, "health", spec.timeout or _DEADLINE)
             if spec.health
             else ("healthy", None)
         )
     except Exception as error:
-        take_down(system, live)
+        take_down(starter, live)
         raise _failure(f"{place} is not well", "unhealthy", spec, error) from error
     except BaseException:
-        take_down(system, live)
+        take_down(starter, live)
         raise
     if state == "unhealthy":
-        take_down(system, live)
+        take_down(starter, live)
         raise boot_error(
             f"{place} is not well: {reason or 'no reason given'}",
             code="unhealthy",
@@ -253,10 +252,10 @@ def _names(caller: FrameType) -> Mapping[str, Any]:
     return names
 
 
-def _check(system: System[Any], old: Live, spec: ComponentSpec, name: str) -> None:
+def _check(starter: Starter, old: Live, spec: ComponentSpec, name: str) -> None:
     """Refuses before anything is built."""
-    container = system._container
-    assert_thread(system, spec, old.spec)
+    container = starter.container
+    assert_thread(starter, spec, old.spec)
     faults: list[Diagnostic] = []
     if spec.main_thread and spec.phase != "conductor":
         faults.append(
@@ -293,7 +292,7 @@ def _check(system: System[Any], old: Live, spec: ComponentSpec, name: str) -> No
         elif (
             need.kind in ("one", "late")
             and not need.default
-            and container.lookup(need.key, need.named) is _ABSENT
+            and container.lookup(need.key, need.named) is ABSENT
         ):
             error = container.not_found(need.key, text_of(need.key))
             several = len(container.providers(need.key)) > 1
@@ -350,21 +349,21 @@ def _ring(container: Container, old: Live, begun: list[Live]) -> list[str]:
     return []
 
 
-def assert_thread(system: System[Any], *specs: ComponentSpec) -> None:
+def assert_thread(starter: Starter, *specs: ComponentSpec) -> None:
     """Refuses on another thread than the one that booted where a step belongs there.
 
     Raises:
         WrongThreadError: It is another thread.
     """
     for spec in specs:
-        if spec.main_thread and system._booted_on != _thread.get_ident():
+        if spec.main_thread and starter.booted_on != _thread.get_ident():
             raise WrongThreadError(
                 f"`{spec.name}` says `main_thread=True` and is swapped on another thread",
                 hints=["swap it on the thread that called `boot()`"],
             )
 
 
-def run_step(system: System[Any], live: Live, step: str, seconds: float) -> tuple[str, str | None]:
+def run_step(starter: Starter, live: Live, step: str, seconds: float) -> tuple[str, str | None]:
     """Runs a step where it belongs, and waits for it; one that is not done in time is given up.
 
     Returns:
@@ -374,7 +373,7 @@ def run_step(system: System[Any], live: Live, step: str, seconds: float) -> tupl
         outcome: tuple[str, str | None] = live.stepper.run(step, seconds)
         return outcome
     pending = live.stepper.begin(step, seconds)
-    system._starter.serve_later(pending.calling)
+    starter.serve_later(pending.calling)
     outcome = pending.result()
     return outcome  # noqa: RET504 - its type is checked here.
 
@@ -390,14 +389,14 @@ def _failure(message: str, code: str, spec: ComponentSpec, error: Exception) -> 
     )
 
 
-def find_sites(system: System[Any], live: Live, shown: Any, candidate: Live | None) -> Sites:
+def find_sites(starter: Starter, live: Live, shown: Any, candidate: Live | None) -> Sites:
     """Every place in which consumers see a component; the one that is to come is brought up to date as well."""
-    container = system._container
+    container = starter.container
     swaps = swaps_of(container)
     set_aside = [one.root for one in swaps.overrides]
     consumers = dict.fromkeys([*container.lives, *swaps.retired, *set_aside])
     sites = Sites(container).find(live, shown, consumers)
-    members.add_pit(system, sites, shown)
+    members.add_pit(starter, sites, shown)
     if candidate is not None:
         _refresh(container, candidate)
     return sites
@@ -407,7 +406,7 @@ def _refresh(container: Container, candidate: Live) -> None:
     """What was injected into it may have been swapped while it was built."""
     for need, value in candidate.injected or ():
         current = container.lookup(need.key, need.named)
-        if current is value or current is _ABSENT or need.handle or isinstance(value, SHARED):
+        if current is value or current is ABSENT or need.handle or isinstance(value, SHARED):
             continue
         for name in names_of(type(candidate.instance)):
             if attribute(candidate.instance, name) is value:
@@ -451,7 +450,7 @@ def _always() -> bool:
 
 
 def take_out(
-    system: System[Any],
+    starter: Starter,
     old: Live,
     drain: float,
     report: SwapReport,
@@ -459,31 +458,31 @@ def take_out(
     idle: Callable[[], bool] = _always,
 ) -> None:
     """Drains and stops a component that nobody is given any more; what is not drained is left to the shutdown."""
-    container = system._container
+    container = starter.container
     if old.spec.kind == "instance":
-        _let_go(system, old)
+        _let_go(starter, old)
     report.notes += members.notes_of(old)
     keeper = members.keeper_of(old)
     if keeper is not None:
         report.drained = False
         report.holders += (keeper,)
-        _retire(system, old)
+        _retire(starter, old)
         return
     if isinstance(old, members.Member):
         idle = old.seat.is_idle
     try:
         drained = _drained(container, old, drain, idle)
     except BaseException:
-        _retire(system, old)
+        _retire(starter, old)
         raise
     report.drained = report.drained and drained
     if not drained:
         report.holders += tuple(
             holders.find(old, label, [*container.lives, *swaps_of(container).retired])
         )
-        _retire(system, old)
+        _retire(starter, old)
         return
-    report.stop_error = take_down(system, old) or report.stop_error
+    report.stop_error = take_down(starter, old) or report.stop_error
 
 
 def _drained(container: Container, live: Live, seconds: float, idle: Callable[[], bool]) -> bool:
@@ -492,32 +491,32 @@ def _drained(container: Container, live: Live, seconds: float, idle: Callable[[]
     return references.wait_drained(live, [*others, container], seconds, idle)
 
 
-def _let_go(system: System[Any], live: Live) -> None:
+def _let_go(starter: Starter, live: Live) -> None:
     """An instance that was given is held by its specification and by `overrides` too."""
     live.spec.target = None
-    for key in [key for key, value in system._starter.overrides.items() if value is live.instance]:
-        del system._starter.overrides[key]
+    for key in [key for key, value in starter.overrides.items() if value is live.instance]:
+        del starter.overrides[key]
 
 
-def _retire(system: System[Any], live: Live) -> None:
+def _retire(starter: Starter, live: Live) -> None:
     """Leaves a component running; it is stopped with its place."""
     stepper, live.stepper = live.stepper, None
     if live.slot.retire(stepper):
-        swaps_of(system._container).retired.append(live)
+        swaps_of(starter.container).retired.append(live)
     else:
         live.stepper = stepper
-        take_down(system, live)
+        take_down(starter, live)
 
 
-def take_down(system: System[Any], live: Live) -> BaseException | None:
+def take_down(starter: Starter, live: Live) -> BaseException | None:
     """Stops a component that is not in its place; what its stop raised is its outcome."""
     failed: BaseException | None = None
     try:
         if live.spec.stop or live.generator is not None:
-            run_step(system, live, "stop", _STOP_DEADLINE)
+            run_step(starter, live, "stop", _STOP_DEADLINE)
     except Exception as error:  # noqa: BLE001 - what a stop raises is its outcome.
         failed = error
-    live.instance = _ABSENT
+    live.instance = ABSENT
     live.stepper = live.injected = None
-    system._container.forget(live)
+    starter.container.forget(live)
     return failed

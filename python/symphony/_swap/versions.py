@@ -15,15 +15,16 @@ from symphony import _core
 from symphony._swap.holders import Holder
 from symphony._swap.measures import ExperimentReport, VariantReport, shares_of
 from symphony._swap.report import SwapReport
+from symphony._swap.trial import Trial
+from symphony._work.kit import OrchestraKit
 from symphony.exceptions import InvalidValueError, StoppedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
     from typing import Any
 
-    from symphony._boot.system import System
+    from symphony._boot.starter import Starter
     from symphony._core import TriedVersions, Version
 
 
@@ -33,18 +34,18 @@ def name_of(extension: str | _core.ExtensionHandle) -> str:
 
 
 def swap(
-    system: System[Any], extension: str | _core.ExtensionHandle, path: Any, drain: float
+    starter: Starter, extension: str | _core.ExtensionHandle, path: Any, drain: float
 ) -> SwapReport:
     """Gives an extension's name to another version.
 
     Args:
-        system: The system.
+        starter: What booted the system.
         extension: The extension, or its name.
         path: The folder of the other version, or its manifest; the same folder for files that changed.
         drain: Seconds that calls in progress on the old one have.
     """
     began = time.monotonic()
-    core, name = _kit(system), name_of(extension)
+    core, name = _kit(starter), name_of(extension)
     before = set(core.extension(name).operations() or ())
     old = _current(core, name)
     version = _core.bring_up(core, name, _path(path))
@@ -72,13 +73,13 @@ def _take(report: SwapReport, outcome: dict[str, Any]) -> None:
         report.notes += ("the old one did not end when asked, and was killed",)
 
 
-def _kit(system: System[Any]) -> _core.Kit:
-    if system._container.stopped:
+def _kit(starter: Starter) -> _core.Kit:
+    if starter.container.stopped:
         raise StoppedError("the system was shut down")
-    kit: Any = system.kit
-    if not isinstance(getattr(kit, "_core", None), _core.Kit):
+    kit: Any = starter.kit
+    if not isinstance(kit, OrchestraKit):
         raise InvalidValueError("the Orchestra Kit is overridden: it has no versions of extensions")
-    core: _core.Kit = kit._core
+    core: _core.Kit = kit.work().core
     return core
 
 
@@ -106,7 +107,7 @@ def _text(version: str, folder: str) -> str:
     return f"{version} in {relative}"
 
 
-class ExtensionExperiment:
+class ExtensionExperiment(Trial):
     """A running experiment on an extension: leaving it as a context manager stops it.
 
     Attributes:
@@ -114,17 +115,15 @@ class ExtensionExperiment:
     """
 
     def __init__(
-        self, system: System[Any], name: str, tried: TriedVersions, texts: dict[str, str], old: str
+        self, starter: Starter, name: str, tried: TriedVersions, texts: dict[str, str], old: str
     ) -> None:
         """Called by `system.experiment()`."""
-        self._system = system
+        super().__init__(starter, name, texts)
         self._tried = tried
         self._texts = texts
         self._old = old
         self._last: ExperimentReport | None = None
-        self._outcome: SwapReport | None = None
         self._gate = _thread.allocate_lock()
-        self.component = name
 
     def report(self) -> ExperimentReport:
         """What the versions did so far; after the experiment what they did until its end."""
@@ -136,39 +135,6 @@ class ExtensionExperiment:
             for name, share, calls, errors, seconds in found
         }
         return ExperimentReport(self.component, variants)
-
-    def promote(self, name: str, *, drain: float = 5.0) -> SwapReport:
-        """Ends the experiment: this version has the extension's name for good, the others are stopped.
-
-        Args:
-            name: The variant's name.
-            drain: Seconds that calls in progress on the others have.
-
-        Raises:
-            InvalidValueError: There is no such variant, or the experiment is over.
-            StoppedError: The system was shut down.
-        """
-        if name not in self._texts:
-            names = ", ".join(f"`{one}`" for one in self._texts)
-            raise InvalidValueError(
-                f"there is no variant `{name}`", hints=[f"the variants are {names}"]
-            )
-        if self._outcome is not None:
-            raise InvalidValueError(f"the experiment on `{self.component}` is over")
-        return self._end(name, drain)
-
-    def stop(self, *, drain: float = 5.0) -> SwapReport | None:
-        """Ends the experiment: the version that had the name before has it alone again. May be called twice.
-
-        Args:
-            drain: Seconds that calls in progress on the others have.
-
-        Returns:
-            What became of the others; `None` when the system was shut down meanwhile.
-        """
-        if self._outcome is not None or self._system._container.stopped:
-            return self._outcome
-        return self._end(None, drain)
 
     def _end(self, name: str | None, drain: float) -> SwapReport:
         with self._gate:
@@ -183,26 +149,9 @@ class ExtensionExperiment:
             self._outcome = report
         return report
 
-    def __enter__(self) -> ExtensionExperiment:  # noqa: PYI034 - `Self` came with 3.11.
-        """The experiment itself."""
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        """Stops it."""
-        self.stop()
-
-    def __repr__(self) -> str:
-        """The extension and the variants."""
-        return f"<ExtensionExperiment on {self.component!r}: {', '.join(self._texts)}>"
-
 
 def begin(
-    system: System[Any],
+    starter: Starter,
     extension: str | _core.ExtensionHandle,
     variants: Mapping[str, Any],
     split: Mapping[str, float] | None,
@@ -210,7 +159,7 @@ def begin(
     seed: int,
 ) -> ExtensionExperiment:
     """Starts the versions, and has them share the extension's calls."""
-    core, name = _kit(system), name_of(extension)
+    core, name = _kit(starter), name_of(extension)
     shares = shares_of(variants, split)
     old, folder = _current(core, name), core.version(name)[1]
     built: list[tuple[str, float, Version | None]] = []
@@ -227,4 +176,4 @@ def begin(
     asked = key if isinstance(key, str) else None
     called = None if isinstance(key, str) else key
     tried = _core.try_versions(core, name, built, asked, called, seed & (2**64 - 1))
-    return ExtensionExperiment(system, name, tried, texts, old)
+    return ExtensionExperiment(starter, name, tried, texts, old)

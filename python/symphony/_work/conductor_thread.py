@@ -48,13 +48,17 @@ class RunSummary:
 
 
 class Work:
-    """The engine of one system and the Conductor that it asks."""
+    """The engine of one system and the Conductor that it asks.
 
-    __slots__ = ("_conductor", "_core", "_port")
+    Attributes:
+        core: The core's end of the Orchestra Kit.
+    """
+
+    __slots__ = ("_conductor", "_port", "core")
 
     def __init__(self, core: _core.Kit) -> None:
         """Nothing is asked yet: the engine serves the oldest run first by itself."""
-        self._core = core
+        self.core = core
         self._conductor: Any = None
         self._port: Any = None
 
@@ -67,7 +71,7 @@ class Work:
         chooses = getattr(kind, "choose", None) not in (None, Conductor.choose)
         observes = getattr(kind, "observe", None) not in (None, Conductor.observe)
         if chooses or observes:
-            self._port = self._core.policy_port(chooses, observes)
+            self._port = self.core.policy_port(chooses, observes)
             _thread.start_new_thread(self._conduct, (self._port, conductor))
 
     @staticmethod
@@ -90,12 +94,12 @@ class Work:
     def run(self, forever: bool) -> RunSummary:
         """Waits until nothing is left to do, or until `shutdown()` or a signal."""
         if not forever:
-            return RunSummary(*self._core.run(False))
+            return RunSummary(*self.core.run(False))
         handlers = _install()
         try:
-            counts = self._core.run(True)
+            counts = self.core.run(True)
         except _Signalled:
-            counts = self._core.summary()
+            counts = self.core.summary()
         finally:
             _restore(handlers)
         return RunSummary(*counts)

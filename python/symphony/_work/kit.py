@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from symphony import _core
-    from symphony._work.conductor_thread import RunSummary
     from symphony._work.pit import Pit
     from symphony.exceptions import Diagnostic
     from symphony.records import EngineStats
@@ -34,7 +33,7 @@ class OrchestraKit:
         self._core = core
         self.pit = pit
         self.bus = bus
-        self._work: Any = None
+        self._work: Work | None = None
 
     def extension(self, name: str) -> _core.ExtensionHandle:
         """The handle of an extension; it is started by its first call.
@@ -112,7 +111,7 @@ class OrchestraKit:
             for method in absent
         ]
 
-    def work(self) -> Any:
+    def work(self) -> Work:
         """The place where Melodies run; made when it is first asked for."""
         if self._work is None:
             self._work = Work(self._core)
@@ -121,13 +120,6 @@ class OrchestraKit:
     def let_go(self) -> None:
         """The system is down: no Conductor is asked any more."""
         self._work = None
-
-    def _run(self, conductor: Any, forever: bool = False) -> RunSummary:
-        """Runs Melodies until nothing is left to do; `Conductor.run()` calls it."""
-        work = self.work()
-        work.attach(conductor)
-        summary: RunSummary = work.run(forever)
-        return summary
 
     def __repr__(self) -> str:
         """How many extensions there are."""

@@ -49,7 +49,9 @@ class Conductor:
         Returns:
             What the work came to.
         """
-        return self.kit._run(self, forever)  # pyright: ignore[reportPrivateUsage]
+        work = self.kit.work()
+        work.attach(self)
+        return work.run(forever)
 
     def choose(self, ready: Sequence[ReadyNode]) -> Choice:
         """The ready nodes in order of preference, or the one to run next.
