@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from symphony._core import Run as Run
     from symphony._core import StaleManager as StaleManager
     from symphony._core import Topic as Topic
-    from symphony._guest.commands import freeze_support as freeze_support
-    from symphony._guest.commands import include as include
+    from symphony._guest.launch import freeze_support as freeze_support
+    from symphony._guest.launch import include as include
     from symphony._swap.experiment import Experiment as Experiment
     from symphony._swap.report import SwapReport as SwapReport
     from symphony._swap.versions import ExtensionExperiment as ExtensionExperiment
@@ -77,8 +77,8 @@ _HOMES = {
     "boot": "_boot.starter",
     "component": "_components.collect",
     "factory": "_components.collect",
-    "freeze_support": "_guest.commands",
-    "include": "_guest.commands",
+    "freeze_support": "_guest.launch",
+    "include": "_guest.launch",
 }
 
 

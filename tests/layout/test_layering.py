@@ -175,6 +175,22 @@ def test_a_module_file_declares_and_does_nothing() -> None:
     assert doing == set()
 
 
+def test_every_folder_has_its_line() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = page.split("\n## Folders\n", 1)[1].split("\n## ", 1)[0]
+    for parent in (ROOT / "python" / "symphony", *sorted((ROOT / "crates").glob("*/src"))):
+        files = [path.relative_to(parent) for path in tracked(shown(parent))]
+        folders = {path.parts[0] for path in files if len(path.parts) > 1}
+        for folder in sorted(folders):
+            # Members of the Pit share a line.
+            written = f"`{shown(parent / folder)}`" in section or (
+                parent.parent.name == "pit" and f"`{folder}`" in section
+            )
+            assert written, f"`{shown(parent / folder)}` has no line"
+    for name in re.findall(r"^\| `([^`]+)`", section, re.MULTILINE):
+        assert (ROOT / name).is_dir(), f"`{name}` is not a folder any more"
+
+
 def test_nothing_is_called_utils() -> None:
     for path in tracked("*.rs", "*.py"):
         parts = {

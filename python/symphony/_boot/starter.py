@@ -18,7 +18,7 @@ from symphony._boot.log_lines import settle as settle_log
 from symphony._boot.registration import Keys, conductor_spec, register, relocate, resolve_conductor
 from symphony._boot.system import System
 from symphony._boot.threads import InterruptedStep, Terminated, Threads, run_job
-from symphony._guest.commands import foreign_command, supervisor_command
+from symphony._guest.launch import foreign_command, supervisor_command
 from symphony._work.kit import OrchestraKit
 from symphony._work.pit import MEMBERS, Pit
 from symphony.config import as_config

@@ -1,4 +1,4 @@
-"""What packaged applications and library authors need: a door for the supervisor, and the Pit's header."""
+"""The command that starts the supervisor, also in a packaged application, and where the header of the Pit lies."""
 
 from __future__ import annotations
 
