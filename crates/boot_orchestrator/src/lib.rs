@@ -31,7 +31,7 @@ pub use run::executor::Boot;
 pub use run::fault_injection::{FaultKind, FaultPlan, InjectedFault, UnknownFault};
 pub use run::health::{ComponentHealth, SystemHealth};
 pub use run::interruption::Cancel;
-pub use run::launch::{Blocking, Immediate, Task};
+pub use run::launch::{Blocking, Immediate};
 pub use run::options::{BootOptions, PhaseLimits, PhaseTable, Retry};
 pub use run::phase_latch::{Passage, PhaseLatch};
 pub use run::progress::{Standing, Standings};

@@ -1,4 +1,4 @@
-//! A future that never completes and a function that never returns: the boot ends at its deadline, and its process by
+//! A step whose outcome is never told and a function that never returns: the boot ends at its deadline, and its process by
 //! itself with its own exit code.
 //!
 //! The test binary runs itself as the program that boots.
@@ -11,8 +11,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use boot_orchestrator::{Blocking, Boot, Immediate, Registry, Task, Threads};
-use component::{Code, Component, Failure, Health, NeedKind, Phase};
+use boot_orchestrator::{Blocking, Boot, Immediate, Registry, Threads};
+use component::{Code, Component, Done, Failure, Health, NeedKind, Phase, Step};
 use support::{Seen, descriptor, need, options};
 
 const PROGRAM: &str = "BOOT_TEST_HANG";
@@ -27,15 +27,8 @@ const EXIT: Duration = Duration::from_secs(4);
 fn hanging(way: &str) -> Arc<dyn Component> {
     let threads = Threads::new("steps", 2);
     match way {
-        "future" | "future that blocks its thread" => {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let handle = runtime.handle().clone();
-            std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
-            let blocks = way != "future";
-            Arc::new(Task::new(handle, move || async move {
-                if blocks { sleep_for_ever() } else { std::future::pending().await }
-            }))
-        }
+        "never told" => Arc::new(Silent { kept: Mutex::default(), blocks: false }),
+        "thread of its own" => Arc::new(Silent { kept: Mutex::default(), blocks: true }),
         "sleep" => Arc::new(Blocking::new(&threads, sleep_for_ever)),
         "loop" => Arc::new(Blocking::new(&threads, || {
             loop {
@@ -56,6 +49,23 @@ fn hanging(way: &str) -> Arc<dyn Component> {
             Ok(Health::Healthy)
         })),
         other => panic!("no way to hang is called {other}"),
+    }
+}
+
+/// A component that runs its steps by itself, as an event loop does, and never tells how its start ended.
+struct Silent {
+    kept: Mutex<Vec<Done>>,
+    blocks: bool,
+}
+
+impl Component for Silent {
+    fn begin(&self, _step: Step, done: Done) {
+        if self.blocks {
+            std::thread::spawn(move || done.tell(sleep_for_ever()));
+        } else {
+            // Kept, because a `Done` that is dropped tells that the step was lost.
+            self.kept.lock().unwrap().push(done);
+        }
     }
 }
 
@@ -112,7 +122,7 @@ fn ended(way: &str) -> (Output, Duration) {
 
 #[test]
 fn a_step_of_rust_that_hangs_ends_the_boot_and_not_the_process() {
-    for way in ["future", "future that blocks its thread", "sleep", "loop", "lock"] {
+    for way in ["never told", "thread of its own", "sleep", "loop", "lock"] {
         let (output, spent) = ended(way);
         let (out, err) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

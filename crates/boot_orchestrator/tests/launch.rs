@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use boot_orchestrator::{Blocking, Boot, BootFailure, Immediate, Registry, Running, Task, Threads};
-use component::{Code, Component, Failure, Health, NeedKind, Phase};
+use boot_orchestrator::{Blocking, Boot, BootFailure, Immediate, Registry, Running, Threads};
+use component::{Code, Component, Health, NeedKind, Phase};
 use support::{Seen, descriptor, need, options, watched};
 
 fn boot(
@@ -153,37 +153,4 @@ fn a_job_that_is_given_up_before_it_begins_never_does() {
     support::until("the first has ended", || !threads.has(hanging));
     assert_eq!(threads_of(&threads, 3), 1);
     assert_eq!(begun.load(Ordering::SeqCst), 0);
-}
-
-#[test]
-fn a_task_runs_on_its_runtime_and_is_aborted_when_it_hangs() {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        sender.send(runtime.handle().clone()).unwrap();
-        let _ = runtime.block_on(ended);
-    });
-    let runtime = receiver.recv().unwrap();
-    let well = Task::new(runtime.clone(), async || {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        Ok(Health::Healthy)
-    })
-    .stop(async || Err(Failure::new(Code::STOP_FAILED, "no")));
-    let running = boot(vec![("one", Arc::new(well))], Duration::from_secs(10)).unwrap();
-    assert_eq!(running.shutdown(Duration::from_secs(3)).errors.len(), 1);
-    let dropped = Arc::new(());
-    let held = Arc::downgrade(&dropped);
-    let hangs = Task::new(runtime, move || {
-        let dropped = Arc::clone(&dropped);
-        async move {
-            std::future::pending::<()>().await;
-            drop(dropped);
-            Ok(Health::Healthy)
-        }
-    });
-    let failure = boot(vec![("one", Arc::new(hangs))], Duration::from_millis(30)).err().unwrap();
-    assert_eq!(failure.code, Code::START_TIMEOUT);
-    support::until("the future was dropped", || held.strong_count() == 0);
-    let _ = end.send(());
 }

@@ -54,7 +54,7 @@ impl Run {
     /// A start that ended just when the boot failed: nothing begins because of it, and the rollback stops it.
     fn ended_anyway(&mut self, ended: Ended) {
         let number = ended.component;
-        self.started[number as usize] = ended.result.is_ok();
+        self.record_mut(number).set_up(ended.result.is_ok());
         if self.standings.at(number) != Standing::Starting {
             return;
         }

@@ -2,8 +2,8 @@
 //!
 //! One thread dispatches: it begins steps, hears of them through the desk's channel, and waits for nothing but that channel,
 //! until the nearest deadline. So no component can keep it, and `run` returns at its deadline whatever they do. The parts
-//! of a run: `start` (a phase's starts), `gate` (health between phases), `deadline` (which one binds, and what its passing
-//! says), `rollback`.
+//! of a run: `start` (a phase's starts), `gate` (health between phases), `deadline` (which one binds), `late` (what
+//! its passing says), `cut_short` (the end of a phase that fails), `stopper` (the rollback).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use crate::graph::plan::Plan;
 use crate::report::boot_report::{self, BootReport, ErrorReport};
 use crate::report::budgets::BudgetViolation;
 use crate::report::memory;
+use crate::run::component_record::ComponentRecord;
 use crate::run::deadline::Deadlines;
 use crate::run::error::BootFailure;
 use crate::run::fault::Fault;
@@ -66,18 +67,10 @@ pub(crate) struct Run {
     pub(crate) events: Events,
     pub(crate) desk: Desk,
     pub(crate) deadlines: Deadlines,
-    /// What is up and has to be stopped once.
-    pub(crate) started: Vec<bool>,
-    /// For each component, how many of its needs have no outcome yet.
-    pub(crate) waiting: Vec<u32>,
-    pub(crate) attempts: Vec<u32>,
-    pub(crate) begun: Vec<Option<Instant>>,
-    /// Until when each may start, retries included.
-    pub(crate) due: Vec<Option<Instant>>,
+    /// By number of component.
+    records: Vec<ComponentRecord>,
     /// Starts that are tried again, and when.
     pub(crate) retries: Vec<(Instant, u32)>,
-    /// Why a component is not well.
-    pub(crate) reasons: Vec<Option<String>>,
     /// Components of the phase that have no outcome yet.
     pub(crate) open: usize,
     /// The phase that runs.
@@ -91,21 +84,15 @@ impl Run {
         let Boot { plan, options, standings } = boot;
         let called = options.called.unwrap_or_else(Instant::now);
         let events = Events::new(called, options.sinks.clone());
-        let count = plan.components().len();
-        let mut waiting = vec![0; count];
+        let mut records = vec![ComponentRecord::default(); plan.components().len()];
         for edge in plan.edges().iter().filter(|edge| edge.orders()) {
-            waiting[edge.from as usize] += 1;
+            records[edge.from as usize].add_need();
         }
         Self {
             desk: Desk::new(plan.clone(), events.clone()),
             deadlines: Deadlines::new(called, &options),
-            started: vec![false; count],
-            waiting,
-            attempts: vec![0; count],
-            begun: vec![None; count],
-            due: vec![None; count],
+            records,
             retries: Vec::new(),
-            reasons: vec![None; count],
             open: 0,
             current: Phase::Foundation,
             called,
@@ -186,6 +173,14 @@ impl Run {
         Ok(())
     }
 
+    pub(crate) fn record(&self, number: u32) -> &ComponentRecord {
+        &self.records[number as usize]
+    }
+
+    pub(crate) fn record_mut(&mut self, number: u32) -> &mut ComponentRecord {
+        &mut self.records[number as usize]
+    }
+
     pub(crate) fn descriptor(&self, number: u32) -> &Descriptor {
         self.plan.components()[number as usize].descriptor()
     }
@@ -233,7 +228,8 @@ impl Run {
         }
         self.events.emit_at(at, BootEvent::BootFinished { status, seconds, error: None });
         report.events = self.events.kept();
-        Running::new(self.plan, self.events, self.standings, self.started, Arc::new(report))
+        let up = self.records.iter().map(ComponentRecord::is_up).collect();
+        Running::new(self.plan, self.events, self.standings, up, Arc::new(report))
     }
 
     fn fail(mut self, phase: Phase, fault: Fault) -> Box<BootFailure> {
@@ -258,8 +254,8 @@ impl Run {
     /// Gives up what is in flight, and takes down what is up. A start that was just given up has a moment to end, so that it
     /// is stopped in its turn; what does not is dealt with whenever it ends.
     fn roll_back(&mut self) -> Stops {
-        let mut lives: Vec<Life> =
-            self.started.iter().map(|up| if *up { Life::Up } else { Life::Gone }).collect();
+        let life = |record: &ComponentRecord| if record.is_up() { Life::Up } else { Life::Gone };
+        let mut lives: Vec<Life> = self.records.iter().map(life).collect();
         let grace = Instant::now() + self.options.grace;
         for (number, step, _) in self.desk.in_flight() {
             let told = self.deadlines.is_given_up(number, step);

@@ -18,7 +18,7 @@ use crate::run::step_table::{Ended, Signal, Then};
 impl Run {
     /// Asks everyone of the phase; returns how the phase is.
     pub(crate) fn gate(&mut self, phase: Phase) -> Result<Status, Box<Fault>> {
-        if !self.plan.range(phase).any(|place| self.started[place]) {
+        if !self.plan.range(phase).any(|place| self.record(index(place)).is_up()) {
             return Ok(self.status(phase));
         }
         let begun = Instant::now();
@@ -39,8 +39,8 @@ impl Run {
     }
 
     fn ask(&mut self, phase: Phase) -> Result<(), Box<Fault>> {
-        let up = self.plan.range(phase).filter(|place| self.started[*place]);
-        let asked: Vec<u32> = up.map(index).collect();
+        let numbers = self.plan.range(phase).map(index);
+        let asked: Vec<u32> = numbers.filter(|number| self.record(*number).is_up()).collect();
         for number in &asked {
             let descriptor = self.descriptor(*number);
             let (deadline, _) = self.deadlines.of_component(descriptor.deadline);
@@ -84,7 +84,7 @@ impl Run {
             return Ok(());
         }
         self.standings.set(number, standing);
-        self.reasons[number as usize].clone_from(&why);
+        self.record_mut(number).set_reason(why.clone());
         if standing != Standing::Failed {
             return Ok(());
         }

@@ -48,7 +48,7 @@ impl Run {
             let pauses: Vec<u32> = self.retries.iter().map(|(_, number)| *number).collect();
             for number in pauses {
                 let name = self.descriptor(number).name.clone();
-                let why = self.reasons[number as usize].clone().unwrap_or_default();
+                let why = self.record(number).reason().unwrap_or_default();
                 fault.causes.push(format!("`{name}` was about to be tried again: {why}"));
                 fault.component.get_or_insert(name);
             }
@@ -66,7 +66,7 @@ impl Run {
         let message = format!("`{name}` did not start within {limit}");
         let mut fault = Fault::new(Code::START_TIMEOUT, message).in_phase(phase).of(&name);
         // A start that was tried again began earlier than its last attempt.
-        let begun = self.begun[number as usize].unwrap_or(given_up.begun);
+        let begun = self.record(number).begun().unwrap_or(given_up.begun);
         self.deadlines.give_up(number, Step::Start);
         fault.causes.push(hang_text(&name, Step::Start, begun, given_up.place));
         fault.causes.extend(self.finished());
@@ -83,13 +83,10 @@ impl Run {
 
     /// What had finished by then.
     fn finished(&self) -> Option<String> {
-        let names: Vec<String> = self
-            .plan
-            .components()
-            .iter()
-            .zip(&self.started)
-            .filter(|(_, started)| **started)
-            .map(|(one, _)| format!("`{}`", one.name()))
+        let names: Vec<String> = (0..)
+            .zip(self.plan.components())
+            .filter(|(number, _)| self.record(*number).is_up())
+            .map(|(_, one)| format!("`{}`", one.name()))
             .collect();
         match names.len() {
             0 => None,

@@ -1,11 +1,9 @@
 //! Makes components of functions: `system` writes what a member does, these say where it runs.
 //!
-//! [`Blocking`] runs on a small pool of threads that grows past a step that hangs; [`Task`] on a tokio runtime;
-//! [`Immediate`] right where it is asked for, for what takes no time.
+//! [`Blocking`] runs on a small pool of threads that grows past a step that hangs; [`Immediate`] right where it is
+//! asked for, for what takes no time.
 
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use component::{Component, Done, Failure, Health, Step};
@@ -15,8 +13,6 @@ use crate::run::step_table::{panic_text, panicked};
 
 type Function = Arc<dyn Fn() -> Result<Health, Failure> + Send + Sync>;
 type Action = Arc<dyn Fn() -> Result<(), Failure> + Send + Sync>;
-type Promise = Pin<Box<dyn Future<Output = Result<Health, Failure>> + Send>>;
-type Maker = Box<dyn Fn() -> Promise + Send + Sync>;
 
 /// The functions of a component; those that are not set do nothing and are well.
 #[derive(Clone)]
@@ -133,74 +129,5 @@ impl Immediate {
 impl Component for Immediate {
     fn begin(&self, step: Step, done: Done) {
         done.tell(self.0.of(step).map_or(Ok(Health::Healthy), |function| guarded(step, &function)));
-    }
-}
-
-/// A component whose steps are futures on a tokio runtime. A step that is given up is aborted.
-pub struct Task {
-    runtime: tokio::runtime::Handle,
-    start: Maker,
-    health: Option<Maker>,
-    stop: Option<Maker>,
-    running: Mutex<Option<tokio::task::AbortHandle>>,
-}
-
-impl Task {
-    /// A component that starts by this future.
-    pub fn new<F>(
-        runtime: tokio::runtime::Handle,
-        start: impl Fn() -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Result<Health, Failure>> + Send + 'static,
-    {
-        let start: Maker = Box::new(move || Box::pin(start()));
-        Self { runtime, start, health: None, stop: None, running: Mutex::new(None) }
-    }
-
-    /// Answers how it is by this future; healthy without one.
-    #[must_use]
-    pub fn health<F>(mut self, health: impl Fn() -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<Health, Failure>> + Send + 'static,
-    {
-        self.health = Some(Box::new(move || Box::pin(health())));
-        self
-    }
-
-    /// Stops by this future.
-    #[must_use]
-    pub fn stop<F>(mut self, stop: impl Fn() -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<(), Failure>> + Send + 'static,
-    {
-        self.stop = Some(Box::new(move || {
-            let stop = stop();
-            Box::pin(async move { stop.await.map(|()| Health::Healthy) })
-        }));
-        self
-    }
-}
-
-impl Component for Task {
-    fn begin(&self, step: Step, done: Done) {
-        let maker = match step {
-            Step::Start => Some(&self.start),
-            Step::Health => self.health.as_ref(),
-            Step::Stop => self.stop.as_ref(),
-        };
-        let Some(maker) = maker else { return done.tell(Ok(Health::Healthy)) };
-        let promise = maker();
-        // A task that panics or is aborted drops `done`, which tells that.
-        let task = self.runtime.spawn(async move { done.tell(promise.await) });
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
-    }
-
-    fn give_up(&self, _step: Step) -> Option<String> {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = running {
-            task.abort();
-        }
-        None
     }
 }

@@ -1,6 +1,7 @@
 //! A plan runs: phases, gates, deadlines and rollback.
 
 pub(crate) mod blocking_threads;
+pub(crate) mod component_record;
 pub(crate) mod cut_short;
 pub(crate) mod deadline;
 pub(crate) mod error;

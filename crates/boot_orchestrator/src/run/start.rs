@@ -19,8 +19,9 @@ impl Run {
             range.clone().filter(|place| self.standings.at(index(*place)).is_settled()).count();
         self.open = range.len() - settled;
         for place in range {
-            if self.waiting[place] == 0 {
-                self.begin(index(place));
+            let number = index(place);
+            if self.record(number).is_free() {
+                self.begin(number);
             }
         }
         while self.open > 0 {
@@ -57,9 +58,7 @@ impl Run {
         let (deadline, _) = self.deadlines.of_component(self.descriptor(number).deadline);
         let now = Instant::now();
         self.standings.set(number, Standing::Starting);
-        self.begun[number as usize] = Some(now);
-        self.due[number as usize] = deadline;
-        self.attempts[number as usize] = 1;
+        self.record_mut(number).begin(now, deadline);
         self.events.emit_at(now, BootEvent::ComponentStarted { component: name, phase });
         self.desk.begin(number, Step::Start, deadline);
     }
@@ -69,8 +68,8 @@ impl Run {
         let (due, later): (Vec<_>, Vec<_>) = self.retries.drain(..).partition(|(at, _)| *at <= now);
         self.retries = later;
         for (_, number) in due {
-            self.attempts[number as usize] += 1;
-            self.desk.begin(number, Step::Start, self.due[number as usize]);
+            let due = self.record_mut(number).begin_again();
+            self.desk.begin(number, Step::Start, due);
         }
     }
 
@@ -78,7 +77,7 @@ impl Run {
         let Ended { component: number, result, at, .. } = ended;
         match result {
             Ok(health) => {
-                self.started[number as usize] = true;
+                self.record_mut(number).set_up(true);
                 match health {
                     Health::Healthy => self.settle(number, Standing::Ready, None, at),
                     Health::Degraded(why) => self.settle(number, Standing::Degraded, Some(why), at),
@@ -95,23 +94,19 @@ impl Run {
 
     /// Has a transient failure tried again, where attempts and the component's deadline leave room.
     fn try_again(&mut self, number: u32, failure: &Failure, at: Instant) -> bool {
-        let attempt = self.attempts[number as usize];
-        let Some(pause) = self.options.retry.after(attempt) else { return false };
-        let next = at + pause;
-        if self.due[number as usize].is_some_and(|due| next >= due) {
-            return false;
-        }
+        let record = self.record(number);
+        let Some(pause) = record.pause_after_failure(&self.options.retry, at) else { return false };
         self.events.emit_at(
             at,
             BootEvent::ComponentRetried {
                 component: self.descriptor(number).name.clone(),
-                attempt: attempt + 1,
+                attempt: record.attempts() + 1,
                 delay: pause.as_secs_f64(),
                 reason: failure.message.clone(),
             },
         );
-        self.reasons[number as usize] = Some(failure.message.clone());
-        self.retries.push((next, number));
+        self.record_mut(number).set_reason(Some(failure.message.clone()));
+        self.retries.push((at + pause, number));
         true
     }
 
@@ -126,7 +121,7 @@ impl Run {
             let descriptor = self.descriptor(number);
             (descriptor.name.clone(), descriptor.phase, descriptor.required)
         };
-        let attempts = self.attempts[number as usize];
+        let attempts = self.record(number).attempts();
         let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
         let reason = format!("{}{tried}", failure.message);
         self.finish(number, Standing::Failed, Some(reason), at);
@@ -180,9 +175,9 @@ impl Run {
         at: Instant,
     ) {
         self.standings.set(number, standing);
-        self.reasons[number as usize].clone_from(&reason);
+        self.record_mut(number).set_reason(reason.clone());
         self.open -= 1;
-        let begun = self.begun[number as usize].unwrap_or(at);
+        let begun = self.record(number).begun().unwrap_or(at);
         let descriptor = self.descriptor(number);
         self.events.emit_at(
             at,
@@ -206,14 +201,14 @@ impl Run {
             let usable = self.standings.at(number).is_usable();
             for edge in plan.dependants(number).filter(|edge| edge.orders()) {
                 let from = edge.from;
-                self.waiting[from as usize] -= 1;
+                self.record_mut(from).need_settled();
                 if self.standings.at(from) != Standing::Waiting {
                     continue;
                 }
                 if !usable && edge.is_hard() {
                     self.skip(from, number)?;
                     settled.push(from);
-                } else if self.waiting[from as usize] == 0 && self.descriptor(from).phase == phase {
+                } else if self.record(from).is_free() && self.descriptor(from).phase == phase {
                     self.begin(from);
                 }
             }
@@ -241,7 +236,7 @@ impl Run {
             (descriptor.name.clone(), descriptor.phase, descriptor.required);
         let reason = format!("it needs `{need_name}`, which did not start");
         self.standings.set(number, Standing::Skipped);
-        self.reasons[number as usize] = Some(reason.clone());
+        self.record_mut(number).set_reason(Some(reason.clone()));
         if phase == self.current {
             self.open -= 1;
         }
@@ -256,7 +251,7 @@ impl Run {
         let mut fault = Fault::new(Code::START_FAILED, format!("`{name}` cannot start: {reason}"))
             .in_phase(phase)
             .of(&name);
-        fault.causes.extend(self.reasons[need as usize].clone());
+        fault.causes.extend(self.record(need).reason().map(str::to_owned));
         fault.hints.push(format!(
             "declare the need of `{name}` as optional, or `{need_name}` as required"
         ));
