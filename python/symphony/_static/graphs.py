@@ -120,7 +120,7 @@ class _Reading:
                 self.diagnostics.append(
                     Diagnostic(
                         "source-invalid",
-                        f"`{os.path.basename(file)}` is no Python: {error.msg}",
+                        f"`{os.path.basename(file)}` is not Python: {error.msg}",
                         file=file,
                         line=error.lineno,
                         column=error.offset,

@@ -37,7 +37,7 @@ def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
 
     Raises:
         OSError: The file cannot be read.
-        SyntaxError: It is no Python.
+        SyntaxError: It is not Python.
         ValueError: It is not in the encoding that it declares.
         MissingEntryError: It plainly has no such attribute.
     """

@@ -44,7 +44,7 @@ class SourceModule:
 
         Raises:
             OSError: It cannot be read.
-            SyntaxError: It is no Python.
+            SyntaxError: It is not Python.
             ValueError: It is not in the encoding that it declares.
         """
         with open(file, "rb") as source:

@@ -30,7 +30,7 @@ impl Run {
         }
         for (number, step, begun) in self.desk.in_flight() {
             if step == Step::Health {
-                // One that tells at this very moment is told as one that did not: nobody waits for it any more.
+                // A step that ends at this very moment counts as given up: nobody waits for it any more.
                 self.desk.abandon(number, step);
                 let why = "it gave no answer before the boot failed".to_owned();
                 let result = Ok(Health::Unhealthy(why));

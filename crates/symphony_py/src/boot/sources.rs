@@ -59,7 +59,7 @@ fn broken(py: Python<'_>, file: &Path, error: &PyErr) -> Diagnostic {
         |name: &str| value.getattr(name).and_then(|line| line.extract::<u32>()).unwrap_or(0);
     let message = value.getattr("msg").and_then(|message| message.extract::<String>()).map_or_else(
         |_| error.to_string(),
-        |message| format!("the source is no Python: {message}"),
+        |message| format!("the source is not Python: {message}"),
     );
     Diagnostic::error(Code::SOURCE_INVALID, message).at(Location::new(
         file.to_string_lossy().into_owned(),

@@ -126,8 +126,9 @@ impl Lease {
             wait_asking(py, |asks| self.manager.lease_polling(&self.name, self.timeout, asks))?
                 .map_err(|error| raise_pool(py, &error))?;
         let worker = held.get::<Py<PyAny>>().map(|worker| worker.clone_ref(py));
-        let worker = worker
-            .ok_or_else(|| PyRuntimeError::new_err("the pool lends what is no Python object"))?;
+        let worker = worker.ok_or_else(|| {
+            PyRuntimeError::new_err("the pool lends something that is not a Python object")
+        })?;
         *self.held.lock() = Some(held);
         Ok(worker)
     }
