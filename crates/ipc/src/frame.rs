@@ -204,11 +204,6 @@ impl Assembler {
         self.limit = limit.min(MAX_LENGTH);
     }
 
-    /// Whether a frame has begun and is not complete.
-    pub fn is_inside(&self) -> bool {
-        self.long.is_some() || self.start != self.end
-    }
-
     /// Where the next bytes are to be written; it is never empty.
     pub fn space(&mut self) -> Space<'_> {
         if let Some((header, data)) = self.long.as_mut() {

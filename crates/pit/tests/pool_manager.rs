@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use component::{Code, Failure, Hint};
 use pit::PitError;
-use pit::pool_manager::{Factory, PoolManager, PoolManagerOptions, PoolOptions, Worker};
+use pit::pool_manager::{Factory, Lease, PoolManager, PoolManagerOptions, PoolOptions, Worker};
 
 const LONG: Option<Duration> = Some(Duration::from_secs(20));
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -56,7 +56,7 @@ fn the_worker_that_was_used_last_is_lent_first() {
     drop(second);
     drop(first);
     let warm = manager.lease("model", NOW).unwrap();
-    assert_eq!((warm.get::<usize>(), warm.is_warm()), (Some(&0), true));
+    assert_eq!(warm.get::<usize>(), Some(&0));
     assert_eq!(made.load(Ordering::SeqCst), 2);
     let stats = manager.stats("model").unwrap();
     assert_eq!((stats.hits, stats.misses, stats.idle, stats.leased), (1, 2, 1, 1));
@@ -217,8 +217,6 @@ fn factories_and_destructors_run_outside_the_lock() {
         lease.mark_broken();
         drop(lease);
         drop(manager.lease("nosy", NOW).unwrap());
-        assert_eq!(manager.evict("nosy").unwrap(), 1);
-        drop(manager.lease("nosy", NOW).unwrap());
         manager.close();
     });
 }
@@ -228,15 +226,17 @@ fn observed_use_says_what_to_prewarm() {
     let manager = manager(Some(20));
     manager.register("model", counting().0, pool(4, 10)).unwrap();
     assert_eq!(manager.cold(), []);
-    let leases = (manager.lease("model", NOW).unwrap(), manager.lease("model", NOW).unwrap());
-    drop(leases);
+    let mut leases = [manager.lease("model", NOW).unwrap(), manager.lease("model", NOW).unwrap()];
     assert_eq!(manager.cold(), []);
-    manager.evict("model").unwrap();
+    leases.iter_mut().for_each(Lease::mark_broken);
+    drop(leases);
     assert_eq!(manager.cold(), [(Arc::from("model"), 2)]);
     assert!(manager.prewarm("model").unwrap());
     assert!(manager.prewarm("model").unwrap());
     assert!(!manager.prewarm("model").unwrap(), "there is no memory for a third");
-    assert!(manager.lease("model", NOW).unwrap().is_warm());
+    let hits = manager.stats("model").unwrap().hits;
+    drop(manager.lease("model", NOW).unwrap());
+    assert_eq!(manager.stats("model").unwrap().hits, hits + 1);
 }
 
 #[test]
@@ -330,7 +330,8 @@ fn a_wait_that_is_interrupted_leaves_the_line_and_no_place_is_lost() {
         let stats = manager.stats("model").unwrap();
         assert_eq!((stats.waiting, stats.timeouts), (0, 0));
         drop(held);
-        assert!(manager.lease("model", NOW).unwrap().is_warm());
+        drop(manager.lease("model", NOW).unwrap());
+        assert_eq!(manager.stats("model").unwrap().hits, 1);
     });
 }
 

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
-use component::Code;
-
 use super::book::Phase;
 use super::inbound::InboundRequest;
 use super::output::head;
@@ -274,15 +272,6 @@ impl Lane {
     /// [`CallError::Closed`] when the lane is closed.
     pub fn stopped(&self) -> Result<(), CallError> {
         self.0.answer_bare(Header::new(Kind::Stopped, 0))
-    }
-
-    /// Refuses every request that is not taken yet with that reason; what a guest does when it stops.
-    pub fn refuse_waiting(&self, code: Code, message: &str) {
-        let waiting: Vec<_> = self.0.book.lock().requests.drain(..).collect();
-        for request in waiting {
-            // A lane that closed meanwhile has nobody to tell.
-            let _ = self.reply(request.correlation, Err(RemoteFailure::new(code, message)));
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which artifacts the unfinished runs hold: the stale manager asks before it deletes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -32,9 +32,5 @@ impl References {
     /// The oldest run that holds it.
     pub(super) fn holder(&self, artifact: &str) -> Option<RunId> {
         self.0.lock().get(artifact)?.iter().min().copied()
-    }
-
-    pub(super) fn all(&self) -> BTreeSet<Arc<str>> {
-        self.0.lock().keys().cloned().collect()
     }
 }

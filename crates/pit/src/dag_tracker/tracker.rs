@@ -3,7 +3,7 @@
 //! Locks are taken in this order and no other: run table, run, journal. A move is written to the journal under the
 //! run's lock and before memory changes; the wait for the disk (if any) comes after all locks are free.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -133,29 +133,6 @@ impl DagTracker {
             ready.extend(run.ready());
             Ok(())
         })
-    }
-
-    /// The ready nodes of all runs: larger priority first, then older runs, at most `limit`, 0 for all.
-    pub fn ready_across(&self, limit: usize) -> Vec<(RunId, u32)> {
-        let limit = if limit == 0 { usize::MAX } else { limit };
-        let mut order: Vec<(std::cmp::Reverse<i64>, RunId, Arc<Mutex<Run>>)> = self
-            .all()
-            .into_iter()
-            .map(|(id, run)| {
-                let priority = run.lock().priority;
-                (std::cmp::Reverse(priority), id, run)
-            })
-            .collect();
-        order.sort_by_key(|(priority, id, _)| (*priority, *id));
-        let mut found = Vec::new();
-        for (_, id, run) in order {
-            if found.len() >= limit {
-                break;
-            }
-            let run = run.lock();
-            found.extend(run.ready().take(limit - found.len()).map(|node| (id, node)));
-        }
-        found
     }
 
     /// Says that a ready node runs: it is not listed as ready any more. Not journaled, after a crash it is ready again.
@@ -408,14 +385,6 @@ impl DagTracker {
         self.all().into_iter().map(|(id, run)| (id, run.lock().state())).collect()
     }
 
-    /// The runs that were read back from an earlier process and can go on, oldest first.
-    pub fn resumable(&self) -> Vec<RunId> {
-        let open = |run: &Run| {
-            run.resumed && !matches!(run.state(), RunState::Completed | RunState::Cancelled)
-        };
-        self.all().into_iter().filter(|(_, run)| open(&run.lock())).map(|(id, _)| id).collect()
-    }
-
     /// Whether a run that may still go on holds that artifact.
     pub fn uses(&self, artifact: &str) -> bool {
         self.user_of(artifact).is_some()
@@ -424,11 +393,6 @@ impl DagTracker {
     /// The oldest run that holds that artifact and may still go on.
     pub fn user_of(&self, artifact: &str) -> Option<RunId> {
         self.references.holder(artifact)
-    }
-
-    /// All artifacts that runs hold that may still go on.
-    pub fn artifacts_in_use(&self) -> BTreeSet<Arc<str>> {
-        self.references.all()
     }
 
     /// Totals since the tracker was opened.

@@ -12,7 +12,6 @@ pub struct Lease {
     name: Arc<str>,
     worker: Option<Worker>,
     broken: bool,
-    warm: bool,
 }
 
 impl Lease {
@@ -21,9 +20,8 @@ impl Lease {
         pool: usize,
         name: Arc<str>,
         worker: Worker,
-        warm: bool,
     ) -> Self {
-        Self { manager, pool, name, worker: Some(worker), broken: false, warm }
+        Self { manager, pool, name, worker: Some(worker), broken: false }
     }
 
     /// The worker, where it is of that type.
@@ -45,18 +43,12 @@ impl Lease {
     pub fn pool(&self) -> &str {
         &self.name
     }
-
-    /// Whether the worker was there already.
-    pub fn is_warm(&self) -> bool {
-        self.warm
-    }
 }
 
 impl std::fmt::Debug for Lease {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Lease")
             .field("pool", &self.name)
-            .field("warm", &self.warm)
             .field("broken", &self.broken)
             .finish_non_exhaustive()
     }

@@ -99,10 +99,10 @@ impl PoolManager {
         // Evicted workers go here, after the lock.
         drop(gone);
         match turn? {
-            Turn::Warm(worker) => Ok(Lease::new(Arc::clone(self), pool, name, worker, true)),
+            Turn::Warm(worker) => Ok(Lease::new(Arc::clone(self), pool, name, worker)),
             Turn::Make => {
                 let worker = self.make(pool, true)?;
-                Ok(Lease::new(Arc::clone(self), pool, name, worker, false))
+                Ok(Lease::new(Arc::clone(self), pool, name, worker))
             }
         }
     }
@@ -144,25 +144,6 @@ impl PoolManager {
             .map(|pool| (Arc::clone(&pool.name), missing(pool).saturating_sub(pool.count())))
             .filter(|(_, missing)| *missing > 0)
             .collect()
-    }
-
-    /// Drops the idle workers of a pool; says how many.
-    ///
-    /// # Errors
-    /// There is no such pool.
-    pub fn evict(&self, name: &str) -> PitResult<usize> {
-        let mut gone = Vec::new();
-        let mut table = self.table.lock();
-        let pool = find(&table, name)?;
-        let entry = &mut table.pools[pool];
-        let idle = std::mem::take(&mut entry.idle);
-        let memory = entry.options.memory * idle.len() as u64;
-        entry.figures.evicted += idle.len() as u64;
-        table.memory -= memory;
-        table.serve(&mut gone);
-        drop(table);
-        drop(gone);
-        Ok(idle.len())
     }
 
     /// The figures of a pool.

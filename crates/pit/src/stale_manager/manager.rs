@@ -94,21 +94,6 @@ impl StaleManager {
         Ok(())
     }
 
-    /// Removes a rule.
-    ///
-    /// # Errors
-    /// [`PitError::NotFound`].
-    pub fn remove_rule(&self, name: &str) -> PitResult<()> {
-        let mut rules = self.rules.write();
-        let mut changed = Vec::clone(&rules);
-        changed.retain(|rule| rule.name != name);
-        if changed.len() == rules.len() {
-            return Err(PitError::NotFound { kind: "rule", name: name.to_owned() });
-        }
-        *rules = Arc::new(changed);
-        Ok(())
-    }
-
     /// The rules, in the order in which they are asked.
     pub fn rules(&self) -> Arc<Vec<Rule>> {
         Arc::clone(&self.rules.read())
