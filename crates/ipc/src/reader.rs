@@ -125,6 +125,7 @@ impl Reader {
         sink: impl FnMut(Captured<'_>) + Send + 'static,
     ) -> Result<(), IpcError> {
         let failed = |error: Errno| IpcError::new("capture a pipe", error);
+        // A pipe with half a line in it must not hold up every lane of this thread.
         rustix::io::ioctl_fionbio(&source, true).map_err(failed)?;
         self.add(Source::Pipe(Pipe { source, pending: Vec::new(), sink: Box::new(sink) }))
             .map_err(failed)
@@ -146,6 +147,7 @@ impl Reader {
     fn add(&self, source: Source) -> rustix::io::Result<()> {
         let shared = &self.0.0;
         let id = self.next_id();
+        // Taken before the kernel knows the descriptor: an event that comes at once has to find its source.
         let mut state = shared.state.lock();
         match &source {
             Source::Pipe(Pipe { source, .. }) | Source::Watch((source, _)) => {

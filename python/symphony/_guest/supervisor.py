@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from symphony._core import SupervisorServer
     from symphony.records import ChildRecord
 
+# What nearly every guest imports: done once here, its pages are shared by all that are forked.
 _WARM = (
     "symphony.extension",
     "symphony._guest.server",
@@ -45,6 +46,7 @@ def main() -> NoReturn:
     while True:
         number = server.next()
         if number is None:
+            # The tree is ended; an exit of the interpreter would only delay the root, which waits for this process.
             os._exit(0)
         try:
             child = os.fork()

@@ -42,7 +42,7 @@ pub(crate) struct Current {
 /// Who waits for the extension to be ready.
 type Waiting = Box<dyn FnOnce(Result<Current, ExtensionError>) + Send>;
 /// Who waits to hear how a run ended.
-type Mourning = Box<dyn FnOnce(ExtensionError) + Send>;
+type EndListener = Box<dyn FnOnce(ExtensionError) + Send>;
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the run")]
 struct Life {
@@ -68,7 +68,7 @@ struct Life {
     /// How the last run ended that ended by itself.
     crash: Option<(u64, ExtensionError)>,
     waiting: Vec<(u64, Waiting)>,
-    mourning: Vec<Mourning>,
+    end_listeners: Vec<EndListener>,
     tickets: u64,
 }
 
@@ -137,7 +137,7 @@ impl Extension {
                 account: None,
                 crash: None,
                 waiting: Vec::new(),
-                mourning: Vec::new(),
+                end_listeners: Vec::new(),
                 tickets: 0,
             }),
             changed: Condvar::new(),
@@ -263,7 +263,7 @@ impl Extension {
     }
 
     /// Calls `then` with how that run ended, now or when it is known.
-    pub(super) fn when_ended(&self, run: u64, then: Mourning) {
+    pub(super) fn when_ended(&self, run: u64, then: EndListener) {
         let mut life = self.life.lock();
         let known = match &life.crash {
             Some((crashed, error)) if *crashed >= run => Some(error.clone()),
@@ -277,7 +277,7 @@ impl Extension {
                 drop(life);
                 then(error);
             }
-            None => life.mourning.push(then),
+            None => life.end_listeners.push(then),
         }
     }
 
@@ -412,8 +412,8 @@ impl Extension {
         } else {
             self.failed(&mut life, how, lines, ready_for)
         };
-        let mourning = std::mem::take(&mut life.mourning);
-        self.tell(life, mourning, Some(told));
+        let end_listeners = std::mem::take(&mut life.end_listeners);
+        self.tell(life, end_listeners, Some(told));
         drop(guest);
     }
 
@@ -538,7 +538,7 @@ impl Extension {
     fn tell(
         &self,
         mut life: MutexGuard<'_, Life>,
-        mourning: Vec<Mourning>,
+        end_listeners: Vec<EndListener>,
         ended: Option<ExtensionError>,
     ) {
         // Whoever waits for a start hears that it failed, though others follow: they may be many, and far apart.
@@ -553,7 +553,7 @@ impl Extension {
         drop(life);
         self.changed.notify_all();
         if let Some(ended) = ended {
-            for then in mourning {
+            for then in end_listeners {
                 then(ended.clone());
             }
         }

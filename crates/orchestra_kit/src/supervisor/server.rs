@@ -111,9 +111,11 @@ impl Server {
     /// # Errors
     /// As [`Server::new`].
     pub fn inherited() -> Result<Self, SupervisorError> {
+        // From 3 up, so that nothing that is done to the standard streams later touches them.
         let control = fcntl_dupfd_cloexec(stdin(), 3).map_err(refused("take the socket"))?;
         let lifeline = fcntl_dupfd_cloexec(stdout(), 3).map_err(refused("take the lifeline"))?;
         dup2_stdin(nothing()?).map_err(refused("close stdin"))?;
+        // Otherwise a `print` would write into the lifeline.
         dup2_stdout(stderr()).map_err(refused("redirect stdout"))?;
         descriptors::close_all_but(&[control.as_raw_fd(), lifeline.as_raw_fd()])
             .map_err(|source| SupervisorError::Descriptors { source })?;
@@ -180,6 +182,7 @@ impl Server {
     pub fn spawned(&mut self, id: u64, pid: i32) -> Result<(), SupervisorError> {
         let process = Pid::from_raw(pid).ok_or(Errno::SRCH).and_then(|pid| {
             let process = pidfd_open(pid, PidfdFlags::empty())?;
+            // The copy is for the root, which waits for the guest's end without asking here.
             Ok((pid, fcntl_dupfd_cloexec(&process, 3)?, process))
         });
         let (pid, copy, process) = process.map_err(refused("hold a new process"))?;
