@@ -85,6 +85,23 @@ def ours() -> list[dict[str, Any]]:
     return packages
 
 
+def test_every_dependency_is_used_by_the_crate_that_names_it(ours: list[dict[str, Any]]) -> None:
+    unused = []
+    for package in ours:
+        folder = Path(package["manifest_path"]).parent
+        of_kind = {
+            # What only tests and benchmarks use is theirs to ask for; the crate of the benchmarks is nothing else.
+            None: rust(folder) if package["name"] == "benches" else shipped(folder),
+            "dev": rust(folder),
+            "build": rust(folder),
+        }
+        for dependency in package["dependencies"]:
+            name = dependency["rename"] or dependency["name"]
+            if not names(of_kind[dependency["kind"]], name):
+                unused.append(f"{package['name']}: {name}")
+    assert unused == [], "take these out of their Cargo.toml, or make them dev-dependencies"
+
+
 def test_every_dependency_of_the_workspace_is_used_by_a_crate(ours: list[dict[str, Any]]) -> None:
     declared = set(toml("Cargo.toml")["workspace"]["dependencies"])
     used = {dependency["name"] for package in ours for dependency in package["dependencies"]}
