@@ -54,8 +54,7 @@ test: test-rust test-python ## every test; nothing is skipped
 
 test-rust: $(VENV)/.base
 	cargo build -q -p words  # Its test loads the library from its file.
-	cargo test -q --workspace --exclude symphony_py
-	cargo test -q -p symphony_py --test interleavings  # The rest of that crate is tested from Python.
+	cargo test -q --workspace --exclude symphony_py  # That crate is tested from Python.
 
 test-python: build native $(VENV)/.test $(VENV)/.torch
 	$(BIN)/python -m pytest -q
@@ -86,7 +85,7 @@ bench-check: build native $(VENV)/.bench $(VENV)/.torch ## measure the ratios ag
 
 soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes more than an hour
 	SYMPHONY_CASES=100000 cargo test -q -p boot_orchestrator --test random_graphs --test random_boots
-	SYMPHONY_CASES=20000 cargo test -q -p boot_orchestrator -p ipc -p symphony_py --test interleavings
+	SYMPHONY_CASES=20000 cargo test -q -p boot_orchestrator -p ipc --test 'interleavings*'
 	$(BIN)/python -m pytest -q tests/soak -o addopts=--import-mode=importlib --timeout=3600
 	.ci/pythons 3.12 3.13 -- tests/soak/test_hangs.py -o addopts=--import-mode=importlib
 

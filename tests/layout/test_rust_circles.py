@@ -91,7 +91,6 @@ TO_BE_OPENED: dict[str, list[set[str]]] = {
             "pit/stale.rs",
         },
         {"door/enter.rs", "door/process.rs"},
-        {"steps/keeper.rs", "steps/queue.rs"},
     ],
 }
 

@@ -8,6 +8,7 @@ mod event;
 mod graph;
 mod report;
 mod run;
+pub mod steps;
 pub mod system;
 
 pub use event::boot_event::{BootEvent, EventSink, Level, Stamped, Status};

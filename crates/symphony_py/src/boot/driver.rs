@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use boot_orchestrator::steps::{ThreadKind, ThreadOrder};
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{BootFailure, Cancel, Outside, Passage, PhaseLatch};
 use component::{
@@ -25,16 +26,15 @@ use crate::boot::watchdog::Watchdog;
 use crate::door::edge::{Edge, Key, keys_of, needs_of};
 use crate::door::enter::{enter, guard, wait_polling};
 use crate::door::error::{Fields, Raised, failure_of, raise};
-use crate::steps::keeper::{KeeperState, Order};
-use crate::steps::python_component::{Place as Thread, PythonComponent};
-use crate::steps::queue::Queue;
-use crate::steps::swap::{Place, Slot};
+use crate::steps::live::{Live, LiveComponent, LivePlace, LiveThreads};
+use crate::steps::swap::Slot;
 use crate::steps::threads::{JobQueue, Keeper};
+use crate::steps::words::ThreadWord;
 use crate::work::bus::IpcBus;
 use crate::work::kit::Kit;
 
 struct State {
-    components: Vec<(Descriptor, Arc<Place>)>,
+    components: Vec<(Descriptor, Arc<LivePlace>)>,
     faults: Vec<Diagnostic>,
     outcome: Option<crossbeam_channel::Receiver<Outcome>>,
     outside: Vec<(String, Instant, u64)>,
@@ -55,9 +55,7 @@ pub(crate) struct Boot {
     latch: Option<PhaseLatch>,
     cancel: Cancel,
     observed: Arc<Events>,
-    keeper: Arc<KeeperState>,
-    shared: Arc<Queue>,
-    calling: Arc<Queue>,
+    threads: Arc<LiveThreads>,
     memory_before: u64,
     state: Mutex<State>,
     watchdog: Arc<Watchdog>,
@@ -110,7 +108,6 @@ impl Boot {
             fields.boot = true;
             fields.raise(py)
         })?;
-        let (keeper, shared) = KeeperState::new();
         let system = Arc::new(system);
         crate::door::process::remember(&system);
         Ok(Self {
@@ -120,9 +117,7 @@ impl Boot {
             latch: stepwise.then(PhaseLatch::new),
             cancel: Cancel::new(),
             observed: Arc::new(Events::default()),
-            keeper,
-            shared,
-            calling: Queue::new(),
+            threads: LiveThreads::new(),
             memory_before,
             watchdog: Arc::new(Watchdog::new(abort_on_hang)),
             state: Mutex::new(State {
@@ -140,12 +135,12 @@ impl Boot {
 
     #[getter]
     fn keeper(&self) -> Keeper {
-        Keeper { state: Arc::clone(&self.keeper) }
+        Keeper { threads: Arc::clone(&self.threads) }
     }
 
     #[getter]
     fn calling(&self) -> JobQueue {
-        JobQueue::new(Arc::clone(&self.calling))
+        JobQueue::calling(&self.threads)
     }
 
     #[getter]
@@ -168,12 +163,12 @@ impl Boot {
     /// Registers a Python component; gives its place, in which it may be swapped.
     fn add(
         &self,
-        live: Py<PyAny>,
+        live: Live,
         name: String,
         phase: &str,
         provides: Vec<Py<Key>>,
         needs: Vec<Edge>,
-        place: &str,
+        place: ThreadWord,
         required: bool,
         timeout: Option<f64>,
         file: Option<String>,
@@ -198,26 +193,18 @@ impl Boot {
         } else {
             timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         };
-        let thread = Thread::named(place);
-        let component =
-            PythonComponent::new(live, thread, &self.keeper, &self.shared, &self.calling);
-        let place = Place::new(component);
-        self.state.lock().components.push((descriptor, Arc::clone(&place)));
-        Ok(Slot {
-            place: Arc::downgrade(&place),
-            keeper: Arc::clone(&self.keeper),
-            shared: Arc::clone(&self.shared),
-            calling: Arc::clone(&self.calling),
-        })
+        let place = LivePlace::new(LiveComponent::new(live, place.0, &self.threads));
+        let slot = Slot::new(&place, &self.threads);
+        self.state.lock().components.push((descriptor, place));
+        Ok(slot)
     }
 
     /// Registers the component that binds late edges, after all that they connect. Its work is Symphony's own.
-    fn add_late_binding(&self, live: Py<PyAny>, needs: Vec<Edge>) {
+    fn add_late_binding(&self, live: Live, needs: Vec<Edge>) {
         let mut descriptor = Descriptor::new("late-binding", Phase::Conductor);
         descriptor.needs = needs_of(needs, None);
-        let component =
-            PythonComponent::new(live, Thread::Shared, &self.keeper, &self.shared, &self.calling);
-        self.state.lock().components.push((descriptor, Place::new(component)));
+        let component = LiveComponent::new(live, ThreadKind::Shared, &self.threads);
+        self.state.lock().components.push((descriptor, LivePlace::new(component)));
     }
 
     /// Has steps go wrong on purpose; to be called before `start()`.
@@ -253,16 +240,14 @@ impl Boot {
             faults,
             injected,
             options,
-            calling: Arc::clone(&self.calling),
-            keeper: Arc::clone(&self.keeper),
+            threads: Arc::clone(&self.threads),
         };
         let watchdog = Arc::clone(&self.watchdog);
         std::thread::Builder::new()
             .name("symphony-boot".to_owned())
             .spawn(move || {
-                let calling = Arc::clone(&engine.calling);
                 let system = Arc::clone(&engine.system);
-                let keeper = Arc::clone(&engine.keeper);
+                let threads = Arc::clone(&engine.threads);
                 let outcome = engine.run();
                 let failure = match &outcome {
                     Err(Ended::Failed(failure)) => Some(failure.text()),
@@ -270,9 +255,9 @@ impl Boot {
                 };
                 // The receiver is gone only when the whole boot object is: nobody is left to be told.
                 let _ = sender.send(outcome);
-                calling.close();
+                threads.calling().close();
                 if let Some(failure) = failure {
-                    watchdog.watch(&failure, &system, || keeper.order(Order::Interrupt));
+                    watchdog.watch(&failure, &system, || threads.order(ThreadOrder::Interrupt));
                 }
             })
             .map_err(|error| {
@@ -395,9 +380,7 @@ impl Boot {
         Some(crate::pit::MemberSeat::new(
             Arc::clone(&self.system),
             member,
-            Arc::clone(&self.keeper),
-            Arc::clone(&self.shared),
-            Arc::clone(&self.calling),
+            Arc::clone(&self.threads),
         ))
     }
 
@@ -431,7 +414,7 @@ impl Boot {
                 ))
             }
             Ok(Ok(running)) => {
-                Ok(Running::new(running, Arc::clone(&self.system), Arc::clone(&self.calling)))
+                Ok(Running::new(running, Arc::clone(&self.system), Arc::clone(&self.threads)))
             }
             Ok(Err(Ended::Failed(failure))) => {
                 py.detach(|| self.system.close());

@@ -1,18 +1,17 @@
 //! What the engine's thread does with a boot: plan it, and run it.
 //!
-//! `boot.rs` starts the thread and hands back what comes of it.
+//! `driver` starts the thread and hands back what comes of it.
 
 use std::sync::Arc;
 
+use boot_orchestrator::steps::ThreadOrder;
 use boot_orchestrator::system::System;
 use boot_orchestrator::{
     Boot as Engine, BootFailure, BootOptions, FaultPlan, Registry, Running, UnknownFault,
 };
 use component::{Descriptor, Diagnostic};
 
-use crate::steps::keeper::{KeeperState, Order};
-use crate::steps::queue::Queue;
-use crate::steps::swap::Place;
+use crate::steps::live::{LivePlace, LiveThreads};
 
 pub(crate) type Outcome = Result<Running, Ended>;
 
@@ -27,7 +26,7 @@ pub(crate) enum Ended {
 }
 
 /// The components of the core together with those of Python.
-pub(crate) fn registry(system: &System, components: Vec<(Descriptor, Arc<Place>)>) -> Registry {
+pub(crate) fn registry(system: &System, components: Vec<(Descriptor, Arc<LivePlace>)>) -> Registry {
     let mut registry = Registry::new();
     if let Ok(directory) = std::env::current_dir() {
         registry.relative_to(directory.to_string_lossy().into_owned());
@@ -42,12 +41,11 @@ pub(crate) fn registry(system: &System, components: Vec<(Descriptor, Arc<Place>)
 /// What the engine's thread takes with it.
 pub(crate) struct EngineThread {
     pub(crate) system: Arc<System>,
-    pub(crate) components: Vec<(Descriptor, Arc<Place>)>,
+    pub(crate) components: Vec<(Descriptor, Arc<LivePlace>)>,
     pub(crate) faults: Vec<Diagnostic>,
     pub(crate) injected: Option<Arc<FaultPlan>>,
     pub(crate) options: BootOptions,
-    pub(crate) calling: Arc<Queue>,
-    pub(crate) keeper: Arc<KeeperState>,
+    pub(crate) threads: Arc<LiveThreads>,
 }
 
 impl EngineThread {
@@ -66,7 +64,7 @@ impl EngineThread {
         let outcome = Engine::new(plan, self.options).run();
         if outcome.is_err() {
             // The calling thread may be inside an import that nobody waits for any more.
-            self.keeper.order(Order::Interrupt);
+            self.threads.order(ThreadOrder::Interrupt);
         }
         outcome.map_err(Ended::Failed)
     }

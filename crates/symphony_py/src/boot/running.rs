@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use boot_orchestrator::Running as EngineRunning;
+use boot_orchestrator::steps::WorkBeside;
 use boot_orchestrator::system::System;
 use component::Health;
-use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::boot::report::BootReport;
 use crate::door::enter::{enter, guard};
 use crate::door::error::Fields;
-use crate::steps::queue::Queue;
+use crate::steps::live::{Live, LiveThreads};
 use crate::steps::threads::JobQueue;
 
 /// A system that is up.
@@ -21,62 +21,32 @@ use crate::steps::threads::JobQueue;
 pub(crate) struct Running {
     engine: Arc<EngineRunning>,
     system: Arc<System>,
-    calling: Arc<Queue>,
+    threads: Arc<LiveThreads>,
     stopping: AtomicBool,
 }
 
 impl Running {
-    pub(crate) fn new(running: EngineRunning, system: Arc<System>, calling: Arc<Queue>) -> Self {
-        Self { engine: Arc::new(running), system, calling, stopping: AtomicBool::new(false) }
+    pub(crate) fn new(
+        running: EngineRunning,
+        system: Arc<System>,
+        threads: Arc<LiveThreads>,
+    ) -> Self {
+        Self { engine: Arc::new(running), system, threads, stopping: AtomicBool::new(false) }
     }
 
     /// Runs work on a thread of its own, while the caller works off the steps that belong to its thread.
-    fn beside<T: Send + 'static>(
+    fn beside<A: Send + 'static>(
         &self,
         py: Python<'_>,
         name: &str,
-        work: impl FnOnce(&EngineRunning) -> T + Send + 'static,
-    ) -> PyResult<Question<T>> {
-        let (sender, receiver) = crossbeam_channel::bounded(1);
-        let (running, calling) = (Arc::clone(&self.engine), Arc::clone(&self.calling));
-        let ended = Arc::new(AtomicBool::new(false));
-        let question = Question {
-            receiver: Mutex::new(Some(receiver)),
-            calling: Arc::clone(&calling),
-            ended: Arc::clone(&ended),
-        };
-        std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                // Nobody waits for it any more only when the interpreter ends.
-                let _ = sender.send(work(&running));
-                ended.store(true, Ordering::Release);
-                calling.wake();
-            })
-            .map_err(|error| {
-                Fields::new(component::Code::INTERNAL, "a thread cannot be started")
-                    .because(&error)
-                    .raise(py)
-            })?;
-        Ok(question)
-    }
-}
-
-/// A question on its way, and the queue that its asker serves until it has ended. Several may be on their way at once.
-struct Question<T> {
-    receiver: Mutex<Option<crossbeam_channel::Receiver<T>>>,
-    calling: Arc<Queue>,
-    ended: Arc<AtomicBool>,
-}
-
-impl<T: Send> Question<T> {
-    fn calling(&self) -> JobQueue {
-        JobQueue::until(Arc::clone(&self.calling), Arc::clone(&self.ended))
-    }
-
-    fn answer(&self, py: Python<'_>) -> PyResult<Option<T>> {
-        let receiver = self.receiver.lock().take();
-        enter(py, || receiver.and_then(|receiver| receiver.recv().ok()))
+        work: impl FnOnce(&EngineRunning) -> A + Send + 'static,
+    ) -> PyResult<WorkBeside<Live, A>> {
+        let running = Arc::clone(&self.engine);
+        WorkBeside::begin(&self.threads, name, move || work(&running)).map_err(|error| {
+            Fields::new(component::Code::INTERNAL, "a thread cannot be started")
+                .because(&error)
+                .raise(py)
+        })
     }
 }
 
@@ -94,7 +64,7 @@ impl Running {
             let text = format!("`timeout` takes a positive number of seconds, not {timeout}");
             Fields::new(component::Code::INVALID_VALUE, text).raise(py)
         })?;
-        let question = self.beside(py, "symphony-health", move |running| {
+        let work = self.beside(py, "symphony-health", move |running| {
             let health = running.health(span);
             let state = health.health.as_str();
             let components = health.components.into_iter().map(|entry| {
@@ -103,7 +73,7 @@ impl Running {
             });
             (state, health.health.reason().map(str::to_owned), components.collect())
         })?;
-        Ok(PendingHealth { question })
+        Ok(PendingHealth { work })
     }
 
     /// Begins the shutdown; `None` when it was begun before and has ended.
@@ -116,12 +86,12 @@ impl Running {
         let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(3));
         let system = Arc::clone(&self.system);
         system.closing().store(true, Ordering::Release);
-        let question = self.beside(py, "symphony-shutdown", move |running| {
+        let work = self.beside(py, "symphony-shutdown", move |running| {
             let report = running.shutdown(span);
             system.close();
             report.errors.iter().map(ToString::to_string).collect()
         })?;
-        Ok(Some(PendingShutdown { question }))
+        Ok(Some(PendingShutdown { work }))
     }
 
     /// Shuts down without serving the calling thread's steps.
@@ -144,7 +114,7 @@ type HealthAnswer = (&'static str, Option<String>, Vec<(String, (&'static str, O
 /// A health question on its way.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct PendingHealth {
-    question: Question<HealthAnswer>,
+    work: WorkBeside<Live, HealthAnswer>,
 }
 
 #[pymethods]
@@ -152,12 +122,12 @@ impl PendingHealth {
     /// The steps that belong to the asking thread, until this has ended.
     #[getter]
     fn calling(&self) -> JobQueue {
-        self.question.calling()
+        JobQueue::of(self.work.steps())
     }
 
     /// State and reason of the whole, then name, state and reason of each component.
     fn result(&self, py: Python<'_>) -> PyResult<HealthAnswer> {
-        Ok(self.question.answer(py)?.unwrap_or_else(|| {
+        Ok(enter(py, || self.work.answer())?.unwrap_or_else(|| {
             ("unhealthy", Some("nobody is left to be asked".to_owned()), Vec::new())
         }))
     }
@@ -166,7 +136,7 @@ impl PendingHealth {
 /// A shutdown on its way.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct PendingShutdown {
-    question: Question<Vec<String>>,
+    work: WorkBeside<Live, Vec<String>>,
 }
 
 #[pymethods]
@@ -174,11 +144,11 @@ impl PendingShutdown {
     /// The steps that belong to the asking thread, until this has ended.
     #[getter]
     fn calling(&self) -> JobQueue {
-        self.question.calling()
+        JobQueue::of(self.work.steps())
     }
 
     /// What did not stop as it should.
     fn result(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        Ok(self.question.answer(py)?.unwrap_or_default())
+        Ok(enter(py, || self.work.answer())?.unwrap_or_default())
     }
 }

@@ -19,9 +19,9 @@ use pyo3::prelude::*;
 use crate::door::enter::{enter, guard};
 use crate::door::error::{Fields, raise};
 use crate::door::values::{decode, encode};
-use crate::steps::keeper::KeeperState;
-use crate::steps::queue::Queue;
+use crate::steps::live::{Live, LiveThreads};
 use crate::steps::swap::{Slot, Stepper};
+use crate::steps::words::ThreadWord;
 
 type Answer = Result<Payload, KitError>;
 
@@ -143,9 +143,7 @@ impl MemberRequest {
 pub(crate) struct MemberSeat {
     system: Arc<System>,
     member: Member,
-    keeper: Arc<KeeperState>,
-    shared: Arc<Queue>,
-    calling: Arc<Queue>,
+    threads: Arc<LiveThreads>,
     taken: Mutex<Option<TakenMember>>,
 }
 
@@ -153,19 +151,17 @@ impl MemberSeat {
     pub(crate) const fn new(
         system: Arc<System>,
         member: Member,
-        keeper: Arc<KeeperState>,
-        shared: Arc<Queue>,
-        calling: Arc<Queue>,
+        threads: Arc<LiveThreads>,
     ) -> Self {
-        Self { system, member, keeper, shared, calling, taken: Mutex::new(None) }
+        Self { system, member, threads, taken: Mutex::new(None) }
     }
 }
 
 #[pymethods]
 impl MemberSeat {
     /// The steps of an object that may come into this place, or of the member itself.
-    fn candidate(&self, live: Py<PyAny>, thread: &str) -> Stepper {
-        Stepper::new(live, thread, &self.keeper, &self.shared, &self.calling)
+    fn candidate(&self, live: Live, thread: ThreadWord) -> Stepper {
+        Stepper::new(live, thread, &self.threads)
     }
 
     /// From now on the steps of this place are those, and of what is exchanged for them; `None` when the system is
@@ -174,7 +170,7 @@ impl MemberSeat {
         if self.system.closing().load(Ordering::Acquire) {
             return None;
         }
-        let (place, slot) = stepper.alone(&self.keeper, &self.shared, &self.calling);
+        let (place, slot) = stepper.alone(&self.threads);
         self.system.stand_in(self.member, Some(place));
         Some(slot)
     }

@@ -1,9 +1,6 @@
-//! Steps of Python components on Python's own threads.
+//! Steps of Python components on Python's own threads, as those threads and a swap see them.
 
-pub(crate) mod keeper;
 pub(crate) mod live;
-pub(crate) mod python_component;
-pub(crate) mod queue;
 pub(crate) mod swap;
-pub(crate) mod sync;
 pub(crate) mod threads;
+pub(crate) mod words;

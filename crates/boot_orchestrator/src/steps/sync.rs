@@ -1,6 +1,6 @@
-//! The primitives under the queues of steps and their keeper, in one place.
+//! The primitives under the queues of steps and their threads, in one place.
 //!
-//! `tests/interleavings` takes in those sources with another `crate::steps::sync`, whose primitives a scheduler steps through
+//! `tests/interleavings_of_steps.rs` takes in those sources with another `sync`, whose primitives a scheduler steps through
 //! one interleaving after another. Here they are the ones of `parking_lot`.
 
 use std::time::{Duration, Instant};
