@@ -133,7 +133,10 @@ def test_the_table_of_threads_names_those_of_the_source() -> None:
     for path in ROOT.glob("crates/*/src/**/*.rs"):
         text = path.read_text(encoding="utf-8").split("#[cfg(test)]")[0]
         named |= set(
-            re.findall(r'(?:\.name\(|Threads::new\(|beside\(py, )"(symphony-[a-z]+)"', text)
+            re.findall(
+                r'(?:\.name\(|Threads::new\(|beside\(py, |WorkBeside::begin\([^"]*)"(symphony-[a-z]+)"',
+                text,
+            )
         )
     assert named == table_of_threads()
 

@@ -14,7 +14,6 @@ pub mod receiver;
 #[expect(dead_code, reason = "the lanes need more of it")]
 mod sync;
 #[path = "../src/steps/threads.rs"]
-#[expect(dead_code, reason = "only some orders are given here")]
 pub mod threads;
 
 use std::sync::Arc;
