@@ -16,12 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symphony import Melody, SystemConfig, boot
-
-# The bar, the bounded batch and the form of errors are those of `symphony run`.
-from symphony._cli._batch import Job, Tally, run_batch
-from symphony._cli._errors import render
-from symphony._cli._progress import BootLine, RunsBar
+from symphony.batch import Job, Tally, run_batch
 from symphony.exceptions import SymphonyError
+from symphony.progress import BootLine, RunsBar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +99,8 @@ def main() -> int:
     try:
         return review(options, files)
     except SymphonyError as error:
-        print(render(error), file=sys.stderr)
+        hints = [f"hint: {hint}" for hint in error.hints]
+        print("\n".join([f"error: {error.message}", *hints]), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)

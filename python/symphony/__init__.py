@@ -12,14 +12,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from symphony._boot.handles import Handle as Handle
-    from symphony._boot.handles import Late as Late
     from symphony._boot.health import Health as Health
     from symphony._boot.starter import boot as boot
     from symphony._boot.stepwise import ConductorBootstrap as ConductorBootstrap
     from symphony._boot.system import System as System
     from symphony._components.collect import component as component
     from symphony._components.collect import factory as factory
+    from symphony._components.handles import Handle as Handle
+    from symphony._components.handles import Late as Late
     from symphony._core import ArbitrationEngine as ArbitrationEngine
     from symphony._core import ArtifactStore as ArtifactStore
     from symphony._core import BootEvent as BootEvent
@@ -59,10 +59,10 @@ _HOMES = {
     "ExtensionHandle": "_core",
     "Fifo": "conductor",
     "Grant": "_core",
-    "Handle": "_boot.handles",
+    "Handle": "_components.handles",
     "Health": "_boot.health",
     "IpcBus": "_core",
-    "Late": "_boot.handles",
+    "Late": "_components.handles",
     "Melody": "_core",
     "OrchestraKit": "_work.kit",
     "Pit": "_work.pit",

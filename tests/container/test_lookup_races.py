@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from symphony import boot
-from symphony._boot import handles
 from symphony._boot.container import Container
+from symphony._components import handles
 from symphony.exceptions import StoppedError
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from symphony._cli._batch import Job, run_batch
+from symphony.batch import Job, run_batch
 from symphony.exceptions import CallTimeoutError, ExtensionCrashedError
 
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 from symphony._cli import _errors
-from symphony._cli._batch import Tally
 from symphony._cli._main import Terminated, build_parser, exit_code_of, main
 from symphony._cli._trace import write_trace
+from symphony.batch import Tally
 from symphony.exceptions import BootError, Diagnostic, SymphonyError, plan_error
 
 

@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Optional, Protocol
 
 import pytest
-from symphony._boot.handles import Handle, Late
 from symphony._components.collect import collect, component, describe_conductor, factory
+from symphony._components.handles import Handle, Late
 from symphony._components.places import locate
 from symphony.exceptions import BootError, InvalidValueError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from symphony._boot import handles
+from symphony._components import handles
 from symphony.exceptions import LateBindingError, StoppedError
 
 

@@ -7,7 +7,7 @@ built that was not registered.
 
 from __future__ import annotations
 
-from symphony._boot import handles as handle_makers
+from symphony._components import handles as handle_makers
 from symphony.exceptions import ComponentNotFoundError, StoppedError
 
 TYPE_CHECKING = False

@@ -75,7 +75,8 @@ def forget_thread() -> None:
     """Takes the calling thread out of `threading`'s table, where a log record has put it; until 3.13 for ever."""
     threading: Any = sys.modules.get("threading")
     if threading is not None:
-        threading._active.pop(_thread.get_ident(), None)
+        # The standard library has no other way.
+        threading._active.pop(_thread.get_ident(), None)  # noqa: SLF001
 
 
 def _say() -> None:

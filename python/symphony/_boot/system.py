@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Generic, TypeVar, overload
 
-    from symphony._boot.handles import Handle
     from symphony._boot.health import SystemHealth
     from symphony._boot.starter import Starter
     from symphony._components.collect import ComponentSpec
+    from symphony._components.handles import Handle
     from symphony._swap.experiment import Experiment
     from symphony._swap.override import Override
     from symphony._swap.report import SwapReport

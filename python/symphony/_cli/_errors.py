@@ -31,7 +31,7 @@ def refuse(command: str, error: UsageError, *, as_json: bool) -> None:
         fault = Diagnostic(error.code, error.message, hint=next(iter(error.hints), None))
         print(json.dumps({"ok": False, "diagnostics": [fault.to_dict()]}, indent=2))
     elif as_json and command == "run":
-        from symphony._cli._batch import Tally
+        from symphony.batch import Tally
 
         document = {**EMPTY_REPORT, "error": as_document(error), "runs": Tally().to_dict()}
         print(json.dumps(document, indent=2))

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from symphony._boot.threads import Terminated
 from symphony._cli import _errors
-from symphony._cli._batch import Job, Tally, run_batch
 from symphony._cli._main import FAILED, OK, USAGE, exit_code_of
-from symphony._cli._progress import BootLine, RunsBar
 from symphony._cli._quantity import budget_text
+from symphony.batch import Job, Tally, run_batch
 from symphony.exceptions import BootError, SymphonyError
+from symphony.progress import BootLine, RunsBar
 
 if TYPE_CHECKING:
     import argparse

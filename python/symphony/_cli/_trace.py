@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from symphony._cli._batch import Tally
+    from symphony.batch import Tally
 
 _STYLE = """
 body{font:14px system-ui,sans-serif;margin:2em;color:#222}

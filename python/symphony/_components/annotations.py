@@ -18,7 +18,7 @@ from _collections_abc import (
     Sequence,
 )
 
-from symphony._boot.handles import Handle, Late
+from symphony._components.handles import Handle, Late
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

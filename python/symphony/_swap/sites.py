@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import repeat
 
-from symphony._boot.handles import Handle, Late, bind
+from symphony._components.handles import Handle, Late, bind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

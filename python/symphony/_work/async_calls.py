@@ -46,7 +46,9 @@ class _Calls:
         token = self._next
         self._next += 1
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        pending = handle._submit(self._completions, token, operation, inputs, timeout, priority)
+        pending = handle._submit(  # noqa: SLF001 - the core has it for this module alone.
+            self._completions, token, operation, inputs, timeout, priority
+        )
         self._futures[token] = (future, pending)
         try:
             return await future

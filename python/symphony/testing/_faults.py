@@ -155,8 +155,12 @@ class FaultPlan:
             timeout=timeout,
             on_hang=on_hang,
         )
-        starter.core.inject(self._core)
+        self.inject_into(starter)
         return starter.boot(components, prepare)
+
+    def inject_into(self, starter: Starter) -> None:
+        """Has the faults happen in a boot that has not begun."""
+        starter.core.inject(self._core)
 
 
 def _told(fault: Fault) -> tuple[str, str, str, int, float, str]:

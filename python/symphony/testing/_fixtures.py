@@ -43,7 +43,7 @@ def booted() -> Iterator[Callable[..., System[Any]]]:
             plan: FaultPlan | None = None
             if faults is not None:
                 plan = faults if isinstance(faults, FaultPlan) else FaultPlan(*faults)
-                starter.core.inject(plan._core)
+                plan.inject_into(starter)
                 systems.callback(plan.discard)
             system = starter.boot(components, prepare)
             systems.callback(system.shutdown)

@@ -42,6 +42,10 @@ class _Behaviour:
         self.released = threading.Event()
         self.note: Callable[[str], object] = self.calls.append
 
+    def note_with(self, note: Callable[[str], object]) -> None:
+        """Has each step told to this function, before it does anything."""
+        self.note = note
+
     def run(self, step: str) -> None:
         """One step: noted first, then slow, then hanging, then failing."""
         self.note(step)
@@ -140,6 +144,7 @@ def MockComponent(  # noqa: N802 - it makes a class.
         "__init__": _constructor(list(needs), behaviour),
         "_behaviour": behaviour,
         "calls": behaviour.calls,
+        "note_with": staticmethod(behaviour.note_with),
         "count": staticmethod(behaviour.calls.count),
         "release": staticmethod(behaviour.released.set),
     }

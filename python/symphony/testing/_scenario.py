@@ -13,8 +13,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional, cast
 
 import symphony
-from symphony._boot.handles import Late
 from symphony._boot.health import Health
+from symphony._components.handles import Late
 from symphony.exceptions import (
     BootError,
     InvalidValueError,
@@ -254,7 +254,7 @@ class Scenario:
         for name, table in tables.items():
             needs = [*table.get("needs", ()), *table.get("late", ())]
             mock = mocks[name] = MockComponent(name, needs=needs, **_behaviour(name, table))
-            mock._behaviour.note = _noting(name, mock.calls, log)
+            mock.note_with(_noting(name, mock.calls, log))
         for name, table in tables.items():
             wanted = [_type_of(need, mocks) for need in table.get("needs", ())]
             late: Any = Late

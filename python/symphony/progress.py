@@ -1,7 +1,8 @@
 """Live progress on a terminal's stderr: a line while the system boots, a bar while it works.
 
-Shared by `symphony run` and the example's review. The invariants kept here: rich is imported only
-when a bar is drawn, which is after the boot; and nothing is drawn where stderr is no terminal.
+`BootLine` is an observer for `boot()`, `RunsBar` the progress of a `symphony.batch.run_batch`. The
+invariants kept here: rich is imported only when a bar is drawn, which is after the boot; and nothing is
+drawn where stderr is no terminal.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from symphony._cli._batch import Tally
     from symphony._core import BootEvent
+    from symphony.batch import Tally
 
 
 class BootLine:

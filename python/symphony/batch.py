@@ -1,8 +1,8 @@
 """Many runs of a Melody with a bounded number in flight, and what became of them.
 
-Used by `symphony run` and by the example's review. The invariant kept here: each job ends once, in
-one of the two counts, whatever its run raises; and only so many runs are open that neither memory
-nor queues grow.
+`symphony run` uses it, and any program that has many inputs for one Melody. The invariant kept here:
+each job ends once, in one of the two counts, whatever its run raises; and only so many runs are open
+that neither memory nor queues grow.
 """
 
 from __future__ import annotations

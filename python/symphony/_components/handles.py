@@ -101,7 +101,7 @@ class _StoppedLate(Late["Any"]):
 def make_handle(label: str, value: Any) -> Handle[Any]:
     """A handle that is bound from the start."""
     handle: Any = Handle()
-    handle._label = label
+    handle._label = label  # noqa: SLF001 - a slot of this module's own.
     handle.value = value
     return handle  # type: ignore[no-any-return]
 
