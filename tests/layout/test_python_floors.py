@@ -35,10 +35,6 @@ FLOORS = [
 # Folders that look up, late, and why they must; the list may only become shorter.
 UP = {
     ("_boot", "_swap"): "`System.swap()` is a method of what is on the floor below it",
-    (
-        "conductor",
-        "_work",
-    ): "`TorchPolicy` learns on a thread of its own, and reports what it cannot raise",
 }
 
 # Circles that a late import closes, and why; the list may only become shorter.
