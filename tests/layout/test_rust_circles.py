@@ -90,7 +90,6 @@ TO_BE_OPENED: dict[str, list[set[str]]] = {
             "pit/pool.rs",
             "pit/stale.rs",
         },
-        {"door/enter.rs", "door/process.rs"},
     ],
 }
 

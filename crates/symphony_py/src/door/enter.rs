@@ -26,6 +26,11 @@ pub(crate) fn is_forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 
+/// Whether this is the thread that the process began with, where Python lets signals be handled.
+pub(crate) fn is_main_thread() -> bool {
+    rustix::thread::gettid() == rustix::process::getpid()
+}
+
 /// Raises in a forked child.
 pub(crate) fn guard(py: Python<'_>) -> PyResult<()> {
     if is_forked() {
@@ -62,7 +67,7 @@ pub(crate) fn wait_asking<T: Send>(
     wait: impl FnOnce(Option<&dyn Fn() -> bool>) -> T + Send,
 ) -> PyResult<T> {
     // Only there are signals handled; elsewhere nothing needs to wake before its time.
-    if !crate::door::process::is_main_thread() {
+    if !is_main_thread() {
         return enter(py, || wait(None));
     }
     let raised = Mutex::new(None);

@@ -34,5 +34,5 @@ pub(crate) fn mark_forked() -> Vec<i32> {
 /// Whether this is the thread that the process began with, where Python lets signals be handled.
 #[pyfunction]
 pub(crate) fn is_main_thread() -> bool {
-    rustix::thread::gettid() == rustix::process::getpid()
+    enter::is_main_thread()
 }
