@@ -14,6 +14,7 @@ from symphony._boot.registration import own_keys
 from symphony._components.annotations import text_of
 from symphony._components.spec import ComponentSpec
 from symphony._swap.holders import Holder
+from symphony._work.kit import calls_by_name
 from symphony._work.pit import MEMBERS, Pit
 from symphony.exceptions import ComponentNotFoundError, InvalidValueError
 
@@ -282,27 +283,11 @@ def client(key: Any, extension: _core.ExtensionHandle) -> Any:
             f"extension `{extension.name}` declares no operation of `{text_of(key)}`",
             hints=[f"it declares {', '.join(f'`{name}`' for name in declared) or 'none'}"],
         )
-    body = {name: _forward(name, _positional(getattr(key, name))) for name in methods}
-    made = type(f"{extension.name} as {text_of(key)}", (_Client,), body)
-    return made(extension)
-
-
-class _Client:
-    """Calls operations of an extension as a member's methods are called."""
-
-    def __init__(self, extension: _core.ExtensionHandle) -> None:
-        self._extension = extension
-
-
-def _forward(operation: str, names: tuple[str, ...]) -> Any:
-    def call(self: Any, /, *positional: Any, **named: Any) -> Any:
-        if len(positional) > len(names):
-            raise TypeError(f"`{operation}` takes {len(names)} positional inputs")
-        named.update(zip(names, positional))
-        return self._extension.call(operation, **named)
-
-    call.__name__ = operation
-    return call
+    body = {
+        name: staticmethod(calls_by_name(extension, name, _positional(getattr(key, name))))
+        for name in methods
+    }
+    return type(f"{extension.name} as {text_of(key)}", (), body)()
 
 
 def _positional(method: Any) -> tuple[str, ...]:

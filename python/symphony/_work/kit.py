@@ -138,6 +138,13 @@ def _method(handle: _core.ExtensionHandle, operation: str, function: Any) -> Cal
     """A method whose positional arguments get the names that the Protocol gives them."""
     code = getattr(function, "__code__", None)
     names = code.co_varnames[1 : code.co_argcount] if code is not None else ()
+    return calls_by_name(handle, operation, names)
+
+
+def calls_by_name(
+    handle: _core.ExtensionHandle, operation: str, names: tuple[str, ...]
+) -> Callable[..., Any]:
+    """A function that calls an operation; its positional arguments get these names."""
 
     def call(*positional: Any, **named: Any) -> Any:
         if len(positional) > len(names):
