@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boot_orchestrator::{
-    Boot, BootFailure, BootOptions, Cancel, Passage, PhaseLatch, PhaseLimits, Registry, Running,
-    Standing,
+    Boot, BootFailure, BootOptions, Interruption, Passage, PhaseLatch, PhaseLimits, Progress,
+    Registry, Running,
 };
 use component::{Code, Descriptor, Health, NeedKind, Phase, Step};
 use support::{Act, Entry, Log, Mock, Seen, descriptor, need, options, timeless, until, watched};
@@ -257,7 +257,7 @@ fn a_start_that_ends_after_it_was_given_up_is_stopped_at_once_and_once() {
     late.required = false;
     world.add(late, |mock| mock.start = Act::Slow(80));
     let running = world.boot().unwrap();
-    assert_eq!(running.standings().of("late"), Some(Standing::Failed));
+    assert_eq!(running.progress_table().of("late"), Some(Progress::Failed));
     until("the late one was stopped", || world.log.count("late", Entry::Begun(Step::Stop)) == 1);
     running.shutdown(Duration::from_secs(3));
     assert_eq!(world.log.count("late", Entry::Begun(Step::Stop)), 1);
@@ -337,10 +337,10 @@ fn an_optional_component_that_fails_leaves_the_system_degraded() {
     user.required = false;
     world.add(user, |_| {});
     let running = world.boot().unwrap();
-    let standings = running.standings();
-    assert_eq!(standings.of("copes"), Some(Standing::Ready));
-    assert_eq!(standings.of("broken"), Some(Standing::Failed));
-    assert_eq!(standings.of("user"), Some(Standing::Skipped));
+    let progress_table = running.progress_table();
+    assert_eq!(progress_table.of("copes"), Some(Progress::Ready));
+    assert_eq!(progress_table.of("broken"), Some(Progress::Failed));
+    assert_eq!(progress_table.of("user"), Some(Progress::Skipped));
     assert!(world.log.of("user").is_empty());
     let text = timeless(&running.report().to_string());
     assert!(text.contains("skipped: it needs `broken`, which did not start"), "{text}");
@@ -405,13 +405,13 @@ fn a_panic_in_begin_is_a_failed_start() {
 fn an_interruption_rolls_back() {
     let mut world = World::chain();
     world.add(descriptor("hanging", Phase::Pit), |mock| mock.start = Act::Hangs);
-    let (cancel, log) = (Cancel::new(), world.log.clone());
+    let (cancel, log) = (Interruption::new(), world.log.clone());
     let token = cancel.clone();
     let interrupter = std::thread::spawn(move || {
         until("it hangs", || log.count("hanging", Entry::Begun(Step::Start)) == 1);
-        token.cancel("SIGTERM");
+        token.interrupt("SIGTERM");
     });
-    let failure = world.boot_with(|options| options.canceller = cancel).err().unwrap();
+    let failure = world.boot_with(|options| options.interruption = cancel).err().unwrap();
     interrupter.join().unwrap();
     assert_eq!(failure.code, Code::INTERRUPTED);
     insta::assert_snapshot!(timeless(&failure.text()), @r"

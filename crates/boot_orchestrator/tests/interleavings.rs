@@ -1,4 +1,4 @@
-//! The hand-written synchronisation of the engine, stepped through its interleavings: a step's ticket, the pool, the latch.
+//! The hand-written synchronisation of the engine, stepped through its interleavings: a step's claim, the pool, the latch.
 //!
 //! Their sources are taken in as they are, over primitives whose scheduler chooses who goes on, at every lock and wake-up. A
 //! schedule in which all that is left waits for ever is a failure as well: that is what a lost wake-up becomes. A failure
@@ -23,9 +23,9 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::sync::mpsc;
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread;
-use step_outcome::Ticket;
+use step_outcome::OutcomeClaim;
 
-/// What the latch knows of a desk.
+/// What the latch knows of a step table.
 mod step_table {
     pub(crate) enum Message {
         Wake,
@@ -132,13 +132,13 @@ fn step_through(model: impl Fn() + Send + Sync + 'static) {
     shuttle::check_pct(move || again(), schedules, 3);
 }
 
-// ---- The ticket of a step: told, or abandoned --------------------------------------------------------------------------------
+// ---- The claim of a step: told, or abandoned --------------------------------------------------------------------------------
 
-/// What a desk and the threads that tell it share, without anything of the engine.
+/// What a step table and the threads that tell it share, without anything of the engine.
 #[derive(Default)]
 struct Channel {
     unheard: Mutex<VecDeque<usize>>,
-    /// How often the outcome of each step was dealt with behind the desk's back, as a start that came too late.
+    /// How often the outcome of each step was dealt with behind the step table's back, as a start that came too late.
     late: Mutex<BTreeMap<usize, usize>>,
 }
 
@@ -153,37 +153,38 @@ impl Channel {
 }
 
 /// A step tells its outcome as the engine's `Done` does.
-fn tell(ticket: &Ticket, channel: &Channel, step: usize) {
-    if !ticket.tell(|| channel.unheard.lock().expect("not poisoned").push_back(step)) {
+fn tell(claim: &OutcomeClaim, channel: &Channel, step: usize) {
+    if !claim.tell(|| channel.unheard.lock().expect("not poisoned").push_back(step)) {
         channel.stop_late(step);
     }
 }
 
-/// Three starts end while their desk hears, gives some up and is dropped: each is dealt with once, by one side.
+/// Three starts end while their step table hears, gives some up and is dropped: each is dealt with once, by one side.
 fn outcomes_are_dealt_with_once() {
     const STEPS: usize = 3;
     let channel = Arc::new(Channel::default());
-    let tickets: Vec<_> = (0..STEPS).map(|_| Arc::new(Ticket::new())).collect();
-    let tellers: Vec<_> = tickets
+    let claims: Vec<_> = (0..STEPS).map(|_| Arc::new(OutcomeClaim::new())).collect();
+    let tellers: Vec<_> = claims
         .iter()
         .cloned()
         .zip(0..)
-        .map(|(ticket, step)| {
+        .map(|(claim, step)| {
             let channel = Arc::clone(&channel);
-            thread::spawn(move || tell(&ticket, &channel, step))
+            thread::spawn(move || tell(&claim, &channel, step))
         })
         .collect();
     let mut heard = BTreeMap::new();
-    let mut in_flight: BTreeMap<usize, Arc<Ticket>> = tickets.into_iter().enumerate().collect();
+    let mut in_flight: BTreeMap<usize, Arc<OutcomeClaim>> =
+        claims.into_iter().enumerate().collect();
     for step in 0..STEPS {
         match shuttle::rand::thread_rng().gen_range(0..3) {
             0 => {
-                if in_flight.get(&step).is_some_and(|ticket| ticket.abandon()) {
+                if in_flight.get(&step).is_some_and(|claim| claim.abandon()) {
                     in_flight.remove(&step);
                 }
             }
             1 => {
-                let told = in_flight.get(&step).is_some_and(|ticket| ticket.told());
+                let told = in_flight.get(&step).is_some_and(|claim| claim.told());
                 let there = channel.unheard.lock().expect("not poisoned").contains(&step);
                 assert!(!told || there, "told, and its outcome is not there");
             }
@@ -195,7 +196,7 @@ fn outcomes_are_dealt_with_once() {
             }
         }
     }
-    let left = in_flight.values().map(|ticket| &**ticket);
+    let left = in_flight.values().map(|claim| &**claim);
     step_outcome::close(
         left,
         || channel.next(),
@@ -219,18 +220,18 @@ fn a_start_that_ends_late_is_stopped_once_and_a_told_one_is_heard() {
     step_through(outcomes_are_dealt_with_once);
 }
 
-/// One step against a desk that abandons it and is dropped: few enough interleavings to go through all of them.
+/// One step against a step table that abandons it and is dropped: few enough interleavings to go through all of them.
 #[test]
 fn one_ticket_in_every_interleaving() {
     let model = || {
-        let (channel, ticket) = (Arc::new(Channel::default()), Arc::new(Ticket::new()));
+        let (channel, claim) = (Arc::new(Channel::default()), Arc::new(OutcomeClaim::new()));
         let teller = {
-            let (channel, ticket) = (Arc::clone(&channel), Arc::clone(&ticket));
-            thread::spawn(move || tell(&ticket, &channel, 0))
+            let (channel, claim) = (Arc::clone(&channel), Arc::clone(&claim));
+            thread::spawn(move || tell(&claim, &channel, 0))
         };
-        let abandoned = ticket.abandon();
+        let abandoned = claim.abandon();
         assert_eq!(abandoned, channel.unheard.lock().unwrap().is_empty());
-        let left = if abandoned { None } else { Some(&*ticket) };
+        let left = if abandoned { None } else { Some(&*claim) };
         step_outcome::close(left, || channel.next(), |step| channel.stop_late(step));
         teller.join().unwrap();
         assert_eq!(*channel.late.lock().unwrap(), BTreeMap::from([(0, 1)]));

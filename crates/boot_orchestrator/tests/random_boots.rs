@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use boot_orchestrator::{
-    Boot, BootEvent, BootFailure, BootOptions, BootReport, Cancel, PhaseLimits, Registry, Running,
-    ShutdownReport, Stamped, Standing, Status,
+    Boot, BootEvent, BootFailure, BootOptions, BootReport, Interruption, PhaseLimits, Progress,
+    Registry, Running, ShutdownReport, Stamped, Status,
 };
 use component::{Code, Failure, NeedKind, Phase, Step};
 use support::actor::{Act, Actor, Entry, Outcome, Script, Stage};
@@ -25,7 +25,7 @@ use support::{Seen, cases, descriptor, need, options, until, watched};
 fn interferer(
     case: &Case,
     stage: &Stage,
-    cancel: &Cancel,
+    cancel: &Interruption,
     told: &Arc<AtomicBool>,
 ) -> impl Fn(&Stamped) + Send + Sync + use<> {
     let (interference, door) = (case.interference, stage.door());
@@ -35,9 +35,9 @@ fn interferer(
         // After the last gate a boot that has become ready tells only this.
         let over = ["boot-finished", "budget-exceeded"].contains(&stamped.event.name());
         match interference {
-            Some(Interference::Cancel(at)) if at == number => {
+            Some(Interference::Interruption(at)) if at == number => {
                 told.fetch_or(!over, Ordering::Relaxed);
-                cancel.cancel("the test");
+                cancel.interrupt("the test");
             }
             Some(Interference::Fail(at)) if at == number => {
                 told.fetch_or(!over, Ordering::Relaxed);
@@ -46,7 +46,7 @@ fn interferer(
             }
             Some(Interference::Soon(at)) if at == number => {
                 let cancel = cancel.clone();
-                door.put(move || cancel.cancel("the test"));
+                door.put(move || cancel.interrupt("the test"));
             }
             _ => {}
         }
@@ -56,7 +56,7 @@ fn interferer(
 /// What is known of a boot when it is over.
 struct Played {
     result: Result<Running, Box<BootFailure>>,
-    standings: boot_orchestrator::Standings,
+    progress_table: boot_orchestrator::ProgressTable,
     script: Vec<(usize, Entry)>,
     events: Vec<BootEvent>,
     down: Option<Arc<ShutdownReport>>,
@@ -103,7 +103,7 @@ fn play(case: &Case) -> Played {
     };
     options.retry.attempts = ATTEMPTS;
     options.retry.pause = Duration::from_micros(200);
-    options.sinks.push(Arc::new(interferer(case, &stage, &options.canceller, &told)));
+    options.sinks.push(Arc::new(interferer(case, &stage, &options.interruption, &told)));
     match case.limit {
         Some(Limit::Boot) => options.deadline = SHORT * 2,
         Some(Limit::Phase(phase)) => {
@@ -112,7 +112,7 @@ fn play(case: &Case) -> Played {
         None => {}
     }
     let boot = Boot::new(plan, options);
-    let standings = boot.standings();
+    let progress_table = boot.progress_table();
     let result = boot.run();
     let interfered = told.load(Ordering::Relaxed);
     let down = result.as_ref().ok().map(|running| {
@@ -123,7 +123,7 @@ fn play(case: &Case) -> Played {
     settle(case, &script);
     drop(stage);
     let (script, events) = (script.entries(), seen.events());
-    Played { result, standings, script, events, down, interfered }
+    Played { result, progress_table, script, events, down, interfered }
 }
 
 /// Waits until every step that will end has ended, and what started has been asked to stop.
@@ -283,18 +283,18 @@ fn check_end(case: &Case, played: &Played) {
     let hanging = case.all.iter().any(|one| hangs(one.start));
     match (&played.result, &expected) {
         (Ok(_), _) if played.interfered => panic!("interrupted, and ready"),
-        (Ok(running), Ok(standings)) => {
+        (Ok(running), Ok(progress_table)) => {
             let report = running.report();
-            for (place, standing) in standings.iter().enumerate() {
+            for (place, progress) in progress_table.iter().enumerate() {
                 let one = report.components.iter().find(|one| one.name.as_str() == name(place));
                 let one = one.expect("everyone is in the report");
-                assert_eq!(one.status, standing.status(), "c{place}");
-                let stands = played.standings.of(&name(place));
-                let down = matches!(stands, Some(Standing::Stopped | Standing::Failed));
-                assert!(down || (stands == Some(Standing::Skipped)), "c{place} {stands:?}");
-                assert_eq!(one.reason.is_some(), *standing != Standing::Ready, "c{place}");
+                assert_eq!(one.status, progress.status(), "c{place}");
+                let stands = played.progress_table.of(&name(place));
+                let down = matches!(stands, Some(Progress::Stopped | Progress::Failed));
+                assert!(down || (stands == Some(Progress::Skipped)), "c{place} {stands:?}");
+                assert_eq!(one.reason.is_some(), *progress != Progress::Ready, "c{place}");
             }
-            let degraded = standings.iter().any(|standing| *standing != Standing::Ready);
+            let degraded = progress_table.iter().any(|progress| *progress != Progress::Ready);
             let finished = played.events.iter().find_map(|event| match event {
                 BootEvent::BootFinished { status, .. } => Some(*status),
                 _ => None,

@@ -13,7 +13,7 @@ use super::sync::{Condvar, Mutex, MutexGuard, thread};
 /// How long a thread without work stays.
 const IDLE: Duration = Duration::from_secs(2);
 
-type Work = Box<dyn FnOnce() + Send>;
+type Closure = Box<dyn FnOnce() + Send>;
 
 /// A job of a pool, for who may give it up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +26,13 @@ pub struct Threads(Arc<Shared>);
 struct Shared {
     name: String,
     size: usize,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     work: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    waiting: VecDeque<(Job, Work)>,
+struct PoolState {
+    waiting: VecDeque<(Job, Closure)>,
     running: Vec<Job>,
     /// Those of `running` that were given up.
     given_up: Vec<Job>,
@@ -42,9 +42,9 @@ struct State {
     closed: bool,
 }
 
-impl State {
+impl PoolState {
     /// How many threads there may be.
-    fn room(&self, size: usize) -> usize {
+    fn limit(&self, size: usize) -> usize {
         size + self.given_up.len()
     }
 
@@ -75,7 +75,7 @@ impl Threads {
         state.waiting.push_back((job, Box::new(work)));
         if state.idle >= state.waiting.len() {
             self.0.work.notify_one();
-        } else if state.threads < state.room(self.0.size) {
+        } else if state.threads < state.limit(self.0.size) {
             state.threads += 1;
             drop(state);
             self.start();
@@ -136,7 +136,7 @@ impl Threads {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -144,7 +144,7 @@ impl Shared {
         let mut state = self.state();
         loop {
             // The rest of a time in which one hung: there are enough others.
-            if state.threads > state.room(self.size) {
+            if state.threads > state.limit(self.size) {
                 state.threads -= 1;
                 return;
             }

@@ -10,8 +10,8 @@ use crate::event::boot_event::BootEvent;
 use crate::graph::bind::index;
 use crate::run::executor::Run;
 use crate::run::health;
-use crate::run::progress::Standing;
-use crate::run::step_table::{Ended, Signal};
+use crate::run::progress::Progress;
+use crate::run::step_table::{EndedStep, Signal};
 
 impl Run {
     /// Tells of each step in flight how it ended, or that it was cut short.
@@ -19,7 +19,7 @@ impl Run {
         let now = Instant::now();
         // What has ended already is told as it is.
         loop {
-            match self.desk.next(Some(now)) {
+            match self.steps.next(Some(now)) {
                 Signal::Ended(ended) if ended.step == Step::Start => self.ended_anyway(ended),
                 Signal::Ended(ended) if ended.step == Step::Health => {
                     self.health_told(ended);
@@ -28,47 +28,47 @@ impl Run {
                 Signal::Moment => break,
             }
         }
-        for (number, step, begun) in self.desk.in_flight() {
+        for (number, step, begun) in self.steps.in_flight() {
             if step == Step::Health {
                 // A step that ends at this very moment counts as given up: nobody waits for it any more.
-                self.desk.abandon(number, step);
+                self.steps.abandon(number, step);
                 let why = "it gave no answer before the boot failed".to_owned();
                 let result = Ok(Health::Unhealthy(why));
-                self.health_told(Ended { component: number, step, result, begun, at: now });
+                self.health_told(EndedStep { component: number, step, result, begun, at: now });
             }
         }
         for place in self.plan.range(self.current) {
             let number = index(place);
-            if self.standings.at(number) == Standing::Starting {
+            if self.progress_table.at(number) == Progress::Starting {
                 let hung = self.deadlines.is_given_up(number, Step::Start);
-                let (standing, why) = if hung {
-                    (Standing::Failed, "it was not done in time")
+                let (progress, why) = if hung {
+                    (Progress::Failed, "it was not done in time")
                 } else {
-                    (Standing::Stopped, "it was given up, because the boot fails")
+                    (Progress::Stopped, "it was given up, because the boot fails")
                 };
-                self.finish(number, standing, Some(why.to_owned()), now);
+                self.finish(number, progress, Some(why.to_owned()), now);
             }
         }
     }
 
     /// A start that ended just when the boot failed: nothing begins because of it, and the rollback stops it.
-    fn ended_anyway(&mut self, ended: Ended) {
+    fn ended_anyway(&mut self, ended: EndedStep) {
         let number = ended.component;
         self.record_mut(number).set_up(ended.result.is_ok());
-        if self.standings.at(number) != Standing::Starting {
+        if self.progress_table.at(number) != Progress::Starting {
             return;
         }
-        let (standing, why) = match ended.result {
-            Ok(Health::Healthy) => (Standing::Ready, None),
-            Ok(Health::Degraded(why)) => (Standing::Degraded, Some(why)),
-            Ok(Health::Unhealthy(why)) => (Standing::Failed, Some(why)),
-            Err(failure) => (Standing::Failed, Some(failure.message)),
+        let (progress, why) = match ended.result {
+            Ok(Health::Healthy) => (Progress::Ready, None),
+            Ok(Health::Degraded(why)) => (Progress::Degraded, Some(why)),
+            Ok(Health::Unhealthy(why)) => (Progress::Failed, Some(why)),
+            Err(failure) => (Progress::Failed, Some(failure.message)),
         };
-        self.finish(number, standing, why, ended.at);
+        self.finish(number, progress, why, ended.at);
     }
 
     /// Tells a component's word in the events, and returns it.
-    pub(crate) fn health_told(&mut self, ended: Ended) -> Health {
+    pub(crate) fn health_told(&mut self, ended: EndedStep) -> Health {
         let (number, at) = (ended.component, ended.at);
         let seconds = at.saturating_duration_since(ended.begun).as_secs_f64();
         let word = health::word(ended);

@@ -1,7 +1,7 @@
 //! Runs a plan: phase by phase, each component the moment its own needs are healthy.
 //!
-//! One thread dispatches: it begins steps, hears of them through the desk's channel, and waits for nothing but that channel,
-//! until the nearest deadline. So no component can keep it, and `run` returns at its deadline whatever they do. The parts
+//! One thread dispatches: it begins steps, hears of them through the step table's channel, and waits for nothing but that
+//! channel, until the nearest deadline. So no component can keep it, and `run` returns at its deadline whatever they do. The parts
 //! of a run: `start` (a phase's starts), `gate` (health between phases), `deadline` (which one binds), `late` (what
 //! its passing says), `cut_short` (the end of a phase that fails), `stopper` (the rollback).
 
@@ -20,28 +20,28 @@ use crate::run::deadline::Deadlines;
 use crate::run::error::BootFailure;
 use crate::run::fault::Fault;
 use crate::run::options::BootOptions;
-use crate::run::progress::{Standing, Standings};
+use crate::run::progress::{Progress, ProgressTable};
 use crate::run::running::Running;
-use crate::run::step_table::{Desk, Then};
+use crate::run::step_table::{StepTable, Then};
 use crate::run::stopper::{Life, StopLimits, Stopper, Stops};
 
 /// A boot that is about to run.
 pub struct Boot {
     plan: Plan,
     options: BootOptions,
-    standings: Standings,
+    progress_table: ProgressTable,
 }
 
 impl Boot {
     /// A boot of this plan.
     pub fn new(plan: Plan, options: BootOptions) -> Self {
-        let standings = Standings::new(plan.clone());
-        Self { plan, options, standings }
+        let progress_table = ProgressTable::new(plan.clone());
+        Self { plan, options, progress_table }
     }
 
     /// How each component stands, readable from any thread while the boot runs.
-    pub fn standings(&self) -> Standings {
-        self.standings.clone()
+    pub fn progress_table(&self) -> ProgressTable {
+        self.progress_table.clone()
     }
 
     /// Runs the boot on this thread, which only dispatches: it returns at its deadline (and what the rollback takes)
@@ -63,9 +63,9 @@ impl Boot {
 pub(crate) struct Run {
     pub(crate) plan: Plan,
     pub(crate) options: BootOptions,
-    pub(crate) standings: Standings,
+    pub(crate) progress_table: ProgressTable,
     pub(crate) events: Events,
-    pub(crate) desk: Desk,
+    pub(crate) steps: StepTable,
     pub(crate) deadlines: Deadlines,
     /// By number of component.
     records: Vec<ComponentRecord>,
@@ -81,7 +81,7 @@ pub(crate) struct Run {
 
 impl Run {
     fn new(boot: Boot) -> Self {
-        let Boot { plan, options, standings } = boot;
+        let Boot { plan, options, progress_table } = boot;
         let called = options.called.unwrap_or_else(Instant::now);
         let events = Events::new(called, options.sinks.clone());
         let mut records = vec![ComponentRecord::default(); plan.components().len()];
@@ -89,7 +89,7 @@ impl Run {
             records[edge.from as usize].add_need();
         }
         Self {
-            desk: Desk::new(plan.clone(), events.clone()),
+            steps: StepTable::new(plan.clone(), events.clone()),
             deadlines: Deadlines::new(called, &options),
             records,
             retries: Vec::new(),
@@ -99,7 +99,7 @@ impl Run {
             memory_before: options.memory_before.unwrap_or_else(memory::peak),
             plan,
             options,
-            standings,
+            progress_table,
             events,
         }
     }
@@ -109,9 +109,9 @@ impl Run {
             system: Arc::clone(&self.options.system),
             components: self.plan.components().len(),
         });
-        self.options.canceller.wake(self.desk.waker());
+        self.options.interruption.wake(self.steps.waker());
         if let Some(latch) = &self.options.latch {
-            latch.wake(self.desk.waker());
+            latch.wake(self.steps.waker());
         }
         for phase in Phase::ALL {
             if let Err(fault) = self.phase(phase) {
@@ -164,7 +164,7 @@ impl Run {
         let begun = Instant::now();
         self.events.emit_at(begun, BootEvent::WaitStarted { phase });
         while !latch.is_open(phase) {
-            let _ = self.desk.next(None);
+            let _ = self.steps.next(None);
             self.interrupted(phase)?;
         }
         let waited = begun.elapsed();
@@ -187,12 +187,12 @@ impl Run {
 
     /// The failure of an interrupted boot.
     pub(crate) fn interrupted(&self, phase: Phase) -> Result<(), Box<Fault>> {
-        match self.options.canceller.fault() {
+        match self.options.interruption.fault() {
             None => Ok(()),
             Some(fault) if fault.code != Code::INTERRUPTED => Err(Box::new(fault)),
             Some(fault) => {
                 let mut fault = fault.in_phase(phase);
-                for (number, step, begun) in self.desk.in_flight() {
+                for (number, step, begun) in self.steps.in_flight() {
                     let (name, spent) =
                         (&self.descriptor(number).name, Seconds::from(begun.elapsed()));
                     fault.causes.push(format!("`{name}` was still in its {step} after {spent}"));
@@ -216,7 +216,7 @@ impl Run {
             .components()
             .iter()
             .zip(0..)
-            .any(|(_, number)| !matches!(self.standings.at(number), Standing::Ready));
+            .any(|(_, number)| !matches!(self.progress_table.at(number), Progress::Ready));
         let status = if degraded { Status::Degraded } else { Status::Ready };
         let seconds = self.events.seconds(at);
         let mut report = self.report(at, None);
@@ -229,7 +229,7 @@ impl Run {
         self.events.emit_at(at, BootEvent::BootFinished { status, seconds, error: None });
         report.events = self.events.kept();
         let up = self.records.iter().map(ComponentRecord::is_up).collect();
-        Running::new(self.plan, self.events, self.standings, up, Arc::new(report))
+        Running::new(self.plan, self.events, self.progress_table, up, Arc::new(report))
     }
 
     fn fail(mut self, phase: Phase, fault: Fault) -> Box<BootFailure> {
@@ -257,23 +257,24 @@ impl Run {
         let life = |record: &ComponentRecord| if record.is_up() { Life::Up } else { Life::Gone };
         let mut lives: Vec<Life> = self.records.iter().map(life).collect();
         let grace = Instant::now() + self.options.grace;
-        for (number, step, _) in self.desk.in_flight() {
+        for (number, step, _) in self.steps.in_flight() {
             let told = self.deadlines.is_given_up(number, step);
             if step == Step::Start {
                 lives[number as usize] = Life::Ending;
                 if told {
-                    self.desk.extend(number, step, grace);
+                    self.steps.extend(number, step, grace);
                 } else {
                     // One that has just ended needs no deadline: its outcome is in the channel.
-                    let _ = self.desk.give_up(number, step, Then::Wait(grace));
+                    let _ = self.steps.give_up(number, step, Then::Wait(grace));
                 }
             } else {
-                self.desk.abandon(number, step);
+                self.steps.abandon(number, step);
             }
         }
         let limits = StopLimits::rollback(&self.options);
         let lives = lives.into_iter();
-        Stopper::new(&self.plan, &mut self.desk, &self.events, &self.standings, limits, lives).run()
+        Stopper::new(&self.plan, &mut self.steps, &self.events, &self.progress_table, limits, lives)
+            .run()
     }
 
     fn report(&self, end: Instant, error: Option<ErrorReport>) -> BootReport {

@@ -44,12 +44,12 @@ pub struct FaultPlan(Arc<Shared>);
 
 struct Shared {
     faults: Vec<InjectedFault>,
-    state: Mutex<State>,
+    state: Mutex<Happened>,
     released: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct Happened {
     fired: Vec<usize>,
     held: Vec<Held>,
     released: bool,
@@ -188,7 +188,7 @@ impl Registry {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Happened> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

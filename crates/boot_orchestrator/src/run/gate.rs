@@ -12,8 +12,8 @@ use crate::event::boot_event::{BootEvent, Status};
 use crate::graph::bind::index;
 use crate::run::executor::Run;
 use crate::run::fault::Fault;
-use crate::run::progress::Standing;
-use crate::run::step_table::{Ended, Signal, Then};
+use crate::run::progress::Progress;
+use crate::run::step_table::{EndedStep, Signal, Then};
 
 impl Run {
     /// Asks everyone of the phase; returns how the phase is.
@@ -34,7 +34,7 @@ impl Run {
     }
 
     fn status(&self, phase: Phase) -> Status {
-        let well = |place| self.standings.at(index(place)) == Standing::Ready;
+        let well = |place| self.progress_table.at(index(place)) == Progress::Ready;
         if self.plan.range(phase).all(well) { Status::Ready } else { Status::Degraded }
     }
 
@@ -45,12 +45,12 @@ impl Run {
             let descriptor = self.descriptor(*number);
             let (deadline, _) = self.deadlines.of_component(descriptor.deadline);
             self.events.emit(BootEvent::HealthStarted { component: descriptor.name.clone() });
-            self.desk.begin(*number, Step::Health, deadline);
+            self.steps.begin(*number, Step::Health, deadline);
         }
         let mut open = asked.len();
         while open > 0 {
             let deadline = self.deadlines.of_phase();
-            match self.desk.next(deadline) {
+            match self.steps.next(deadline) {
                 Signal::Ended(ended) if ended.step == Step::Health => {
                     open -= 1;
                     self.answered(phase, ended)?;
@@ -70,22 +70,22 @@ impl Run {
         Ok(())
     }
 
-    fn answered(&mut self, phase: Phase, ended: Ended) -> Result<(), Box<Fault>> {
+    fn answered(&mut self, phase: Phase, ended: EndedStep) -> Result<(), Box<Fault>> {
         let number = ended.component;
         let failure = ended.result.as_ref().err().cloned();
-        let (standing, why) = match self.health_told(ended) {
-            Health::Healthy => (Standing::Ready, None),
-            Health::Degraded(why) => (Standing::Degraded, Some(why)),
-            Health::Unhealthy(why) => (Standing::Failed, Some(why)),
+        let (progress, why) = match self.health_told(ended) {
+            Health::Healthy => (Progress::Ready, None),
+            Health::Degraded(why) => (Progress::Degraded, Some(why)),
+            Health::Unhealthy(why) => (Progress::Failed, Some(why)),
         };
         // One that said at its start that it is not healthy has been dealt with: a better word now comes too late for those
         // that went on without it.
-        if self.standings.at(number) == Standing::Failed {
+        if self.progress_table.at(number) == Progress::Failed {
             return Ok(());
         }
-        self.standings.set(number, standing);
+        self.progress_table.set(number, progress);
         self.record_mut(number).set_reason(why.clone());
-        if standing != Standing::Failed {
+        if progress != Progress::Failed {
             return Ok(());
         }
         let descriptor = self.descriptor(number);
@@ -105,7 +105,7 @@ impl Run {
 
     /// Did not say how it is in time. `false` when it has just said it.
     fn silent(&mut self, phase: Phase, number: u32) -> Result<bool, Box<Fault>> {
-        let Some(given_up) = self.desk.give_up(number, Step::Health, Then::Abandon) else {
+        let Some(given_up) = self.steps.give_up(number, Step::Health, Then::Abandon) else {
             return Ok(false);
         };
         let limit = Seconds::from(self.deadlines.of_component(self.descriptor(number).deadline).1);
@@ -113,7 +113,7 @@ impl Run {
         let why = given_up.place.map_or(text.clone(), |place| format!("{text}\n{place}"));
         self.answered(
             phase,
-            Ended {
+            EndedStep {
                 component: number,
                 step: Step::Health,
                 result: Ok(Health::Unhealthy(why)),

@@ -6,7 +6,7 @@ use component::{ComponentName, Health, Step};
 
 use crate::graph::plan::Plan;
 use crate::report::boot_report::BootReport;
-use crate::run::step_table::{Desk, Ended, Signal, Then};
+use crate::run::step_table::{EndedStep, Signal, StepTable, Then};
 
 /// How one component is.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +31,7 @@ pub struct SystemHealth {
 /// Asks those that are up, each with what is left of the deadline; of one that is not, the reason is its word.
 pub(crate) fn ask(
     plan: &Plan,
-    mut desk: Desk,
+    mut steps: StepTable,
     up: &[bool],
     report: &BootReport,
     limit: Duration,
@@ -42,20 +42,22 @@ pub(crate) fn ask(
     let mut open = 0_usize;
     for (number, up) in (0_u32..).zip(up) {
         if *up {
-            desk.begin(number, Step::Health, deadline);
+            steps.begin(number, Step::Health, deadline);
             open += 1;
         } else {
             answers[number as usize] = Some(absent(plan, number, report));
         }
     }
     while open > 0 {
-        let (number, health, seconds) = match desk.next(None) {
+        let (number, health, seconds) = match steps.next(None) {
             Signal::Ended(ended) => {
                 let seconds = ended.at.saturating_duration_since(ended.begun).as_secs_f64();
                 (ended.component, word(ended), seconds)
             }
             Signal::Expired { component, step } => {
-                let Some(given_up) = desk.give_up(component, step, Then::Abandon) else { continue };
+                let Some(given_up) = steps.give_up(component, step, Then::Abandon) else {
+                    continue;
+                };
                 let mut text = format!("gave no answer within {}", component::Seconds::from(limit));
                 if let Some(place) = given_up.place {
                     text = format!("{text}\n{place}");
@@ -82,7 +84,7 @@ fn absent(plan: &Plan, number: u32, report: &BootReport) -> ComponentHealth {
 }
 
 /// A component's word, where a failed step counts as one.
-pub(crate) fn word(ended: Ended) -> Health {
+pub(crate) fn word(ended: EndedStep) -> Health {
     match ended.result {
         Ok(health) => health,
         Err(failure) => {

@@ -10,23 +10,23 @@ use crate::run::step_table::Message;
 
 /// Interrupts a boot: it rolls back and fails with code `interrupted`. Cheap to clone; has no effect once the boot ended.
 #[derive(Clone, Default)]
-pub struct Cancel(Arc<Mutex<State>>);
+pub struct Interruption(Arc<Mutex<Request>>);
 
 #[derive(Default)]
-struct State {
+struct Request {
     reason: Option<String>,
     fault: Option<Fault>,
     wakers: Vec<Sender<Message>>,
 }
 
-impl Cancel {
+impl Interruption {
     /// A token that nobody has used yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Interrupts the boot; the first reason (`SIGTERM`, `Ctrl-C`) is the one that is told.
-    pub fn cancel(&self, reason: impl Into<String>) {
+    pub fn interrupt(&self, reason: impl Into<String>) {
         let mut state = self.state();
         state.reason.get_or_insert_with(|| reason.into());
         for waker in state.wakers.drain(..) {
@@ -47,7 +47,7 @@ impl Cancel {
                 state.fault = Some(fault);
             }
         }
-        self.cancel(message);
+        self.interrupt(message);
     }
 
     /// Lets go of what it was failed with: the boot has ended, and somebody may be a part of that failure himself.
@@ -65,7 +65,7 @@ impl Cancel {
     }
 
     /// Whether someone interrupted.
-    pub fn is_cancelled(&self) -> bool {
+    pub fn is_interrupted(&self) -> bool {
         self.state().reason.is_some()
     }
 
@@ -84,7 +84,7 @@ impl Cancel {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Request> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -35,7 +35,7 @@ impl Run {
             ),
         };
         let mut fault = Fault::new(Code::START_TIMEOUT, message).in_phase(phase);
-        let hanging = self.desk.in_flight();
+        let hanging = self.steps.in_flight();
         for (place, (number, step, begun)) in hanging.iter().enumerate() {
             if place == 0 {
                 fault = fault.of(&self.descriptor(*number).name);
@@ -76,7 +76,8 @@ impl Run {
 
     /// Gives a step up and says where it hangs.
     fn hang(&mut self, number: u32, step: Step, begun: Instant) -> String {
-        let stack = self.desk.give_up(number, step, Then::Keep).and_then(|given_up| given_up.place);
+        let stack =
+            self.steps.give_up(number, step, Then::Keep).and_then(|given_up| given_up.place);
         self.deadlines.give_up(number, step);
         hang_text(&self.descriptor(number).name, step, begun, stack)
     }

@@ -9,7 +9,7 @@ use crate::event::boot_event::EventSink;
 use crate::report::budgets::Budgets;
 use crate::report::children::ChildSpans;
 use crate::report::outside::OutsideWork;
-use crate::run::interruption::Cancel;
+use crate::run::interruption::Interruption;
 use crate::run::phase_latch::PhaseLatch;
 
 /// The limits of one phase.
@@ -107,7 +107,7 @@ pub struct BootOptions {
     /// Who wants to see the events.
     pub sinks: Vec<Arc<dyn EventSink>>,
     /// Interrupts the boot.
-    pub canceller: Cancel,
+    pub interruption: Interruption,
 }
 
 impl Default for BootOptions {
@@ -130,7 +130,7 @@ impl Default for BootOptions {
             outside: OutsideWork::default(),
             children: ChildSpans::default(),
             sinks: Vec::new(),
-            canceller: Cancel::new(),
+            interruption: Interruption::new(),
         }
     }
 }

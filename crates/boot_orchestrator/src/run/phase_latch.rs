@@ -18,12 +18,12 @@ pub struct PhaseLatch(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<PhaseMarks>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct PhaseMarks {
     opened: Option<Phase>,
     passed: Option<Phase>,
     ended: bool,
@@ -101,7 +101,7 @@ impl PhaseLatch {
         self.0.changed.notify_all();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PhaseMarks> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,7 +9,7 @@ use crate::graph::plan::Plan;
 /// How a component stands now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Standing {
+pub enum Progress {
     /// It has not begun.
     Waiting,
     /// Its start runs.
@@ -26,7 +26,7 @@ pub enum Standing {
     Skipped,
 }
 
-impl Standing {
+impl Progress {
     const ALL: [Self; 7] = [
         Self::Waiting,
         Self::Starting,
@@ -59,30 +59,30 @@ impl Standing {
     }
 }
 
-/// The standing of every component of a plan. Cheap to clone, readable from any thread.
+/// The progress of every component of a plan. Cheap to clone, readable from any thread.
 #[derive(Clone)]
-pub struct Standings {
+pub struct ProgressTable {
     plan: Plan,
     words: Arc<[AtomicU8]>,
 }
 
-impl Standings {
+impl ProgressTable {
     pub(crate) fn new(plan: Plan) -> Self {
         let words = plan.components().iter().map(|_| AtomicU8::new(0)).collect();
         Self { plan, words }
     }
 
     /// How the component of that name stands; none when there is none.
-    pub fn of(&self, name: &str) -> Option<Standing> {
+    pub fn of(&self, name: &str) -> Option<Progress> {
         self.plan.find(name).map(|number| self.at(number))
     }
 
     /// How the component of that number stands.
-    pub fn at(&self, number: u32) -> Standing {
-        Standing::ALL[usize::from(self.words[number as usize].load(Ordering::Acquire))]
+    pub fn at(&self, number: u32) -> Progress {
+        Progress::ALL[usize::from(self.words[number as usize].load(Ordering::Acquire))]
     }
 
-    pub(crate) fn set(&self, number: u32, standing: Standing) {
-        self.words[number as usize].store(standing as u8, Ordering::Release);
+    pub(crate) fn set(&self, number: u32, progress: Progress) {
+        self.words[number as usize].store(progress as u8, Ordering::Release);
     }
 }

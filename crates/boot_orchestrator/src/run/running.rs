@@ -10,8 +10,8 @@ use crate::graph::plan::Plan;
 use crate::report::boot_report::BootReport;
 use crate::run::error::StopFailure;
 use crate::run::health::{self, SystemHealth};
-use crate::run::progress::Standings;
-use crate::run::step_table::Desk;
+use crate::run::progress::ProgressTable;
+use crate::run::step_table::StepTable;
 use crate::run::stopper::{Life, StopLimits, Stopper};
 
 /// How a system was taken down.
@@ -29,14 +29,14 @@ pub struct ShutdownReport {
 pub struct Running {
     plan: Plan,
     events: Events,
-    standings: Standings,
+    progress_table: ProgressTable,
     started: Vec<bool>,
     report: Arc<BootReport>,
-    end: Mutex<End>,
+    end: Mutex<ShutdownState>,
     ended: Condvar,
 }
 
-enum End {
+enum ShutdownState {
     Up,
     Stopping,
     Down(Arc<ShutdownReport>),
@@ -46,12 +46,12 @@ impl Running {
     pub(crate) fn new(
         plan: Plan,
         events: Events,
-        standings: Standings,
+        progress_table: ProgressTable,
         started: Vec<bool>,
         report: Arc<BootReport>,
     ) -> Self {
-        let end = Mutex::new(End::Up);
-        Self { plan, events, standings, started, report, end, ended: Condvar::new() }
+        let end = Mutex::new(ShutdownState::Up);
+        Self { plan, events, progress_table, started, report, end, ended: Condvar::new() }
     }
 
     /// The plan that was booted.
@@ -65,13 +65,13 @@ impl Running {
     }
 
     /// How each component stands.
-    pub fn standings(&self) -> &Standings {
-        &self.standings
+    pub fn progress_table(&self) -> &ProgressTable {
+        &self.progress_table
     }
 
     /// Whether [`Running::shutdown`] was called.
     pub fn is_stopping(&self) -> bool {
-        !matches!(*self.end.lock().unwrap_or_else(PoisonError::into_inner), End::Up)
+        !matches!(*self.end.lock().unwrap_or_else(PoisonError::into_inner), ShutdownState::Up)
     }
 
     /// Asks every component that started how it is, side by side. One that does not answer in time is unhealthy, and so is
@@ -81,8 +81,8 @@ impl Running {
             let health = Health::Unhealthy("the system was shut down".to_owned());
             return SystemHealth { health, components: Vec::new() };
         }
-        let desk = Desk::new(self.plan.clone(), self.events.clone());
-        health::ask(&self.plan, desk, &self.started, &self.report, deadline)
+        let steps = StepTable::new(self.plan.clone(), self.events.clone());
+        health::ask(&self.plan, steps, &self.started, &self.report, deadline)
     }
 
     /// Stops everything that started, in reverse, each once. The second call, from whatever thread, waits for the first and
@@ -91,15 +91,18 @@ impl Running {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match &*end {
-                End::Down(report) => return Arc::clone(report),
-                End::Stopping => end = self.ended.wait(end).unwrap_or_else(PoisonError::into_inner),
-                End::Up => break,
+                ShutdownState::Down(report) => return Arc::clone(report),
+                ShutdownState::Stopping => {
+                    end = self.ended.wait(end).unwrap_or_else(PoisonError::into_inner)
+                }
+                ShutdownState::Up => break,
             }
         }
-        *end = End::Stopping;
+        *end = ShutdownState::Stopping;
         drop(end);
         let report = Arc::new(self.stop(timeout));
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = End::Down(Arc::clone(&report));
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) =
+            ShutdownState::Down(Arc::clone(&report));
         self.ended.notify_all();
         report
     }
@@ -108,11 +111,12 @@ impl Running {
         let begun = Instant::now();
         let components = self.started.iter().filter(|started| **started).count();
         self.events.emit(BootEvent::ShutdownStarted { components });
-        let mut desk = Desk::new(self.plan.clone(), self.events.clone());
+        let mut steps = StepTable::new(self.plan.clone(), self.events.clone());
         let lives = self.started.iter().map(|started| if *started { Life::Up } else { Life::Gone });
         let limits = StopLimits::shutdown(timeout);
         let stops =
-            Stopper::new(&self.plan, &mut desk, &self.events, &self.standings, limits, lives).run();
+            Stopper::new(&self.plan, &mut steps, &self.events, &self.progress_table, limits, lives)
+                .run();
         let seconds = begun.elapsed().as_secs_f64();
         let errors = stops.errors.len();
         self.events.emit(BootEvent::ShutdownFinished { seconds, stopped: stops.stopped, errors });

@@ -8,15 +8,17 @@ use crate::event::boot_event::BootEvent;
 use crate::graph::bind::index;
 use crate::run::executor::Run;
 use crate::run::fault::Fault;
-use crate::run::progress::Standing;
-use crate::run::step_table::{Ended, Signal, Then};
+use crate::run::progress::Progress;
+use crate::run::step_table::{EndedStep, Signal, Then};
 
 impl Run {
     /// Starts every component of a phase; returns when each has an outcome.
     pub(crate) fn starts(&mut self, phase: Phase) -> Result<(), Box<Fault>> {
         let range = self.plan.range(phase);
-        let settled =
-            range.clone().filter(|place| self.standings.at(index(*place)).is_settled()).count();
+        let settled = range
+            .clone()
+            .filter(|place| self.progress_table.at(index(*place)).is_settled())
+            .count();
         self.open = range.len() - settled;
         for place in range {
             let number = index(place);
@@ -28,7 +30,7 @@ impl Run {
             self.retry_due();
             let pause = self.retries.iter().map(|(at, _)| *at).min();
             let deadline = self.deadlines.of_phase();
-            match self.desk.next(pause.into_iter().chain(deadline).min()) {
+            match self.steps.next(pause.into_iter().chain(deadline).min()) {
                 Signal::Ended(ended) => match ended.step {
                     Step::Start => self.start_ended(ended)?,
                     Step::Health | Step::Stop => {}
@@ -48,7 +50,7 @@ impl Run {
 
     /// Begins a start, unless the component has begun or will never begin.
     fn begin(&mut self, number: u32) {
-        if self.standings.at(number) != Standing::Waiting {
+        if self.progress_table.at(number) != Progress::Waiting {
             return;
         }
         let (name, phase) = {
@@ -57,10 +59,10 @@ impl Run {
         };
         let (deadline, _) = self.deadlines.of_component(self.descriptor(number).deadline);
         let now = Instant::now();
-        self.standings.set(number, Standing::Starting);
+        self.progress_table.set(number, Progress::Starting);
         self.record_mut(number).begin(now, deadline);
         self.events.emit_at(now, BootEvent::ComponentStarted { component: name, phase });
-        self.desk.begin(number, Step::Start, deadline);
+        self.steps.begin(number, Step::Start, deadline);
     }
 
     fn retry_due(&mut self) {
@@ -69,18 +71,18 @@ impl Run {
         self.retries = later;
         for (_, number) in due {
             let due = self.record_mut(number).begin_again();
-            self.desk.begin(number, Step::Start, due);
+            self.steps.begin(number, Step::Start, due);
         }
     }
 
-    fn start_ended(&mut self, ended: Ended) -> Result<(), Box<Fault>> {
-        let Ended { component: number, result, at, .. } = ended;
+    fn start_ended(&mut self, ended: EndedStep) -> Result<(), Box<Fault>> {
+        let EndedStep { component: number, result, at, .. } = ended;
         match result {
             Ok(health) => {
                 self.record_mut(number).set_up(true);
                 match health {
-                    Health::Healthy => self.settle(number, Standing::Ready, None, at),
-                    Health::Degraded(why) => self.settle(number, Standing::Degraded, Some(why), at),
+                    Health::Healthy => self.settle(number, Progress::Ready, None, at),
+                    Health::Degraded(why) => self.settle(number, Progress::Degraded, Some(why), at),
                     Health::Unhealthy(why) => {
                         let failure = Failure::new(Code::UNHEALTHY, why);
                         self.failed(number, "started, and is not healthy", failure, at)
@@ -124,7 +126,7 @@ impl Run {
         let attempts = self.record(number).attempts();
         let tried = if attempts > 1 { format!(", tried {attempts} times") } else { String::new() };
         let reason = format!("{}{tried}", failure.message);
-        self.finish(number, Standing::Failed, Some(reason), at);
+        self.finish(number, Progress::Failed, Some(reason), at);
         if !required {
             return self.release(number);
         }
@@ -134,16 +136,16 @@ impl Run {
 
     fn start_expired(&mut self, number: u32) -> Result<(), Box<Fault>> {
         if let Some(due) = self.due_by_its_clock(number) {
-            self.desk.extend(number, Step::Start, due);
+            self.steps.extend(number, Step::Start, due);
             return Ok(());
         }
         // One that is required stays in flight: the rollback leaves it a moment to end, and stops it in its turn if it does.
         let required = self.descriptor(number).required;
         let then = if required { Then::Keep } else { Then::Abandon };
-        let Some(given_up) = self.desk.give_up(number, Step::Start, then) else { return Ok(()) };
+        let Some(given_up) = self.steps.give_up(number, Step::Start, then) else { return Ok(()) };
         let at = Instant::now();
         let fault = self.start_late(number, given_up);
-        self.finish(number, Standing::Failed, Some(fault.message.clone()), at);
+        self.finish(number, Progress::Failed, Some(fault.message.clone()), at);
         if required { Err(Box::new(fault)) } else { self.release(number) }
     }
 
@@ -159,22 +161,22 @@ impl Run {
     fn settle(
         &mut self,
         number: u32,
-        standing: Standing,
+        progress: Progress,
         reason: Option<String>,
         at: Instant,
     ) -> Result<(), Box<Fault>> {
-        self.finish(number, standing, reason, at);
+        self.finish(number, progress, reason, at);
         self.release(number)
     }
 
     pub(crate) fn finish(
         &mut self,
         number: u32,
-        standing: Standing,
+        progress: Progress,
         reason: Option<String>,
         at: Instant,
     ) {
-        self.standings.set(number, standing);
+        self.progress_table.set(number, progress);
         self.record_mut(number).set_reason(reason.clone());
         self.open -= 1;
         let begun = self.record(number).begun().unwrap_or(at);
@@ -184,7 +186,7 @@ impl Run {
             BootEvent::ComponentFinished {
                 component: descriptor.name.clone(),
                 phase: descriptor.phase,
-                status: standing.status(),
+                status: progress.status(),
                 seconds: at.saturating_duration_since(begun).as_secs_f64(),
                 reason,
             },
@@ -198,11 +200,11 @@ impl Run {
         let phase = self.current;
         let mut settled = vec![number];
         while let Some(number) = settled.pop() {
-            let usable = self.standings.at(number).is_usable();
+            let usable = self.progress_table.at(number).is_usable();
             for edge in plan.dependants(number).filter(|edge| edge.orders()) {
                 let from = edge.from;
                 self.record_mut(from).need_settled();
-                if self.standings.at(from) != Standing::Waiting {
+                if self.progress_table.at(from) != Progress::Waiting {
                     continue;
                 }
                 if !usable && edge.is_hard() {
@@ -220,7 +222,7 @@ impl Run {
     pub(crate) fn disown(&mut self, number: u32) -> Result<(), Box<Fault>> {
         let plan = self.plan.clone();
         for edge in plan.dependants(number).filter(|edge| edge.is_hard()) {
-            if self.standings.at(edge.from) == Standing::Waiting {
+            if self.progress_table.at(edge.from) == Progress::Waiting {
                 self.skip(edge.from, number)?;
                 self.release(edge.from)?;
             }
@@ -235,7 +237,7 @@ impl Run {
         let (name, phase, required) =
             (descriptor.name.clone(), descriptor.phase, descriptor.required);
         let reason = format!("it needs `{need_name}`, which did not start");
-        self.standings.set(number, Standing::Skipped);
+        self.progress_table.set(number, Progress::Skipped);
         self.record_mut(number).set_reason(Some(reason.clone()));
         if phase == self.current {
             self.open -= 1;

@@ -1,6 +1,6 @@
 //! The one place where steps are begun, awaited, given up and abandoned.
 //!
-//! A desk belongs to one thread: the executor's, or the one that asks for health or shuts down. Outcomes come from any
+//! A step table belongs to one thread: the executor's, or the one that asks for health or shuts down. Outcomes come from any
 //! thread through one channel. A step that was abandoned still has someone who waits for it: if it is a start and ends
 //! well after all, the thread that says so has it stopped at once.
 
@@ -14,12 +14,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unboun
 
 use crate::event::boot_event::{BootEvent, Events};
 use crate::graph::plan::Plan;
-use crate::run::step_outcome::{self, Ticket};
+use crate::run::step_outcome::{self, OutcomeClaim};
 
-/// Two outcomes that come closer than this let the desk expect a third, for as long.
+/// Two outcomes that come closer than this let the step table expect a third, for as long.
 const LINGER: Duration = Duration::from_micros(50);
 
-/// What comes through the channel of a desk.
+/// What comes through the channel of a step table.
 pub(crate) enum Message {
     /// A step told its outcome.
     Outcome {
@@ -33,11 +33,11 @@ pub(crate) enum Message {
     Wake,
 }
 
-/// What a desk's owner learns.
+/// What a step table's owner learns.
 #[derive(Debug)]
 pub(crate) enum Signal {
     /// A step ended.
-    Ended(Ended),
+    Ended(EndedStep),
     /// A step is past its deadline. It is still in flight, without a deadline now.
     Expired { component: u32, step: Step },
     /// Someone interrupted, or opened a latch.
@@ -48,7 +48,7 @@ pub(crate) enum Signal {
 
 /// A step that ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct EndedStep {
     pub(crate) component: u32,
     pub(crate) step: Step,
     pub(crate) result: Result<Health, Failure>,
@@ -77,12 +77,12 @@ pub(crate) struct GivenUp {
 struct Flight {
     serial: u64,
     begun: Instant,
-    ticket: Arc<Ticket>,
+    claim: Arc<OutcomeClaim>,
     panic: Option<String>,
 }
 
 /// Begins steps and hears of them.
-pub(crate) struct Desk {
+pub(crate) struct StepTable {
     plan: Plan,
     events: Events,
     sender: Sender<Message>,
@@ -95,7 +95,7 @@ pub(crate) struct Desk {
     pace: Option<Duration>,
 }
 
-impl Desk {
+impl StepTable {
     pub(crate) fn new(plan: Plan, events: Events) -> Self {
         let (sender, receiver) = unbounded();
         Self {
@@ -111,20 +111,20 @@ impl Desk {
         }
     }
 
-    /// The channel's end for those that wake the desk.
+    /// The channel's end for those that wake the step table.
     pub(crate) fn waker(&self) -> &Sender<Message> {
         &self.sender
     }
 
-    /// Begins a step. Its outcome, or the passing of its deadline, comes out of [`Desk::next`].
+    /// Begins a step. Its outcome, or the passing of its deadline, comes out of [`StepTable::next`].
     pub(crate) fn begin(&mut self, number: u32, step: Step, deadline: Option<Instant>) {
         self.serial += 1;
         let (serial, begun) = (self.serial, Instant::now());
-        let ticket = Arc::new(Ticket::new());
+        let claim = Arc::new(OutcomeClaim::new());
         let planned = &self.plan.components()[number as usize];
         let component = Arc::clone(planned.component());
-        let done = self.done(number, step, &ticket, &component, planned.name().clone());
-        self.flights.insert((number, step), Flight { serial, begun, ticket, panic: None });
+        let done = self.done(number, step, &claim, &component, planned.name().clone());
+        self.flights.insert((number, step), Flight { serial, begun, claim, panic: None });
         if let Some(deadline) = deadline {
             self.timers.push(Reverse((deadline, serial, number, step)));
         }
@@ -141,16 +141,16 @@ impl Desk {
         &self,
         number: u32,
         step: Step,
-        ticket: &Arc<Ticket>,
+        claim: &Arc<OutcomeClaim>,
         component: &Arc<dyn Component>,
         name: ComponentName,
     ) -> Done {
         let (flight, sender, events) = (self.serial, self.sender.clone(), self.events.clone());
-        let (ticket, component) = (Arc::clone(ticket), Arc::clone(component));
+        let (claim, component) = (Arc::clone(claim), Arc::clone(component));
         Done::new(move |result| {
             let at = Instant::now();
             let late = step == Step::Start && result.is_ok();
-            let told = ticket.tell(|| {
+            let told = claim.tell(|| {
                 let _ =
                     sender.send(Message::Outcome { component: number, step, flight, result, at });
             });
@@ -182,7 +182,7 @@ impl Desk {
                         return Signal::Ended(ended);
                     }
                 }
-                // The desk holds a sender itself, so that the channel cannot close under it.
+                // The step table holds a sender itself, so that the channel cannot close under it.
                 Err(_) if timer.is_some() && timer == limit => {
                     if let Some(Reverse((_, _, component, step))) = self.timers.pop() {
                         return Signal::Expired { component, step };
@@ -215,7 +215,7 @@ impl Desk {
         serial: u64,
         result: Result<Health, Failure>,
         at: Instant,
-    ) -> Option<Ended> {
+    ) -> Option<EndedStep> {
         let before = self.heard.replace(at);
         self.pace = before.map(|before| at.saturating_duration_since(before));
         let flight = self.flights.remove(&(component, step))?;
@@ -227,7 +227,7 @@ impl Desk {
             Some(text) => panicked(step, &text),
             None => failure,
         });
-        Some(Ended { component, step, result, begun: flight.begun, at })
+        Some(EndedStep { component, step, result, begun: flight.begun, at })
     }
 
     /// Tells a component that its step is given up, and asks what it knows of where the step hangs. None when the step
@@ -235,7 +235,7 @@ impl Desk {
     pub(crate) fn give_up(&mut self, number: u32, step: Step, then: Then) -> Option<GivenUp> {
         let flight = self.flights.get(&(number, step))?;
         let (begun, serial) = (flight.begun, flight.serial);
-        if flight.ticket.told() {
+        if flight.claim.told() {
             return None;
         }
         match then {
@@ -268,7 +268,7 @@ impl Desk {
     /// Waits for a step no longer. `false` when it has just ended: its outcome is in the channel then, and will come.
     pub(crate) fn abandon(&mut self, number: u32, step: Step) -> bool {
         let Some(flight) = self.flights.get(&(number, step)) else { return true };
-        if !flight.ticket.abandon() {
+        if !flight.claim.abandon() {
             return false;
         }
         self.flights.remove(&(number, step));
@@ -287,12 +287,12 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for StepTable {
     /// Nobody listens any more: what ends from now on is dealt with where it ends.
     fn drop(&mut self) {
-        let tickets = self.flights.values().map(|flight| &*flight.ticket);
+        let claims = self.flights.values().map(|flight| &*flight.claim);
         step_outcome::close(
-            tickets,
+            claims,
             || self.receiver.try_recv().ok(),
             |message| {
                 if let Message::Outcome { component, step: Step::Start, result: Ok(_), .. } =

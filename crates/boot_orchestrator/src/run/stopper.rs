@@ -13,8 +13,8 @@ use crate::event::boot_event::{BootEvent, Events};
 use crate::graph::plan::Plan;
 use crate::run::error::StopFailure;
 use crate::run::options::BootOptions;
-use crate::run::progress::{Standing, Standings};
-use crate::run::step_table::{Desk, Ended, Signal, Then};
+use crate::run::progress::{Progress, ProgressTable};
+use crate::run::step_table::{EndedStep, Signal, StepTable, Then};
 
 /// How long stops may take.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ impl StopLimits {
 /// Where a component is on its way down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
-    /// Its start was given up and may end yet; its deadline runs at the desk.
+    /// Its start was given up and may end yet; its deadline runs at the step table.
     Ending,
     /// It is up.
     Up,
@@ -69,9 +69,9 @@ pub(crate) struct Stops {
 /// Takes down what is up.
 pub(crate) struct Stopper<'a> {
     plan: &'a Plan,
-    desk: &'a mut Desk,
+    steps: &'a mut StepTable,
     events: &'a Events,
-    standings: &'a Standings,
+    progress_table: &'a ProgressTable,
     limits: StopLimits,
     lives: Vec<Life>,
     /// For each component, how many that need it are not gone.
@@ -82,9 +82,9 @@ pub(crate) struct Stopper<'a> {
 impl<'a> Stopper<'a> {
     pub(crate) fn new(
         plan: &'a Plan,
-        desk: &'a mut Desk,
+        steps: &'a mut StepTable,
         events: &'a Events,
-        standings: &'a Standings,
+        progress_table: &'a ProgressTable,
         limits: StopLimits,
         lives: impl Iterator<Item = Life>,
     ) -> Self {
@@ -96,7 +96,7 @@ impl<'a> Stopper<'a> {
             }
         }
         let stops = Stops { stopped: 0, errors: Vec::new() };
-        Self { plan, desk, events, standings, limits, lives, users, stops }
+        Self { plan, steps, events, progress_table, limits, lives, users, stops }
     }
 
     pub(crate) fn run(mut self) -> Stops {
@@ -126,7 +126,7 @@ impl<'a> Stopper<'a> {
 
     /// Deals with one signal; what it sets free in `phase` or later is stopped.
     fn step(&mut self, phase: Phase, until: Option<Instant>, end: Instant) {
-        match self.desk.next(until) {
+        match self.steps.next(until) {
             Signal::Ended(ended) => self.ended(ended, phase, end),
             Signal::Expired { component, step } => self.expired(component, step, phase, end),
             // An interruption of what is being taken down changes nothing.
@@ -134,7 +134,7 @@ impl<'a> Stopper<'a> {
         }
     }
 
-    fn ended(&mut self, ended: Ended, phase: Phase, end: Instant) {
+    fn ended(&mut self, ended: EndedStep, phase: Phase, end: Instant) {
         let place = ended.component as usize;
         match (ended.step, ended.result) {
             (Step::Start, Ok(_)) => {
@@ -158,13 +158,13 @@ impl<'a> Stopper<'a> {
         let place = component as usize;
         let limit = self.limits.of(self.plan.components()[place].descriptor().phase);
         if step == Step::Stop {
-            let Some(given_up) = self.desk.give_up(component, step, Then::Abandon) else { return };
+            let Some(given_up) = self.steps.give_up(component, step, Then::Abandon) else { return };
             let limit = limit.min(self.limits.all);
             let text = format!("it did not end within {}", Seconds::from(limit));
             let mut failure = Failure::new(Code::STOP_TIMEOUT, text);
             failure.causes.extend(given_up.place);
             self.told(place, limit, Some(failure));
-        } else if !self.desk.abandon(component, step) {
+        } else if !self.steps.abandon(component, step) {
             return;
         }
         self.gone(place, phase, end);
@@ -181,7 +181,7 @@ impl<'a> Stopper<'a> {
         self.lives[place] = Life::Stopping;
         self.events.emit(BootEvent::StopStarted { component: planned.name().clone() });
         let deadline = (Instant::now() + self.limits.of(planned.descriptor().phase)).min(end);
-        self.desk.begin(crate::graph::bind::index(place), Step::Stop, Some(deadline));
+        self.steps.begin(crate::graph::bind::index(place), Step::Stop, Some(deadline));
     }
 
     fn told(&mut self, place: usize, took: Duration, failure: Option<Failure>) {
@@ -196,8 +196,8 @@ impl<'a> Stopper<'a> {
             Some(failure) => self.stops.errors.push(StopFailure { component, failure }),
         }
         let number = crate::graph::bind::index(place);
-        if self.standings.at(number) != Standing::Failed {
-            self.standings.set(number, Standing::Stopped);
+        if self.progress_table.at(number) != Progress::Failed {
+            self.progress_table.set(number, Progress::Stopped);
         }
     }
 

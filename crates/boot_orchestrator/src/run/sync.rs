@@ -1,4 +1,4 @@
-//! The primitives under the ticket, the pool and the latch, in one place.
+//! The primitives under the claim, the pool and the latch, in one place.
 //!
 //! `tests/interleavings.rs` takes in the sources of those three with another `crate::run::sync`, whose primitives a scheduler
 //! steps through one interleaving after another. Here they are the ones of the standard library.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use boot_orchestrator::Standing;
+use boot_orchestrator::Progress;
 use component::{Code, NeedKind, Phase, Step};
 use proptest::prelude::*;
 
@@ -23,11 +23,11 @@ pub(crate) struct One {
 /// When and how somebody interferes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Interference {
-    /// `Cancel::cancel` at this event, by whoever emits it.
-    Cancel(usize),
-    /// `Cancel::fail` at this event.
+    /// `Interruption::interrupt` at this event, by whoever emits it.
+    Interruption(usize),
+    /// `Interruption::fail` at this event.
     Fail(usize),
-    /// `Cancel::cancel` from another thread, some time after this event.
+    /// `Interruption::interrupt` from another thread, some time after this event.
     Soon(usize),
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn one() -> impl Strategy<Value = One> {
 pub(crate) fn case() -> impl Strategy<Value = Case> {
     let interference = prop_oneof![
         8 => Just(None),
-        1 => (0..70_usize).prop_map(|at| Some(Interference::Cancel(at))),
+        1 => (0..70_usize).prop_map(|at| Some(Interference::Interruption(at))),
         1 => (0..70_usize).prop_map(|at| Some(Interference::Fail(at))),
         1 => (0..70_usize).prop_map(|at| Some(Interference::Soon(at))),
     ];
@@ -138,11 +138,11 @@ pub(crate) fn needs(all: &[One], place: usize) -> Vec<(usize, NeedKind)> {
 }
 
 /// How the start of a component ends when it is begun, and with which word it fails.
-pub(crate) fn start_of(one: &One) -> Result<Standing, Code> {
+pub(crate) fn start_of(one: &One) -> Result<Progress, Code> {
     match one.start.outcome {
-        Outcome::Well => Ok(Standing::Ready),
-        Outcome::Degraded => Ok(Standing::Degraded),
-        Outcome::FailsTimes(times) if times < ATTEMPTS as usize => Ok(Standing::Ready),
+        Outcome::Well => Ok(Progress::Ready),
+        Outcome::Degraded => Ok(Progress::Degraded),
+        Outcome::FailsTimes(times) if times < ATTEMPTS as usize => Ok(Progress::Ready),
         Outcome::Unhealthy => Err(Code::UNHEALTHY),
         Outcome::Fails | Outcome::FailsTimes(_) | Outcome::Panics => Err(Code::START_FAILED),
         Outcome::Loses => Err(Code::INTERNAL),
@@ -152,26 +152,26 @@ pub(crate) fn start_of(one: &One) -> Result<Standing, Code> {
     }
 }
 
-pub(crate) fn health_of(one: &One) -> Standing {
+pub(crate) fn health_of(one: &One) -> Progress {
     match one.health.outcome {
-        Outcome::Well => Standing::Ready,
-        Outcome::Degraded => Standing::Degraded,
-        _ => Standing::Failed,
+        Outcome::Well => Progress::Ready,
+        Outcome::Degraded => Progress::Degraded,
+        _ => Progress::Failed,
     }
 }
 
 /// How a boot ends of which nobody takes the time away: how everyone stands, or who may be the first failure, with its word.
-pub(crate) fn oracle(all: &[One]) -> Result<Vec<Standing>, BTreeMap<usize, Code>> {
-    let mut standings = vec![Standing::Waiting; all.len()];
+pub(crate) fn oracle(all: &[One]) -> Result<Vec<Progress>, BTreeMap<usize, Code>> {
+    let mut progress_table = vec![Progress::Waiting; all.len()];
     // Who lacks what it cannot do without, in whatever phase, is told at once.
-    let skip = |standings: &mut Vec<Standing>| {
+    let skip = |progress_table: &mut Vec<Progress>| {
         for place in 0..all.len() {
             let lacks = needs(all, place).iter().any(|(at, kind)| {
-                let lost = [Standing::Failed, Standing::Skipped].contains(&standings[*at]);
+                let lost = [Progress::Failed, Progress::Skipped].contains(&progress_table[*at]);
                 *kind == NeedKind::One && lost
             });
-            if lacks && standings[place] == Standing::Waiting {
-                standings[place] = Standing::Skipped;
+            if lacks && progress_table[place] == Progress::Waiting {
+                progress_table[place] = Progress::Skipped;
             }
         }
     };
@@ -179,19 +179,19 @@ pub(crate) fn oracle(all: &[One]) -> Result<Vec<Standing>, BTreeMap<usize, Code>
         let of_phase: Vec<usize> = (0..all.len()).filter(|at| all[*at].phase == phase).collect();
         let mut first = BTreeMap::new();
         for place in &of_phase {
-            skip(&mut standings);
-            if standings[*place] == Standing::Waiting {
-                standings[*place] = start_of(&all[*place]).unwrap_or(Standing::Failed);
+            skip(&mut progress_table);
+            if progress_table[*place] == Progress::Waiting {
+                progress_table[*place] = start_of(&all[*place]).unwrap_or(Progress::Failed);
                 if let Err(code) = start_of(&all[*place]) {
                     first.insert(*place, code);
                 }
             }
         }
         let at_gate: Vec<usize> =
-            of_phase.into_iter().filter(|at| standings[*at].is_usable()).collect();
+            of_phase.into_iter().filter(|at| progress_table[*at].is_usable()).collect();
         for round in 0..2 {
-            skip(&mut standings);
-            let skipped = (0..all.len()).filter(|at| standings[*at] == Standing::Skipped);
+            skip(&mut progress_table);
+            let skipped = (0..all.len()).filter(|at| progress_table[*at] == Progress::Skipped);
             first.extend(skipped.map(|at| (at, Code::START_FAILED)));
             first.retain(|at, _| all[*at].required);
             if !first.is_empty() {
@@ -199,13 +199,13 @@ pub(crate) fn oracle(all: &[One]) -> Result<Vec<Standing>, BTreeMap<usize, Code>
             }
             if round == 0 {
                 for place in &at_gate {
-                    standings[*place] = health_of(&all[*place]);
-                    if standings[*place] == Standing::Failed {
+                    progress_table[*place] = health_of(&all[*place]);
+                    if progress_table[*place] == Progress::Failed {
                         first.insert(*place, Code::UNHEALTHY);
                     }
                 }
             }
         }
     }
-    Ok(standings)
+    Ok(progress_table)
 }

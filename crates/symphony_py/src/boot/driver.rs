@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use boot_orchestrator::steps::{ThreadKind, ThreadOrder};
 use boot_orchestrator::system::{System, SystemOptions};
-use boot_orchestrator::{BootFailure, Cancel, Outside, Passage, PhaseLatch};
+use boot_orchestrator::{BootFailure, Interruption, Outside, Passage, PhaseLatch};
 use component::{
     Code, ComponentName, Descriptor, Diagnostic, Location, Phase, Related, Severity, Step, Work,
 };
@@ -53,7 +53,7 @@ pub(crate) struct Boot {
     called: Instant,
     timeout: Option<Duration>,
     latch: Option<PhaseLatch>,
-    cancel: Cancel,
+    interruption: Interruption,
     observed: Arc<Events>,
     threads: Arc<LiveThreads>,
     memory_before: u64,
@@ -115,7 +115,7 @@ impl Boot {
             called,
             timeout,
             latch: stepwise.then(PhaseLatch::new),
-            cancel: Cancel::new(),
+            interruption: Interruption::new(),
             observed: Arc::new(Events::default()),
             threads: LiveThreads::new(),
             memory_before,
@@ -227,7 +227,7 @@ impl Boot {
         options.called = Some(self.called);
         options.memory_before = Some(self.memory_before);
         options.latch.clone_from(&self.latch);
-        options.canceller = self.cancel.clone();
+        options.interruption = self.interruption.clone();
         options.sinks.push(Arc::clone(&self.observed) as Arc<dyn boot_orchestrator::EventSink>);
         let heard = py.import("sys")?.getattr(intern!(py, "modules"))?.contains("logging")?;
         options.sinks.push(Arc::new(crate::boot::log::BootLog { heard }));
@@ -296,7 +296,7 @@ impl Boot {
             self.state.lock().outside_failure = Some(error.clone().unbind());
         }
         let failure = failure_of(Step::Start, error);
-        self.cancel.fail(format!("`{name}` failed"), Phase::Conductor, &name, failure);
+        self.interruption.fail(format!("`{name}` failed"), Phase::Conductor, &name, failure);
     }
 
     /// Ctrl-C or SIGTERM: rolls back, and `result()` raises it.
@@ -308,13 +308,13 @@ impl Boot {
             }
         }
         let _ = py;
-        self.cancel.cancel("interrupted by a signal");
+        self.interruption.interrupt("interrupted by a signal");
     }
 
     /// Ends a boot that its caller cannot carry on.
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         self.watchdog.is_back();
-        self.cancel.cancel("its caller gave up");
+        self.interruption.interrupt("its caller gave up");
         let receiver = self.state.lock().outcome.take();
         enter(py, || {
             if let Some(receiver) = receiver
@@ -357,7 +357,7 @@ impl Boot {
         })?;
         let result = self.concluded(py, outcome, relocate);
         // An exception holds the frames that it went through, and those hold this: a ring that no collector sees.
-        self.cancel.forget();
+        self.interruption.forget();
         self.state.lock().outside_failure = None;
         result
     }
