@@ -12,7 +12,7 @@ pub mod steps;
 pub mod system;
 
 pub use event::boot_event::{BootEvent, EventSink, Level, Stamped, Status};
-pub use graph::bind::Edge;
+pub use graph::edges::Edge;
 pub use graph::error::PlanFaults;
 pub use graph::format::GraphFormat;
 pub use graph::plan::{Plan, Planned};

@@ -1,10 +1,10 @@
 //! The faults of a graph as diagnostics: what is wrong, where, and what to do.
 //!
-//! `graph`, `cut` and `plan` call these; each is a pure function of descriptors.
+//! `bind`, `cycles` and `plan` call these; each is a pure function of descriptors.
 
 use component::{Code, Descriptor, Diagnostic, Need, NeedKind, did_you_mean, ring_text};
 
-use crate::graph::bind::{Edge, Graph};
+use crate::graph::edges::{Edge, Graph};
 
 /// Names told in one list.
 const NAMES: usize = 16;
@@ -173,11 +173,11 @@ pub(crate) fn phase_order(graph: &Graph<'_>, edge: &Edge, directory: Option<&str
     fault
 }
 
-/// Components need each other in a ring; `cut` is the edge that is cheapest to make late.
+/// Components need each other in a ring; `late` is the edge that is cheapest to make late.
 pub(crate) fn cycle(
     graph: &Graph<'_>,
     ring: &[Edge],
-    cut: &Edge,
+    late: &Edge,
     directory: Option<&str>,
 ) -> Diagnostic {
     let name = |index: u32| graph.descriptors[index as usize].name.to_string();
@@ -190,8 +190,8 @@ pub(crate) fn cycle(
         let place = need.location.clone().or_else(|| consumer.location.clone());
         fault = fault.related(place, edge_text(graph, edge));
     }
-    let consumer = graph.descriptors[cut.from as usize];
-    let need = &consumer.needs[cut.need as usize];
+    let consumer = graph.descriptors[late.from as usize];
+    let need = &consumer.needs[late.need as usize];
     fault.location = fault.related.iter().find_map(|related| related.location.clone());
     fault.path = path;
     fault.hint(late_edit(consumer, need, directory))

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use component::{NeedKind, Phase};
 use serde_json::json;
 
-use crate::graph::bind::{Edge, index};
+use crate::graph::edges::{Edge, index};
 use crate::graph::plan::Plan;
 
 /// A way to write a graph.

@@ -2,6 +2,7 @@
 
 pub(crate) mod bind;
 pub(crate) mod cycles;
+pub(crate) mod edges;
 pub(crate) mod error;
 pub(crate) mod faults;
 pub(crate) mod format;

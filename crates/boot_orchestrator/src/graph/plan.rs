@@ -8,9 +8,10 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use component::{Component, ComponentName, Descriptor, Diagnostic, Need, Phase};
+use component::{Component, ComponentName, Descriptor, Diagnostic, Phase};
 
-use crate::graph::bind::{Edge, Graph, Neighbours, index};
+use crate::graph::bind::bind;
+use crate::graph::edges::{Edge, Graph, Neighbours, index};
 use crate::graph::error::PlanFaults;
 use crate::graph::registry::{Entry, Registry};
 use crate::graph::{cycles, faults};
@@ -66,7 +67,7 @@ impl Plan {
     pub fn of(registry: &Registry) -> Result<Self, PlanFaults> {
         let (entries, directory) = (registry.entries(), registry.directory());
         let descriptors = entries.iter().map(|entry| &*entry.descriptor).collect();
-        let (graph, mut found) = Graph::bind(descriptors);
+        let (graph, mut found) = bind(descriptors);
         let waves = waves(&graph);
         let against: Vec<u32> = (0..index(graph.edges.len()))
             .filter(|edge| graph.is_against_phases(&graph.edges[*edge as usize]))
@@ -159,17 +160,6 @@ impl Plan {
         self.0.dependants.of(component).iter().map(|edge| &self.0.edges[*edge as usize])
     }
 
-    /// Each need of a component with the numbers of its providers, in plan order.
-    pub fn bindings(&self, component: u32) -> Vec<(&Need, Vec<u32>)> {
-        let needs = &self.0.components[component as usize].descriptor.needs;
-        let mut bindings: Vec<(&Need, Vec<u32>)> =
-            needs.iter().map(|need| (need, Vec::new())).collect();
-        for edge in self.needs(component) {
-            bindings[edge.need as usize].1.push(edge.to);
-        }
-        bindings
-    }
-
     /// The names of what a component waits for, each once, in plan order; late edges are none of them.
     pub fn requires(&self, name: &str) -> Vec<&ComponentName> {
         self.find(name).map(|component| self.required_names(component)).unwrap_or_default()
@@ -242,18 +232,18 @@ fn order_faults(
     circular: bool,
     directory: Option<&str>,
 ) -> Vec<Diagnostic> {
-    let circles = circular.then(|| cycles::circles(graph, directory));
+    let cycles = circular.then(|| cycles::find(graph, directory));
     let need = |edge: u32| {
         let edge = &graph.edges[edge as usize];
         (edge.from, edge.need)
     };
-    let cuts: HashSet<(u32, u32)> =
-        circles.iter().flat_map(|circles| circles.cuts.iter().map(|cut| need(*cut))).collect();
+    let edited: HashSet<(u32, u32)> =
+        cycles.iter().flat_map(|cycles| cycles.late.iter().map(|edge| need(*edge))).collect();
     let mut found: Vec<Diagnostic> = against
         .iter()
-        .filter(|edge| !cuts.contains(&need(**edge)))
+        .filter(|edge| !edited.contains(&need(**edge)))
         .map(|edge| faults::phase_order(graph, &graph.edges[*edge as usize], directory))
         .collect();
-    found.extend(circles.into_iter().flat_map(|circles| circles.diagnostics));
+    found.extend(cycles.into_iter().flat_map(|cycles| cycles.diagnostics));
     found
 }

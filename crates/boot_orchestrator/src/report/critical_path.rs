@@ -7,7 +7,7 @@
 
 use component::{ComponentName, Phase};
 
-use crate::graph::bind::index;
+use crate::graph::edges::index;
 use crate::graph::plan::Plan;
 use crate::report::timeline::{Span, Timeline};
 

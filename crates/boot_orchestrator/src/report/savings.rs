@@ -103,8 +103,11 @@ impl<'a> Replay<'a> {
             let starts = free + (from - was_free);
             let (waits, waited) = self.awaited(place, outside);
             let own = to - waited.map_or(from, |waited| from.max(waited)).min(to);
-            let own =
-                if without == Without::Start(crate::graph::bind::index(place)) { 0.0 } else { own };
+            let own = if without == Without::Start(crate::graph::edges::index(place)) {
+                0.0
+            } else {
+                own
+            };
             let ended = waits.map_or(starts, |waits| starts.max(waits)) + own;
             ends[place - first] = ended;
             last = last.max(ended);

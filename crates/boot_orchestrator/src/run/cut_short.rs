@@ -7,7 +7,7 @@ use std::time::Instant;
 use component::{Health, Step};
 
 use crate::event::boot_event::BootEvent;
-use crate::graph::bind::index;
+use crate::graph::edges::index;
 use crate::run::executor::Run;
 use crate::run::health;
 use crate::run::progress::Progress;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use component::{Code, Health, Phase, Seconds, Step};
 
 use crate::event::boot_event::{BootEvent, Status};
-use crate::graph::bind::index;
+use crate::graph::edges::index;
 use crate::run::executor::Run;
 use crate::run::fault::Fault;
 use crate::run::progress::Progress;

@@ -64,16 +64,6 @@ impl Interruption {
         Some(state.fault.clone().unwrap_or_else(interrupted))
     }
 
-    /// Whether someone interrupted.
-    pub fn is_interrupted(&self) -> bool {
-        self.state().reason.is_some()
-    }
-
-    /// Why, where someone interrupted.
-    pub fn reason(&self) -> Option<String> {
-        self.state().reason.clone()
-    }
-
     /// Wakes this channel at the interruption; at once if it has happened.
     pub(crate) fn wake(&self, waker: &Sender<Message>) {
         let mut state = self.state();

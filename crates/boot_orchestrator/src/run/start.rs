@@ -5,7 +5,7 @@ use std::time::Instant;
 use component::{Code, Failure, Health, Phase, Step};
 
 use crate::event::boot_event::BootEvent;
-use crate::graph::bind::index;
+use crate::graph::edges::index;
 use crate::run::executor::Run;
 use crate::run::fault::Fault;
 use crate::run::progress::Progress;

@@ -181,7 +181,7 @@ impl<'a> Stopper<'a> {
         self.lives[place] = Life::Stopping;
         self.events.emit(BootEvent::StopStarted { component: planned.name().clone() });
         let deadline = (Instant::now() + self.limits.of(planned.descriptor().phase)).min(end);
-        self.steps.begin(crate::graph::bind::index(place), Step::Stop, Some(deadline));
+        self.steps.begin(crate::graph::edges::index(place), Step::Stop, Some(deadline));
     }
 
     fn told(&mut self, place: usize, took: Duration, failure: Option<Failure>) {
@@ -195,7 +195,7 @@ impl<'a> Stopper<'a> {
             None => self.stops.stopped += 1,
             Some(failure) => self.stops.errors.push(StopFailure { component, failure }),
         }
-        let number = crate::graph::bind::index(place);
+        let number = crate::graph::edges::index(place);
         if self.progress_table.at(number) != Progress::Failed {
             self.progress_table.set(number, Progress::Stopped);
         }
@@ -204,7 +204,7 @@ impl<'a> Stopper<'a> {
     fn gone(&mut self, place: usize, phase: Phase, end: Instant) {
         self.lives[place] = Life::Gone;
         let plan = self.plan;
-        for edge in plan.needs(crate::graph::bind::index(place)).filter(|edge| edge.orders()) {
+        for edge in plan.needs(crate::graph::edges::index(place)).filter(|edge| edge.orders()) {
             let need = edge.to as usize;
             self.users[need] -= 1;
             if plan.components()[need].descriptor().phase >= phase {
