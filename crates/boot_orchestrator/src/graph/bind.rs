@@ -17,7 +17,7 @@ struct Providers<'a> {
 }
 
 /// Binds every need, and tells what cannot be bound.
-pub(crate) fn bind<'a>(descriptors: Vec<&'a Descriptor>) -> (Graph<'a>, Vec<Diagnostic>) {
+pub(crate) fn bind(descriptors: Vec<&Descriptor>) -> (Graph<'_>, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let mut providers = Providers {
         names: HashMap::with_capacity(descriptors.len()),

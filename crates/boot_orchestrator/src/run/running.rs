@@ -81,8 +81,8 @@ impl Running {
             let health = Health::Unhealthy("the system was shut down".to_owned());
             return SystemHealth { health, components: Vec::new() };
         }
-        let steps = StepTable::new(self.plan.clone(), self.events.clone());
-        health::ask(&self.plan, steps, &self.started, &self.report, deadline)
+        let step_table = StepTable::new(self.plan.clone(), self.events.clone());
+        health::ask(&self.plan, step_table, &self.started, &self.report, deadline)
     }
 
     /// Stops everything that started, in reverse, each once. The second call, from whatever thread, waits for the first and
@@ -93,7 +93,7 @@ impl Running {
             match &*end {
                 ShutdownState::Down(report) => return Arc::clone(report),
                 ShutdownState::Stopping => {
-                    end = self.ended.wait(end).unwrap_or_else(PoisonError::into_inner)
+                    end = self.ended.wait(end).unwrap_or_else(PoisonError::into_inner);
                 }
                 ShutdownState::Up => break,
             }
@@ -111,12 +111,18 @@ impl Running {
         let begun = Instant::now();
         let components = self.started.iter().filter(|started| **started).count();
         self.events.emit(BootEvent::ShutdownStarted { components });
-        let mut steps = StepTable::new(self.plan.clone(), self.events.clone());
+        let mut step_table = StepTable::new(self.plan.clone(), self.events.clone());
         let lives = self.started.iter().map(|started| if *started { Life::Up } else { Life::Gone });
         let limits = StopLimits::shutdown(timeout);
-        let stops =
-            Stopper::new(&self.plan, &mut steps, &self.events, &self.progress_table, limits, lives)
-                .run();
+        let stops = Stopper::new(
+            &self.plan,
+            &mut step_table,
+            &self.events,
+            &self.progress_table,
+            limits,
+            lives,
+        )
+        .run();
         let seconds = begun.elapsed().as_secs_f64();
         let errors = stops.errors.len();
         self.events.emit(BootEvent::ShutdownFinished { seconds, stopped: stops.stopped, errors });

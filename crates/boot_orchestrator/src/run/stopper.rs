@@ -69,7 +69,7 @@ pub(crate) struct Stops {
 /// Takes down what is up.
 pub(crate) struct Stopper<'a> {
     plan: &'a Plan,
-    steps: &'a mut StepTable,
+    step_table: &'a mut StepTable,
     events: &'a Events,
     progress_table: &'a ProgressTable,
     limits: StopLimits,
@@ -82,7 +82,7 @@ pub(crate) struct Stopper<'a> {
 impl<'a> Stopper<'a> {
     pub(crate) fn new(
         plan: &'a Plan,
-        steps: &'a mut StepTable,
+        step_table: &'a mut StepTable,
         events: &'a Events,
         progress_table: &'a ProgressTable,
         limits: StopLimits,
@@ -96,7 +96,7 @@ impl<'a> Stopper<'a> {
             }
         }
         let stops = Stops { stopped: 0, errors: Vec::new() };
-        Self { plan, steps, events, progress_table, limits, lives, users, stops }
+        Self { plan, step_table, events, progress_table, limits, lives, users, stops }
     }
 
     pub(crate) fn run(mut self) -> Stops {
@@ -126,7 +126,7 @@ impl<'a> Stopper<'a> {
 
     /// Deals with one signal; what it sets free in `phase` or later is stopped.
     fn step(&mut self, phase: Phase, until: Option<Instant>, end: Instant) {
-        match self.steps.next(until) {
+        match self.step_table.next(until) {
             Signal::Ended(ended) => self.ended(ended, phase, end),
             Signal::Expired { component, step } => self.expired(component, step, phase, end),
             // An interruption of what is being taken down changes nothing.
@@ -158,13 +158,15 @@ impl<'a> Stopper<'a> {
         let place = component as usize;
         let limit = self.limits.of(self.plan.components()[place].descriptor().phase);
         if step == Step::Stop {
-            let Some(given_up) = self.steps.give_up(component, step, Then::Abandon) else { return };
+            let Some(given_up) = self.step_table.give_up(component, step, Then::Abandon) else {
+                return;
+            };
             let limit = limit.min(self.limits.all);
             let text = format!("it did not end within {}", Seconds::from(limit));
             let mut failure = Failure::new(Code::STOP_TIMEOUT, text);
             failure.causes.extend(given_up.place);
             self.told(place, limit, Some(failure));
-        } else if !self.steps.abandon(component, step) {
+        } else if !self.step_table.abandon(component, step) {
             return;
         }
         self.gone(place, phase, end);
@@ -181,7 +183,7 @@ impl<'a> Stopper<'a> {
         self.lives[place] = Life::Stopping;
         self.events.emit(BootEvent::StopStarted { component: planned.name().clone() });
         let deadline = (Instant::now() + self.limits.of(planned.descriptor().phase)).min(end);
-        self.steps.begin(crate::graph::edges::index(place), Step::Stop, Some(deadline));
+        self.step_table.begin(crate::graph::edges::index(place), Step::Stop, Some(deadline));
     }
 
     fn told(&mut self, place: usize, took: Duration, failure: Option<Failure>) {
