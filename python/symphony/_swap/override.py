@@ -199,8 +199,7 @@ class _Entry:
             ]
             return
         below = same[-2].live if len(same) > 1 else self.root
-        aside = [one.root for one in swaps.overrides]
-        now = dict.fromkeys([*container.lives, *swaps.retired, *aside])
+        now = swapping.consumers_of(container)
         since = [consumer for consumer in now if consumer not in self._consumers]
         sites = Sites(container).find_again(self.sites, live, live.instance, since)
         members.add_pit(starter, sites, live.instance)

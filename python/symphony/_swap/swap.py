@@ -389,13 +389,17 @@ def _failure(message: str, code: str, spec: ComponentSpec, error: Exception) -> 
     )
 
 
+def consumers_of(container: Container) -> dict[Live, None]:
+    """Every component whose object may be called: also what was taken out and is held, or stands aside for a while."""
+    swaps = swaps_of(container)
+    set_aside = [one.root for one in swaps.overrides]
+    return dict.fromkeys([*container.lives, *swaps.retired, *set_aside])
+
+
 def find_sites(starter: Starter, live: Live, shown: Any, candidate: Live | None) -> Sites:
     """Every place in which consumers see a component; the one that is to come is brought up to date as well."""
     container = starter.container
-    swaps = swaps_of(container)
-    set_aside = [one.root for one in swaps.overrides]
-    consumers = dict.fromkeys([*container.lives, *swaps.retired, *set_aside])
-    sites = Sites(container).find(live, shown, consumers)
+    sites = Sites(container).find(live, shown, consumers_of(container))
     members.add_pit(starter, sites, shown)
     if candidate is not None:
         _refresh(container, candidate)
