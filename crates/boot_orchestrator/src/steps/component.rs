@@ -166,3 +166,20 @@ impl<T: Send + Sync + 'static> Component for QueuedComponent<T> {
         Some(queued.taken().unwrap_or_else(Instant::now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use component::Step;
+
+    use super::ThreadKind;
+
+    #[test]
+    fn an_unknown_word_is_no_thread_and_no_step() {
+        assert_eq!(ThreadKind::parse("own"), Some(ThreadKind::Own));
+        assert_eq!(ThreadKind::parse("shared"), Some(ThreadKind::Shared));
+        assert_eq!(ThreadKind::parse("calling"), Some(ThreadKind::Calling));
+        assert_eq!(ThreadKind::parse("Own"), None);
+        assert_eq!(Step::parse("health"), Some(Step::Health));
+        assert_eq!(Step::parse("pause"), None);
+    }
+}
