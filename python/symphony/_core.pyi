@@ -12,6 +12,7 @@ from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
 
 from symphony._boot.container import Live
 from symphony._boot.late_binding import LateBinding
+from symphony._components.spec import ComponentSpec
 from symphony._work.async_calls import AsyncValues
 from symphony.records import (
     AuditEntry,
@@ -37,13 +38,6 @@ _StrPath: TypeAlias = str | os.PathLike[str]
 _Step: TypeAlias = Literal["start", "health", "stop"]
 _Health: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 _Verdict: TypeAlias = Literal["keep", "archive", "delete"]
-_Edge: TypeAlias = tuple[Key, str, str | None, str | None, str | None, int, int, str | None]
-"""Key, kind, named provider, parameter, file, line, column, hint; without a file the line is in its component's."""
-_Described: TypeAlias = tuple[
-    str, str, list[Key], list[_Edge], bool, float | None, str | None, int, int
-]
-"""Name, phase, provides, needs, required, timeout in seconds, file, line, column."""
-
 _T = TypeVar("_T")
 
 # The Pit ---------------------------------------------------------------------------------------
@@ -884,11 +878,24 @@ class PolicyPort:
 # The boot --------------------------------------------------------------------------------------
 
 @final
-class Key:
-    """What a component provides or needs, as the core knows it."""
+class OwnPart:
+    """A part of Symphony that has a handle in Python."""
 
-    def __new__(cls, id: str, label: str) -> Key:
-        """A key of that id, by which it is told from others, and that name for people."""
+    @property
+    def name(self) -> str:
+        """Its component's name."""
+
+    @property
+    def attribute(self) -> str | None:
+        """The attribute of `Pit` that has it, where it is a member."""
+
+    @property
+    def phase(self) -> str:
+        """The phase in which it starts."""
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
 
 @final
 class Boot:
@@ -933,25 +940,20 @@ class Boot:
     def fault(self, fields: dict[str, Any]) -> None:
         """A fault that Python found; told together with those of the plan."""
 
-    def add(
-        self,
-        live: Live,
-        name: str,
-        phase: str,
-        provides: list[Key],
-        needs: list[_Edge],
-        place: Literal["calling", "own", "shared"] | str,
-        required: bool,
-        timeout: float | None,
-        file: str | None,
-        line: int,
-        column: int,
-        conductor: bool,
-    ) -> Slot:
+    def add(self, live: Live, spec: ComponentSpec, conductor: bool) -> Slot:
         """Registers a Python component; gives the place in which another object may take over."""
 
-    def add_late_binding(self, live: LateBinding, needs: list[_Edge]) -> None:
+    @property
+    def has_late(self) -> bool:
+        """Whether a component that was registered has a late need."""
+
+    def add_late_binding(self, live: LateBinding) -> None:
         """Registers the component that binds late edges, after all that they connect."""
+
+    def newcomer_faults(
+        self, specs: Sequence[ComponentSpec], place: int, called: str, is_up: bool
+    ) -> list[DiagnosticRecord]:
+        """What the planner has against the component at that place, which comes to all others later."""
 
     def inject(self, plan: FaultPlan) -> None:
         """Has steps go wrong on purpose; to be called before `start()`."""
@@ -1571,11 +1573,37 @@ def plan_graph(path: _StrPath | None, format: str) -> str:
     """
 
 def plan_specs(
-    specs: Sequence[_Described],
+    specs: Sequence[ComponentSpec],
     replaced: Sequence[str],
     config: str | None = None,
 ) -> list[DiagnosticRecord]:
     """Every fault that the planner finds in these components."""
+
+def own_parts_by_class() -> dict[Any, OwnPart]:
+    """Symphony's own parts by the classes of their handles, and by the names of these in the package."""
+
+def known_phase(phase: str) -> None:
+    """Refuses a word that is no phase.
+
+    Raises:
+        InvalidValueError: There is no such phase.
+    """
+
+def annotation_fault(
+    name: str,
+    module: str,
+    *,
+    parameter: str | None = None,
+    text: str | None = None,
+    is_function: bool = True,
+) -> tuple[str, str, str]:
+    """What is wrong with the annotation of a parameter or of a result: code, message and hint."""
+
+def main_thread_faults(name: str, phase: str, is_async: bool) -> list[tuple[str, str, str]]:
+    """What forbids a component to have its steps on the calling thread: code, message and hint of each."""
+
+def qualify(specs: Sequence[ComponentSpec], conductor: ComponentSpec | None = None) -> None:
+    """Gives different definitions of one name their module in front; the Conductor gives way to the others."""
 
 def baseline_fault(text: str) -> tuple[str, int | None, int | None] | None:
     """Why a text is no report that a boot can be compared with: what, line, column; `None` where it is one."""

@@ -155,7 +155,6 @@ def summary(specs):
                     n.file,
                     n.line,
                     n.column,
-                    n.hint,
                 )
                 for n in spec.needs
             ],
@@ -183,12 +182,6 @@ def test_the_text_alone_gives_the_specs_that_the_boot_reads(write, monkeypatch, 
         for name in [name for name in sys.modules if name.startswith("store_parts")]:
             del sys.modules[name]
     assert running.diagnostics == []
-    for spec in graph.specs:
-        for need in spec.needs:
-            need.hint = None
-    for spec in running.specs:
-        for need in spec.needs:
-            need.hint = None
     assert summary(graph.specs) == summary(running.specs)
 
 

@@ -15,8 +15,12 @@ pub use event::boot_event::{BootEvent, EventSink, Level, Stamped, Status};
 pub use graph::edges::Edge;
 pub use graph::error::PlanFaults;
 pub use graph::format::GraphFormat;
+pub use graph::newcomer::newcomer_faults;
 pub use graph::plan::{Plan, Planned};
 pub use graph::registry::Registry;
+pub use graph::specification::{
+    Advice, Called, Unusable, conductor_name, no_such, qualified_names, thread_faults,
+};
 pub use report::baseline::{
     Baseline, BaselineError, Change, Comparison, Kind, NOISE_SECONDS, NOISE_SHARE, Noise,
 };

@@ -18,6 +18,20 @@ pub enum NeedKind {
     Late,
 }
 
+/// What would help where nobody provides a key, as far as who describes the need can know; the planner words it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Remedy {
+    /// Nothing is known of it.
+    #[default]
+    Unknown,
+    /// The key is a class of the user's, which can be registered.
+    Register,
+    /// The registered class of this name has all that the key asks for, and does not say that it provides it.
+    Mark(Arc<str>),
+    /// The system is up already.
+    TooLate,
+}
+
 /// One edge of the graph: a component needs a key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Need {
@@ -31,14 +45,21 @@ pub struct Need {
     pub parameter: Option<Arc<str>>,
     /// Where a person wrote the need.
     pub location: Option<Location>,
-    /// What to do when nobody provides it, where the caller knows better than the planner.
-    pub hint: Option<Arc<str>>,
+    /// What would help where nobody provides it.
+    pub remedy: Remedy,
 }
 
 impl Need {
     /// A plain need of exactly one provider.
     pub fn one(key: Key) -> Self {
-        Self { key, kind: NeedKind::One, named: None, parameter: None, location: None, hint: None }
+        Self {
+            key,
+            kind: NeedKind::One,
+            named: None,
+            parameter: None,
+            location: None,
+            remedy: Remedy::Unknown,
+        }
     }
 }
 

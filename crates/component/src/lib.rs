@@ -28,7 +28,7 @@ pub use declared::{ComponentGraph, Declared};
 pub use declared_faults::{
     DeclaredFaults, count_needs, declared_key, declared_phase, graph_faults, phase_faults,
 };
-pub use descriptor::{Descriptor, Need, NeedKind, Work};
+pub use descriptor::{Descriptor, Need, NeedKind, Remedy, Work};
 pub use diagnostic::{Diagnostic, Related, Severity};
 pub use failure::Failure;
 pub use health::Health;

@@ -30,13 +30,15 @@ mod core {
     #[pymodule_export]
     use crate::boot::fault_plan::FaultPlan;
     #[pymodule_export]
+    use crate::boot::lawful::{annotation_fault, known_phase, main_thread_faults, qualify};
+    #[pymodule_export]
     use crate::boot::log::LogFollower;
     #[pymodule_export]
     use crate::boot::report::{BootReport, baseline_fault};
     #[pymodule_export]
     use crate::boot::running::{PendingHealth, PendingShutdown, Running};
     #[pymodule_export]
-    use crate::door::edge::Key;
+    use crate::door::edge::{OwnPart, own_parts_by_class};
     #[pymodule_export]
     use crate::door::process::{is_main_thread, mark_forked};
     #[pymodule_export]

@@ -15,12 +15,12 @@ from symphony._boot import fork, signals
 from symphony._boot.container import ABSENT, Container
 from symphony._boot.log_lines import follow as follow_log
 from symphony._boot.log_lines import settle as settle_log
-from symphony._boot.registration import Keys, conductor_spec, register, relocate, resolve_conductor
+from symphony._boot.registration import conductor_spec, register, relocate, resolve_conductor
 from symphony._boot.system import System
 from symphony._boot.threads import InterruptedStep, Terminated, Threads, run_job
 from symphony._guest.launch import foreign_command, supervisor_command
 from symphony._work.kit import OrchestraKit
-from symphony._work.pit import MEMBERS, Pit
+from symphony._work.pit import Pit
 from symphony.config import as_config
 from symphony.exceptions import InvalidValueError
 
@@ -151,7 +151,6 @@ class Starter:
         self.conductor = conductor
         self.namespace = namespace
         self.spec: ComponentSpec | None = None
-        self.keys = Keys()
         self.binds_late = False
         self.booted_on = 0
         self._caller = _thread.get_ident()
@@ -361,7 +360,6 @@ class Starter:
     def let_go(self) -> None:
         """The system is down: its threads end, and its objects are nobody's but the user's."""
         self.core.calling.end()
-        self.keys.clear()
         threads, self.threads = self.threads, None
         if threads is not None:
             threads.close()
@@ -381,10 +379,9 @@ class Starter:
             return self.kit
         if key is _core.IpcBus:
             return self.bus
-        for attribute, kind in MEMBER_TYPES.items():
-            if key is kind:
-                return getattr(self.pit, attribute, ABSENT)
-        return ABSENT
+        part = _core.own_parts_by_class().get(key)
+        attribute = None if part is None else part.attribute
+        return ABSENT if attribute is None else getattr(self.pit, attribute, ABSENT)
 
     @property
     def pit(self) -> Any:
@@ -393,11 +390,12 @@ class Starter:
             self._pit = self.container.instances.get(Pit)
         if self._pit is None:
             pit: Any = Pit()
-            for attribute, member in MEMBERS.items():
-                value = self.container.instances.get(MEMBER_TYPES[attribute])
-                value = self.core.member(member) if value is None else value
-                if value is not None:
-                    setattr(pit, attribute, value)
+            for key, part in _core.own_parts_by_class().items():
+                if part.attribute is not None and isinstance(key, type):
+                    value = self.container.instances.get(key)
+                    value = self.core.member(part.name) if value is None else value
+                    if value is not None:
+                        setattr(pit, part.attribute, value)
             self._pit = pit
         return self._pit
 
@@ -428,12 +426,3 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
         ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
     )
-
-
-MEMBER_TYPES: dict[str, Any] = {
-    "artifacts": _core.ArtifactStore,
-    "dag": _core.DagTracker,
-    "pool": _core.PoolManager,
-    "arbitration": _core.ArbitrationEngine,
-    "stale": _core.StaleManager,
-}

@@ -13,17 +13,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from symphony._cli._main import FAILED, OK, USAGE
-from symphony._static.annotations import label_of
-from symphony._static.boot_call import OWN, SourceGraph
 from symphony._static.graphs import read_graphs
 from symphony._static.operations import read_operations
 from symphony.exceptions import Diagnostic
 
 if TYPE_CHECKING:
     import argparse
-    from typing import Any
 
-    from symphony._components.spec import ComponentSpec, NeedSpec
+    from symphony._static.boot_call import SourceGraph
 
 
 def check(options: argparse.Namespace) -> int:
@@ -85,15 +82,10 @@ def _extensions(paths: list[str]) -> dict[str, tuple[str, int, int, list[str]]]:
 
 
 def _plan(graph: SourceGraph) -> list[Diagnostic]:
-    """What the planner of the core says of a graph; the one place that calls it.
-
-    Each component crosses as (name, phase, keys that it provides, needs, required, deadline seconds,
-    file, line, column), each need as (key, kind, named, parameter, file, line, column, hint).
-    """
+    """What the planner of the core says of a graph; the one place that calls it."""
     from symphony import _core
 
-    specs = [_component(spec) for spec in graph.specs]
-    found = _core.plan_specs(specs, graph.replaced, graph.config)
+    found = _core.plan_specs(graph.specs, graph.replaced, graph.config)
     faults = [Diagnostic.from_dict(entry) for entry in found]
     if graph.unknown:
         return []
@@ -102,42 +94,6 @@ def _plan(graph: SourceGraph) -> list[Diagnostic]:
     if graph.names is None:
         return faults
     return [fault for fault in faults if graph.names.intersection(fault.path)]
-
-
-def _component(spec: ComponentSpec) -> tuple[Any, ...]:
-    provides = [_key(key) for key in spec.provides]
-    needs = [_need(need) for need in spec.needs]
-    return (
-        spec.name,
-        spec.phase,
-        provides,
-        needs,
-        spec.required,
-        spec.timeout,
-        spec.file,
-        spec.line,
-        spec.column,
-    )
-
-
-def _need(need: NeedSpec) -> tuple[Any, ...]:
-    return (
-        _key(need.key),
-        need.kind,
-        need.named,
-        need.parameter,
-        need.file,
-        need.line,
-        need.column,
-        need.hint,
-    )
-
-
-def _key(name: str) -> Any:
-    from symphony import _core
-
-    own = OWN.get(name)
-    return _core.Key(*(own[:2] if own is not None else (name, label_of(name))))
 
 
 def _by_place(fault: Diagnostic) -> tuple[str, int, int, str, str]:

@@ -24,11 +24,8 @@ from symphony._components.spec import (
     ComponentSpec,
     NeedSpec,
     Options,
-    async_on_main_text,
     component,
-    main_thread_phase_text,
-    qualify,
-    unresolved_text,
+    stand_in,
 )
 from symphony.exceptions import Diagnostic
 
@@ -73,17 +70,16 @@ class Collected:
 
     Attributes:
         specs: The components, in the order of their registration, overrides in place.
-        overridden: The keys that overrides stand in for; whoever provides one of them is not
-            started.
+        replaced: The names of Symphony's own parts that overrides stand in for.
         diagnostics: What could not be read; the plan fails with these too.
     """
 
-    __slots__ = ("diagnostics", "overridden", "specs")
+    __slots__ = ("diagnostics", "replaced", "specs")
 
     def __init__(self) -> None:
         """Holds nothing yet."""
         self.specs: list[ComponentSpec] = []
-        self.overridden: list[Any] = []
+        self.replaced: list[str] = []
         self.diagnostics: list[Diagnostic] = []
 
 
@@ -187,7 +183,7 @@ class Collector:
             said = options is not None and bool(options.provides)
             self._result(spec, target, function, conductor or said)
         elif not conductor:
-            self._unresolved(spec, f"`{name}` does not say what it makes", "wrap it in a function")
+            self._unresolved(spec, is_function=False)
         if options is not None:
             self._apply(spec, options)
         return spec
@@ -215,12 +211,7 @@ class Collector:
             key, kind, handle, named = annotation, ONE, False, None
             if type(annotation) is not type:
                 if annotation is _EMPTY:
-                    self._unresolved(
-                        spec,
-                        f"parameter `{parameter}` of `{spec.name}` has no annotation",
-                        f"annotate `{parameter}` with the type to inject, or give it a default",
-                        parameter,
-                    )
+                    self._unresolved(spec, parameter)
                     continue
                 if scope is None:
                     scope = self._scope(function, spec.module, spec.qualname)
@@ -229,7 +220,7 @@ class Collector:
                         annotation, self._scope_of_field(spec, parameter, annotation) or scope
                     )
                 except Unresolved as error:
-                    self._unresolved(spec, *unresolved_text(spec, "needs", error.text), parameter)
+                    self._unresolved(spec, parameter, error.text)
                     continue
             if has_default:
                 if getattr(key, "__module__", None) == "builtins":
@@ -250,11 +241,7 @@ class Collector:
             annotation = owner
         if annotation is _EMPTY:
             if not lenient:
-                self._unresolved(
-                    spec,
-                    f"`{spec.name}` does not say what it makes",
-                    f"annotate its result: `def {spec.name}(...) -> …`",
-                )
+                self._unresolved(spec)
             return
         try:
             key = resolve_result(
@@ -262,7 +249,7 @@ class Collector:
             )
         except Unresolved as error:
             if not lenient:
-                self._unresolved(spec, *unresolved_text(spec, "makes", error.text))
+                self._unresolved(spec, text=error.text)
             return
         if key is None:
             return
@@ -283,10 +270,11 @@ class Collector:
         for key in options.provides:
             if key not in spec.provides:
                 spec.provides.append(key)
-        if spec.main_thread and spec.phase != "conductor":
-            self._fault(spec, "phase-order", *main_thread_phase_text(spec))
-        if spec.main_thread and spec.is_async:
-            self._fault(spec, "wrong-thread", *async_on_main_text(spec))
+        if spec.main_thread:
+            from symphony import _core
+
+            for fault in _core.main_thread_faults(spec.name, spec.phase, spec.is_async):
+                self._fault(spec, *fault)
 
     def _scope(self, function: Any, module: str, qualname: str) -> Scope:
         """Where the string annotations of a function are looked up."""
@@ -328,10 +316,20 @@ class Collector:
         return self._siblings
 
     def _unresolved(
-        self, spec: ComponentSpec, message: str, hint: str, parameter: str | None = None
+        self,
+        spec: ComponentSpec,
+        parameter: str | None = None,
+        text: str | None = None,
+        *,
+        is_function: bool = True,
     ) -> None:
         """Notes an annotation that cannot be used."""
-        self._fault(spec, "unresolved-annotation", message, hint, parameter)
+        from symphony import _core
+
+        fault = _core.annotation_fault(
+            spec.name, spec.module, parameter=parameter, text=text, is_function=is_function
+        )
+        self._fault(spec, *fault, parameter)
 
     def _fault(
         self,
@@ -439,9 +437,13 @@ def collect(
         ):
             del collector.diagnostics[before:]
         collected.specs.append(spec)
-    if overrides:
-        _override(collected, collector, overrides)
-    qualify(collected.specs)
+    for key, replacement in (overrides or _EMPTY).items():
+        spec = _replacement(collector, key, replacement)
+        collected.replaced.extend(stand_in(collected.specs, key, spec))
+    if len({spec.name for spec in collected.specs}) < len(collected.specs):
+        from symphony import _core
+
+        _core.qualify(collected.specs)
     collected.diagnostics.extend(_contract_faults(collected.specs))
     return collected
 
@@ -477,30 +479,6 @@ def describe_conductor(
     collector = Collector(namespace)
     spec = collector.describe(conductor, conductor=True)
     return spec, collector.diagnostics + _contract_faults([spec])
-
-
-def _override(collected: Collected, collector: Collector, overrides: Mapping[Any, Any]) -> None:
-    """Puts each replacement in the place of what provided its type, under all keys of that."""
-    for key, replacement in overrides.items():
-        standing = [spec for spec in collected.specs if key in spec.provides]
-        spec = _replacement(collector, key, replacement)
-        keys = [key, *(other for old in standing for other in old.provides)]
-        spec.provides.extend(other for other in keys if other not in spec.provides)
-        spec.replaces = list(dict.fromkeys(keys))
-        collected.overridden.extend(spec.replaces)
-        if standing:
-            spec.phase = standing[0].phase
-            if spec.kind == "instance":
-                spec.name, spec.named = standing[0].name, standing[0].named
-            position = collected.specs.index(standing[0])
-            gone = {id(old) for old in standing}
-            collected.specs[:] = [
-                spec if index == position else old
-                for index, old in enumerate(collected.specs)
-                if index == position or id(old) not in gone
-            ]
-        else:
-            collected.specs.append(spec)
 
 
 def _replacement(collector: Collector, key: Any, replacement: Any) -> ComponentSpec:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,43 +59,33 @@ def place(spec: ComponentSpec, parameter: str | None = None) -> Place:
 
 
 def locate(specs: Iterable[ComponentSpec]) -> None:
-    """Gives each spec and each of its needs the exact place, and a missing need its hint.
+    """Gives each spec and each of its needs the exact place, and what would help if one is missing.
 
     The core plans with what is cheap to know; when the plan has a fault, it asks for this and plans
     again.
     """
     specs = list(specs)
     sources = Sources()
-    provided = {key for spec in specs for key in spec.provides if _hashable(key)}
+    provided = [key for spec in specs for key in spec.provides if isinstance(key, type)]
     for spec in specs:
         for need in spec.needs:
-            need.file, need.line, need.column = _place(spec, need.parameter, sources)
-            if need.hint is None and need.key not in provided:
-                need.hint = missing_hint(need.key, specs)
-        spec.file, spec.line, spec.column = _place(spec, None, sources)
+            if spec.target is not None:
+                need.file, need.line, need.column = _place(spec, need.parameter, sources)
+            if isinstance(need.key, type) and need.key not in provided:
+                need.fits, need.is_class = _remedy(need.key, specs)
+        # What was only read, because its module is still to be imported, has its places from there.
+        if spec.target is not None:
+            spec.file, spec.line, spec.column = _place(spec, None, sources)
 
 
-def missing_hint(key: Any, specs: Iterable[ComponentSpec]) -> str | None:
-    """What to do about a type that nobody provides: a class that would fit, or register it."""
-    if not isinstance(key, type):
-        return None
+def _remedy(key: type, specs: list[ComponentSpec]) -> tuple[str | None, bool]:
+    """Which registered class would fit a key, and whether the key itself can be registered."""
     for spec in specs:
         made = spec.made
         if isinstance(made, type) and made is not key and _fits(made, key):
-            return fitting_hint(made.__name__, key.__name__)
-    if key.__module__.partition(".")[0] in ("builtins", "symphony", "typing") or _is_protocol(key):
-        return None
-    return register_hint(key.__name__)
-
-
-def fitting_hint(name: str, key: str) -> str:
-    """The hint for a registered class that would fit."""
-    return f"`{name}` would fit: mark it with `@component(provides={key})`"
-
-
-def register_hint(name: str) -> str:
-    """The hint for a class that was not registered."""
-    return f"add `{name}` to `components`"
+            return made.__name__, False
+    ours = key.__module__.partition(".")[0] in ("builtins", "symphony", "typing")
+    return None, not ours and not _is_protocol(key)
 
 
 def contract_fault(
@@ -207,14 +197,6 @@ def _fits(made: type, key: type) -> bool:
 
 def _is_protocol(key: type) -> bool:
     return bool(key.__dict__.get("_is_protocol", False))
-
-
-def _hashable(key: Any) -> bool:
-    try:
-        hash(key)
-    except TypeError:
-        return False
-    return True
 
 
 def _place(spec: ComponentSpec, parameter: str | None, sources: Sources) -> Place:

@@ -11,7 +11,7 @@ from symphony.exceptions import InvalidValueError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Any, TypeVar, overload
 
     Target = TypeVar("Target", bound=Callable[..., Any])
@@ -23,8 +23,6 @@ else:
 
 
 MARK = "__symphony_component__"
-_ONE_TYPE_HINT = "annotate with one type, `Optional[T]`, `Sequence[T]`, `Handle[T]` or `Late[T]`"
-PHASES = ("foundation", "ipc_bus", "pit", "orchestra_kit", "conductor")
 
 
 class NeedSpec:
@@ -39,15 +37,17 @@ class NeedSpec:
         file: The file of the parameter, with its line and column (0: not known yet).
         default: It has a default: where the key is absent the parameter is left out of the call.
         positional: It can only be given by position.
-        hint: What to do when nobody provides the key, where the planner could not know.
+        fits: The class of a component that has all that the key asks for, and does not provide it.
+        is_class: The key is a class of the user's, which could be registered.
     """
 
     __slots__ = (
         "column",
         "default",
         "file",
+        "fits",
         "handle",
-        "hint",
+        "is_class",
         "key",
         "kind",
         "line",
@@ -78,7 +78,8 @@ class NeedSpec:
         self.column = column
         self.default = False
         self.positional = False
-        self.hint: str | None = None
+        self.fits: str | None = None
+        self.is_class = False
 
     def __repr__(self) -> str:
         """The parameter and what it asks for."""
@@ -104,7 +105,6 @@ class ComponentSpec:
         main_thread: Its steps run on the thread that calls.
         start: `sync`, `async` or nothing; so are `health` and `stop`.
         file: Where it was written, with its line and column (0: not known yet).
-        replaces: The keys for which it stands in, where it is an override.
     """
 
     __slots__ = (
@@ -122,7 +122,6 @@ class ComponentSpec:
         "phase",
         "provides",
         "qualname",
-        "replaces",
         "required",
         "start",
         "stop",
@@ -151,14 +150,15 @@ class ComponentSpec:
         self.file: str | None = None
         self.line = 0
         self.column = 0
-        self.replaces: list[Any] | None = None
 
     @property
-    def own_thread(self) -> bool:
-        """Whether its steps get a thread of their own: there are steps after its construction."""
-        return bool(
-            self.start or self.health or self.stop or self.kind in ("generator", "async-generator")
-        )
+    def thread(self) -> str:
+        """Where its steps run: on a thread of its own if there are some after its construction."""
+        if self.main_thread:
+            return "calling"
+        if self.start or self.health or self.stop or self.kind.endswith("generator"):
+            return "own"
+        return "shared"
 
     @property
     def is_async(self) -> bool:
@@ -171,63 +171,32 @@ class ComponentSpec:
         return f"<ComponentSpec {self.name} ({self.kind}) needs {self.needs!r}>"
 
 
-def qualify(specs: list[ComponentSpec]) -> None:
-    """Different targets of one name get their module in front; one target twice does not."""
-    if len({spec.name for spec in specs}) == len(specs):
-        return
-    by_name: dict[str, list[ComponentSpec]] = {}
-    for spec in specs:
-        if not spec.named:
-            by_name.setdefault(spec.name, []).append(spec)
-    for name, same in by_name.items():
-        if any(spec.target is not same[0].target or _differ(spec, same[0]) for spec in same):
-            for spec in same:
-                spec.name = f"{spec.module}.{name}"
+def stand_in(specs: list[ComponentSpec], key: Any, spec: ComponentSpec) -> list[str]:
+    """Puts a replacement into the place of what provides a key, under all keys of that.
 
-
-def _differ(one: ComponentSpec, other: ComponentSpec) -> bool:
-    """Whether two specs that were only read are of different definitions."""
-    written = one.target is None or isinstance(one.target, str)
-    return written and (one.module, one.qualname) != (other.module, other.qualname)
-
-
-def qualify_conductor(conductor: ComponentSpec, specs: Iterable[ComponentSpec]) -> None:
-    """A Conductor that shares its name with a component gets its module in front.
-
-    The component of the same target does not make it so: that is one thing twice.
+    Returns:
+        The names of those of Symphony's own parts that it stands in for.
     """
-    if not conductor.named:
-        for spec in specs:
-            same = spec.target is conductor.target and not _differ(spec, conductor)
-            if spec.name == conductor.name and not spec.named and not same:
-                conductor.name = f"{conductor.module}.{conductor.name}"
-                return
+    from symphony import _core
 
-
-def unresolved_text(spec: ComponentSpec, verb: str, text: str) -> tuple[str, str]:
-    """Message and hint for an annotation that its module cannot resolve."""
-    return (
-        f"`{spec.name}` {verb} `{text}`, which `{spec.module}` cannot resolve",
-        f"import `{text}` in `{spec.module}`, also under `if TYPE_CHECKING:`"
-        if text.isidentifier()
-        else _ONE_TYPE_HINT,
-    )
-
-
-def main_thread_phase_text(spec: ComponentSpec) -> tuple[str, str]:
-    """Message and hint for a component of the calling thread that would start while that thread is elsewhere."""
-    return (
-        f"`{spec.name}` says `main_thread=True` in phase `{spec.phase}`",
-        "leave `phase` out: the calling thread serves phase `conductor` only",
-    )
-
-
-def async_on_main_text(spec: ComponentSpec) -> tuple[str, str]:
-    """Message and hint for an async step that would have to run on the calling thread."""
-    return (
-        f"`{spec.name}` has an async step and says `main_thread=True`",
-        "make its steps synchronous, or leave `main_thread` out",
-    )
+    standing = [one for one in specs if key in one.provides]
+    keys = [key, *(other for old in standing for other in old.provides)]
+    spec.provides.extend(other for other in keys if other not in spec.provides)
+    if standing:
+        first = standing[0]
+        spec.phase = first.phase
+        if spec.kind == "instance":
+            spec.name, spec.named = first.name, first.named
+        specs[next(at for at, one in enumerate(specs) if one is first)] = spec
+        specs[:] = [one for one in specs if all(one is not old for old in standing)]
+    else:
+        specs.append(spec)
+    own = _core.own_parts_by_class()
+    parts = [own[other] for other in keys if other in own]
+    for part in parts:
+        # What stands in for a part of the core starts in its phase: others of it need it there.
+        spec.phase = part.phase
+    return [part.name for part in parts]
 
 
 class Options:
@@ -249,10 +218,10 @@ class Options:
         Raises:
             InvalidValueError: There is no such phase, or the timeout is no positive number.
         """
-        if phase not in PHASES:
-            raise InvalidValueError(
-                f"there is no phase `{phase}`", hints=[f"the phases are {', '.join(PHASES)}"]
-            )
+        if phase != "conductor":
+            from symphony import _core
+
+            _core.known_phase(phase)
         if timeout is not None and not timeout > 0:
             raise InvalidValueError(f"`timeout` takes a positive number of seconds, not {timeout}")
         self.phase = phase

@@ -11,7 +11,8 @@ import os
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function
-from symphony._components.spec import ComponentSpec, qualify, qualify_conductor
+from symphony._components.spec import ComponentSpec, stand_in
+from symphony._core import qualify
 from symphony._static.project import Project
 from symphony._static.reader import Reader, unfollowed
 
@@ -23,17 +24,6 @@ if TYPE_CHECKING:
 
     Entry = tuple[SourceModule, Definition]
 
-# What the core provides, by the qualified name that annotations give it: id, label, phase.
-OWN = {
-    "symphony.IpcBus": ("ipc-bus", "IpcBus", "ipc_bus"),
-    "symphony.Pit": ("pit", "Pit", "pit"),
-    "symphony.PoolManager": ("pool-manager", "PoolManager", "pit"),
-    "symphony.DagTracker": ("dag-tracker", "DagTracker", "pit"),
-    "symphony.ArtifactStore": ("artifact-store", "ArtifactStore", "pit"),
-    "symphony.ArbitrationEngine": ("arbitration-engine", "ArbitrationEngine", "pit"),
-    "symphony.StaleManager": ("stale-manager", "StaleManager", "pit"),
-    "symphony.OrchestraKit": ("orchestra-kit", "OrchestraKit", "orchestra_kit"),
-}
 _POLICIES = ("Conductor", "Fifo", "ShortestRemaining", "WarmFirst", "TorchPolicy")
 
 
@@ -120,7 +110,7 @@ class BootCall:
         graph.unknown = hidden or self._unknown
         qualify(specs)
         for spec in self._conductor(module, given.get("conductor")):
-            qualify_conductor(spec, specs)
+            qualify(specs, spec)
             specs.append(spec)
         self.registered.update((spec.module, spec.qualname) for spec in specs)
         graph.config = self._config(module, given.get("config"))
@@ -235,23 +225,7 @@ class BootCall:
                 self._unknown = True
                 self._note(module, key or node, "a key of `overrides=`")
                 continue
-            standing = [spec for spec in specs if name in spec.provides]
-            spec = self._replacement(module, name, value)
-            keys = [name, *(other for old in standing for other in old.provides)]
-            spec.provides.extend(other for other in keys if other not in spec.provides)
-            if standing:
-                spec.phase = standing[0].phase
-                if spec.kind == "instance":
-                    spec.name, spec.named = standing[0].name, standing[0].named
-                position = specs.index(standing[0])
-                specs[position] = spec
-                specs[:] = [one for one in specs if not any(one is old for old in standing)]
-            else:
-                specs.append(spec)
-            for other in keys:
-                if other in OWN:
-                    graph.replaced.append(OWN[other][0])
-                    spec.phase = OWN[other][2]
+            graph.replaced += stand_in(specs, name, self._replacement(module, name, value))
 
     def _replacement(self, module: SourceModule, key: str, value: ast.expr) -> ComponentSpec:
         """A class or function is a factory, so is what `factory(…)` marks; the rest is the instance."""

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function
-from symphony._components.spec import qualify
+from symphony._core import qualify
 from symphony._static.boot_call import BootCall, SourceGraph
 from symphony._static.contracts import ContractReader
 from symphony._static.project import Project, SourceModule, names_bound, source_files
@@ -44,7 +44,7 @@ def read_graphs(
         reading = _Reading(path)
         reading.run()
         reading.compare_contracts(extensions or {})
-        reading.add_hints()
+        reading.add_remedies()
         graphs.extend(reading.graphs)
         diagnostics.extend(reading.diagnostics)
     return graphs, diagnostics
@@ -99,14 +99,14 @@ class _Reading:
         for graph in self.graphs:
             self.diagnostics.extend(contracts.faults(graph.specs))
 
-    def add_hints(self) -> None:
-        """Says what to do about each need that nobody provides."""
+    def add_remedies(self) -> None:
+        """Finds what would help about each need that nobody provides."""
         for graph in self.graphs:
             provided = {key for spec in graph.specs for key in spec.provides}
             for spec in graph.specs:
                 for need in spec.needs:
                     if need.key not in provided:
-                        need.hint = self.reader.hint(need.key, graph.specs)
+                        need.fits, need.is_class = self.reader.remedy(need.key, graph.specs)
 
     def _modules(self) -> Iterator[SourceModule]:
         """Parses what mentions Symphony; a file that cannot be parsed is a fault of its own."""

@@ -170,7 +170,7 @@ def factory_spec(path: str) -> tuple[ComponentSpec, list[Diagnostic]]:
         name, need.key = need.key, _loaded(need.key)
         if need.key is name:
             # Its type is not loaded, so only the text tells what to do about it.
-            need.hint = reader.hint(name, [])
+            need.fits, need.is_class = reader.remedy(name, [])
     return spec, []
 
 

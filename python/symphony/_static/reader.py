@@ -9,17 +9,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from symphony._components.places import Function, argument_of, fitting_hint, register_hint
-from symphony._components.spec import (
-    PHASES,
-    ComponentSpec,
-    NeedSpec,
-    async_on_main_text,
-    main_thread_phase_text,
-    unresolved_text,
-)
+from symphony._components.places import Function, argument_of
+from symphony._components.spec import ComponentSpec, NeedSpec
+from symphony._core import annotation_fault, known_phase, main_thread_faults
 from symphony._static.annotations import AnnotationReader, Unfollowed, Untold, label_of
-from symphony.exceptions import Diagnostic
+from symphony.exceptions import Diagnostic, InvalidValueError
 
 if TYPE_CHECKING:
     from symphony._static.project import Definition, Project, SourceModule
@@ -96,10 +90,9 @@ class Reader:
         if spec.made:
             self._steps(spec, spec.made)
         self._options(spec, module, node)
-        if spec.main_thread and spec.phase in PHASES[:-1]:
-            self._fault(spec, module, node, *main_thread_phase_text(spec), code="phase-order")
-        if spec.main_thread and spec.is_async:
-            self._fault(spec, module, node, *async_on_main_text(spec), code="wrong-thread")
+        if spec.main_thread:
+            for fault in main_thread_faults(spec.name, spec.phase, spec.is_async):
+                self._fault(spec, module, node, *fault)
         return spec
 
     def _steps(self, spec: ComponentSpec, made: str, depth: int = 0) -> None:
@@ -266,18 +259,12 @@ class Reader:
         """One parameter, by the rules of `_components.Collector`."""
         if annotation is None:
             if not has_default:
-                self._fault(
-                    spec,
-                    module,
-                    place,
-                    f"parameter `{parameter}` of `{spec.name}` has no annotation",
-                    f"annotate `{parameter}` with the type to inject, or give it a default",
-                )
+                self._unusable(spec, module, place, parameter)
             return
         try:
             key, kind, handle, named = self.annotations.read(module, annotation)
         except Unfollowed as error:
-            self._fault(spec, module, place, *unresolved_text(spec, "needs", str(error)))
+            self._unusable(spec, module, place, parameter, str(error))
             return
         except Untold as error:
             self._note(spec, module, place, f"`{spec.name}` needs `{error}`")
@@ -305,13 +292,7 @@ class Reader:
         made = node.returns
         if made is None:
             if not lenient:
-                self._fault(
-                    spec,
-                    module,
-                    node,
-                    f"`{spec.name}` does not say what it makes",
-                    f"annotate its result: `def {spec.name}(...) -> …`",
-                )
+                self._unusable(spec, module, node)
             return
         if isinstance(made, ast.Constant) and isinstance(made.value, str):
             try:
@@ -327,8 +308,7 @@ class Reader:
             made = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
         elif spec.kind.endswith("generator"):
             if not lenient:
-                text = ast.unparse(made)
-                self._fault(spec, module, node, *unresolved_text(spec, "makes", text))
+                self._unusable(spec, module, node, text=ast.unparse(made))
             return
         if isinstance(made, ast.Constant) and made.value is None:
             return
@@ -337,7 +317,7 @@ class Reader:
             spec.provides.append(spec.made)
         except Unfollowed as error:
             if not lenient:
-                self._fault(spec, module, node, *unresolved_text(spec, "makes", str(error)))
+                self._unusable(spec, module, node, text=str(error))
         except Untold as error:
             self.incomplete.add((spec.module, spec.qualname))
             self._note(spec, module, node, f"`{spec.name}` makes `{error}`")
@@ -363,11 +343,11 @@ class Reader:
             elif keyword.arg == "name" and isinstance(value.value, str):
                 spec.name, spec.named = value.value, True
             elif keyword.arg == "phase" and isinstance(value.value, str):
-                spec.phase = value.value
-                if spec.phase not in PHASES:
-                    text = f"there is no phase `{spec.phase}`"
-                    hint = f"the phases are {', '.join(PHASES)}"
-                    self._fault(spec, module, value, text, hint, code="invalid-value")
+                try:
+                    known_phase(value.value)
+                    spec.phase = value.value
+                except InvalidValueError as error:
+                    self._fault(spec, module, value, error.code, error.message, error.hints[0])
             elif keyword.arg == "required":
                 spec.required = bool(value.value)
             elif keyword.arg == "main_thread":
@@ -375,22 +355,22 @@ class Reader:
             elif keyword.arg == "timeout" and isinstance(value.value, (int, float)):
                 spec.timeout = float(value.value)
 
-    def hint(self, key: str, specs: list[ComponentSpec]) -> str | None:
-        """What to do about a key that nobody provides, in the words of `_places.missing_hint`."""
+    def remedy(self, key: str, specs: list[ComponentSpec]) -> tuple[str | None, bool]:
+        """Which class would fit a key that nobody provides, and whether the key itself can be registered."""
         label = label_of(key)
         found = self.project.definition(key)
         if found is None:
             ours = self.project.module(key.rpartition(".")[0]) is not None
             elsewhere = not ours and key.partition(".")[0] not in ("builtins", "symphony", "typing")
-            return register_hint(label) if elsewhere and label.isidentifier() else None
+            return None, elsewhere and label.isidentifier()
         module, node = found
         if not isinstance(node, ast.ClassDef):
-            return None
+            return None, False
         asked = self._asked(module, node)
         for spec in specs:
             if spec.made and spec.made != key and self._fits(spec.made, key, asked):
-                return fitting_hint(spec.made.rpartition(".")[2], label)
-        return None if asked is not None else register_hint(label)
+                return spec.made.rpartition(".")[2], False
+        return None, asked is None
 
     def _asked(self, module: SourceModule, node: ast.ClassDef) -> set[str] | None:
         """The public names of a protocol; nothing for another class."""
@@ -418,15 +398,26 @@ class Reader:
         left = asked - _members(node) if asked else None
         return any(self._fits(base, key, left, depth + 1) for base in bases if base)
 
+    def _unusable(
+        self,
+        spec: ComponentSpec,
+        module: SourceModule,
+        node: ast.AST,
+        parameter: str | None = None,
+        text: str | None = None,
+    ) -> None:
+        """An annotation that cannot be used."""
+        fault = annotation_fault(spec.name, spec.module, parameter=parameter, text=text)
+        self._fault(spec, module, node, *fault)
+
     def _fault(
         self,
         spec: ComponentSpec,
         module: SourceModule,
         node: ast.AST,
+        code: str,
         message: str,
         hint: str,
-        *,
-        code: str = "unresolved-annotation",
     ) -> None:
         """An annotation or option that cannot be used."""
         line = getattr(node, "lineno", None)

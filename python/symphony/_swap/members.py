@@ -10,12 +10,12 @@ from __future__ import annotations
 import _thread
 
 from symphony._boot.container import ABSENT, Live
-from symphony._boot.registration import own_keys
 from symphony._components.annotations import text_of
 from symphony._components.spec import ComponentSpec
+from symphony._core import own_parts_by_class
 from symphony._swap.holders import Holder
 from symphony._work.kit import calls_by_name
-from symphony._work.pit import MEMBERS, Pit
+from symphony._work.pit import Pit
 from symphony.exceptions import ComponentNotFoundError, InvalidValueError
 
 TYPE_CHECKING = False
@@ -44,7 +44,7 @@ class Member(Live):
 
     def __init__(self, container: Container, key: Any, instance: Any, seat: MemberSeat) -> None:
         """Takes the handle that everybody has of it."""
-        name = own_keys()[key][0]
+        name = own_parts_by_class()[key].name
         spec = ComponentSpec(name, None, MEMBER, "symphony", key.__name__)
         spec.provides, spec.phase, spec.stop = [key], "pit", "sync"
         super().__init__(spec, container)
@@ -138,8 +138,9 @@ def standing(starter: Starter, key: Any) -> Member:
     found = known.get(key)
     if found is not None:
         return found
-    name = own_keys()[key][0]
-    if name not in MEMBERS.values():
+    part = own_parts_by_class()[key]
+    name = part.name
+    if part.attribute is None:
         raise InvalidValueError(
             f"`{text_of(key)}` cannot be swapped",
             hints=["swap one of the Pit's members by its type, or an extension by its name"],
@@ -161,7 +162,7 @@ def refuse_itself(key: Any, new: Any) -> None:
     Raises:
         InvalidValueError: What is to come is a member of Symphony's own.
     """
-    if new in own_keys() if isinstance(new, type) else type(new) in own_keys():
+    if new in own_parts_by_class() if isinstance(new, type) else type(new) in own_parts_by_class():
         raise InvalidValueError(
             f"`{text_of(new if isinstance(new, type) else type(new))}` cannot take the place of `{text_of(key)}`",
             hints=[
@@ -175,7 +176,7 @@ def add_pit(starter: Starter, sites: Sites, shown: Any) -> None:
     pit: Any = starter.pit
     if type(pit) is not Pit:
         return
-    for name in MEMBERS:
+    for name in Pit.__slots__:
         try:
             found = getattr(pit, name)
         except ComponentNotFoundError:
@@ -245,7 +246,7 @@ class _Server:
             instance = self._container.lookup(self._key)
             method = getattr(instance, operation, None)
             if not callable(method):
-                kind, name = type(instance).__qualname__, own_keys()[self._key][0]
+                kind, name = type(instance).__qualname__, own_parts_by_class()[self._key].name
                 request.fail(
                     f"`{kind}`, which stands in the place of `{name}`, has no `{operation}`", "", ""
                 )

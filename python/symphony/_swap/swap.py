@@ -13,11 +13,11 @@ import sys
 import time
 
 from symphony._boot.container import ABSENT, Live
-from symphony._boot.registration import own_keys
+from symphony._boot.registration import newcomer_faults
 from symphony._components.annotations import text_of
 from symphony._components.collect import Collector, Factory, lifecycle
 from symphony._components.spec import ComponentSpec
-from symphony._core import ExtensionHandle
+from symphony._core import ExtensionHandle, main_thread_faults, own_parts_by_class
 from symphony._swap import holders, members, references
 from symphony._swap.report import SwapReport
 from symphony._swap.sites import SHARED, Sites, attribute, bind_late, names_of
@@ -136,7 +136,7 @@ def standing(starter: Starter, key: Any) -> Live:
     if container.stopped:
         raise StoppedError(f"the system of `{text_of(key)}` was shut down")
     providers = container.providers(key)
-    if key in own_keys() and not providers:
+    if key in own_parts_by_class() and not providers:
         return members.standing(starter, key)
     if len(providers) != 1 or providers[0].instance is ABSENT:
         raise container.not_found(key, text_of(key))
@@ -176,7 +176,7 @@ def bring_up(starter: Starter, old: Live, key: Any, new: Any, caller: FrameType)
         WrongThreadError: It or the old one belongs to the thread that booted, and this is another one.
     """
     container = starter.container
-    if old.spec.provides and old.spec.provides[0] in own_keys():
+    if old.spec.provides and old.spec.provides[0] in own_parts_by_class():
         members.refuse_itself(key, new)
         if isinstance(new, ExtensionHandle):
             new = members.client(key, new)
@@ -191,8 +191,7 @@ def bring_up(starter: Starter, old: Live, key: Any, new: Any, caller: FrameType)
     live = Live(spec, container)
     live.injected = []
     live.slot = old.slot
-    thread = "calling" if spec.main_thread else "own" if spec.own_thread else "shared"
-    live.stepper = old.slot.candidate(live, thread)
+    live.stepper = old.slot.candidate(live, spec.thread)
     place = f"`{name}`, which was to take the place of `{spec.name}`,"
     try:
         run_step(starter, live, "start", spec.timeout or _DEADLINE)
@@ -254,99 +253,28 @@ def _names(caller: FrameType) -> Mapping[str, Any]:
 
 def _check(starter: Starter, old: Live, spec: ComponentSpec, name: str) -> None:
     """Refuses before anything is built."""
-    container = starter.container
     assert_thread(starter, spec, old.spec)
     faults: list[Diagnostic] = []
-    if spec.main_thread and spec.phase != "conductor":
-        faults.append(
-            _fault(
-                "phase-order",
-                f"`{name}` says `main_thread=True` in phase `{spec.phase}`",
-                spec,
-                name,
+    if spec.main_thread:
+        from symphony._components.places import place
+
+        file, line, column = place(spec)
+        for code, text, hint in main_thread_faults(name, spec.phase, spec.is_async):
+            faults.append(
+                Diagnostic(code, text, file=file, line=line, column=column, path=[name], hint=hint)
             )
-        )
     if any(getattr(key, "_is_protocol", False) for key in spec.provides):
         from symphony._components.contracts import contract_faults
 
         faults += contract_faults([spec])
-    for need in spec.needs:
-        begun = [live for live in container.providers(need.key) if _meant(need, live)]
-        if not begun and need.key in old.spec.provides:
-            begun = [old]
-        ring = [] if need.kind == "late" else _ring(container, old, begun)
-        if ring:
-            path = [name, *ring]
-            hint: str | None = f"declare `{need.parameter}: Late[{text_of(need.key)}]`"
-            text = " -> ".join(f"`{step}`" for step in [*path, name])
-            faults.append(
-                _fault(
-                    "dependency-cycle",
-                    f"dependency cycle: {text}",
-                    spec,
-                    need.parameter,
-                    path,
-                    hint,
-                )
-            )
-        elif (
-            need.kind in ("one", "late")
-            and not need.default
-            and container.lookup(need.key, need.named) is ABSENT
-        ):
-            error = container.not_found(need.key, text_of(need.key))
-            several = len(container.providers(need.key)) > 1
-            code = "ambiguous-dependency" if several else "missing-dependency"
-            text = f"`{name}` needs `{text_of(need.key)}`: {error.message}"
-            hint = (
-                None
-                if several
-                else "only what was there at boot can be injected; add it to `components`"
-            )
-            faults.append(_fault(code, text, spec, need.parameter, [name], hint))
+    # What did not start provides nothing to who comes now.
+    there = [live for live in starter.container.lives if live.up or live is old]
+    specs = [spec if live is old else live.spec for live in there]
+    if old not in there:
+        specs.append(spec)
+    faults += newcomer_faults(starter, specs, spec, name, is_up=True)
     if faults:
         raise plan_error("", faults)
-
-
-def _fault(
-    code: str,
-    message: str,
-    spec: ComponentSpec,
-    parameter: str,
-    path: list[str] | None = None,
-    hint: str | None = None,
-) -> Diagnostic:
-    from symphony._components.places import place
-
-    file, line, column = place(spec, parameter)
-    return Diagnostic(
-        code, message, file=file, line=line, column=column, path=path or [], hint=hint
-    )
-
-
-def _meant(need: Any, live: Live) -> bool:
-    return need.named is None or need.named == live.spec.name
-
-
-def _ring(container: Container, old: Live, begun: list[Live]) -> list[str]:
-    """The way from what is needed to the component that is to be replaced; empty when there is none."""
-    waiting = [(live, [live.spec.name]) for live in begun]
-    seen: set[Live] = set()
-    while waiting:
-        live, way = waiting.pop()
-        if live is old:
-            return way
-        if live in seen:
-            continue
-        seen.add(live)
-        for need in live.spec.needs:
-            if need.kind != "late":
-                waiting += [
-                    (other, [*way, other.spec.name])
-                    for other in container.providers(need.key)
-                    if _meant(need, other)
-                ]
-    return []
 
 
 def assert_thread(starter: Starter, *specs: ComponentSpec) -> None:

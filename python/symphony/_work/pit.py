@@ -14,14 +14,6 @@ if TYPE_CHECKING:
         StaleManager,
     )
 
-MEMBERS = {
-    "artifacts": "artifact-store",
-    "dag": "dag-tracker",
-    "pool": "pool-manager",
-    "arbitration": "arbitration-engine",
-    "stale": "stale-manager",
-}
-
 
 class Pit:
     """The infrastructure inside the process: five members, called directly.
@@ -47,7 +39,10 @@ class Pit:
         Raises:
             ComponentNotFoundError: It is not among the system's members.
         """
-        member = MEMBERS.get(name)
+        from symphony._core import own_parts_by_class
+
+        parts = own_parts_by_class().values()
+        member = next((part.name for part in parts if part.attribute == name), None)
         if member is None:
             raise AttributeError(f"`Pit` has no attribute `{name}`")
         raise ComponentNotFoundError(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional, cast
 import symphony
 from symphony._boot.health import Health
 from symphony._components.handles import Late
+from symphony._core import own_parts_by_class
 from symphony.exceptions import (
     BootError,
     InvalidValueError,
@@ -60,16 +61,6 @@ _EXPECT = (
     "health",
     "rollback_errors",
 )
-_OWN = {
-    "ipc-bus": "IpcBus",
-    "pit": "Pit",
-    "pool-manager": "PoolManager",
-    "dag-tracker": "DagTracker",
-    "artifact-store": "ArtifactStore",
-    "arbitration-engine": "ArbitrationEngine",
-    "stale-manager": "StaleManager",
-    "orchestra-kit": "OrchestraKit",
-}
 
 
 class ScenarioError(AssertionError):
@@ -288,13 +279,14 @@ class Scenario:
         """Refuses what is misspelt: it would expect nothing and pass."""
         _known(self.table, _SCENARIO, "the scenario")
         components = self.table.get("components", {})
+        own = _own()
         for name, table in components.items():
             if not name.isidentifier():
                 raise InvalidValueError(f"`{name}` is no name of a component")
             _known(table, _COMPONENT, f"component `{name}`")
             for need in (*table.get("needs", ()), *table.get("late", ())):
-                if need.rstrip("?") not in components and need.rstrip("?") not in _OWN:
-                    _refuse(need, [*components, *_OWN], f"component `{name}` needs", "component")
+                if need.rstrip("?") not in components and need.rstrip("?") not in own:
+                    _refuse(need, [*components, *own], f"component `{name}` needs", "component")
         for fault in self.table.get("faults", ()):
             _known(fault, _FAULT, "a fault")
             Fault(**fault)
@@ -385,10 +377,15 @@ def _noting(name: str, calls: list[str], log: list[tuple[str, str]]) -> Callable
     return note
 
 
+def _own() -> dict[str, str]:
+    """The names of Symphony's own parts, and those of their classes."""
+    return {part.name: part.label for part in own_parts_by_class().values()}
+
+
 def _type_of(need: str, mocks: Mapping[str, Any]) -> Any:
     """The type that a need names; with a question mark it may be missing."""
     name = need.rstrip("?")
-    kind = mocks[name] if name in mocks else getattr(symphony, _OWN[name])
+    kind = mocks[name] if name in mocks else getattr(symphony, _own()[name])
     return Optional[kind] if need.endswith("?") else kind
 
 

@@ -2,7 +2,7 @@
 //!
 //! `bind`, `cycles` and `plan` call these; each is a pure function of descriptors.
 
-use component::{Code, Descriptor, Diagnostic, Need, NeedKind, did_you_mean, ring_text};
+use component::{Code, Descriptor, Diagnostic, Need, NeedKind, Remedy, did_you_mean, ring_text};
 
 use crate::graph::edges::{Edge, Graph};
 
@@ -81,10 +81,20 @@ fn missing_hint(
     unnamed: &[u32],
     suggestions: &mut Suggestions,
 ) -> String {
-    if let Some(hint) = &need.hint {
-        return hint.to_string();
-    }
     let key = need.key.label();
+    if unnamed.is_empty() {
+        match &need.remedy {
+            Remedy::Unknown => {}
+            Remedy::Register => return format!("add `{key}` to `components`"),
+            Remedy::Mark(class) => {
+                return format!("`{class}` would fit: mark it with `@component(provides={key})`");
+            }
+            Remedy::TooLate => {
+                return "only what was there at boot can be injected; add it to `components`"
+                    .to_owned();
+            }
+        }
+    }
     if let Some(named) = &need.named {
         let names = unnamed.iter().map(|index| all[*index as usize].name.as_str());
         if let Some(near) = suggestions.nearest(named.as_str(), names.clone()) {

@@ -37,6 +37,14 @@ impl Registry {
         self.entries.push(Entry { descriptor: Arc::new(descriptor), component });
     }
 
+    /// Adds a descriptor alone, in the place of whoever provided one of its keys.
+    pub(crate) fn stand_in(&mut self, descriptor: Descriptor) {
+        self.entries.retain(|entry| {
+            !entry.descriptor.provides.iter().any(|key| descriptor.provides.contains(key))
+        });
+        self.declare(descriptor);
+    }
+
     /// Adds a descriptor alone, for `check` and `graph`: it is planned, and a boot of it fails.
     pub fn declare(&mut self, descriptor: Descriptor) {
         self.add(descriptor, Arc::new(Declared));

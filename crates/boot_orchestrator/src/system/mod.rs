@@ -18,4 +18,5 @@ mod swap;
 
 pub use open::System;
 pub use options::SystemOptions;
+pub use own::{OwnPart, own_parts};
 pub use swap::TakenMember;

@@ -3,6 +3,8 @@
 //! `foundation`, `members` and `extensions` take their descriptors from here; what a system does not start (no supervisor
 //! without a manifest, no member that a caller replaces) is left out there.
 
+use component::{ComponentGraph as _, Phase};
+
 component::component_graph! {
     /// Symphony's own components; the labels are what Python calls their handles.
     pub(super) enum Own {
@@ -35,6 +37,37 @@ component::component_graph! {
             OrchestraKit "orchestra-kit" needs IpcBus, Supervisor, Pit;
         }
     }
+}
+
+/// A part of Symphony that has a handle in Python: what annotations ask for, and what overrides stand in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnPart {
+    /// Its component's name, and the id of the key of its handle.
+    pub name: &'static str,
+    /// The name of the handle's class in the package `symphony`.
+    pub class: &'static str,
+    /// The phase in which it starts.
+    pub phase: Phase,
+    /// The attribute of `Pit` that has it, where it is a member.
+    pub attribute: Option<&'static str>,
+}
+
+/// Every part that Python has a handle of: the one table of them.
+pub fn own_parts() -> impl Iterator<Item = OwnPart> {
+    Own::ALL.iter().filter_map(|own| {
+        let attribute = match own {
+            Own::State | Own::Supervisor => return None,
+            Own::IpcBus | Own::Pit | Own::OrchestraKit => None,
+            Own::PoolManager => Some("pool"),
+            Own::DagTracker => Some("dag"),
+            Own::ArtifactStore => Some("artifacts"),
+            Own::ArbitrationEngine => Some("arbitration"),
+            Own::StaleManager => Some("stale"),
+        };
+        let declared = own.declared();
+        let (name, class, phase) = (declared.name, declared.label, declared.phase);
+        Some(OwnPart { name, class, phase, attribute })
+    })
 }
 
 #[cfg(test)]

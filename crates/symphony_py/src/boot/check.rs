@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{GraphFormat, Registry};
-use component::{Code, ComponentName, Descriptor, Diagnostic, Location, Phase};
+use component::{Code, Diagnostic};
 use orchestra_kit::catalogue::Sources;
 use orchestra_kit::manifest::Member;
 use orchestra_kit::operations::known_operations;
@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::boot::sources::read_with;
-use crate::door::edge::{Edge, Key, keys_of, needs_of};
+use crate::door::edge::{ComponentSpec, Keys};
 use crate::door::error::{Fields, diagnostics_list};
 
 /// Reads sources with the function that Python gives.
@@ -69,10 +69,6 @@ pub(crate) fn find_extensions(
         .collect()
 }
 
-/// A component as the command line describes it: name, phase, provides, needs, required, deadline, file, line, column.
-type Described =
-    (String, String, Vec<Py<Key>>, Vec<Edge>, bool, Option<f64>, Option<String>, u32, u32);
-
 /// The component graph of a system by phase, without starting anything but its plan.
 #[pyfunction]
 pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) -> PyResult<String> {
@@ -104,13 +100,15 @@ pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) ->
 /// A manifest at fault is another's to tell, so the system is planned without it then.
 #[pyfunction]
 #[pyo3(signature = (specs, replaced, config=None))]
-pub(crate) fn plan_specs(
-    py: Python<'_>,
-    specs: Vec<Described>,
+pub(crate) fn plan_specs<'py>(
+    py: Python<'py>,
+    specs: Vec<ComponentSpec<'py>>,
     replaced: Vec<String>,
     config: Option<PathBuf>,
-) -> PyResult<Bound<'_, PyList>> {
+) -> PyResult<Bound<'py, PyList>> {
     let options = SystemOptions { manifest: config, ..SystemOptions::default() };
+    let mut keys = Keys::default();
+    let specs = specs.iter().map(|spec| keys.descriptor(spec)).collect::<PyResult<Vec<_>>>()?;
     let faults = py.detach(|| {
         let system =
             System::described(options).or_else(|_| System::described(SystemOptions::default()))?;
@@ -122,21 +120,10 @@ pub(crate) fn plan_specs(
             registry.relative_to(directory.to_string_lossy().into_owned());
         }
         system.register(&mut registry);
-        for described in specs {
-            registry.declare(descriptor_of(described));
+        for descriptor in specs {
+            registry.declare(descriptor);
         }
         registry.plan().map_err(|faults| faults.diagnostics)
     });
     diagnostics_list(py, &faults.err().unwrap_or_default())
-}
-
-fn descriptor_of(described: Described) -> Descriptor {
-    let (name, phase, provides, needs, required, _, file, line, column) = described;
-    let phase = Phase::parse(&phase).unwrap_or(Phase::Conductor);
-    let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
-    descriptor.provides = keys_of(&provides);
-    descriptor.location = file.map(|file| Location::new(file, line, column));
-    descriptor.needs = needs_of(needs, descriptor.location.as_ref());
-    descriptor.required = required;
-    descriptor
 }

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use boot_orchestrator::steps::{ThreadKind, ThreadOrder};
 use boot_orchestrator::system::{System, SystemOptions};
-use boot_orchestrator::{BootFailure, Interruption, Outside, Passage, PhaseLatch};
+use boot_orchestrator::{BootFailure, Interruption, Outside, Passage, PhaseLatch, newcomer_faults};
 use component::{
-    Code, ComponentName, Descriptor, Diagnostic, Location, Phase, Related, Severity, Step, Work,
+    Code, ComponentName, Descriptor, Diagnostic, Location, Need, NeedKind, Phase, Related, Remedy,
+    Severity, Step,
 };
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 
 use crate::boot::engine_thread::{Ended, EngineThread, Outcome, registry};
 use crate::boot::events::{EventQueue, Events};
@@ -23,18 +24,18 @@ use crate::boot::fault_plan::FaultPlan;
 use crate::boot::report::BootReport;
 use crate::boot::running::Running;
 use crate::boot::watchdog::Watchdog;
-use crate::door::edge::{Edge, Key, keys_of, needs_of};
+use crate::door::edge::{ComponentSpec, Keys};
 use crate::door::enter::{enter, guard, wait_polling};
-use crate::door::error::{Fields, Raised, failure_of, raise};
+use crate::door::error::{Fields, Raised, diagnostics_list, failure_of, raise};
 use crate::steps::live::{Live, LiveComponent, LivePlace, LiveThreads};
 use crate::steps::swap::Slot;
 use crate::steps::threads::{JobQueue, Keeper};
-use crate::steps::words::ThreadWord;
 use crate::work::bus::IpcBus;
 use crate::work::kit::Kit;
 
 struct State {
     components: Vec<(Descriptor, Arc<LivePlace>)>,
+    keys: Keys,
     faults: Vec<Diagnostic>,
     outcome: Option<crossbeam_channel::Receiver<Outcome>>,
     outside: Vec<(String, Instant, u64)>,
@@ -122,6 +123,7 @@ impl Boot {
             watchdog: Arc::new(Watchdog::new(abort_on_hang)),
             state: Mutex::new(State {
                 components: Vec::new(),
+                keys: Keys::default(),
                 faults: Vec::new(),
                 outcome: None,
                 outside: Vec::new(),
@@ -161,50 +163,72 @@ impl Boot {
     }
 
     /// Registers a Python component; gives its place, in which it may be swapped.
-    fn add(
-        &self,
-        live: Live,
-        name: String,
-        phase: &str,
-        provides: Vec<Py<Key>>,
-        needs: Vec<Edge>,
-        place: ThreadWord,
-        required: bool,
-        timeout: Option<f64>,
-        file: Option<String>,
-        line: u32,
-        column: u32,
-        conductor: bool,
-    ) -> PyResult<Slot> {
-        let phase = Phase::parse(phase).unwrap_or(Phase::Conductor);
-        let location = file.map(|file| Location::new(file, line, column));
+    fn add(&self, live: Live, spec: ComponentSpec<'_>, conductor: bool) -> PyResult<Slot> {
+        // What a key is called its author's code may tell, which runs under no lock.
+        let mut keys = std::mem::take(&mut self.state.lock().keys);
+        let mut descriptor = keys.descriptor(&spec)?;
+        let mut state = self.state.lock();
+        state.keys = keys;
         if conductor {
-            self.state.lock().conductor = Some(ComponentName::from(name.as_str()));
+            state.conductor = Some(descriptor.name.clone());
+            // Its import and factory have the boot's deadline only.
+            descriptor.deadline = Some(self.timeout.unwrap_or(Duration::from_secs(60)));
+            if spec.is_unread() {
+                // It may need any component, so it waits for each.
+                descriptor.needs.extend(state.components.iter().map(|(other, _)| after(other)));
+            }
         }
-        let mut descriptor = Descriptor::new(ComponentName::from(name), phase);
-        descriptor.provides = keys_of(&provides);
-        descriptor.needs = needs_of(needs, location.as_ref());
-        descriptor.required = required;
-        descriptor.work = Work::Other;
-        descriptor.location = location;
-        // The Conductor's import and factory have the boot's deadline only.
-        descriptor.deadline = if conductor {
-            Some(self.timeout.unwrap_or(Duration::from_secs(60)))
-        } else {
-            timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        };
-        let place = LivePlace::new(LiveComponent::new(live, place.0, &self.threads));
+        let place = LivePlace::new(LiveComponent::new(live, spec.thread.0, &self.threads));
         let slot = Slot::new(&place, &self.threads);
-        self.state.lock().components.push((descriptor, place));
+        state.components.push((descriptor, place));
         Ok(slot)
     }
 
+    /// Whether a component that was registered has a late need.
+    #[getter]
+    fn has_late(&self) -> bool {
+        let state = self.state.lock();
+        state.components.iter().any(|(descriptor, _)| late(descriptor).next().is_some())
+    }
+
     /// Registers the component that binds late edges, after all that they connect. Its work is Symphony's own.
-    fn add_late_binding(&self, live: Live, needs: Vec<Edge>) {
-        let mut descriptor = Descriptor::new("late-binding", Phase::Conductor);
-        descriptor.needs = needs_of(needs, None);
+    fn add_late_binding(&self, live: Live) {
         let component = LiveComponent::new(live, ThreadKind::Shared, &self.threads);
-        self.state.lock().components.push((descriptor, LivePlace::new(component)));
+        let mut state = self.state.lock();
+        let mut descriptor = Descriptor::new("late-binding", Phase::Conductor);
+        for (consumer, _) in &state.components {
+            for need in late(consumer) {
+                let target = Need { kind: NeedKind::Every, ..Need::one(need.key.clone()) };
+                descriptor.needs.push(after(consumer));
+                descriptor.needs.push(Need { named: need.named.clone(), ..target });
+            }
+        }
+        descriptor.needs.extend(state.components.last().map(|(last, _)| after(last)));
+        state.components.push((descriptor, LivePlace::new(component)));
+    }
+
+    /// What the planner has against a component that comes later: a Conductor that was just imported, or what is to take
+    /// a place in a system that is up.
+    ///
+    /// `specs` are all components, with the newcomer at `place` under the name of the one that it replaces.
+    fn newcomer_faults<'py>(
+        &self,
+        py: Python<'py>,
+        specs: Vec<ComponentSpec<'py>>,
+        place: usize,
+        called: &str,
+        is_up: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let mut keys = Keys::default();
+        let mut others =
+            specs.iter().map(|spec| keys.descriptor(spec)).collect::<PyResult<Vec<_>>>()?;
+        if let Some(newcomer) = others.get_mut(place).filter(|_| is_up) {
+            for need in &mut newcomer.needs {
+                need.remedy = Remedy::TooLate;
+            }
+        }
+        let own = registry(&self.system, Vec::new());
+        diagnostics_list(py, &newcomer_faults(own, others, place, called.into()))
     }
 
     /// Has steps go wrong on purpose; to be called before `start()`.
@@ -487,6 +511,19 @@ impl Boot {
         let components = std::mem::take(&mut self.state.lock().components);
         Ok(registry(&self.system, components).plan().err().map(|found| found.diagnostics))
     }
+}
+
+/// The edge of what starts after a component, however that ends.
+fn after(component: &Descriptor) -> Need {
+    let key = component.provides.first().cloned();
+    let key = key.unwrap_or_else(|| component::Key::named(component.name.as_str()));
+    let need = Need { kind: NeedKind::Optional, ..Need::one(key) };
+    Need { named: Some(component.name.clone()), ..need }
+}
+
+/// The late needs of a component.
+fn late(component: &Descriptor) -> impl Iterator<Item = &Need> {
+    component.needs.iter().filter(|need| need.kind == NeedKind::Late)
 }
 
 /// Whether this exception is what the boot failed with.
