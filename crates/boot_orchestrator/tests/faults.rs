@@ -136,16 +136,14 @@ fn a_need_of_a_later_phase_that_a_circle_cuts_already_is_told_once() {
 }
 
 #[test]
-fn the_callers_own_hint_is_preferred() {
-    let hinted = Need {
-        hint: Some("register `FileStore`, which would fit".into()),
-        ..written("Store", "Uses", 5)
-    };
+fn what_the_caller_knows_of_the_key_is_preferred() {
+    let hinted =
+        Need { remedy: component::Remedy::Mark("FileStore".into()), ..written("Store", "Uses", 5) };
     let text = faults([descriptor("Uses", Phase::Conductor).needs(hinted)]);
     insta::assert_snapshot!(text, @r"
     error: `Uses` needs `Store`, and nobody provides it
       app/uses.py:5
-    hint: register `FileStore`, which would fit
+    hint: `FileStore` would fit: mark it with `@component(provides=Store)`
     ");
 }
 
