@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class SymphonyError(Exception):
     """The root of every error of Symphony.
 
+    Each class names the further fields that its constructor takes, by keyword; without one it is `None`, or empty.
+
     Attributes:
         code: The stable kebab-case word of the fault; `docs/errors.md` has a section for each.
         message: What is wrong, with its places, ring or stack, without the hints.
@@ -29,10 +31,17 @@ class SymphonyError(Exception):
     """
 
     code: str = "internal"
+    _fields: tuple[str, ...] = ()
+    _several: tuple[str, ...] = ()
     _notes: tuple[str, ...] = ()
 
     def __init__(
-        self, message: str = "", *, code: str | None = None, hints: Iterable[str] = ()
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        hints: Iterable[str] = (),
+        **fields: Any,
     ) -> None:
         """Keeps the fields; hints become notes where Python has notes."""
         super().__init__(message)
@@ -40,6 +49,12 @@ class SymphonyError(Exception):
         self.hints: tuple[str, ...] = tuple(hints)
         if code is not None:
             self.code = code
+        for name in self._fields:
+            setattr(self, name, fields.pop(name, None))
+        for name in self._several:
+            setattr(self, name, tuple(fields.pop(name, ())))
+        for name in fields:
+            raise TypeError(f"`{type(self).__name__}` has no field `{name}`")
         for hint in self.hints:
             self._note(f"hint: {hint}")
 
@@ -207,24 +222,16 @@ class BootError(SymphonyError):
     """
 
     code = "start-failed"
+    phase: str | None
+    component: str | None
+    report: BootReport | None
+    rollback_errors: tuple[BaseException, ...]
+    _fields = ("phase", "component", "report")
+    _several = ("rollback_errors",)
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        code: str | None = None,
-        phase: str | None = None,
-        component: str | None = None,
-        report: BootReport | None = None,
-        hints: Iterable[str] = (),
-        rollback_errors: Iterable[BaseException] = (),
-    ) -> None:
+    def __init__(self, message: str = "", **fields: Any) -> None:
         """Keeps the fields; each rollback error is a note as well."""
-        super().__init__(message, code=code, hints=hints)
-        self.phase = phase
-        self.component = component
-        self.report = report
-        self.rollback_errors: tuple[BaseException, ...] = tuple(rollback_errors)
+        super().__init__(message, **fields)
         self._note_rollback()
 
     def _note_rollback(self) -> None:
@@ -240,39 +247,30 @@ class BootError(SymphonyError):
         self._note_rollback()
 
 
-class _DiagnosedError(BootError):
-    """A boot error that is made of diagnostics."""
+class _DiagnosedError(SymphonyError):
+    """An error that is made of diagnostics: text, hints and mostly the code are theirs where none are given."""
+
+    diagnostics: list[Diagnostic]
+    _coded_by_faults = True
 
     def __init__(
-        self,
-        message: str = "",
-        diagnostics: Iterable[Diagnostic] = (),
-        *,
-        code: str | None = None,
-        phase: str | None = None,
-        component: str | None = None,
-        report: BootReport | None = None,
-        hints: Iterable[str] = (),
-        rollback_errors: Iterable[BaseException] = (),
+        self, message: str = "", diagnostics: Iterable[Diagnostic] = (), **fields: Any
     ) -> None:
-        """Takes text and hints from the diagnostics where none are given."""
+        """Keeps the fields and the diagnostics."""
         faults = list(diagnostics)
-        hints = list(hints) or list(dict.fromkeys(fault.hint for fault in faults if fault.hint))
-        if code is None:
-            code = next((fault.code for fault in faults if fault.severity == "error"), None)
+        hints = list(fields.pop("hints", ()))
+        if self._coded_by_faults and fields.get("code") is None:
+            wrong = (fault.code for fault in faults if fault.severity == "error")
+            fields["code"] = next(wrong, None)
         super().__init__(
             message or (_plan_text(faults) if faults else ""),
-            code=code,
-            phase=phase,
-            component=component,
-            report=report,
-            hints=hints,
-            rollback_errors=rollback_errors,
+            hints=hints or list(dict.fromkeys(fault.hint for fault in faults if fault.hint)),
+            **fields,
         )
-        self.diagnostics: list[Diagnostic] = faults
+        self.diagnostics = faults
 
 
-class PlanError(_DiagnosedError):
+class PlanError(_DiagnosedError, BootError):
     """The components cannot be planned; all faults at once.
 
     Attributes:
@@ -339,7 +337,7 @@ class StateLockedError(BootError):
     code = "state-locked"
 
 
-class ManifestError(_DiagnosedError):
+class ManifestError(_DiagnosedError, BootError):
     """A `Symphony.toml` cannot be read or says something that it may not.
 
     Attributes:
@@ -358,20 +356,9 @@ class ExtensionError(SymphonyError):
     """
 
     code = "remote-error"
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        extension: str | None = None,
-        operation: str | None = None,
-        code: str | None = None,
-        hints: Iterable[str] = (),
-    ) -> None:
-        """Keeps the fields."""
-        super().__init__(message, code=code, hints=hints)
-        self.extension = extension
-        self.operation = operation
+    extension: str | None
+    operation: str | None
+    _fields: tuple[str, ...] = ("extension", "operation")
 
 
 class ExtensionCrashedError(ExtensionError):
@@ -384,24 +371,11 @@ class ExtensionCrashedError(ExtensionError):
     """
 
     code = "extension-crashed"
-
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        extension: str | None = None,
-        operation: str | None = None,
-        exit_code: int | None = None,
-        signal: int | None = None,
-        stderr: Iterable[str] = (),
-        code: str | None = None,
-        hints: Iterable[str] = (),
-    ) -> None:
-        """Keeps the fields."""
-        super().__init__(message, extension=extension, operation=operation, code=code, hints=hints)
-        self.exit_code = exit_code
-        self.signal = signal
-        self.stderr: tuple[str, ...] = tuple(stderr)
+    exit_code: int | None
+    signal: int | None
+    stderr: tuple[str, ...]
+    _fields = (*ExtensionError._fields, "exit_code", "signal")
+    _several = ("stderr",)
 
 
 class CallTimeoutError(ExtensionError, TimeoutError):
@@ -426,27 +400,18 @@ class RemoteError(ExtensionError):
     """
 
     code = "remote-error"
+    type_name: str | None
+    traceback: str | None
+    causes: tuple[str, ...]
+    _fields = (*ExtensionError._fields, "type_name", "traceback")
+    _several = ("causes",)
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        extension: str | None = None,
-        operation: str | None = None,
-        type_name: str | None = None,
-        traceback: str | None = None,
-        causes: Iterable[str] = (),
-        code: str | None = None,
-        hints: Iterable[str] = (),
-    ) -> None:
+    def __init__(self, message: str = "", **fields: Any) -> None:
         """Keeps the fields; the far traceback is a note."""
-        super().__init__(message, extension=extension, operation=operation, code=code, hints=hints)
-        self.type_name = type_name
-        self.traceback = traceback
-        self.causes: tuple[str, ...] = tuple(causes)
-        if traceback:
-            place = f" of extension `{extension}`" if extension else ""
-            self._note(f"traceback{place}:\n{traceback.rstrip()}")
+        super().__init__(message, **fields)
+        if self.traceback:
+            place = f" of extension `{self.extension}`" if self.extension else ""
+            self._note(f"traceback{place}:\n{self.traceback.rstrip()}")
 
 
 class OverloadedError(ExtensionError):
@@ -479,7 +444,7 @@ class ProtocolError(ExtensionError):
     code = "protocol-violation"
 
 
-class MelodyError(SymphonyError):
+class MelodyError(_DiagnosedError):
     """A Melody cannot be read or its graph is wrong.
 
     Attributes:
@@ -487,20 +452,7 @@ class MelodyError(SymphonyError):
     """
 
     code = "melody-invalid"
-
-    def __init__(
-        self,
-        message: str = "",
-        diagnostics: Iterable[Diagnostic] = (),
-        *,
-        code: str | None = None,
-        hints: Iterable[str] = (),
-    ) -> None:
-        """Takes text and hints from the diagnostics where none are given."""
-        faults = list(diagnostics)
-        hints = list(hints) or list(dict.fromkeys(fault.hint for fault in faults if fault.hint))
-        super().__init__(message or (_plan_text(faults) if faults else ""), code=code, hints=hints)
-        self.diagnostics: list[Diagnostic] = faults
+    _coded_by_faults = False
 
 
 class PitError(SymphonyError):

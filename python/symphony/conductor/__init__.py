@@ -10,11 +10,11 @@ from symphony.conductor._base import Conductor, Fifo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from symphony._core import Outcome as Outcome
+    from symphony._core import ReadyNode as ReadyNode
     from symphony.conductor._heuristics import ShortestRemaining as ShortestRemaining
     from symphony.conductor._heuristics import WarmFirst as WarmFirst
     from symphony.conductor._torch import TorchPolicy as TorchPolicy
-    from symphony.conductor._types import Outcome as Outcome
-    from symphony.conductor._types import ReadyNode as ReadyNode
 
 __all__ = [
     "Conductor",
@@ -27,11 +27,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Outcome": "_types",
-    "ReadyNode": "_types",
-    "ShortestRemaining": "_heuristics",
-    "TorchPolicy": "_torch",
-    "WarmFirst": "_heuristics",
+    "Outcome": "symphony._core",
+    "ReadyNode": "symphony._core",
+    "ShortestRemaining": "symphony.conductor._heuristics",
+    "TorchPolicy": "symphony.conductor._torch",
+    "WarmFirst": "symphony.conductor._heuristics",
 }
 
 
@@ -42,8 +42,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module `symphony.conductor` has no attribute `{name}`")
     import sys
 
-    full = f"symphony.conductor.{home}"
-    __import__(full)
-    value: object = getattr(sys.modules[full], name)
+    __import__(home)
+    value: object = getattr(sys.modules[home], name)
     globals()[name] = value
     return value

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeVar, Union
 
+    from symphony._core import Outcome, ReadyNode
     from symphony._work.conductor_thread import RunSummary
     from symphony._work.kit import OrchestraKit
-    from symphony.conductor._types import Outcome, ReadyNode
 
     Self = TypeVar("Self", bound="Conductor")
     Choice = Union[Sequence[ReadyNode], ReadyNode]

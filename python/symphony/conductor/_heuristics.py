@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from symphony.conductor._types import ReadyNode
+    from symphony._core import ReadyNode
 
 # One class of priority (100) is worth as much as a run that is this many nodes shorter.
 _NODES_PER_PRIORITY = 10.0 / 100.0

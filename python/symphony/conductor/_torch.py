@@ -23,8 +23,8 @@ from symphony.conductor._heuristics import ShortestRemaining
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from symphony._core import Outcome, ReadyNode
     from symphony._work.kit import OrchestraKit
-    from symphony.conductor._types import Outcome, ReadyNode
 
 FEATURES = 10
 _WIDTH = 32
