@@ -101,7 +101,12 @@ def test_importing_it_imports_nothing_else() -> None:
         check=True,
         text=True,
     )
-    assert done.stdout.split() == ["symphony", "symphony._guest.server", "symphony.extension"]
+    assert done.stdout.split() == [
+        "symphony",
+        "symphony._guest",
+        "symphony._guest.server",
+        "symphony.extension",
+    ]
 
 
 def test_a_marked_function_stays_what_it_is() -> None:

@@ -1,14 +1,12 @@
 //! `symphony._core`: the core as Python sees it. This crate converts and does nothing else; the facade is in
 //! `python/symphony`, every rule in the crates below.
 //!
-//! One door ([`enter`]) leaves the interpreter; one file ([`error`]) makes exceptions.
+//! One door ([`door::enter`]) leaves the interpreter; one file ([`door::error`]) makes exceptions.
 
 #![expect(
     clippy::needless_pass_by_value,
-    clippy::similar_names,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    clippy::unnecessary_wraps,
     reason = "arguments and results of bindings have the shapes that Python gives and takes"
 )]
 

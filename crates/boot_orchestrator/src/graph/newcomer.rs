@@ -110,12 +110,11 @@ mod tests {
     #[test]
     fn it_may_stand_where_the_core_s_own_stood() {
         let mut own = Registry::new();
-        own.declare(made("artifact-store", &[]));
-        own.declare(made("pit", &["artifact-store"]));
-        let faults =
-            newcomer_faults(own.clone(), vec![made("artifact-store", &[])], 0, "mine".into());
+        own.declare(made("store", &[]));
+        own.declare(made("shelf", &["store"]));
+        let faults = newcomer_faults(own.clone(), vec![made("store", &[])], 0, "mine".into());
         assert!(faults.is_empty());
-        let around = vec![made("artifact-store", &["artifact-store"])];
+        let around = vec![made("store", &["store"])];
         let faults = newcomer_faults(own, around, 0, "around".into());
         assert_eq!(texts(&faults), ["dependency cycle: `around` -> `around`"]);
     }
