@@ -24,7 +24,9 @@ fn graph(text: &[(&str, &[&str])]) -> Graph {
 fn resumable(tracker: &DagTracker) -> Vec<RunId> {
     let over = [RunState::Completed, RunState::Cancelled];
     let open = tracker.runs().into_iter().filter(|(_, state)| !over.contains(state));
-    open.map(|(run, _)| run).filter(|run| tracker.status(*run).unwrap().resumed).collect()
+    open.map(|(run, _)| run)
+        .filter(|run| tracker.status(*run).expect("it is known").resumed)
+        .collect()
 }
 
 /// Needs point to nodes of a smaller rank, and the nodes stand in shuffled order: every acyclic graph can come out.
