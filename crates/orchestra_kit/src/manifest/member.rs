@@ -1,4 +1,9 @@
 //! The five members of the Pit, by the names that manifests and calls use.
+//!
+//! The names are the Pit's own, so that a folder, a component and a call are spelled alike. What a member is built on is
+//! said once more in the wiring's graph, where a circle does not compile; a test there compares the two.
+
+use pit::member;
 
 /// A member of the Pit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,15 +30,25 @@ impl Member {
         Self::StaleManager,
     ];
 
+    /// A member's name, and the members that it is built on.
+    const fn about(self) -> (&'static str, &'static [Self]) {
+        match self {
+            Self::PoolManager => (member::POOL_MANAGER, &[]),
+            Self::ArtifactStore => (member::ARTIFACT_STORE, &[]),
+            Self::DagTracker => (member::DAG_TRACKER, &[Self::PoolManager]),
+            Self::ArbitrationEngine => {
+                (member::ARBITRATION_ENGINE, &[Self::PoolManager, Self::ArtifactStore])
+            }
+            Self::StaleManager => {
+                let requires = &[Self::ArtifactStore, Self::PoolManager, Self::DagTracker];
+                (member::STALE_MANAGER, requires)
+            }
+        }
+    }
+
     /// The name.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PoolManager => "pool-manager",
-            Self::DagTracker => "dag-tracker",
-            Self::ArtifactStore => "artifact-store",
-            Self::ArbitrationEngine => "arbitration-engine",
-            Self::StaleManager => "stale-manager",
-        }
+        self.about().0
     }
 
     /// The member of that name.
@@ -43,12 +58,7 @@ impl Member {
 
     /// The members that this one is built on: the Pit starts in waves by them.
     pub const fn requires(self) -> &'static [Self] {
-        match self {
-            Self::PoolManager | Self::ArtifactStore => &[],
-            Self::DagTracker => &[Self::PoolManager],
-            Self::ArbitrationEngine => &[Self::PoolManager, Self::ArtifactStore],
-            Self::StaleManager => &[Self::ArtifactStore, Self::PoolManager, Self::DagTracker],
-        }
+        self.about().1
     }
 }
 

@@ -10,13 +10,16 @@ use parking_lot::Mutex;
 use pit::arbitration_engine::{ArbitrationEngine, Grant, Request, Strategy};
 
 use super::inputs::{Inputs, number};
-use super::members::{Members, Row, patience, refused};
+use super::members::{Members, Row, Table, patience, refused};
 use crate::KitError;
 use crate::manifest::Member;
 
 const MEMBER: Member = Member::ArbitrationEngine;
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const TABLE: Table =
+    Table { member: MEMBER, rows: ROWS, is_started: |members| members.arbitration.is_some() };
+
+const ROWS: &[Row] = &[
     Row {
         name: "define",
         inputs: &["resource", "capacity", "strategy?"],

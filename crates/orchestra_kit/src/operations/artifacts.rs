@@ -4,13 +4,16 @@ use ipc::Value;
 use pit::artifact_store::{ArtifactId, ArtifactStore, PutOptions};
 
 use super::inputs::{Inputs, list, number};
-use super::members::{Members, Row, refused};
+use super::members::{Members, Row, Table, refused};
 use crate::KitError;
 use crate::manifest::Member;
 
 const MEMBER: Member = Member::ArtifactStore;
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const TABLE: Table =
+    Table { member: MEMBER, rows: ROWS, is_started: |members| members.artifacts.is_some() };
+
+const ROWS: &[Row] = &[
     Row { name: "put", inputs: &["data", "name?", "tags?", "parents?"], waits: false, run: put },
     Row { name: "get", inputs: &["id"], waits: false, run: get },
     Row { name: "exists", inputs: &["id"], waits: false, run: exists },

@@ -4,13 +4,16 @@ use ipc::Value;
 use pit::dag_tracker::{DagTracker, RunId};
 
 use super::inputs::{Inputs, list, number};
-use super::members::{Members, Row, refused};
+use super::members::{Members, Row, Table, refused};
 use crate::KitError;
 use crate::manifest::Member;
 
 const MEMBER: Member = Member::DagTracker;
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const TABLE: Table =
+    Table { member: MEMBER, rows: ROWS, is_started: |members| members.dag.is_some() };
+
+const ROWS: &[Row] = &[
     Row { name: "submit", inputs: &["graph", "priority?"], waits: false, run: submit },
     Row { name: "ready", inputs: &["run", "limit?"], waits: false, run: ready },
     Row { name: "complete", inputs: &["run", "node", "artifact?"], waits: false, run: complete },

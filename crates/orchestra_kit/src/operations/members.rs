@@ -31,6 +31,17 @@ pub(super) struct Row {
     pub(super) run: Run,
 }
 
+/// All that the door asks of one member: a member more is a file with its table, and a row in [`TABLES`].
+pub(super) struct Table {
+    pub(super) member: Member,
+    pub(super) rows: &'static [Row],
+    /// Whether the member itself is there to answer.
+    pub(super) is_started: fn(&Members) -> bool,
+}
+
+static TABLES: [Table; Member::ALL.len()] =
+    [artifacts::TABLE, dag::TABLE, pool::TABLE, arbitration::TABLE, stale::TABLE];
+
 /// What took a member's place and answers its operations instead of it.
 pub trait StandIn: Send + Sync {
     /// Calls one of the member's operations and waits for its result; it may run foreign code, so it is only called on
@@ -64,14 +75,12 @@ pub struct Members {
     pub stand_ins: HashMap<Member, Arc<dyn StandIn>>,
 }
 
-const fn rows(member: Member) -> &'static [Row] {
-    match member {
-        Member::ArtifactStore => artifacts::ROWS,
-        Member::DagTracker => dag::ROWS,
-        Member::PoolManager => pool::ROWS,
-        Member::ArbitrationEngine => arbitration::ROWS,
-        Member::StaleManager => stale::ROWS,
-    }
+fn table(member: Member) -> Option<&'static Table> {
+    TABLES.iter().find(|table| table.member == member)
+}
+
+fn rows(member: Member) -> &'static [Row] {
+    table(member).map_or(&[], |table| table.rows)
 }
 
 impl Members {
@@ -84,16 +93,8 @@ impl Members {
 
     /// Whether somebody answers for that member.
     pub fn has(&self, member: Member) -> bool {
-        if self.stand_ins.contains_key(&member) {
-            return true;
-        }
-        match member {
-            Member::ArtifactStore => self.artifacts.is_some(),
-            Member::DagTracker => self.dag.is_some(),
-            Member::PoolManager => self.pool.is_some(),
-            Member::ArbitrationEngine => self.arbitration.is_some(),
-            Member::StaleManager => self.stale.is_some(),
-        }
+        self.stand_ins.contains_key(&member)
+            || table(member).is_some_and(|table| (table.is_started)(self))
     }
 
     /// Whether the operation may wait, or has so much to write that it takes a while.
@@ -303,6 +304,14 @@ mod tests {
         let unknown = "0".repeat(64);
         let missing = call(&members, "artifact-store.get", Value::from([("id", unknown.as_str())]));
         assert_eq!(missing.unwrap_err().code(), Code::NOT_FOUND);
+    }
+
+    #[test]
+    fn every_member_has_one_table() {
+        for member in Member::ALL {
+            let tables = super::TABLES.iter().filter(|table| table.member == member);
+            assert_eq!(tables.count(), 1, "{member}");
+        }
     }
 
     #[test]

@@ -4,13 +4,16 @@ use ipc::Value;
 use pit::pool_manager::PoolManager;
 
 use super::inputs::{Inputs, list, number};
-use super::members::{Members, Row, refused};
+use super::members::{Members, Row, Table, refused};
 use crate::KitError;
 use crate::manifest::Member;
 
 const MEMBER: Member = Member::PoolManager;
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const TABLE: Table =
+    Table { member: MEMBER, rows: ROWS, is_started: |members| members.pool.is_some() };
+
+const ROWS: &[Row] = &[
     Row { name: "prewarm", inputs: &["name"], waits: true, run: prewarm },
     Row { name: "stats", inputs: &["name"], waits: false, run: stats },
     Row { name: "pools", inputs: &[], waits: false, run: pools },

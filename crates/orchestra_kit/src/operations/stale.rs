@@ -5,13 +5,16 @@ use pit::artifact_store::ArtifactId;
 use pit::stale_manager::{Action, Rule, StaleManager};
 
 use super::inputs::{Inputs, list, number};
-use super::members::{Members, Row, refused};
+use super::members::{Members, Row, Table, refused};
 use crate::KitError;
 use crate::manifest::Member;
 
 const MEMBER: Member = Member::StaleManager;
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const TABLE: Table =
+    Table { member: MEMBER, rows: ROWS, is_started: |members| members.stale.is_some() };
+
+const ROWS: &[Row] = &[
     Row {
         name: "rule",
         inputs: &[
