@@ -230,7 +230,9 @@ print(json.dumps({"rise": rss() - before}))
 def alone(what: str) -> Any:
     """A measurement in an interpreter of its own: what others have left on the heap costs whoever collects garbage."""
     script = str(Path(__file__).resolve())
-    done = subprocess.run([sys.executable, script, what], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, script, what], capture_output=True, text=True, check=True
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
