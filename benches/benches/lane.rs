@@ -29,6 +29,7 @@ fn pin(cpu: usize) -> Result<(), Fault> {
 }
 
 /// The peer: echoes until its socket ends.
+#[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
 fn peer(kind: &str) -> Result<(), Fault> {
     pin(std::env::var(CPU)?.parse()?)?;
     let socket = ipc::inherited(std::env::var(LANE_VARIABLE)?.parse()?)?;
@@ -100,6 +101,7 @@ fn measure(criterion: &mut Criterion, place: &str, cpu: usize) -> Result<(), Fau
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
 fn main() -> Result<(), Fault> {
     if let Ok(kind) = std::env::var(PEER) {
         return peer(&kind);

@@ -123,6 +123,7 @@ mod sync {
 }
 
 /// Runs a model under schedules that are random, and under those in which few changes of hands do the harm.
+#[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
 fn step_through(model: impl Fn() + Send + Sync + 'static) {
     let asked = std::env::var("SYMPHONY_CASES").ok();
     let schedules = asked.map_or(1_000, |asked| asked.parse().expect("SYMPHONY_CASES is a number"));

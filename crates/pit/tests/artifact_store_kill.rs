@@ -17,6 +17,7 @@ const FOLDER: &str = "PIT_TEST_FOLDER";
 
 /// Not a test of its own: with the folder in its environment it puts until it is killed.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
 fn child_that_puts() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let store = ArtifactStore::open(Path::new(&folder), Durability::Process).unwrap();

@@ -322,6 +322,7 @@ fn many_threads_complete_each_node_exactly_once() {
 
 /// A real process is killed while it completes nodes: what it was told is done stays done.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
 fn a_killed_process_loses_no_acknowledged_completion() {
     const NODES: usize = 100_000;
     if let Some(folder) = std::env::var_os("PIT_TEST_DAG") {

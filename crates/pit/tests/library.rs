@@ -247,6 +247,7 @@ fn an_update_of_the_same_file_is_a_new_library_beside_the_old_one() {
 
 /// Runs this test binary again, to load a library that ends its process; then finds the mark.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
 fn a_library_that_took_the_process_down_is_quarantined() {
     let folder = std::env::var_os("PIT_TEST_CRASH").map(PathBuf::from);
     if let Some(folder) = folder {

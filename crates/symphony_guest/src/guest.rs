@@ -108,6 +108,10 @@ impl Guest {
     ///
     /// # Errors
     /// [`GuestError::NotStarted`] when nobody handed a lane over; else as [`Guest::serve`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it is read once, where the program begins to be a guest"
+    )]
     pub fn run(self) -> Result<(), GuestError> {
         let value = std::env::var(LANE_VARIABLE).map_err(|_| GuestError::NotStarted)?;
         let number = value.parse().map_err(|_| GuestError::Variable { value })?;

@@ -35,7 +35,7 @@ pub(super) struct Source<'a> {
     pub(super) manifest: Option<&'a SystemManifest>,
     pub(super) members: &'a [Member],
     pub(super) replaced: &'a [String],
-    pub(super) foreign_python: &'a [String],
+    pub(super) process: &'a ProcessHostOptions,
     pub(super) has_supervisor: bool,
 }
 
@@ -85,9 +85,9 @@ fn kit(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads, source: &
     let (starting, asked, stopping) = (Arc::clone(parts), Arc::clone(parts), Arc::clone(parts));
     let catalogue = Arc::clone(source.catalogue);
     let slots = source.manifest.and_then(|manifest| manifest.slots);
-    let foreign_python = source.foreign_python.to_vec();
+    let process = source.process.clone();
     let component = Blocking::new(threads, move || {
-        start(&starting, &catalogue, slots, foreign_python.clone()).map(|()| Health::Healthy)
+        start(&starting, &catalogue, slots, process.clone()).map(|()| Health::Healthy)
     })
     .health(move || Ok(asked.kit.lock().clone().map_or(Health::Healthy, |kit| kit.health())))
     .stop(move || stop(&stopping));
@@ -104,7 +104,7 @@ fn start(
     parts: &Parts,
     catalogue: &Arc<Catalogue>,
     slots: Option<u32>,
-    foreign_python: Vec<String>,
+    process: ProcessHostOptions,
 ) -> Result<(), Failure> {
     let Some(bus) = parts.bus.lock().clone() else {
         return Err(Failure::new(Code::INTERNAL, "the bus was not started"));
@@ -125,7 +125,7 @@ fn start(
         supervisor: parts.supervisor.lock().clone(),
         bus,
         members,
-        process: ProcessHostOptions { foreign_python },
+        process,
         sentinels: Some(parts.state.path().join("sentinels")),
     })
     .map_err(|error| failure(&error))?;

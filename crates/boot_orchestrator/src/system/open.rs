@@ -9,6 +9,7 @@ use component::{Code, Diagnostic, Hint as _, Phase};
 use ipc::Bus;
 use orchestra_kit::Kit;
 use orchestra_kit::catalogue::Sources;
+use orchestra_kit::host::ProcessHostOptions;
 use orchestra_kit::manifest::{self, Member};
 use orchestra_kit::melody::engine::{Engine, PolicyReceiver};
 use orchestra_kit::supervisor::{Launch, Supervisor};
@@ -30,7 +31,7 @@ pub struct System {
     catalogue: Arc<Catalogue>,
     members: Vec<Member>,
     replaced: Mutex<Vec<String>>,
-    foreign_python: Vec<String>,
+    process: ProcessHostOptions,
     has_supervisor: bool,
 }
 
@@ -79,7 +80,7 @@ impl System {
         };
         let state =
             options.state.or_else(|| manifest.as_ref().map(|manifest| manifest.state.clone()));
-        let parts = Parts::new(StateFolder::new(state), supervisor, launched);
+        let parts = Parts::new(StateFolder::new(state, &options.environment), supervisor, launched);
         if manifest.is_some() {
             parts.outside.add(Outside {
                 name: "manifests".into(),
@@ -97,7 +98,10 @@ impl System {
             catalogue: Arc::new(catalogue),
             members,
             replaced: Mutex::new(Vec::new()),
-            foreign_python: options.foreign_python,
+            process: ProcessHostOptions {
+                foreign_python: options.foreign_python,
+                environment: options.environment,
+            },
             has_supervisor,
         })
     }
@@ -128,7 +132,7 @@ impl System {
                 manifest: self.manifest.as_ref(),
                 members: &self.members,
                 replaced: &replaced,
-                foreign_python: &self.foreign_python,
+                process: &self.process,
                 has_supervisor: self.has_supervisor,
             },
         );
@@ -311,7 +315,7 @@ fn launch(options: &SystemOptions) -> Result<Arc<Supervisor>, Vec<Diagnostic>> {
     let mut command = options.supervisor.iter();
     let program =
         options.python.clone().or_else(|| command.next().map(PathBuf::from)).unwrap_or_default();
-    Supervisor::start(Launch::new(program, command)).map_err(|error| {
+    Supervisor::start(Launch::new(program, command, &options.environment)).map_err(|error| {
         let mut text = error.to_string();
         let mut source = std::error::Error::source(&error);
         while let Some(cause) = source {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use orchestra_kit::supervisor::Environment;
+
 /// Where a system's manifest is, and what overrides it.
 #[derive(Debug, Clone, Default)]
 pub struct SystemOptions {
@@ -19,4 +21,6 @@ pub struct SystemOptions {
     pub supervisor: Vec<String>,
     /// The arguments by which an interpreter of an extension's own becomes its guest.
     pub foreign_python: Vec<String>,
+    /// The variables that the system was given; what its processes get is chosen from them.
+    pub environment: Environment,
 }

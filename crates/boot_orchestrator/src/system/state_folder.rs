@@ -10,6 +10,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use component::{Code, Failure};
+use orchestra_kit::supervisor::Environment;
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 
@@ -21,12 +22,12 @@ pub(super) struct StateFolder {
 }
 
 impl StateFolder {
-    /// The folder of a manifest or a caller, or one of its own.
-    pub(super) fn new(path: Option<PathBuf>) -> Self {
+    /// The folder of a manifest or a caller, or one of its own where temporary files belong.
+    pub(super) fn new(path: Option<PathBuf>, environment: &Environment) -> Self {
         let temporary = path.is_none();
         let path = path.unwrap_or_else(|| {
             let unique = format!("symphony-{}-{:x}", std::process::id(), unique());
-            std::env::temp_dir().join(unique)
+            environment.temporary_folder().join(unique)
         });
         Self { path, temporary, lock: Mutex::new(None) }
     }
@@ -123,26 +124,31 @@ fn unique() -> u64 {
 mod tests {
     use super::StateFolder;
     use component::Code;
+    use orchestra_kit::supervisor::Environment;
 
     #[test]
     fn one_system_at_a_time_has_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/state");
-        let first = StateFolder::new(Some(path.clone()));
+        let first = StateFolder::new(Some(path.clone()), &Environment::default());
         first.take().unwrap();
-        let refused = StateFolder::new(Some(path.clone())).take().unwrap_err();
+        let refused =
+            StateFolder::new(Some(path.clone()), &Environment::default()).take().unwrap_err();
         assert_eq!(refused.code, Code::STATE_LOCKED);
         assert_eq!(refused.causes, [format!("process {} holds its lock", std::process::id())]);
         first.release().unwrap();
-        StateFolder::new(Some(path.clone())).take().unwrap();
+        StateFolder::new(Some(path.clone()), &Environment::default()).take().unwrap();
         assert!(path.is_dir());
     }
 
     #[test]
     fn a_temporary_folder_ends_with_its_system() {
-        let folder = StateFolder::new(None);
+        let given = tempfile::tempdir().unwrap();
+        let environment = Environment::from_iter([("TMPDIR", given.path())]);
+        let folder = StateFolder::new(None, &environment);
         folder.take().unwrap();
         assert!(folder.path().is_dir());
+        assert!(folder.path().starts_with(given.path()), "the process was asked for its variable");
         folder.release().unwrap();
         assert!(!folder.path().exists());
     }
@@ -150,7 +156,9 @@ mod tests {
     #[test]
     fn a_file_for_a_folder_is_said_clearly() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let refused = StateFolder::new(Some(file.path().to_owned())).take().unwrap_err();
+        let refused = StateFolder::new(Some(file.path().to_owned()), &Environment::default())
+            .take()
+            .unwrap_err();
         assert_eq!(refused.code, Code::STATE_INVALID);
         assert!(refused.message.contains("cannot be made"), "{}", refused.message);
     }

@@ -278,6 +278,7 @@ pub(crate) fn until(what: &str, so: impl Fn() -> bool) {
 
 /// Runs random cases, side by side on this many threads (most of a boot's time is waiting). `SYMPHONY_CASES` says how many
 /// in all, for `make soak`.
+#[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
 pub(crate) fn cases<S: Strategy>(
     count: u32,
     threads: u32,

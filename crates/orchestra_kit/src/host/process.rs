@@ -23,7 +23,9 @@ use super::start_spans::Stamps;
 use super::{Guest, Host, StartSpan, Stop, Stream};
 use crate::extension::{Ended, Report, Timer};
 use crate::manifest::{Entry, ExtensionManifest};
-use crate::supervisor::{Ending, Process, Program, SpawnRequest, Supervisor, Termination, Watch};
+use crate::supervisor::{
+    Ending, Environment, Process, Program, SpawnRequest, Supervisor, Termination, Watch,
+};
 
 /// How long the number of a guest that is ready may be on its way.
 const NUMBER: Duration = Duration::from_millis(250);
@@ -62,6 +64,8 @@ pub struct ProcessHostOptions {
     /// The arguments by which an interpreter of an extension's own (`python = …`) becomes its guest; the entry and the
     /// folder follow. Empty: such extensions cannot be started.
     pub foreign_python: Vec<String>,
+    /// The variables from which extensions are granted theirs.
+    pub environment: Environment,
 }
 
 /// Starts extensions as processes.
@@ -131,7 +135,7 @@ impl Host for ProcessHost {
             name: name.clone(),
             program: self.program(manifest)?,
             folder: manifest.folder.clone(),
-            environment: granted(manifest),
+            environment: granted(manifest, &self.options.environment),
         };
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
@@ -204,9 +208,9 @@ impl ProcessHost {
     }
 }
 
-/// The variables that the manifest grants and this process has.
-fn granted(manifest: &ExtensionManifest) -> Vec<(String, String)> {
-    let value = |name: &String| Some((name.clone(), std::env::var(name).ok()?));
+/// The variables that the manifest grants and the system was given.
+fn granted(manifest: &ExtensionManifest, environment: &Environment) -> Vec<(String, String)> {
+    let value = |name: &String| Some((name.clone(), environment.get(name)?.to_str()?.to_owned()));
     manifest.permissions.env.iter().filter_map(|name| value(&name.value)).collect()
 }
 

@@ -16,6 +16,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 
+use super::environment::Environment;
 use super::protocol::{Status, ToSupervisor, VERSION, encode, send};
 use crate::error::SupervisorError;
 
@@ -34,18 +35,21 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A program that becomes the supervisor ([`super::Server::inherited`]), with the allow-listed part of this
-    /// process's environment.
+    /// A program that becomes the supervisor ([`super::Server::inherited`]), with the allow-listed part of
+    /// `environment`.
     pub fn new(
         program: impl Into<PathBuf>,
         arguments: impl IntoIterator<Item = impl Into<OsString>>,
+        environment: &Environment,
     ) -> Self {
         let allowed = |name: &str| ALLOWED.contains(&name) || name.starts_with("LC_");
         Self {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
-            environment: std::env::vars_os()
+            environment: environment
+                .iter()
                 .filter(|(name, _)| name.to_str().is_some_and(allowed))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
         }
     }
@@ -55,9 +59,10 @@ impl Launch {
         interpreter: impl Into<PathBuf>,
         code: &str,
         arguments: impl IntoIterator<Item = impl Into<OsString>>,
+        environment: &Environment,
     ) -> Self {
         let own = ["-I", "-S", "-c", code].into_iter().map(OsString::from);
-        Self::new(interpreter, own.chain(arguments.into_iter().map(Into::into)))
+        Self::new(interpreter, own.chain(arguments.into_iter().map(Into::into)), environment)
     }
 
     /// One more variable, as an embedded interpreter's `PYTHONHOME`.

@@ -6,12 +6,14 @@
 
 pub mod client;
 mod descriptors;
+mod environment;
 mod launch;
 pub mod protocol;
 pub mod server;
 mod tree;
 
 pub use client::{Process, Supervisor, Watch};
+pub use environment::Environment;
 pub use launch::Launch;
 pub use protocol::{Ending, Program, Span, SpawnRequest, Status, Termination};
 pub use server::{LANE_VARIABLE, Order, Prepared, Server, Start};

@@ -120,6 +120,7 @@ fn good(name: &str) -> Guest {
         })
         .operation("abort", |_, _| std::process::abort())
         .operation("environment", |_, _| {
+            #[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
             let entries = std::env::vars().map(|(name, value)| (name, Value::Text(value)));
             Ok(Value::Map(entries.collect()))
         })

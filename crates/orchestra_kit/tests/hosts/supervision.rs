@@ -10,7 +10,9 @@ use orchestra_kit::error::SupervisorError;
 use orchestra_kit::supervisor::{Launch, Supervisor};
 
 use crate::runner::Test;
-use crate::system::{System, call, extension, nothing, runs, soon};
+use crate::system::{
+    GRANTED, INHERITED, System, call, environment, extension, nothing, runs, soon,
+};
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_supervisor_that_fails_says_why", a_supervisor_that_fails_says_why),
@@ -22,13 +24,14 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 fn a_supervisor_that_fails_says_why() {
-    let launch = Launch::new(std::env::current_exe().unwrap(), ["broken-supervisor"]);
+    let launch =
+        Launch::new(std::env::current_exe().unwrap(), ["broken-supervisor"], &environment());
     let supervisor = Supervisor::start(launch).unwrap();
     let error = supervisor.wait_up(Instant::now() + Duration::from_secs(20)).unwrap_err();
     let SupervisorError::Lost { how, lines } = error else { panic!("{error:?}") };
     assert_eq!(how, "ended with exit code 1");
     assert_eq!(lines, ["no module named `symphony`"]);
-    assert!(Supervisor::start(Launch::new("/nonexistent", [""; 0])).is_err());
+    assert!(Supervisor::start(Launch::new("/nonexistent", [""; 0], &environment())).is_err());
 }
 
 /// The root's pipe is held open by another process, as a forked child of it would; its pidfd still tells.
@@ -102,7 +105,7 @@ fn a_guest_has_its_lane_and_nothing_else() {
     let system = System::with(&[(
         "first",
         "good",
-        "[extension.permissions]\nenv = [\"SYMPHONY_TEST_NOT_SET\", \"CARGO_MANIFEST_DIR\"]",
+        "[extension.permissions]\nenv = [\"SYMPHONY_TEST_NOT_SET\", \"SYMPHONY_TEST_GIVEN\"]",
     )]);
     let kit = system.kit();
     let first = kit.extension("first").unwrap();
@@ -116,12 +119,14 @@ fn a_guest_has_its_lane_and_nothing_else() {
     let Value::Map(entries) = &environment else { panic!() };
     let allowed = ["PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME"];
     for (name, _) in entries {
-        let granted = name == "CARGO_MANIFEST_DIR" || name == "SYMPHONY_LANE";
+        let granted = name == GRANTED || name == "SYMPHONY_LANE";
         let known = allowed.contains(&name.as_str()) || name.starts_with("LC_") || granted;
         assert!(known, "`{name}` reached the guest");
     }
-    let set = std::env::var("CARGO_MANIFEST_DIR").ok();
-    assert_eq!(environment.get("CARGO_MANIFEST_DIR").and_then(Value::as_text), set.as_deref());
+    // This process has neither: it is not asked for its variables, which another thread may be setting.
+    for name in [GRANTED, INHERITED] {
+        assert_eq!(environment.get(name).and_then(Value::as_text), Some("by the caller"), "{name}");
+    }
 }
 
 fn what_a_crash_leaves_in_its_session_is_killed() {

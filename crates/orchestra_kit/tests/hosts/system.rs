@@ -9,7 +9,7 @@ use ipc::{Bus, CallOptions, Payload, Value};
 use orchestra_kit::catalogue::Sources;
 use orchestra_kit::host::ProcessHostOptions;
 use orchestra_kit::operations::Members;
-use orchestra_kit::supervisor::{Launch, Supervisor};
+use orchestra_kit::supervisor::{Environment, Launch, Supervisor};
 use orchestra_kit::{Catalogue, ExtensionHandle, Kit, KitParts, SystemManifest};
 
 /// The folder, and what runs for it.
@@ -36,8 +36,20 @@ pub(crate) fn extension(folder: &std::path::Path, name: &str, kind: &str, more: 
     std::fs::write(own.join("Symphony.toml"), text).unwrap();
 }
 
+/// What every system of these tests is given: the runner's own variables, and two that the runner does not have.
+#[expect(clippy::disallowed_methods, reason = "nothing sets a variable in this program")]
+pub(crate) fn environment() -> Environment {
+    let given = [GRANTED, INHERITED].map(|name| (name.into(), "by the caller".into()));
+    std::env::vars_os().chain(given).collect()
+}
+
+/// Given, and for those alone to whom it is granted.
+pub(crate) const GRANTED: &str = "SYMPHONY_TEST_GIVEN";
+/// Given, and for every process.
+pub(crate) const INHERITED: &str = "LC_SYMPHONY_TEST";
+
 fn launch() -> Launch {
-    Launch::new(std::env::current_exe().unwrap(), ["supervisor"])
+    Launch::new(std::env::current_exe().unwrap(), ["supervisor"], &environment())
 }
 
 impl System {
@@ -75,7 +87,10 @@ impl System {
             supervisor: Some(Arc::clone(&self.supervisor)),
             bus: Bus::new().unwrap(),
             members: self.members.clone(),
-            process: ProcessHostOptions::default(),
+            process: ProcessHostOptions {
+                environment: environment(),
+                ..ProcessHostOptions::default()
+            },
             sentinels: None,
         })
         .unwrap()

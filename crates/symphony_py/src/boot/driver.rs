@@ -3,6 +3,7 @@
 //! The engine runs on a thread of its own; the calling thread meanwhile imports what only it may import and works off
 //! the steps that belong to it.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use component::{
     Code, ComponentName, Descriptor, Diagnostic, Location, Need, NeedKind, Phase, Related, Remedy,
     Severity, Step,
 };
+use orchestra_kit::supervisor::Environment;
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -45,6 +47,23 @@ struct State {
     interruption: Option<Py<PyAny>>,
     /// Which steps go wrong on purpose.
     faults_planned: Option<Py<FaultPlan>>,
+}
+
+/// The variables as Python knows them.
+///
+/// Never those of the C library: another thread may be setting one, as an imported native module does. A variable that
+/// another thread takes away meanwhile is left out.
+fn environment(py: Python<'_>) -> PyResult<Environment> {
+    let variables = py.import(intern!(py, "os"))?.getattr(intern!(py, "environ"))?;
+    let get = variables.getattr(intern!(py, "get"))?;
+    let mut given: Vec<(OsString, OsString)> = Vec::new();
+    for name in variables.try_iter()? {
+        let name = name?;
+        if let Some(value) = get.call1((&name,))?.extract()? {
+            given.push((name.extract()?, value));
+        }
+    }
+    Ok(given.into_iter().collect())
 }
 
 /// One boot.
@@ -99,6 +118,7 @@ impl Boot {
             members,
             supervisor,
             foreign_python,
+            environment: environment(py)?,
         };
         // Sources are read by `check` and by Melodies, not on the way to ready.
         let opened = enter(py, || System::open(options, None))?;
