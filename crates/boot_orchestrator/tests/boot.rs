@@ -479,3 +479,26 @@ fn health_is_asked_side_by_side_and_a_silent_one_is_unhealthy() {
     running.shutdown(Duration::from_secs(3));
     assert!(matches!(running.health(Duration::from_secs(1)).health, Health::Unhealthy(_)));
 }
+
+#[test]
+fn a_shutdown_may_be_given_longer_than_the_clock_reaches() {
+    for timeout in [Duration::from_secs(10_000_000_000_000_000_000), Duration::MAX] {
+        let running = World::chain().boot().unwrap();
+        let down = watched(30, move || running.shutdown(timeout));
+        assert_eq!((down.stopped, down.errors.len()), (2, 0));
+    }
+}
+
+#[test]
+fn a_rollback_may_be_given_longer_than_the_clock_reaches() {
+    let mut world = World::chain();
+    let fails = descriptor("fails", Phase::OrchestraKit).needs(need("index", NeedKind::One));
+    world.add(fails, |mock| mock.start = Act::Fails);
+    let boot = world.boot_with(|options| {
+        options.stop_deadline = Duration::MAX;
+        options.rollback_deadline = Duration::MAX;
+        options.grace = Duration::MAX;
+    });
+    assert_eq!(boot.err().map(|failure| failure.rollback_errors.len()), Some(0));
+    assert_eq!(world.log.stops(), ["index", "store"]);
+}

@@ -16,7 +16,7 @@ use crate::report::boot_report::{self, BootReport, ErrorReport};
 use crate::report::budgets::BudgetViolation;
 use crate::report::memory;
 use crate::run::component_record::ComponentRecord;
-use crate::run::deadline::Deadlines;
+use crate::run::deadline::{Deadlines, after};
 use crate::run::error::BootFailure;
 use crate::run::fault::Fault;
 use crate::run::options::BootOptions;
@@ -256,7 +256,7 @@ impl Run {
     fn roll_back(&mut self) -> Stops {
         let life = |record: &ComponentRecord| if record.is_up() { Life::Up } else { Life::Gone };
         let mut lives: Vec<Life> = self.records.iter().map(life).collect();
-        let grace = Instant::now() + self.options.grace;
+        let grace = after(self.options.grace);
         for (number, step, _) in self.steps.in_flight() {
             let told = self.deadlines.is_given_up(number, step);
             if step == Step::Start {

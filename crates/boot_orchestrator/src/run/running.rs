@@ -1,9 +1,9 @@
 //! A system that is up: its health, its report, its end.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use component::Health;
+use component::{Code, Failure, Health};
 
 use crate::event::boot_event::{BootEvent, Events};
 use crate::graph::plan::Plan;
@@ -32,8 +32,13 @@ pub struct Running {
     progress_table: ProgressTable,
     started: Vec<bool>,
     report: Arc<BootReport>,
-    end: Mutex<ShutdownState>,
-    ended: Condvar,
+    end: ShutdownOnce,
+}
+
+/// The end that a system has once, whatever becomes of the call that makes it.
+struct ShutdownOnce {
+    state: Mutex<ShutdownState>,
+    changed: Condvar,
 }
 
 enum ShutdownState {
@@ -50,8 +55,7 @@ impl Running {
         started: Vec<bool>,
         report: Arc<BootReport>,
     ) -> Self {
-        let end = Mutex::new(ShutdownState::Up);
-        Self { plan, events, progress_table, started, report, end, ended: Condvar::new() }
+        Self { plan, events, progress_table, started, report, end: ShutdownOnce::new() }
     }
 
     /// The plan that was booted.
@@ -71,7 +75,7 @@ impl Running {
 
     /// Whether [`Running::shutdown`] was called.
     pub fn is_stopping(&self) -> bool {
-        !matches!(*self.end.lock().unwrap_or_else(PoisonError::into_inner), ShutdownState::Up)
+        !matches!(*self.end.state(), ShutdownState::Up)
     }
 
     /// Asks every component that started how it is, side by side. One that does not answer in time is unhealthy, and so is
@@ -88,23 +92,17 @@ impl Running {
     /// Stops everything that started, in reverse, each once. The second call, from whatever thread, waits for the first and
     /// has the same report.
     pub fn shutdown(&self, timeout: Duration) -> Arc<ShutdownReport> {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match &*end {
-                ShutdownState::Down(report) => return Arc::clone(report),
-                ShutdownState::Stopping => {
-                    end = self.ended.wait(end).unwrap_or_else(PoisonError::into_inner);
-                }
-                ShutdownState::Up => break,
-            }
-        }
-        *end = ShutdownState::Stopping;
-        drop(end);
-        let report = Arc::new(self.stop(timeout));
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) =
-            ShutdownState::Down(Arc::clone(&report));
-        self.ended.notify_all();
-        report
+        self.end.once(|| self.stop(timeout), || self.cut_off())
+    }
+
+    /// The report of a shutdown that panicked: of nothing that was up is it known that it stopped.
+    fn cut_off(&self) -> ShutdownReport {
+        let up = self.plan.components().iter().zip(&self.started).filter(|(_, started)| **started);
+        let errors = up.map(|(planned, _)| StopFailure {
+            component: planned.name().clone(),
+            failure: Failure::new(Code::INTERNAL, "the shutdown panicked; please report it"),
+        });
+        ShutdownReport { seconds: 0.0, stopped: 0, errors: errors.collect() }
     }
 
     fn stop(&self, timeout: Duration) -> ShutdownReport {
@@ -127,5 +125,81 @@ impl Running {
         let errors = stops.errors.len();
         self.events.emit(BootEvent::ShutdownFinished { seconds, stopped: stops.stopped, errors });
         ShutdownReport { seconds, stopped: stops.stopped, errors: stops.errors }
+    }
+}
+
+impl ShutdownOnce {
+    const fn new() -> Self {
+        Self { state: Mutex::new(ShutdownState::Up), changed: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, ShutdownState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first call stops; others wait for it. `cut_off` is what they get when it panics.
+    fn once(
+        &self,
+        stop: impl FnOnce() -> ShutdownReport,
+        cut_off: impl Fn() -> ShutdownReport,
+    ) -> Arc<ShutdownReport> {
+        let mut state = self.state();
+        loop {
+            match &*state {
+                ShutdownState::Down(report) => return Arc::clone(report),
+                ShutdownState::Stopping => {
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                ShutdownState::Up => break,
+            }
+        }
+        *state = ShutdownState::Stopping;
+        drop(state);
+        let mut ending = Ending { once: self, report: None, cut_off };
+        let report = Arc::new(stop());
+        ending.report = Some(Arc::clone(&report));
+        report
+    }
+}
+
+/// A shutdown under way: dropped, it is over, and those that wait are told so.
+struct Ending<'a, F: Fn() -> ShutdownReport> {
+    once: &'a ShutdownOnce,
+    /// None where it panicked.
+    report: Option<Arc<ShutdownReport>>,
+    cut_off: F,
+}
+
+impl<F: Fn() -> ShutdownReport> Drop for Ending<'_, F> {
+    fn drop(&mut self) {
+        let report = self.report.take().unwrap_or_else(|| Arc::new((self.cut_off)()));
+        *self.once.state() = ShutdownState::Down(report);
+        self.once.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
+    use super::{ShutdownOnce, ShutdownReport};
+
+    fn report(stopped: usize) -> ShutdownReport {
+        ShutdownReport { seconds: 0.0, stopped, errors: Vec::new() }
+    }
+
+    #[test]
+    fn a_shutdown_that_panics_is_over_for_those_that_wait() {
+        let once = Arc::new(ShutdownOnce::new());
+        let first = catch_unwind(AssertUnwindSafe(|| {
+            once.once(|| panic!("as the test wants it"), || report(7))
+        }));
+        assert!(first.is_err(), "the panic was swallowed");
+        let (tell, told) = mpsc::channel();
+        // On a thread of its own: where nobody says the end, it waits for ever.
+        std::thread::spawn(move || tell.send(once.once(|| report(1), || report(2)).stopped));
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(7));
     }
 }

@@ -11,6 +11,7 @@ use component::{Code, Failure, Phase, Seconds, Step};
 
 use crate::event::boot_event::{BootEvent, Events};
 use crate::graph::plan::Plan;
+use crate::run::deadline::after;
 use crate::run::error::StopFailure;
 use crate::run::options::BootOptions;
 use crate::run::progress::{Progress, ProgressTable};
@@ -101,7 +102,7 @@ impl<'a> Stopper<'a> {
 
     pub(crate) fn run(mut self) -> Stops {
         let begun = Instant::now();
-        let end = begun + self.limits.all;
+        let end = after(self.limits.all);
         let rush = end.checked_sub(self.limits.reserve).unwrap_or(begun);
         for phase in Phase::ALL.into_iter().rev() {
             let range = self.plan.range(phase);
@@ -182,7 +183,7 @@ impl<'a> Stopper<'a> {
         let planned = &self.plan.components()[place];
         self.lives[place] = Life::Stopping;
         self.events.emit(BootEvent::StopStarted { component: planned.name().clone() });
-        let deadline = (Instant::now() + self.limits.of(planned.descriptor().phase)).min(end);
+        let deadline = after(self.limits.of(planned.descriptor().phase)).min(end);
         self.step_table.begin(crate::graph::edges::index(place), Step::Stop, Some(deadline));
     }
 

@@ -1,6 +1,7 @@
 //! Work on a thread of its own, while the thread that waits for it works off the steps that belong to it.
 //!
 //! Callers: `awaited` for the steps of a swap, the bindings for health and shutdown. Several may be on their way at once.
+//! Invariant: whoever waits is told that the work has ended however it ended, by a panic as well.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +11,19 @@ use crossbeam_channel::{Receiver, bounded};
 use super::receiver::StepReceiver;
 use super::sync::Mutex;
 use super::threads::StepThreads;
+
+/// Says when it is dropped that the work has ended, and wakes the thread that works off steps meanwhile.
+struct EndSignal<T: Send + Sync + 'static> {
+    threads: Arc<StepThreads<T>>,
+    ended: Arc<AtomicBool>,
+}
+
+impl<T: Send + Sync + 'static> Drop for EndSignal<T> {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        self.threads.calling().wake();
+    }
+}
 
 /// Work whose answer is an `A`.
 pub struct WorkBeside<T, A> {
@@ -30,12 +44,12 @@ impl<T: Send + Sync + 'static, A: Send + 'static> WorkBeside<T, A> {
     ) -> std::io::Result<Self> {
         let ended = Arc::new(AtomicBool::new(false));
         let (sender, receiver) = bounded(1);
-        let (told, over) = (Arc::clone(threads), Arc::clone(&ended));
+        let end = EndSignal { threads: Arc::clone(threads), ended: Arc::clone(&ended) };
         std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // Bound to a name, so that it is dropped when the work unwinds.
+            let _end = end;
             // Nobody waits for it any more only when the process ends.
             let _ = sender.send(work());
-            over.store(true, Ordering::Release);
-            told.calling().wake();
         })?;
         Ok(Self { threads: Arc::clone(threads), ended, answer: Mutex::new(Some(receiver)) })
     }
@@ -49,5 +63,27 @@ impl<T: Send + Sync + 'static, A: Send + 'static> WorkBeside<T, A> {
     pub fn answer(&self) -> Option<A> {
         let receiver = self.answer.lock().take();
         receiver.and_then(|receiver| receiver.recv().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::WorkBeside;
+    use crate::steps::Taken;
+    use crate::steps::threads::StepThreads;
+
+    #[test]
+    fn whoever_waits_is_told_of_the_end_of_work_that_panics() {
+        let threads = StepThreads::<()>::new();
+        let work: WorkBeside<(), u8> =
+            WorkBeside::begin(&threads, "panics", || panic!("as the test wants it")).unwrap();
+        let steps = work.steps();
+        let limit = Instant::now() + Duration::from_secs(10);
+        while !matches!(steps.next_within(Duration::from_millis(50)), Taken::Closed) {
+            assert!(Instant::now() < limit, "nobody said that it has ended");
+        }
+        assert_eq!(work.answer(), None);
     }
 }

@@ -1,16 +1,21 @@
 //! One thread that runs small things at a later time.
 //!
 //! Serves every extension of a kit: start deadlines, restart delays, liveness. Invariants: a task never runs before its
-//! time; with nothing to wait for the thread sleeps; when the last [`Timer`] is dropped it ends.
+//! time; one that panics ends itself and not the thread; with nothing to wait for the thread sleeps; when the last
+//! [`Timer`] is dropped it ends.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
 type Task = Box<dyn FnOnce() + Send>;
+
+/// A delay beyond every use that is still a moment of the clock.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 struct Entry {
     at: Instant,
@@ -74,10 +79,11 @@ impl Timer {
 
     /// Runs `task` on the timer's thread after `delay`. It must not block.
     pub(crate) fn after(&self, delay: Duration, task: impl FnOnce() + Send + 'static) {
+        let at = Instant::now() + delay.min(LONGEST);
         let mut queue = self.shared.queue.lock();
         let order = queue.next;
         queue.next += 1;
-        queue.entries.push(Entry { at: Instant::now() + delay, order, task: Box::new(task) });
+        queue.entries.push(Entry { at, order, task: Box::new(task) });
         self.shared.changed.notify_one();
     }
 }
@@ -104,7 +110,10 @@ fn serve(shared: &Shared) {
         };
         drop(queue);
         if let Some(entry) = task {
-            (entry.task)();
+            // Every other extension's deadlines are kept by this thread.
+            if catch_unwind(AssertUnwindSafe(entry.task)).is_err() {
+                tracing::error!("a task of the timer panicked");
+            }
         }
     }
 }
@@ -130,5 +139,15 @@ mod tests {
         let ran: Vec<_> =
             (0..3).map(|_| told.recv_timeout(Duration::from_secs(10)).unwrap()).collect();
         assert_eq!(ran, [(20, true), (40, true), (60, true)]);
+    }
+
+    #[test]
+    fn a_task_that_panics_ends_itself_and_not_the_thread() {
+        let timer = Timer::start().unwrap();
+        let (tell, told) = mpsc::channel();
+        timer.after(Duration::ZERO, || panic!("as the test wants it"));
+        timer.after(Duration::MAX, || panic!("its time never comes"));
+        timer.after(Duration::from_millis(20), move || tell.send(()).unwrap());
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(()));
     }
 }

@@ -1,8 +1,9 @@
 //! A few threads for what guests ask of the Pit, so that no lane's reader waits for it.
 //!
 //! Called by the process host. Threads are made when all are busy, up to a limit, and leave when idle. Invariant: a
-//! job beyond the queue is refused, never dropped in silence.
+//! job beyond the queue is refused, never dropped in silence; one that panics ends itself and not its thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -74,15 +75,22 @@ fn serve(jobs: &Receiver<Job>, threads: &AtomicUsize, idle: &AtomicUsize) {
         let job = jobs.recv_timeout(IDLE);
         idle.fetch_sub(1, Ordering::AcqRel);
         if let Ok(job) = job {
-            job();
+            run(job);
             continue;
         }
         threads.fetch_sub(1, Ordering::AcqRel);
         // One may have come between the end of the wait and the count.
         while let Ok(job) = jobs.try_recv() {
-            job();
+            run(job);
         }
         return;
+    }
+}
+
+/// A thread that ended here would stay counted, and after enough of them no request were ever served.
+fn run(job: Job) {
+    if catch_unwind(AssertUnwindSafe(job)).is_err() {
+        tracing::error!("a request of an extension panicked");
     }
 }
 
@@ -91,7 +99,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use super::Workers;
+    use super::{THREADS, Workers};
 
     #[test]
     fn jobs_run_side_by_side_and_all_of_them() {
@@ -113,5 +121,16 @@ mod tests {
         seen.sort_unstable();
         assert_eq!(seen, [0, 1, 2, 3]);
         drop(leave);
+    }
+
+    #[test]
+    fn jobs_that_panic_cost_no_thread() {
+        let workers = Workers::new();
+        for _ in 0..2 * THREADS {
+            workers.run(|| panic!("as the test wants it")).unwrap();
+        }
+        let (tell, told) = mpsc::channel();
+        workers.run(move || tell.send(()).unwrap()).unwrap();
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok(()));
     }
 }

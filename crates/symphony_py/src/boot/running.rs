@@ -84,13 +84,17 @@ impl Running {
             return Ok(None);
         }
         let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(3));
+        self.system.closing().store(true, Ordering::Release);
         let system = Arc::clone(&self.system);
-        system.closing().store(true, Ordering::Release);
         let work = self.beside(py, "symphony-shutdown", move |running| {
-            let report = running.shutdown(span);
-            system.close();
-            report.errors.iter().map(ToString::to_string).collect()
-        })?;
+            let _close = CloseAtEnd(system);
+            running.shutdown(span).errors.iter().map(ToString::to_string).collect()
+        });
+        if work.is_err() {
+            // Nothing was stopped: the next call tries again, instead of waiting for what nobody does.
+            self.stopping.store(false, Ordering::Release);
+        }
+        let work = work?;
         Ok(Some(PendingShutdown { work }))
     }
 
@@ -99,9 +103,19 @@ impl Running {
         let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(3));
         self.stopping.store(true, Ordering::Release);
         enter(py, || {
+            let _close = CloseAtEnd(Arc::clone(&self.system));
             self.engine.shutdown(span);
-            self.system.close();
         })
+    }
+}
+
+/// Closes the system when it is dropped: also after a shutdown that panicked, handles say that it was stopped, and its
+/// processes and its folder are let go of.
+struct CloseAtEnd(Arc<System>);
+
+impl Drop for CloseAtEnd {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -149,6 +163,7 @@ impl PendingShutdown {
 
     /// What did not stop as it should.
     fn result(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        Ok(enter(py, || self.work.answer())?.unwrap_or_default())
+        let panicked = || vec!["the shutdown panicked; please report it".to_owned()];
+        Ok(enter(py, || self.work.answer())?.unwrap_or_else(panicked))
     }
 }
