@@ -32,6 +32,7 @@ impl ArtifactStore {
                 Ok(intact) => {
                     report.checked += 1;
                     if !intact {
+                        self.core.damage.found(id);
                         report.bad.push(*id);
                     }
                 }

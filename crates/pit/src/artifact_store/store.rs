@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
+use super::damage::Damage;
 use super::files::{Draft, Files, is_absent, make_folder};
 use super::flusher::Flusher;
 use super::index::{Index, not_found};
@@ -44,6 +45,7 @@ pub(super) struct Core {
     pub(super) journal: Journal,
     pub(super) index: RwLock<Index>,
     pub(super) touches: Touches,
+    pub(super) damage: Damage,
     pub(super) flushing: Mutex<()>,
     pub(super) counters: Counters,
     closed: AtomicBool,
@@ -76,7 +78,8 @@ impl ArtifactStore {
         Ok(Arc::new(Self { core, flusher }))
     }
 
-    /// Stores `data` and returns its id; content that is there already is not stored twice.
+    /// Stores `data` and returns its id; content that is there already is not stored twice, unless it was found
+    /// damaged: then it is stored anew.
     ///
     /// # Errors
     /// [`PitError::Invalid`] for a name or tag, [`PitError::Io`], [`PitError::Stopped`].
@@ -85,11 +88,11 @@ impl ArtifactStore {
         let id = ArtifactId::of(data);
         let size = data.len() as u64;
         let _open = self.core.enter()?;
-        let known = self.core.entry(&id)?.is_some();
-        let mut blob = if known { None } else { Some(self.core.write(data)?) };
+        let known = self.core.entry(&id)?.is_some() && !self.core.damage.knows(&id);
+        let mut blob = if known { None } else { Some(self.core.write(&id, data)?) };
         while !self.core.commit(id, size, options, blob.take())? {
-            // It was deleted between the look and the record.
-            blob = Some(self.core.write(data)?);
+            // It was deleted, moved or found damaged between the look and the record.
+            blob = Some(self.core.write(&id, data)?);
         }
         self.count_put(known);
         Ok(id)
@@ -129,7 +132,7 @@ impl ArtifactStore {
         self.core.files.settle(&draft)?;
         let id = ArtifactId::from_bytes(*hasher.finalize().as_bytes());
         let _open = self.core.enter()?;
-        let known = self.core.entry(&id)?.is_some();
+        let known = self.core.entry(&id)?.is_some() && !self.core.damage.knows(&id);
         self.core.commit(id, size, options, Some(Blob::Large(draft)))?;
         self.count_put(known);
         Ok(id)
@@ -369,6 +372,7 @@ impl Core {
             journal,
             index: RwLock::new(index),
             touches: Touches::default(),
+            damage: Damage::default(),
             flushing: Mutex::new(()),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
@@ -413,8 +417,10 @@ impl Core {
         }
     }
 
-    fn write(&self, data: &[u8]) -> PitResult<Blob> {
-        if data.len() < LARGE_BLOB {
+    fn write(&self, id: &ArtifactId, data: &[u8]) -> PitResult<Blob> {
+        // Small content that was archived is mended where it is.
+        let in_file = |entry: Arc<Entry>| !matches!(entry.place, Place::Segment(..));
+        if data.len() < LARGE_BLOB && !self.entry(id)?.is_some_and(in_file) {
             return Ok(Blob::Small(self.segments.append(data)?));
         }
         Ok(Blob::Large(self.draft(data)?))
@@ -427,7 +433,7 @@ impl Core {
         Ok(draft)
     }
 
-    /// Records a put. False: the content is not there and `blob` was none.
+    /// Records a put. False: the content is not there whole, and `blob` was none or for another kind of place.
     fn commit(
         &self,
         id: ArtifactId,
@@ -437,11 +443,13 @@ impl Core {
     ) -> PitResult<bool> {
         let mut index = self.index.write();
         let existing = index.get(&id)?;
-        let place = match (&existing, &blob) {
-            (Some(entry), _) => entry.place,
-            (None, Some(Blob::Small(stored))) => stored.place,
-            (None, Some(Blob::Large(_))) => Place::File,
-            (None, None) => return Ok(false),
+        let whole = existing.is_some() && !self.damage.knows(&id);
+        let place = match (existing.as_ref().map(|entry| entry.place), &blob) {
+            (Some(place), _) if whole => place,
+            (None | Some(Place::Segment(..)), Some(Blob::Small(stored))) => stored.place,
+            (Some(Place::Archive), Some(Blob::Large(_))) => Place::Archive,
+            (_, Some(Blob::Large(_))) => Place::File,
+            _ => return Ok(false),
         };
         let record = Record::Put(Put {
             id,
@@ -452,11 +460,19 @@ impl Core {
             tags: options.tags.clone(),
             parents: options.parents.clone(),
         });
-        if existing.is_none()
+        if !whole
             && let Some(Blob::Large(draft)) = blob.take_if(|blob| matches!(blob, Blob::Large(_)))
         {
             self.files.adopt(draft, &id, place)?;
         }
+        if let Some(old) = existing.filter(|old| old.place != place) {
+            // First, so that no put is in the journal whose bytes are still the damaged ones.
+            drop(self.record(&mut index, &Record::Move(id, place))?);
+            if let Err(error) = self.release(&index, &old) {
+                tracing::warn!(%error, "a segment in which nothing lives stays until the next sweep");
+            }
+        }
+        self.damage.forget(&id);
         let written = self.record(&mut index, &record);
         drop(index);
         // The blob's segment was held until its record was written.
@@ -486,6 +502,7 @@ impl Core {
         }
         let written = self.record(&mut index, &Record::Delete(*id))?;
         self.touches.forget(id);
+        self.damage.forget(id);
         // The name goes under the lock, lest a put of the same content adopts it; the file itself after it.
         let removed = match entry.place {
             Place::Segment(..) => self.release(&index, &entry).map(|()| None),
@@ -521,7 +538,11 @@ impl Core {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(self.damaged(id, &entry, "the artifact's bytes end too soon"));
             }
-            other => other.map_err(PitError::io("read artifact", id.to_string()))?,
+            Err(error) => {
+                self.damage.found(id);
+                return Err(PitError::io("read artifact", id.to_string())(error));
+            }
+            Ok(()) => {}
         }
         if ArtifactId::of(&data) != *id {
             return Err(self.damaged(id, &entry, "the artifact's bytes do not match its id"));
@@ -544,12 +565,18 @@ impl Core {
                     return Ok((ArtifactReader::new(file, start, entry.size), entry));
                 }
                 Err(error) if is_absent(&error) && lookups < LOOKUPS => lookups += 1,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if is_absent(&error) {
+                        self.damage.found(id);
+                    }
+                    return Err(error);
+                }
             }
         }
     }
 
     fn damaged(&self, id: &ArtifactId, entry: &Entry, reason: &'static str) -> PitError {
+        self.damage.found(id);
         let (path, offset) = match entry.place {
             Place::Segment(number, offset) => (self.segments.path(number), offset),
             place => (self.files.path(id, place), 0),
