@@ -9,6 +9,7 @@ mod inbound;
 mod pit;
 mod process;
 mod start_spans;
+mod unfinished_starts;
 mod workers;
 
 pub use guest::{Guest, Host, StartSpan, Stop, Stream};

@@ -15,7 +15,7 @@ use pit::PitError;
 use pit::library::{LoadOptions, PitLibrary};
 
 use super::workers::Workers;
-use super::{Guest, Host, Stop, Stream};
+use super::{Guest, Host, Stop, Stream, unfinished_starts};
 use crate::extension::{Ended, Report};
 use crate::manifest::{Entry, ExtensionManifest};
 use crate::supervisor::Status;
@@ -58,7 +58,14 @@ impl Host for PitHost {
             stopped: AtomicBool::new(false),
         });
         let loading = Arc::clone(&guest);
-        let queued = self.workers.run(move || match PitLibrary::load(&file, &options) {
+        let load = move || {
+            unfinished_starts::load(
+                options.sentinels.as_deref(),
+                || PitLibrary::load(&file, &options),
+                PitLibrary::sha256,
+            )
+        };
+        let queued = self.workers.run(move || match load() {
             Ok(library) => loading.loaded(library),
             Err(error) => {
                 let (code, hints) = (error.code(), error.hints());
