@@ -17,7 +17,7 @@ use crate::error::ExtensionError;
 use crate::extension::{
     Call, Ended, Extension, ExtensionHandle, Report, StopReport, Timer, Trial, stop_all,
 };
-use crate::host::{Guest, Host, PitHost, ProcessHost, ProcessHostOptions, Router, Workers};
+use crate::host::{Guest, Host, PitHost, ProcessHost, ProcessHostOptions, Router, Shares, Workers};
 use crate::manifest::{Activation, Execution, ExtensionManifest};
 use crate::operations::Members;
 use crate::supervisor::Supervisor;
@@ -61,6 +61,7 @@ pub(super) struct Inner {
     pub(super) members: RwLock<Arc<Members>>,
     bus: Bus,
     pub(super) workers: Arc<Workers>,
+    pub(super) shares: Shares,
     /// The engine's calls that are on their way, by its numbers.
     pub(super) calls: Mutex<HashMap<u64, Call>>,
 }
@@ -136,6 +137,7 @@ impl Kit {
                 members: RwLock::new(Arc::new(members)),
                 bus,
                 workers,
+                shares: Shares::default(),
                 calls: Mutex::default(),
             }
         });

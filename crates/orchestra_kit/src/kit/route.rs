@@ -22,17 +22,24 @@ impl Router for Inner {
         let Some((target, operation)) = call.split_once('.') else {
             return answer(Err(failure(&crate::KitError::UnknownOperation { call })));
         };
-        if Member::parse(target).is_some() {
+        if let Some(member) = Member::parse(target) {
             let members = self.members();
+            // What does not wait, as to give back a grant, never stands behind what does.
+            let waits = members.may_wait(member, operation, &inputs);
             // Whoever does not get to run it has to answer, so both ways hold it.
             let answer = Arc::new(parking_lot::Mutex::new(Some(answer)));
             let answering = Arc::clone(&answer);
-            let queued = self.workers.run(move || {
+            let job = move || {
                 let outcome = members.call_named(&call, &inputs, options.deadline);
                 if let Some(answer) = answering.lock().take() {
                     answer(outcome.map_err(|error| failure(&error)));
                 }
-            });
+            };
+            let queued = if waits {
+                self.shares.run(&self.workers, &caller.name.value, job)
+            } else {
+                self.workers.run(job)
+            };
             if queued.is_err()
                 && let Some(answer) = answer.lock().take()
             {
