@@ -368,3 +368,21 @@ fn a_killed_process_loses_no_acknowledged_completion() {
     }
     assert_eq!(tracker.ready(run, 0).unwrap().len(), 1, "a chain has one next node");
 }
+
+#[test]
+fn a_tracker_that_was_closed_acknowledges_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for tracker in
+        [DagTracker::in_memory(), DagTracker::open(folder.path(), Durability::Process).unwrap()]
+    {
+        let run = tracker.submit(&graph(&[("a", &[]), ("b", &["a"])]), 0).unwrap();
+        tracker.close().unwrap();
+        let stopped = |error: Option<PitError>| matches!(error, Some(PitError::Stopped { .. }));
+        assert!(stopped(tracker.submit(&graph(&[("a", &[])]), 0).err()));
+        assert!(stopped(tracker.complete(run, "a", None).err()));
+        assert!(stopped(tracker.cancel(run).err()));
+        assert!(stopped(tracker.forget(run).err()));
+    }
+    let again = DagTracker::open(folder.path(), Durability::Process).unwrap();
+    assert_eq!(again.runs().len(), 1, "what was refused was written down");
+}

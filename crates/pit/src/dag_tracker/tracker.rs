@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -29,6 +29,8 @@ pub struct DagTracker {
     resumed: u64,
     submitted: AtomicU64,
     steps: AtomicU64,
+    /// Set under the run table's lock; whoever moves a run looks under the run's, and `close` takes each of those after.
+    closed: AtomicBool,
 }
 
 impl DagTracker {
@@ -56,6 +58,7 @@ impl DagTracker {
             references,
             submitted: AtomicU64::new(0),
             steps: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
         }))
     }
 
@@ -70,6 +73,7 @@ impl DagTracker {
             resumed: 0,
             submitted: AtomicU64::new(0),
             steps: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
         })
     }
 
@@ -101,6 +105,7 @@ impl DagTracker {
         {
             // Under the table's lock: a rewrite of the journal must see either both, record and run, or neither.
             let mut runs = self.runs.write();
+            self.check_open()?;
             if let Some(ledger) = self.ledger.as_ref().filter(|_| run.journaled) {
                 written = Some(ledger.submit(&run)?);
             }
@@ -321,6 +326,7 @@ impl DagTracker {
         let mut written = None;
         {
             let mut runs = self.runs.write();
+            self.check_open()?;
             let entry = runs.get(&run).ok_or_else(|| unknown_run(run))?;
             let mut entry = entry.lock();
             let state = entry.state();
@@ -407,11 +413,17 @@ impl DagTracker {
     }
 
     /// Flushes the journal to the disk; with nothing left to resume it is emptied, so that the next start reads little.
+    /// Nothing is acknowledged afterwards: calls on runs are refused.
     ///
     /// # Errors
     /// The journal cannot be written.
     pub fn close(&self) -> PitResult<()> {
+        {
+            let _runs = self.runs.write();
+            self.closed.store(true, Ordering::Release);
+        }
         let Some(ledger) = &self.ledger else { return Ok(()) };
+        // This takes each run's lock: a move that was under way is written down before the journal is flushed.
         let idle = self
             .runs()
             .iter()
@@ -419,9 +431,17 @@ impl DagTracker {
         if idle && ledger.length() > 4096 { self.rewrite(ledger) } else { ledger.sync() }
     }
 
+    fn check_open(&self) -> PitResult<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(PitError::Stopped { member: "dag-tracker" });
+        }
+        Ok(())
+    }
+
     fn with<T>(&self, run: RunId, body: impl FnOnce(&mut Run) -> PitResult<T>) -> PitResult<T> {
         let entry = self.runs.read().get(&run).cloned().ok_or_else(|| unknown_run(run))?;
         let mut entry = entry.lock();
+        self.check_open()?;
         if entry.forgotten {
             return Err(unknown_run(run));
         }
