@@ -59,7 +59,7 @@ class SystemConfig:
         return f"SystemConfig({', '.join(f'{name}={value!r}' for name, value in fields if value)})"
 
 
-def as_config(config: SystemConfig | StrPath | None) -> SystemConfig:
+def as_config(config: SystemConfig | StrPath) -> SystemConfig:
     """What `boot(config=…)` was given, as a configuration."""
     return config if isinstance(config, SystemConfig) else SystemConfig(config)
 

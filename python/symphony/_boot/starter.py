@@ -18,10 +18,8 @@ from symphony._boot.log_lines import settle as settle_log
 from symphony._boot.registration import conductor_spec, register, relocate, resolve_conductor
 from symphony._boot.system import System
 from symphony._boot.threads import InterruptedStep, Terminated, Threads, run_job
-from symphony._guest.launch import foreign_command, supervisor_command
 from symphony._work.kit import OrchestraKit
 from symphony._work.pit import Pit
-from symphony.config import as_config
 from symphony.exceptions import InvalidValueError
 
 TYPE_CHECKING = False
@@ -146,7 +144,6 @@ class Starter:
                 f"`conductor` names a callable as `package.module:callable`, not as `{conductor}`"
             )
         fork.install()
-        settings = as_config(config)
         self.overrides = dict(overrides or {})
         self.conductor = conductor
         self.namespace = namespace
@@ -159,13 +156,7 @@ class Starter:
         self._outside_failed = False
         self.interrupted = False
         self.core = _core.Boot(
-            path=settings.path,
-            state=settings.state,
-            workspace=settings.workspace,
-            python=settings.python,
-            members=settings.members,
-            supervisor=supervisor_command(),
-            foreign_python=foreign_command(),
+            **_configured(config),
             timeout=timeout,
             abort_on_hang=on_hang == "abort",
             stepwise=stepwise,
@@ -417,6 +408,21 @@ class Starter:
     def is_in_step(self) -> bool:
         """Whether the calling thread is in a step."""
         return self._current is not None
+
+
+def _configured(config: SystemConfig | StrPath | None) -> dict[str, Any]:
+    """What the core takes from a configuration: its fields, and how guests are started.
+
+    Nothing without one, which spares such a boot three imports.
+    """
+    if config is None:
+        return {}
+    from symphony._guest.launch import foreign_command, supervisor_command
+    from symphony.config import SystemConfig, as_config
+
+    settings = as_config(config)
+    fields = {name: getattr(settings, name) for name in SystemConfig.__slots__}
+    return {**fields, "supervisor": supervisor_command(), "foreign_python": foreign_command()}
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

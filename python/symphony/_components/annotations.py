@@ -66,11 +66,11 @@ class Scope:
     def __init__(
         self,
         module_globals: Mapping[str, Any],
-        imports: Callable[[str], Mapping[str, Callable[[], Any]]],
+        imports: dict[str, Mapping[str, Callable[[], Any]]],
         siblings: Mapping[str, Any],
         namespace: Mapping[str, Any],
     ) -> None:
-        """Keeps the places; `imports` gives the import statements of a module by its name."""
+        """Keeps the places; `imports` holds the import statements of each module that was read so far."""
         self._globals = module_globals
         self._imports = imports
         self._siblings = siblings
@@ -95,7 +95,13 @@ class Scope:
             public = getattr(sys.modules["symphony"], name, None)
             if public is not None:
                 return public
-        imported = self._imports(module).get(name)
+        bound = self._imports.get(module)
+        if bound is None:
+            # Rare, and so not among the modules that `boot` imports.
+            from symphony._components.module_imports import names_bound_in
+
+            bound = self._imports[module] = names_bound_in(module)
+        imported = bound.get(name)
         if imported is None:
             raise KeyError(name)
         return imported()

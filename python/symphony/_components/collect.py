@@ -18,7 +18,6 @@ from symphony._components.annotations import (
     resolve_result,
     text_of,
 )
-from symphony._components.module_imports import ModuleImports
 from symphony._components.spec import (
     MARK,
     ComponentSpec,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FUNCTION: Any = type(lambda: None)
-_METHOD: Any = type(ModuleImports().__call__)
+_METHOD: Any = type(Scope({}, {}, {}, {}).__getitem__)
 _MODULE: Any = type(sys)  # pyright: ignore[reportUnknownVariableType]
 _OBJECT_INIT: Any = object.__init__
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
@@ -94,7 +93,7 @@ class Collector:
 
     def __init__(self, namespace: Mapping[str, Any] | None = None) -> None:
         """Takes the names that the caller of `boot()` sees, for classes made in a function."""
-        self._imports = ModuleImports()
+        self._imports: dict[str, Mapping[str, Callable[[], Any]]] = {}
         self._namespace: Mapping[str, Any] = _EMPTY if namespace is None else namespace
         self._registered: list[Any] = []
         self._siblings: dict[tuple[str, str], dict[str, Any]] | None = None

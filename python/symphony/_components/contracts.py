@@ -366,10 +366,9 @@ def _is_plain(annotation: Any, owner: type) -> bool:
     """Whether an annotation names a class whose objects can be neither awaited nor called."""
     if isinstance(annotation, str):
         from symphony._components.annotations import Scope, Unresolved, evaluate
-        from symphony._components.module_imports import ModuleImports
 
         module = sys.modules.get(owner.__module__)
-        scope = Scope(vars(module) if module else {}, ModuleImports(), {}, {})
+        scope = Scope(vars(module) if module else {}, {}, {}, {})
         try:
             while isinstance(annotation, str):
                 annotation = evaluate(annotation, scope)

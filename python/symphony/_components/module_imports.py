@@ -1,8 +1,8 @@
 """The import statements of a module, read from its source.
 
 Asked for a name that an annotation uses and its module does not have at run time: one under
-`TYPE_CHECKING`. The invariant kept here: a module is parsed once for each asker, and imported from
-only when the name is used.
+`TYPE_CHECKING`. The invariant kept here: nothing is imported before its
+name is used. Who asks keeps the answer, so that one boot parses a module once.
 """
 
 from __future__ import annotations
@@ -15,25 +15,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class ModuleImports:
-    """Import statements by module and by the name that they bind."""
+def names_bound_in(module: str) -> dict[str, Callable[[], Any]]:
+    """What the import statements of a module bind, each name with what imports it.
 
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        """Knows nothing yet."""
-        self._known: dict[str, dict[str, Callable[[], Any]]] = {}
-
-    def __call__(self, module: str) -> dict[str, Callable[[], Any]]:
-        """The names that the module's import statements bind, each with what imports it."""
-        known = self._known.get(module)
-        if known is None:
-            known = self._known[module] = _read(module)
-        return known
-
-
-def _read(module: str) -> dict[str, Callable[[], Any]]:
-    """Parses the source of an imported module; nothing is bound where there is none."""
+    Nothing is bound where there is no source.
+    """
     import ast
 
     loaded = sys.modules.get(module)

@@ -84,7 +84,7 @@ pub(crate) struct Boot {
 #[pymethods]
 impl Boot {
     #[new]
-    #[pyo3(signature = (*, path, state, workspace, python, members, supervisor, foreign_python, timeout, abort_on_hang, stepwise))]
+    #[pyo3(signature = (*, path=None, state=None, workspace=None, python=None, members=None, supervisor=Vec::new(), foreign_python=Vec::new(), timeout, abort_on_hang, stepwise))]
     fn new(
         py: Python<'_>,
         path: Option<String>,
