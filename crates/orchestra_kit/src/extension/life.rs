@@ -1,7 +1,8 @@
 //! The state machine of one extension.
 //!
 //! Moved by callers (activation, stop), by its host through a [`Report`] (ready, ended) and by the timer (start
-//! deadline, restart). Invariants: of one run only the first end counts; nothing foreign runs under the lock.
+//! deadline, restart). Invariants: of one run only the first end counts, and one that was ended from here ended for the
+//! reason that it was ended for; nothing foreign runs under the lock.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -58,6 +59,8 @@ struct Life {
     /// It was stopped for good: nobody starts it any more.
     gone: bool,
     guest: Option<Arc<dyn Guest>>,
+    /// Why this run is killed from here. The kill's own word may come first, and is not the reason.
+    given_up: Option<Ended>,
     ready_at: Option<Instant>,
     unresponsive: bool,
     restarts: Restarts,
@@ -130,6 +133,7 @@ impl Extension {
                 again: false,
                 gone: false,
                 guest: None,
+                given_up: None,
                 ready_at: None,
                 unresponsive: false,
                 restarts,
@@ -360,16 +364,25 @@ impl Extension {
 
     fn never_ready(&self, run: u64, limit: Duration) {
         let life = self.life.lock();
-        if life.run != run || life.over || life.state != State::Loading {
-            return;
+        if life.state == State::Loading {
+            let guest = life.guest.clone();
+            self.give_up(life, run, guest, Ended::NeverReady(limit));
         }
-        let guest = life.guest.clone();
-        drop(life);
-        self.give_up(run, guest, Ended::NeverReady(limit));
     }
 
     /// Ends a run from here: kills what runs and says why.
-    fn give_up(&self, run: u64, guest: Option<Arc<dyn Guest>>, how: Ended) {
+    fn give_up(
+        &self,
+        mut life: MutexGuard<'_, Life>,
+        run: u64,
+        guest: Option<Arc<dyn Guest>>,
+        how: Ended,
+    ) {
+        if life.run != run || life.over {
+            return;
+        }
+        life.given_up.get_or_insert_with(|| how.clone());
+        drop(life);
         let lines = guest.as_ref().map(|guest| guest.lines()).unwrap_or_default();
         if let Some(guest) = guest {
             guest.stop(Stop::Kill);
@@ -382,7 +395,8 @@ impl Extension {
         let Some(current) = self.current() else { return };
         let silent = current.guest.silence();
         if silent >= TOO_SILENT {
-            self.give_up(current.run, Some(current.guest), Ended::Unresponsive(silent));
+            let how = Ended::Unresponsive(silent);
+            self.give_up(self.life.lock(), current.run, Some(current.guest), how);
             return;
         }
         let unresponsive = silent >= SILENT;
@@ -401,6 +415,7 @@ impl Extension {
             return;
         }
         life.over = true;
+        let how = life.given_up.take().unwrap_or(how);
         *self.current.write() = None;
         let guest = life.guest.take();
         life.account = guest.as_ref().map(|guest| guest.start_account());

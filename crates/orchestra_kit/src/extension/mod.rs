@@ -10,6 +10,8 @@ mod life;
 mod restart;
 mod stop;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod timer;
 mod trial;
 
