@@ -48,3 +48,10 @@ impl BatchedSync {
         self.settle(file, self.written.load(Ordering::Acquire))
     }
 }
+
+/// Why a file takes nothing more after a failed write or flush.
+pub(crate) fn broken() -> io::Error {
+    io::Error::other(
+        "an earlier write or flush of it failed, and it has not been written anew since",
+    )
+}

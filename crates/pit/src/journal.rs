@@ -15,10 +15,11 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::durability::BatchedSync;
+use crate::durability::{self, BatchedSync};
 use crate::{Durability, PitError, PitResult};
 
 const HEADER_BYTES: usize = 32;
@@ -76,6 +77,8 @@ pub struct Journal {
     durability: Durability,
     recovery: Recovery,
     tail: Mutex<Tail>,
+    /// The tail's state again, to be asked without its lock.
+    broken: AtomicBool,
 }
 
 /// A journal whose header was read and whose records were not: see [`Journal::begin`].
@@ -101,8 +104,6 @@ struct Tail {
     generation: u64,
     end: u64,
     scratch: Vec<u8>,
-    /// A write failed and its remains could not be removed: nothing may follow them.
-    broken: bool,
 }
 
 impl Journal {
@@ -197,36 +198,82 @@ impl Journal {
 
     /// Replaces all records by `records` in one step: a crash leaves the old journal or the new one.
     ///
-    /// Appends wait meanwhile. The caller sees to it that `records` say all that the old ones said.
+    /// Appends wait meanwhile. The caller sees to it that `records` say all that the old ones said. This also mends a
+    /// journal that [`Self::is_broken`].
     ///
     /// # Errors
-    /// [`PitError::Io`]: the old journal is still in use.
+    /// [`PitError::Io`]: the old journal is still in use. Once the new file has the name there is no error any more.
     pub fn rewrite(&self, records: impl IntoIterator<Item = Vec<u8>>) -> PitResult<Mark> {
+        // Opened while a failure still leaves the old journal as it is.
+        let folder = open_folder_of(&self.path)?;
+        self.replace(records, &folder)
+    }
+
+    fn replace(
+        &self,
+        records: impl IntoIterator<Item = Vec<u8>>,
+        folder: &File,
+    ) -> PitResult<Mark> {
         let mut tail = self.tail.lock();
         let temporary = temporary_path(&self.path);
-        let fresh = || PitError::io("write", &temporary);
-        let (file, generation) = create_file(&temporary, self.format).map_err(fresh())?;
+        let named = self.write_whole(&temporary, records).and_then(|written| {
+            fs::rename(&temporary, &self.path).map_err(PitError::io("replace", &self.path))?;
+            Ok(written)
+        });
+        let (file, generation, end) = named.inspect_err(|_| {
+            // Gives its space back; the next attempt writes over it if that fails too.
+            drop(fs::remove_file(&temporary));
+        })?;
+        // From the rename on the old file has no name: whatever fails now, nothing more may be appended to it.
+        tail.tape = Arc::new(Tape { file, sync: BatchedSync::default() });
+        tail.generation = generation;
+        tail.end = end;
+        let flushed = folder.sync_all();
+        if let Err(error) = &flushed {
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "a journal's new name is not yet safe from a power cut");
+        }
+        // A process that dies finds the new name all the same; after a power cut it may be the old one again, and
+        // what follows would be lost.
+        let unsafe_name = flushed.is_err() && self.durability == Durability::Power;
+        self.broken.store(unsafe_name, Ordering::Release);
+        Ok(Mark { generation, offset: end })
+    }
+
+    /// Writes and flushes a journal of `records`; answers its file, generation and length.
+    fn write_whole(
+        &self,
+        path: &Path,
+        records: impl IntoIterator<Item = Vec<u8>>,
+    ) -> PitResult<(File, u64, u64)> {
+        let writing = || PitError::io("write", path);
+        let (file, generation) = create_file(path, self.format).map_err(writing())?;
         let mut end = HEADER;
         let mut scratch = Vec::with_capacity(KEEP_SCRATCH);
         for record in records {
             push_frame(&mut scratch, &self.path, generation, end, &record)?;
             if scratch.len() >= KEEP_SCRATCH {
-                file.write_all_at(&scratch, end).map_err(fresh())?;
+                file.write_all_at(&scratch, end).map_err(writing())?;
                 end += scratch.len() as u64;
                 scratch.clear();
             }
         }
-        file.write_all_at(&scratch, end).map_err(fresh())?;
+        file.write_all_at(&scratch, end).map_err(writing())?;
         end += scratch.len() as u64;
         // Flushed whatever the durability: the old journal, which a power cut would have spared, is about to go.
-        file.sync_data().map_err(fresh())?;
-        fs::rename(&temporary, &self.path).map_err(PitError::io("replace", &self.path))?;
-        sync_folder_of(&self.path)?;
-        tail.tape = Arc::new(Tape { file, sync: BatchedSync::default() });
-        tail.generation = generation;
-        tail.end = end;
-        tail.broken = false;
-        Ok(Mark { generation, offset: end })
+        file.sync_data().map_err(writing())?;
+        Ok((file, generation, end))
+    }
+
+    /// As after a write whose remains could not be removed.
+    #[cfg(test)]
+    pub(crate) fn break_now(&self) {
+        self.broken.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing more can be acknowledged until [`Self::rewrite`] has replaced the file.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     /// Where the journal stands.
@@ -251,17 +298,17 @@ impl Journal {
         scratch: &mut Vec<u8>,
         records: impl IntoIterator<Item = &'a [u8]>,
     ) -> PitResult<()> {
-        if tail.broken {
-            let path = self.path.clone();
-            let reason = "a write failed here and could not be undone";
-            return Err(PitError::Corrupt { path, offset: tail.end, reason });
+        if self.is_broken() {
+            return Err(PitError::io("append to", &self.path)(durability::broken()));
         }
         for record in records {
             push_frame(scratch, &self.path, tail.generation, tail.end, record)?;
         }
         if let Err(source) = tail.tape.file.write_all_at(scratch, tail.end) {
             // A later, shorter record must not leave the remains of this one behind it.
-            tail.broken = tail.tape.file.set_len(tail.end).is_err();
+            if tail.tape.file.set_len(tail.end).is_err() {
+                self.broken.store(true, Ordering::Release);
+            }
             return Err(PitError::Io { doing: "append to", path: self.path.clone(), source });
         }
         tail.end += scratch.len() as u64;
@@ -312,9 +359,10 @@ impl Opening {
             tracing::warn!(path = %path.display(), truncated, "removed the torn tail of a journal");
         }
         let tape = Arc::new(Tape { file, sync: BatchedSync::default() });
-        let tail = Tail { tape, generation, end: offset, scratch: Vec::new(), broken: false };
+        let tail = Tail { tape, generation, end: offset, scratch: Vec::new() };
         let recovery = Recovery { records, truncated };
-        Ok(Journal { path, format, durability, recovery, tail: Mutex::new(tail) })
+        let (tail, broken) = (Mutex::new(tail), AtomicBool::new(false));
+        Ok(Journal { path, format, durability, recovery, tail, broken })
     }
 }
 
@@ -353,12 +401,14 @@ fn create_file(path: &Path, format: Format) -> io::Result<(File, u64)> {
     Ok((file, generation))
 }
 
+fn open_folder_of(path: &Path) -> PitResult<File> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    File::open(folder).map_err(PitError::io("open the folder", folder))
+}
+
 /// Makes the names in the folder of `path` survive a power cut.
 pub(crate) fn sync_folder_of(path: &Path) -> PitResult<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(PitError::io("flush the folder", folder))
+    open_folder_of(path)?.sync_all().map_err(PitError::io("flush the folder of", path))
 }
 
 fn header(format: Format, generation: u64) -> [u8; HEADER_BYTES] {
@@ -481,3 +531,6 @@ fn refuse_damage_before_records(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

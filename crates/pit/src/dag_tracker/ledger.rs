@@ -116,6 +116,16 @@ impl Ledger {
         self.journal.sync()
     }
 
+    /// Whether the journal takes nothing more until it is written anew.
+    pub(super) fn is_broken(&self) -> bool {
+        self.journal.is_broken()
+    }
+
+    #[cfg(test)]
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     /// Whether the journal has grown enough to be written anew.
     pub(super) fn is_long(&self, written: &Written) -> bool {
         written.mark.offset >= self.rewrite_at.load(Ordering::Relaxed)

@@ -98,6 +98,7 @@ impl DagTracker {
     /// # Errors
     /// The journal cannot be written.
     pub fn submit_with(&self, shape: &Arc<Shape>, options: &SubmitOptions) -> PitResult<RunId> {
+        self.mend()?;
         let id = RunId(self.next.fetch_add(1, Ordering::Relaxed));
         let mut run = Run::new(id, shape, options.priority, Arc::from(options.label.as_str()));
         run.journaled = options.journaled && self.ledger.is_some();
@@ -267,6 +268,7 @@ impl DagTracker {
         newly_ready: &mut Vec<u32>,
         blocked: &mut Vec<u32>,
     ) -> PitResult<RunState> {
+        self.mend()?;
         let (state, written) = self.with(run, |run| {
             for (at, step) in steps.iter().enumerate() {
                 run.check(step.node())?;
@@ -300,6 +302,7 @@ impl DagTracker {
     /// # Errors
     /// There is no such run, it is completed, or the journal cannot be written.
     pub fn cancel(&self, run: RunId) -> PitResult<()> {
+        self.mend()?;
         let written = self.with(run, |run| {
             if run.cancelled {
                 return Ok(None);
@@ -323,6 +326,7 @@ impl DagTracker {
     /// # Errors
     /// There is no such run, it is still active, or the journal cannot be written.
     pub fn forget(&self, run: RunId) -> PitResult<()> {
+        self.mend()?;
         let mut written = None;
         {
             let mut runs = self.runs.write();
@@ -428,7 +432,11 @@ impl DagTracker {
             .runs()
             .iter()
             .all(|(_, state)| matches!(state, RunState::Completed | RunState::Cancelled));
-        if idle && ledger.length() > 4096 { self.rewrite(ledger) } else { ledger.sync() }
+        if ledger.is_broken() || (idle && ledger.length() > 4096) {
+            self.rewrite(ledger)
+        } else {
+            ledger.sync()
+        }
     }
 
     fn check_open(&self) -> PitResult<()> {
@@ -469,6 +477,15 @@ impl DagTracker {
             ledger.put_off();
         }
         Ok(())
+    }
+
+    /// A journal in which a write or a flush failed is written anew from memory before anything follows. Called
+    /// without any lock.
+    fn mend(&self) -> PitResult<()> {
+        match &self.ledger {
+            Some(ledger) if ledger.is_broken() => self.rewrite(ledger),
+            _ => Ok(()),
+        }
     }
 
     fn rewrite(&self, ledger: &Ledger) -> PitResult<()> {
@@ -519,3 +536,6 @@ fn unknown_run(run: RunId) -> PitError {
 fn unknown_node(run: RunId, node: &str) -> PitError {
     PitError::NotFound { kind: "node", name: format!("{node}` of run `{run}") }
 }
+
+#[cfg(test)]
+mod tests;
