@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -18,11 +18,13 @@ pub enum Durability {
 
 /// One `fdatasync` for all writers that wait at the same time.
 ///
-/// A writer that finds its bytes flushed by another's call returns at once.
+/// A writer that finds its bytes flushed by another's call returns at once. After one failure the file is never
+/// flushed again: the kernel tells it once, and lets go of the pages that it could not write.
 #[derive(Debug, Default)]
 pub(crate) struct BatchedSync {
     written: AtomicU64,
     synced: Mutex<u64>,
+    failed: AtomicBool,
 }
 
 impl BatchedSync {
@@ -37,10 +39,18 @@ impl BatchedSync {
         if *synced < ticket {
             // Read before the flush: what is written during it may not be covered.
             let covered = self.written.load(Ordering::Acquire);
-            file.sync_data()?;
+            if self.has_failed() {
+                return Err(broken());
+            }
+            file.sync_data().inspect_err(|_| self.failed.store(true, Ordering::Release))?;
             *synced = covered;
         }
         Ok(())
+    }
+
+    /// Whether a flush failed: what was written since the one before it may be lost, and nothing may follow it.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     /// Flushes all that has been written so far.
@@ -54,4 +64,23 @@ pub(crate) fn broken() -> io::Error {
     io::Error::other(
         "an earlier write or flush of it failed, and it has not been written anew since",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_that_failed_once_never_succeeds_again() {
+        let flushes = BatchedSync::default();
+        let kept = tempfile::tempfile().unwrap();
+        let first = flushes.wrote();
+        flushes.settle(&kept, first).unwrap();
+        let second = flushes.wrote();
+        // `fdatasync` of such a file is refused.
+        assert!(flushes.settle(&File::open("/dev/null").unwrap(), second).is_err());
+        assert!(flushes.settle(&kept, second).is_err());
+        assert!(flushes.settle_all(&kept).is_err());
+        flushes.settle(&kept, first).unwrap();
+    }
 }

@@ -184,7 +184,7 @@ impl Journal {
             return Ok(());
         }
         let Written { file, ticket, .. } = written;
-        file.sync.settle(&file.file, ticket).map_err(PitError::io("flush the journal", &self.path))
+        file.sync.settle(&file.file, ticket).map_err(|source| self.unflushed(&file, source))
     }
 
     /// Flushes everything to the disk, whatever the durability.
@@ -193,7 +193,16 @@ impl Journal {
     /// [`PitError::Io`] when the disk refuses.
     pub fn sync(&self) -> PitResult<()> {
         let tape = Arc::clone(&self.tail.lock().tape);
-        tape.sync.settle_all(&tape.file).map_err(PitError::io("flush the journal", &self.path))
+        tape.sync.settle_all(&tape.file).map_err(|source| self.unflushed(&tape, source))
+    }
+
+    /// A tape that could not be flushed takes nothing more; one that was replaced meanwhile is no matter.
+    fn unflushed(&self, tape: &Arc<Tape>, source: io::Error) -> PitError {
+        let tail = self.tail.lock();
+        if Arc::ptr_eq(&tail.tape, tape) {
+            self.broken.store(true, Ordering::Release);
+        }
+        PitError::Io { doing: "flush the journal", path: self.path.clone(), source }
     }
 
     /// Replaces all records by `records` in one step: a crash leaves the old journal or the new one.
@@ -533,4 +542,5 @@ fn refuse_damage_before_records(
 }
 
 #[cfg(test)]
+#[path = "journal_tests.rs"]
 mod tests;

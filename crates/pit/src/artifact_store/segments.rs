@@ -152,7 +152,10 @@ impl Segments {
 
     fn reserve(&self, size: u64) -> PitResult<Stored> {
         let mut tail = self.tail.lock();
-        let current = tail.segment.as_ref().filter(|_| tail.end + size <= SEGMENT_BYTES);
+        let current = tail.segment.as_ref().filter(|segment| {
+            // What follows a flush that failed goes elsewhere.
+            tail.end + size <= SEGMENT_BYTES && !segment.sync.has_failed()
+        });
         let segment = if let Some(segment) = current {
             Arc::clone(segment)
         } else {
@@ -192,4 +195,29 @@ impl Segment {
 
 fn segment_path(folder: &Path, number: u32) -> PathBuf {
     folder.join(format!("segment-{number:08x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_flush_that_failed_goes_to_another_segment() {
+        let folder = tempfile::tempdir().unwrap();
+        let segments = Segments::open(folder.path(), Durability::Power).unwrap();
+        // `fdatasync` of such a file is refused, writing to it is not.
+        let file = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        segments.tail.lock().segment = Some(Arc::new(Segment {
+            number: 0,
+            path: segment_path(folder.path(), 0),
+            file: Arc::new(file),
+            sync: BatchedSync::default(),
+            pending: AtomicU32::new(0),
+        }));
+        segments.tail.lock().next = 1;
+        assert!(segments.append(b"lost").is_err());
+        let stored = segments.append(b"kept").unwrap();
+        assert_eq!(stored.place, Place::Segment(1, 0));
+        assert_eq!(fs::read(segment_path(folder.path(), 1)).unwrap(), b"kept");
+    }
 }

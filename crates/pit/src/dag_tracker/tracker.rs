@@ -18,10 +18,13 @@ use super::references::References;
 use super::run::Run;
 use super::{NodeStatus, RunId, RunState, RunStatus, Shape, Step, SubmitOptions, TrackerStats};
 
+/// The table, oldest run first.
+type Runs = BTreeMap<RunId, Arc<Mutex<Run>>>;
+
 /// The running workflows of a system.
 #[derive(Debug)]
 pub struct DagTracker {
-    runs: RwLock<BTreeMap<RunId, Arc<Mutex<Run>>>>,
+    runs: RwLock<Runs>,
     next: AtomicU64,
     ledger: Option<Ledger>,
     rewriting: Mutex<()>,
@@ -433,7 +436,9 @@ impl DagTracker {
             .iter()
             .all(|(_, state)| matches!(state, RunState::Completed | RunState::Cancelled));
         if ledger.is_broken() || (idle && ledger.length() > 4096) {
-            self.rewrite(ledger)
+            // One that began before this is waited for: whoever touches the files holds the state's lock.
+            let _only_one = self.rewriting.lock();
+            self.replace_journal(ledger, &self.runs.read())
         } else {
             ledger.sync()
         }
@@ -490,8 +495,14 @@ impl DagTracker {
 
     fn rewrite(&self, ledger: &Ledger) -> PitResult<()> {
         let Some(_only_one) = self.rewriting.try_lock() else { return Ok(()) };
-        // The table first, then every run in it, oldest first: nothing moves until the new journal stands.
+        // Held until the new journal stands: the tracker is not closed meanwhile.
         let runs = self.runs.read();
+        self.check_open()?;
+        self.replace_journal(ledger, &runs)
+    }
+
+    /// Locks every run of the table, oldest first: nothing moves until the new journal stands.
+    fn replace_journal(&self, ledger: &Ledger, runs: &Runs) -> PitResult<()> {
         let guards: Vec<_> = runs.values().map(|run| run.lock()).collect();
         ledger.rewrite(&guards, self.next.load(Ordering::Relaxed))
     }

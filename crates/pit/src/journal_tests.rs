@@ -60,3 +60,19 @@ fn a_rewrite_that_fails_before_the_rename_leaves_the_old_journal_and_no_file() {
     drop(journal);
     assert_eq!(open(&path, Durability::Process).1, [&b"before"[..], b"after"]);
 }
+
+#[test]
+fn a_flush_that_failed_breaks_the_journal_until_it_is_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (journal, _) = open(&path, Durability::Power);
+    journal.append(b"before").unwrap();
+    journal.tail.lock().tape = Arc::new(Tape { file: unflushable(), sync: BatchedSync::default() });
+    assert!(journal.append(b"lost").is_err());
+    assert!(journal.is_broken());
+    assert!(journal.append(b"refused").is_err() && journal.sync().is_err());
+    let _mark = journal.rewrite([b"before".to_vec()]).unwrap();
+    journal.append(b"after").unwrap();
+    drop(journal);
+    assert_eq!(open(&path, Durability::Power).1, [&b"before"[..], b"after"]);
+}
