@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pit::Durability;
 use pit::artifact_store::{ArtifactId, ArtifactStore, PutOptions};
+use pit::{Durability, PitError};
 
 fn open(folder: &Path) -> Arc<ArtifactStore> {
     ArtifactStore::open(folder, Durability::Process).unwrap()
@@ -86,4 +86,56 @@ fn content_that_was_found_damaged_is_stored_anew_by_a_put() {
             }
         }
     }
+}
+
+#[test]
+fn a_journal_that_cannot_be_shortened_keeps_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let kept = store.put(b"kept", &plain()).unwrap();
+    for _ in 0..55_000 {
+        store.put(b"again", &plain()).unwrap();
+    }
+    let long = store.stats().journal_bytes;
+    drop(store);
+    // A folder where the new journal would be written: as on a full disk, it cannot be.
+    let unfinished = folder.path().join("journal.new");
+    fs::create_dir(&unfinished).unwrap();
+    let store = open(folder.path());
+    assert_eq!(store.stats().journal_bytes, long);
+    let late = store.put(b"late", &plain()).unwrap();
+    drop(store);
+    fs::remove_dir(&unfinished).unwrap();
+    let store = open(folder.path());
+    assert!(store.stats().journal_bytes < long / 2, "it was tried again");
+    assert_eq!(store.get(&kept).unwrap(), b"kept");
+    assert_eq!(store.get(&late).unwrap(), b"late");
+}
+
+#[test]
+fn a_large_put_that_fails_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let data = vec![7; 100_000];
+    let id = ArtifactId::of(&data);
+    // The blob gets its name before its record is found to be too large for the journal.
+    let parents = vec![id; 600_000];
+    let failed = store.put(&data, &PutOptions { parents, ..plain() });
+    assert!(matches!(failed, Err(PitError::OverLimit { .. })), "{failed:?}");
+    assert!(!store.exists(&id).unwrap());
+    assert!(!blob(folder.path(), "blobs", &id).exists());
+    assert_eq!(store.put(&data, &plain()).unwrap(), id);
+    assert_eq!(store.get(&id).unwrap(), data);
+}
+
+#[test]
+fn a_blob_is_deleted_without_room_for_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let id = store.put(&vec![7; 100_000], &plain()).unwrap();
+    let temporary = folder.path().join("temporary");
+    fs::remove_dir_all(&temporary).unwrap();
+    fs::write(&temporary, b"").unwrap();
+    store.delete(&id).unwrap();
+    assert!(!blob(folder.path(), "blobs", &id).exists());
 }

@@ -87,16 +87,28 @@ impl Files {
         Ok(self.locate(id, place)?.1)
     }
 
-    /// Takes a blob's name away; the file itself goes when the answer is dropped. None: it was not there.
+    /// Takes a blob's name away; the file itself goes when the answer is dropped. None: it is gone already.
     pub(super) fn discard(&self, id: &ArtifactId, place: Place) -> PitResult<Option<Draft>> {
         let (path, file) = match self.locate(id, place) {
             Err(error) if is_absent(&error) => return Ok(None),
             other => other?,
         };
         let temporary = self.temporary_path();
-        make_folder(&self.temporary)?;
-        fs::rename(&path, &temporary).map_err(PitError::io("remove", &path))?;
+        let moved =
+            fs::create_dir_all(&self.temporary).and_then(|()| fs::rename(&path, &temporary));
+        if moved.is_err() {
+            // Slower under the caller's lock, but it needs no room for a folder or a name: the disk may be full.
+            fs::remove_file(&path).map_err(PitError::io("remove", &path))?;
+            return Ok(None);
+        }
         Ok(Some(Draft { path: temporary, file, adopted: false }))
+    }
+
+    /// Removes a blob that no record names. That it stays is said and keeps nobody from going on.
+    pub(super) fn abandon(&self, id: &ArtifactId, place: Place) {
+        if let Err(error) = self.discard(id, place) {
+            tracing::warn!(%error, "a blob that nothing names could not be removed");
+        }
     }
 
     /// Moves a blob's file into the archive.

@@ -3,14 +3,16 @@
 //! All of it walks in pages and holds the lock only for single steps.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::Read;
 
 use super::files::is_absent;
-use super::index::not_found;
-use super::record::{Entry, Place, Record, encode};
+use super::index::{Index, not_found};
+use super::record::{Entry, FORMAT, Place, Record, encode};
 use super::store::{ArtifactStore, Core};
 use super::{ArtifactId, Metadata, VerifyReport};
-use crate::{PitError, PitResult};
+use crate::journal::Journal;
+use crate::{Durability, PitError, PitResult};
 
 const PAGE: usize = 1024;
 const CHUNK: usize = 1 << 20;
@@ -164,6 +166,17 @@ impl Core {
         }
     }
 
+    /// Removes the segment of an entry that left it, when nothing lives there any more. The record is
+    /// written by then, so a segment that cannot be removed is no reason to say that it was not.
+    pub(super) fn release(&self, index: &Index, entry: &Entry) {
+        if let Place::Segment(number, _) = entry.place
+            && index.sums().live(number) == 0
+            && let Err(error) = self.segments.remove_dead(number)
+        {
+            tracing::warn!(%error, "a segment in which nothing lives stays until the next sweep");
+        }
+    }
+
     /// False: the artifact was moved meanwhile, try again.
     fn archive(&self, id: &ArtifactId) -> PitResult<bool> {
         let entry = self.entry(id)?.ok_or_else(|| not_found(id))?;
@@ -181,7 +194,7 @@ impl Core {
             None => self.files.archive(id)?,
         }
         let written = self.record(&mut index, &Record::Move(*id, Place::Archive))?;
-        self.release(&index, &entry)?;
+        self.release(&index, &entry);
         drop(index);
         self.journal.settle(written)?;
         Ok(true)
@@ -201,13 +214,38 @@ impl Core {
             return Ok(());
         }
         let written = self.record(&mut index, &Record::Move(*id, stored.place))?;
-        self.release(&index, entry)?;
+        self.release(&index, entry);
         drop(index);
         self.journal.settle(written)
     }
 
+    /// Shortens the journal, or says why not and goes on with the long one: a full disk must not keep the store shut.
+    ///
+    /// # Errors
+    /// Only when it is not certain that the journal in use is still the one that has the name.
+    pub(super) fn shorten_journal_if_possible(&self) -> PitResult<()> {
+        let Err(error) = self.shorten_journal() else { return Ok(()) };
+        let path = self.journal.path();
+        let named = Journal::begin(path, FORMAT, Durability::Process)
+            .is_ok_and(|found| found.mark().generation == self.journal.mark().generation);
+        if !named {
+            return Err(error);
+        }
+        tracing::warn!(%error, "the artifact journal could not be shortened; it is tried again at the next start");
+        // What was written of the new one would stay on the full disk.
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(".new");
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "the unfinished journal stays until the next start");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Writes the journal anew when most of it is history. Only at open: nobody else is there.
-    pub(super) fn shorten_journal(&self) -> PitResult<()> {
+    fn shorten_journal(&self) -> PitResult<()> {
         let mut index = self.index.write();
         let (records, artifacts) = (index.sums().records, index.sums().artifacts);
         if records < SHORT_JOURNAL || records < artifacts.saturating_mul(4) {

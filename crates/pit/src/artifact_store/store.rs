@@ -363,7 +363,7 @@ impl Core {
         // A crash may have come between the record of a deletion and the deletion.
         for (id, place) in deleted {
             if !matches!(place, Place::Segment(..)) && index.get(&id)?.is_none() {
-                drop(files.discard(&id, place)?);
+                files.abandon(&id, place);
             }
         }
         let core = Self {
@@ -378,7 +378,7 @@ impl Core {
             closed: AtomicBool::new(false),
             gate: RwLock::new(()),
         };
-        core.shorten_journal()?;
+        core.shorten_journal_if_possible()?;
         Ok(core)
     }
 
@@ -465,15 +465,17 @@ impl Core {
         {
             self.files.adopt(draft, &id, place)?;
         }
-        if let Some(old) = existing.filter(|old| old.place != place) {
+        if let Some(old) = existing.as_ref().filter(|old| old.place != place) {
             // First, so that no put is in the journal whose bytes are still the damaged ones.
             drop(self.record(&mut index, &Record::Move(id, place))?);
-            if let Err(error) = self.release(&index, &old) {
-                tracing::warn!(%error, "a segment in which nothing lives stays until the next sweep");
-            }
+            self.release(&index, old);
         }
         self.damage.forget(&id);
         let written = self.record(&mut index, &record);
+        if written.is_err() && existing.is_none() && place == Place::File {
+            // No record names it: nobody would ever find or delete it.
+            self.files.abandon(&id, place);
+        }
         drop(index);
         // The blob's segment was held until its record was written.
         drop(blob);
@@ -505,23 +507,16 @@ impl Core {
         self.damage.forget(id);
         // The name goes under the lock, lest a put of the same content adopts it; the file itself after it.
         let removed = match entry.place {
-            Place::Segment(..) => self.release(&index, &entry).map(|()| None),
+            Place::Segment(..) => {
+                self.release(&index, &entry);
+                Ok(None)
+            }
             place => self.files.discard(id, place),
         };
         drop(index);
         self.journal.settle(written)?;
         drop(removed?);
         Ok(true)
-    }
-
-    /// Removes the segment of an entry that left it, when nothing lives there any more.
-    pub(super) fn release(&self, index: &Index, entry: &Entry) -> PitResult<()> {
-        match entry.place {
-            Place::Segment(number, _) if index.sums().live(number) == 0 => {
-                self.segments.remove_dead(number)
-            }
-            _ => Ok(()),
-        }
     }
 
     /// Reads a whole artifact and checks it.
