@@ -187,6 +187,15 @@ impl Journal {
         file.sync.settle(&file.file, ticket).map_err(|source| self.unflushed(&file, source))
     }
 
+    /// Returns once all that was written so far survives what the durability says. Before something is taken away that
+    /// an older state of the journal still names.
+    ///
+    /// # Errors
+    /// [`PitError::Io`] when the disk refuses.
+    pub fn settle_all(&self) -> PitResult<()> {
+        if self.durability == Durability::Process { Ok(()) } else { self.sync() }
+    }
+
     /// Flushes everything to the disk, whatever the durability.
     ///
     /// # Errors
@@ -278,6 +287,13 @@ impl Journal {
     #[cfg(test)]
     pub(crate) fn break_now(&self) {
         self.broken.store(true, Ordering::Release);
+    }
+
+    /// From now on writes reach nothing and flushes fail, as on a disk that is about to go.
+    #[cfg(test)]
+    pub(crate) fn lose_the_disk(&self) {
+        let file = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        self.tail.lock().tape = Arc::new(Tape { file, sync: BatchedSync::default() });
     }
 
     /// Whether nothing more can be acknowledged until [`Self::rewrite`] has replaced the file.

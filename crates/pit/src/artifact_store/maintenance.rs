@@ -3,16 +3,14 @@
 //! All of it walks in pages and holds the lock only for single steps.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::Read;
 
 use super::files::is_absent;
 use super::index::{Index, not_found};
-use super::record::{Entry, FORMAT, Place, Record, encode};
+use super::record::{Entry, Place, Record, encode};
 use super::store::{ArtifactStore, Core};
 use super::{ArtifactId, Metadata, VerifyReport};
-use crate::journal::Journal;
-use crate::{Durability, PitError, PitResult};
+use crate::{PitError, PitResult};
 
 const PAGE: usize = 1024;
 const CHUNK: usize = 1 << 20;
@@ -71,7 +69,7 @@ impl ArtifactStore {
             let index = self.core.index.write();
             for (number, length) in self.core.segments.sealed() {
                 match index.sums().live(number) {
-                    0 => self.core.segments.remove_dead(number)?,
+                    0 => self.core.remove_dead(number)?,
                     live if live < length / 2 => drop(sparse.insert(number)),
                     _ => {}
                 }
@@ -171,10 +169,17 @@ impl Core {
     pub(super) fn release(&self, index: &Index, entry: &Entry) {
         if let Place::Segment(number, _) = entry.place
             && index.sums().live(number) == 0
-            && let Err(error) = self.segments.remove_dead(number)
+            && let Err(error) = self.remove_dead(number)
         {
             tracing::warn!(%error, "a segment in which nothing lives stays until the next sweep");
         }
+    }
+
+    /// Removes a segment in which nothing lives; the caller holds the index. After a power cut the journal's word is
+    /// all there is, so what took the last blob away is on the disk before the segment goes.
+    fn remove_dead(&self, number: u32) -> PitResult<()> {
+        self.journal.settle_all()?;
+        self.segments.remove_dead(number)
     }
 
     /// False: the artifact was moved meanwhile, try again.
@@ -220,28 +225,10 @@ impl Core {
     }
 
     /// Shortens the journal, or says why not and goes on with the long one: a full disk must not keep the store shut.
-    ///
-    /// # Errors
-    /// Only when it is not certain that the journal in use is still the one that has the name.
-    pub(super) fn shorten_journal_if_possible(&self) -> PitResult<()> {
-        let Err(error) = self.shorten_journal() else { return Ok(()) };
-        let path = self.journal.path();
-        let named = Journal::begin(path, FORMAT, Durability::Process)
-            .is_ok_and(|found| found.mark().generation == self.journal.mark().generation);
-        if !named {
-            return Err(error);
+    pub(super) fn shorten_journal_if_possible(&self) {
+        if let Err(error) = self.shorten_journal() {
+            tracing::warn!(%error, "the artifact journal was not shortened; it is tried again at the next start");
         }
-        tracing::warn!(%error, "the artifact journal could not be shortened; it is tried again at the next start");
-        // What was written of the new one would stay on the full disk.
-        let mut unfinished = path.as_os_str().to_owned();
-        unfinished.push(".new");
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(%error, "the unfinished journal stays until the next start");
-            }
-            _ => {}
-        }
-        Ok(())
     }
 
     /// Writes the journal anew when most of it is history. Only at open: nobody else is there.

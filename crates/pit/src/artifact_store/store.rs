@@ -378,7 +378,7 @@ impl Core {
             closed: AtomicBool::new(false),
             gate: RwLock::new(()),
         };
-        core.shorten_journal_if_possible()?;
+        core.shorten_journal_if_possible();
         Ok(core)
     }
 
@@ -505,17 +505,16 @@ impl Core {
         let written = self.record(&mut index, &Record::Delete(*id))?;
         self.touches.forget(id);
         self.damage.forget(id);
-        // The name goes under the lock, lest a put of the same content adopts it; the file itself after it.
-        let removed = match entry.place {
-            Place::Segment(..) => {
-                self.release(&index, &entry);
-                Ok(None)
-            }
-            place => self.files.discard(id, place),
-        };
+        self.release(&index, &entry);
         drop(index);
+        // First: after a power cut the journal may still name what is taken away.
         self.journal.settle(written)?;
-        drop(removed?);
+        // The name goes under the lock, lest a put of the same content adopts it; the file itself after it.
+        let index = self.index.write();
+        let stays = matches!(entry.place, Place::Segment(..)) || index.get(id)?.is_some();
+        let removed = if stays { None } else { self.files.discard(id, entry.place)? };
+        drop(index);
+        drop(removed);
         Ok(true)
     }
 
@@ -589,3 +588,7 @@ fn check(options: &PutOptions) -> PitResult<()> {
 pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
