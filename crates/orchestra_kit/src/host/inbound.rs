@@ -10,6 +10,7 @@ use ipc::{
     RemoteFailure, Welcome,
 };
 
+use super::Caller;
 use super::process::{GuestProcess, Routed, Router};
 use crate::manifest::ExtensionManifest;
 
@@ -19,6 +20,7 @@ const TOPIC: usize = 256;
 /// The host's ear on one lane.
 pub(super) struct GuestEvents {
     manifest: Arc<ExtensionManifest>,
+    caller: Arc<Caller>,
     router: Weak<dyn Router>,
     bus: Bus,
     guest: OnceLock<Weak<GuestProcess>>,
@@ -30,7 +32,8 @@ impl GuestEvents {
         router: Weak<dyn Router>,
         bus: Bus,
     ) -> Self {
-        Self { manifest, router, bus, guest: OnceLock::new() }
+        let caller = Arc::new(Caller::new(Arc::clone(&manifest)));
+        Self { manifest, caller, router, bus, guest: OnceLock::new() }
     }
 
     /// Says whose lane it is; before the process exists, so that nothing can have come.
@@ -95,7 +98,7 @@ impl Inbound for GuestEvents {
         let options = CallOptions { deadline: request.deadline, priority: request.priority };
         let routed = Routed { call: request.operation, inputs: request.inputs, options, answer };
         match self.router.upgrade() {
-            Some(kit) => kit.route(&self.manifest, routed),
+            Some(kit) => kit.route(&self.caller, routed),
             None => {
                 (routed.answer)(Err(RemoteFailure::new(Code::STOPPED, "the system is stopped")));
             }
@@ -115,6 +118,7 @@ impl Inbound for GuestEvents {
     }
 
     fn closed(&self, reason: Closed) {
+        self.caller.end();
         if let Some(guest) = self.guest() {
             guest.lane_closed(reason);
         }

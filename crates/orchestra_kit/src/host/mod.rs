@@ -3,6 +3,7 @@
 //! [`crate::extension`] holds the life and knows only these two traits. Invariant: of every run that was begun the host
 //! reports exactly one end, whatever happens, unless it ended by being refused at once.
 
+mod caller;
 mod capture;
 mod guest;
 mod inbound;
@@ -13,6 +14,7 @@ mod start_spans;
 mod unfinished_starts;
 mod workers;
 
+pub use caller::Caller;
 pub use guest::{Guest, Host, StartSpan, Stop, Stream};
 pub(crate) use pit::PitHost;
 pub(crate) use process::ProcessHost;

@@ -20,7 +20,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::capture::Capture;
 use super::inbound::GuestEvents;
 use super::start_spans::Stamps;
-use super::{Guest, Host, StartSpan, Stop, Stream};
+use super::{Caller, Guest, Host, StartSpan, Stop, Stream};
 use crate::extension::{Ended, Report, Timer};
 use crate::manifest::{Entry, ExtensionManifest};
 use crate::supervisor::{
@@ -43,7 +43,7 @@ const IDLE_PING: Duration = Duration::from_secs(5);
 /// What answers the calls that guests make. Implemented by the kit.
 pub trait Router: Send + Sync {
     /// Answers one call of an extension, sooner or later and on any thread. Must not block.
-    fn route(&self, caller: &Arc<ExtensionManifest>, request: Routed);
+    fn route(&self, caller: &Arc<Caller>, request: Routed);
 }
 
 /// One call that a guest makes.

@@ -9,14 +9,15 @@ use ipc::RemoteFailure;
 
 use super::extensions::Inner;
 use crate::error::ExtensionError;
-use crate::host::{Routed, Router};
-use crate::manifest::{ExtensionManifest, Member};
+use crate::host::{Caller, Routed, Router};
+use crate::manifest::Member;
 
 impl Router for Inner {
-    fn route(&self, caller: &Arc<ExtensionManifest>, request: Routed) {
+    fn route(&self, caller: &Arc<Caller>, request: Routed) {
         let Routed { call, inputs, options, answer } = request;
-        if !caller.permissions.grants_call(&call) {
-            let name = caller.name.value.clone();
+        let manifest = caller.manifest();
+        if !manifest.permissions.grants_call(&call) {
+            let name = manifest.name.value.clone();
             return answer(Err(failure(&ExtensionError::NotGranted { name, call })));
         }
         let Some((target, operation)) = call.split_once('.') else {
@@ -28,15 +29,20 @@ impl Router for Inner {
             let waits = members.may_wait(member, operation, &inputs);
             // Whoever does not get to run it has to answer, so both ways hold it.
             let answer = Arc::new(parking_lot::Mutex::new(Some(answer)));
-            let answering = Arc::clone(&answer);
+            let (answering, asking) = (Arc::clone(&answer), Arc::clone(caller));
             let job = move || {
-                let outcome = members.call_named(&call, &inputs, options.deadline);
+                let holdings = asking.holdings();
+                // It may have waited for its turn longer than its caller was there.
+                if holdings.has_ended() {
+                    return;
+                }
+                let outcome = members.call_for(holdings, &call, &inputs, options.deadline);
                 if let Some(answer) = answering.lock().take() {
                     answer(outcome.map_err(|error| failure(&error)));
                 }
             };
             let queued = if waits {
-                self.shares.run(&self.workers, &caller.name.value, job)
+                self.shares.run(&self.workers, &manifest.name.value, job)
             } else {
                 self.workers.run(job)
             };
@@ -50,14 +56,17 @@ impl Router for Inner {
         }
         match self.extension(target) {
             Ok(extension) => {
+                let number = caller.calls();
+                let asking = Arc::clone(caller);
                 let done = Box::new(move |outcome: Result<_, ExtensionError>| {
+                    asking.answered(number);
                     answer(outcome.map_err(|error| match error {
                         // What the called one told reaches the caller as it is.
                         ExtensionError::Remote { failure, .. } => *failure,
                         error => failure(&error),
                     }));
                 });
-                extension.submit(operation, &inputs, &options, done);
+                caller.made(number, extension.submit(operation, &inputs, &options, done));
             }
             Err(error) => answer(Err(failure(&error))),
         }

@@ -1,14 +1,12 @@
-//! `arbitration-engine.…`: a grant is held here by number, because a guest cannot hold the object.
+//! `arbitration-engine.…`: a grant is held for its caller by number, because a guest cannot hold the object.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ipc::Value;
-use parking_lot::Mutex;
-use pit::arbitration_engine::{ArbitrationEngine, Grant, Request, Strategy};
+use pit::arbitration_engine::{ArbitrationEngine, Request, Strategy};
 
+use super::Holdings;
 use super::inputs::{Inputs, number};
 use super::members::{Members, Row, Table, patience, refused};
 use crate::KitError;
@@ -36,16 +34,15 @@ const ROWS: &[Row] = &[
     Row { name: "audit", inputs: &[], waits: false, run: audit },
 ];
 
-/// The arbiter, and the grants that are held through operations.
+/// The arbiter, and the grants that whoever is inside this process holds through operations.
 pub struct Arbitration {
     engine: Arc<ArbitrationEngine>,
-    grants: Mutex<HashMap<u64, Grant>>,
-    next: AtomicU64,
+    holdings: Holdings,
 }
 
 impl Arbitration {
     pub(super) fn new(engine: Arc<ArbitrationEngine>) -> Self {
-        Self { engine, grants: Mutex::default(), next: AtomicU64::new(1) }
+        Self { engine, holdings: Holdings::new() }
     }
 }
 
@@ -65,35 +62,34 @@ fn define(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
 fn request(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
     let arbitration = arbitration(members)?;
     let timeout = inputs.seconds("timeout")?.unwrap_or(Duration::ZERO);
-    let grant = arbitration.engine.request(Request {
+    let holdings = inputs.holdings.unwrap_or(&arbitration.holdings);
+    let request = Request {
         resource: inputs.text("resource")?,
         owner: inputs.text("owner")?,
         amount: inputs.count("amount", 1)?,
         priority: inputs.int("priority", 0)?,
         timeout: patience(inputs.deadline, Some(timeout)),
-    });
+    };
+    let grant = arbitration.engine.request_polling(request, Some(&|| holdings.has_ended()));
     let grant = grant.map_err(|error| refused(MEMBER, "decide", error))?;
     let mut answer = vec![
         ("outcome".to_owned(), Value::Text(grant.outcome().as_str().to_owned())),
         ("reason".to_owned(), Value::Text(grant.reason().to_string())),
     ];
-    if grant.is_granted() {
-        let id = arbitration.next.fetch_add(1, Ordering::Relaxed);
-        arbitration.grants.lock().insert(id, grant);
+    // One that has ended hears nothing more of it.
+    if grant.is_granted()
+        && let Some(id) = holdings.keep(grant)
+    {
         answer.push(("grant".to_owned(), number(id)));
     }
     Ok(Value::Map(answer))
 }
 
-/// Releasing twice is as good as once.
+/// Releasing twice is as good as once; what another caller holds stays.
 fn release(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
     let id = inputs.count("grant", 0)?;
-    let grant = arbitration(members)?.grants.lock().remove(&id);
-    let held = grant.is_some();
-    if let Some(grant) = grant {
-        grant.release();
-    }
-    Ok(Value::Bool(held))
+    let holdings = inputs.holdings.unwrap_or(&arbitration(members)?.holdings);
+    Ok(Value::Bool(holdings.release(id)))
 }
 
 fn audit(members: &Members, _: &Inputs<'_>) -> Result<Value, KitError> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use ipc::Value;
 
+use super::Holdings;
 use super::members::unknown_input;
 use crate::KitError;
 use crate::manifest::Member;
@@ -16,6 +17,8 @@ pub(super) struct Inputs<'a> {
     operation: &'static str,
     entries: &'a [(String, Value)],
     pub(super) deadline: Option<Instant>,
+    /// What the caller holds; none: somebody inside this process calls.
+    pub(super) holdings: Option<&'a Holdings>,
 }
 
 impl<'a> Inputs<'a> {
@@ -25,6 +28,7 @@ impl<'a> Inputs<'a> {
         known: &[&str],
         value: &'a Value,
         deadline: Option<Instant>,
+        holdings: Option<&'a Holdings>,
     ) -> Result<Self, KitError> {
         let call = format!("{}.{operation}", member.as_str());
         let Value::Map(entries) = value else {
@@ -41,7 +45,7 @@ impl<'a> Inputs<'a> {
                 return Err(invalid(format!("`{call}` lacks its input `{input}`")));
             }
         }
-        Ok(Self { member, operation, entries, deadline })
+        Ok(Self { member, operation, entries, deadline, holdings })
     }
 
     /// The value of an input; None where it is left out or None.

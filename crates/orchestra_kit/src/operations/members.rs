@@ -13,7 +13,7 @@ use pit::pool_manager::PoolManager;
 use pit::stale_manager::StaleManager;
 
 use super::inputs::Inputs;
-use super::{Arbitration, arbitration, artifacts, dag, pool, stale};
+use super::{Arbitration, Holdings, arbitration, artifacts, dag, pool, stale};
 use crate::KitError;
 use crate::catalogue::{Known, MemberOperations, Operation};
 use crate::manifest::Member;
@@ -105,12 +105,23 @@ impl Members {
             || row(member, operation).is_some_and(|row| row.waits)
     }
 
-    /// Calls an operation on this thread.
+    /// Calls an operation on this thread, for somebody inside this process.
     ///
     /// # Errors
     /// [`KitError`]: an unknown operation or input, a wrong value, or what the member said.
     pub fn call(
         &self,
+        member: Member,
+        operation: &str,
+        inputs: &Payload,
+        deadline: Option<Instant>,
+    ) -> Result<Payload, KitError> {
+        self.call_as(None, member, operation, inputs, deadline)
+    }
+
+    fn call_as(
+        &self,
+        holdings: Option<&Holdings>,
         member: Member,
         operation: &str,
         inputs: &Payload,
@@ -123,7 +134,7 @@ impl Members {
         let value = inputs.value().map_err(|error| KitError::InvalidValue {
             what: format!("the inputs of `{}` cannot be read: {error}", call()),
         })?;
-        let checked = Inputs::new(member, row.name, row.inputs, &value, deadline)?;
+        let checked = Inputs::new(member, row.name, row.inputs, &value, deadline, holdings)?;
         if let Some(stand_in) = self.stand_ins.get(&member) {
             let required: Vec<_> =
                 row.inputs.iter().copied().filter(|input| !input.ends_with('?')).collect();
@@ -145,9 +156,35 @@ impl Members {
         inputs: &Payload,
         deadline: Option<Instant>,
     ) -> Result<Payload, KitError> {
+        self.named(None, call, inputs, deadline)
+    }
+
+    /// The same for a caller of whom is known what it holds, and when it ends.
+    ///
+    /// # Errors
+    /// As [`Self::call_named`].
+    pub fn call_for(
+        &self,
+        holdings: &Holdings,
+        call: &str,
+        inputs: &Payload,
+        deadline: Option<Instant>,
+    ) -> Result<Payload, KitError> {
+        self.named(Some(holdings), call, inputs, deadline)
+    }
+
+    fn named(
+        &self,
+        holdings: Option<&Holdings>,
+        call: &str,
+        inputs: &Payload,
+        deadline: Option<Instant>,
+    ) -> Result<Payload, KitError> {
         let parts = call.split_once('.');
         match parts.and_then(|(member, operation)| Some((Member::parse(member)?, operation))) {
-            Some((member, operation)) => self.call(member, operation, inputs, deadline),
+            Some((member, operation)) => {
+                self.call_as(holdings, member, operation, inputs, deadline)
+            }
             None => Err(KitError::UnknownOperation { call: call.to_owned() }),
         }
     }
@@ -203,7 +240,7 @@ mod tests {
     use pit::artifact_store::ArtifactStore;
     use pit::dag_tracker::DagTracker;
 
-    use super::{Members, known_operations};
+    use super::{Holdings, Members, known_operations};
     use crate::KitError;
     use crate::catalogue::Operations;
     use crate::manifest::Member;
@@ -266,6 +303,40 @@ mod tests {
         assert_eq!(engine("release", grant()), Value::Bool(true));
         assert_eq!(engine("release", grant()), Value::Bool(false));
         assert_eq!(ask().get("outcome"), Some(&Value::from("granted")));
+    }
+
+    #[test]
+    fn a_grant_belongs_to_its_caller_and_ends_with_it() {
+        let members = Members::default().with_arbitration(ArbitrationEngine::new());
+        let gpu = || ("resource", Value::from("gpu"));
+        let define = Value::from([gpu(), ("capacity", Value::Int(1))]);
+        call(&members, "arbitration-engine.define", define).unwrap();
+        let (holder, thief) = (Holdings::new(), Holdings::new());
+        let by = |caller: &Holdings, operation: &str, inputs: Value| {
+            let (call, inputs) = (format!("arbitration-engine.{operation}"), inputs);
+            let inputs = Payload::from_value(&inputs).unwrap();
+            members.call_for(caller, &call, &inputs, None).unwrap().value().unwrap()
+        };
+        let ask = |caller| by(caller, "request", Value::from([gpu(), ("owner", "x".into())]));
+        let first = ask(&holder);
+        let grant = || Value::from([("grant", first.get("grant").cloned().unwrap())]);
+        assert_eq!(by(&thief, "release", grant()), Value::Bool(false));
+        let outside = call(&members, "arbitration-engine.release", grant()).unwrap();
+        assert_eq!(outside, Value::Bool(false));
+        assert_eq!(ask(&thief).get("outcome"), Some(&Value::from("deferred")));
+        // One that waits is not waited for any more either.
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let inputs = [gpu(), ("owner", "y".into()), ("timeout", Value::Float(60.0))];
+                let inputs = Payload::from_value(&Value::from(inputs)).unwrap();
+                members.call_for(&thief, "arbitration-engine.request", &inputs, None).is_err()
+            });
+            thief.end();
+            assert!(waits.join().unwrap());
+        });
+        holder.end();
+        assert_eq!(ask(&holder).get("grant"), None, "it has ended, and is given nothing");
+        assert_eq!(ask(&Holdings::new()).get("outcome"), Some(&Value::from("granted")));
     }
 
     #[test]

@@ -6,10 +6,12 @@
 mod arbitration;
 mod artifacts;
 mod dag;
+mod holdings;
 mod inputs;
 mod members;
 mod pool;
 mod stale;
 
 pub use arbitration::Arbitration;
+pub use holdings::Holdings;
 pub use members::{Members, StandIn, known_operations};
