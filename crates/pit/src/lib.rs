@@ -14,8 +14,10 @@ mod pit;
 pub mod pool_manager;
 pub mod priority;
 pub mod stale_manager;
+mod state_guard;
 mod wait;
 
 pub use durability::Durability;
 pub use error::{PitError, PitResult};
 pub use pit::{Pit, PitConfig, member};
+pub use state_guard::StateGuard;

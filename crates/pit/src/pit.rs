@@ -11,7 +11,7 @@ use crate::artifact_store::{ArtifactId, ArtifactStore};
 use crate::dag_tracker::DagTracker;
 use crate::pool_manager::{PoolManager, PoolManagerOptions};
 use crate::stale_manager::{InUse, NothingInUse, StaleManager};
-use crate::{Durability, PitError, PitResult};
+use crate::{Durability, PitError, PitResult, StateGuard};
 
 /// The members' names as components, in `[system] members` and in operations.
 pub mod member {
@@ -31,7 +31,7 @@ pub mod member {
 }
 
 /// What all members are opened with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PitConfig {
     /// The system's state folder; each member has a folder of its own in it.
     pub state: PathBuf,
@@ -39,12 +39,15 @@ pub struct PitConfig {
     pub durability: Durability,
     /// What all pooled workers may take together, in bytes; none: no limit.
     pub pool_memory: Option<u64>,
+    /// What the members keep as long as they may touch their files.
+    pub guard: StateGuard,
 }
 
 impl PitConfig {
     /// A configuration with the defaults.
     pub fn new(state: impl Into<PathBuf>) -> Self {
-        Self { state: state.into(), durability: Durability::default(), pool_memory: None }
+        let (durability, guard) = (Durability::default(), StateGuard::default());
+        Self { state: state.into(), durability, pool_memory: None, guard }
     }
 
     /// The folder of a member.
@@ -57,7 +60,8 @@ impl PitConfig {
     /// # Errors
     /// As [`ArtifactStore::open`].
     pub fn open_artifact_store(&self) -> PitResult<Arc<ArtifactStore>> {
-        ArtifactStore::open(&self.folder(member::ARTIFACT_STORE), self.durability)
+        let folder = self.folder(member::ARTIFACT_STORE);
+        ArtifactStore::open_guarded(&folder, self.durability, self.guard.clone())
     }
 
     /// Opens the DAG tracker in its folder.
@@ -65,7 +69,8 @@ impl PitConfig {
     /// # Errors
     /// As [`DagTracker::open`].
     pub fn open_dag_tracker(&self) -> PitResult<Arc<DagTracker>> {
-        DagTracker::open(&self.folder(member::DAG_TRACKER), self.durability)
+        let folder = self.folder(member::DAG_TRACKER);
+        DagTracker::open_guarded(&folder, self.durability, self.guard.clone())
     }
 
     /// Makes the pool manager.
@@ -86,7 +91,8 @@ impl PitConfig {
             Some(dag) => dag,
             None => Arc::new(NothingInUse),
         };
-        StaleManager::open(&self.folder(member::STALE_MANAGER), self.durability, store, in_use)
+        let folder = self.folder(member::STALE_MANAGER);
+        StaleManager::open_guarded(&folder, self.durability, store, in_use, self.guard.clone())
     }
 }
 
@@ -201,9 +207,12 @@ fn started<'a, T>(member: Option<&'a Arc<T>>, name: &'static str) -> PitResult<&
 mod tests {
     use std::collections::BTreeMap;
 
+    use std::sync::Arc;
+
     use super::{Pit, PitConfig, member};
-    use crate::artifact_store::PutOptions;
+    use crate::artifact_store::{ArtifactId, PutOptions};
     use crate::stale_manager::InUse;
+    use crate::{PitError, StateGuard};
 
     #[test]
     fn all_members_open_in_one_state_folder_and_open_again() {
@@ -223,6 +232,38 @@ mod tests {
         let pit = Pit::open(&config).unwrap();
         assert_eq!(pit.artifacts().unwrap().get(&id).unwrap(), b"bytes");
         assert_eq!(pit.dag().unwrap().in_use(&id).as_deref(), Some("run 1"));
+    }
+
+    #[test]
+    fn the_state_is_kept_until_the_last_member_is_closed_whoever_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Arc::new(());
+        let config = PitConfig {
+            guard: StateGuard::new(Arc::clone(&lock)),
+            ..PitConfig::new(folder.path())
+        };
+        let pit = Pit::open(&config).unwrap();
+        drop(config);
+        let is_kept = || Arc::strong_count(&lock) > 1;
+        pit.artifacts().unwrap().close().unwrap();
+        pit.stale().unwrap().close();
+        assert!(is_kept());
+        pit.dag().unwrap().close().unwrap();
+        assert!(!is_kept(), "handles of closed members keep nothing");
+        let pinned = pit.stale().unwrap().pin(&ArtifactId::of(b"x"));
+        assert!(matches!(pinned, Err(PitError::Stopped { .. } | PitError::NotFound { .. })));
+    }
+
+    #[test]
+    fn an_open_that_fails_lets_go_of_the_state() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(member::ARTIFACT_STORE), b"a file").unwrap();
+        let lock = Arc::new(());
+        let guard = StateGuard::new(Arc::clone(&lock));
+        let config = PitConfig { guard, ..PitConfig::new(folder.path()) };
+        assert!(Pit::open(&config).is_err());
+        drop(config);
+        assert_eq!(Arc::strong_count(&lock), 1);
     }
 
     #[test]

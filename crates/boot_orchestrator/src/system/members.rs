@@ -5,7 +5,7 @@ use std::sync::Arc;
 use component::{ComponentGraph as _, Failure, Health, Hint as _};
 use orchestra_kit::manifest::Member;
 use pit::arbitration_engine::ArbitrationEngine;
-use pit::{Durability, PitConfig, PitError};
+use pit::{Durability, PitConfig, PitError, StateGuard};
 
 use super::member_place::MemberPlace;
 use super::own::Own;
@@ -69,7 +69,10 @@ fn failed(error: &PitError) -> Failure {
 }
 
 fn start(parts: &Parts, member: Member, durability: Durability) -> Result<(), PitError> {
-    let config = PitConfig { durability, ..PitConfig::new(parts.state.path()) };
+    // A start that was given up goes on, and may begin only now: without the lock it touches nothing.
+    let stopped = PitError::Stopped { member: member.as_str() };
+    let guard = StateGuard::new(parts.state.share(member.as_str()).ok_or(stopped)?);
+    let config = PitConfig { durability, guard, ..PitConfig::new(parts.state.path()) };
     match member {
         Member::PoolManager => {
             parts.pit.lock().pool = Some(config.open_pool_manager());
@@ -117,8 +120,11 @@ fn stop(parts: &Parts, member: Member) -> Result<(), PitError> {
                 engine.close();
             }
         }
-        // Its pins are written as they are set.
-        Member::StaleManager => {}
+        Member::StaleManager => {
+            if let Some(stale) = pit.stale {
+                stale.close();
+            }
+        }
     }
     Ok(())
 }

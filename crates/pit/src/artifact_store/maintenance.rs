@@ -113,13 +113,14 @@ impl Core {
     /// Journals the reads, then brings all that waits to redb. Batches do not overlap.
     pub(super) fn flush(&self) -> PitResult<()> {
         let _one_at_a_time = self.flushing.lock();
+        self.mend_alone()?;
         self.flush_alone()
     }
 
     /// Flushes, and lets the database go whether that went well or not.
     pub(super) fn flush_and_close(&self) -> PitResult<()> {
         let _one_at_a_time = self.flushing.lock();
-        let flushed = self.flush_alone();
+        let flushed = self.mend_alone().and_then(|()| self.flush_alone());
         self.index.write().rows_mut().close();
         flushed
     }
@@ -238,10 +239,24 @@ impl Core {
         if records < SHORT_JOURNAL || records < artifacts.saturating_mul(4) {
             return Ok(());
         }
+        self.write_journal_anew(&mut index)?;
+        drop(index);
+        self.flush()
+    }
+
+    /// A journal that could not be flushed is written anew before anything follows. `flushing` is held by the caller.
+    pub(super) fn mend_alone(&self) -> PitResult<()> {
+        if self.journal.is_broken() {
+            self.write_journal_anew(&mut self.index.write())?;
+        }
+        Ok(())
+    }
+
+    fn write_journal_anew(&self, index: &mut Index) -> PitResult<()> {
         // Errors of the walk end the iteration; the rewrite is then refused before it replaces anything.
         let mut failure = None;
         let mut count = 0;
-        let mut source = Snapshot::new(&index);
+        let mut source = Snapshot::new(index);
         let snapshot = std::iter::from_fn(|| match source.next_record() {
             Ok(record) => record.inspect(|_| count += 1),
             Err(error) => {
@@ -255,8 +270,7 @@ impl Core {
         }
         let mark = self.journal.rewrite(collected)?;
         index.moved_to(mark, count);
-        drop(index);
-        self.flush()
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 //! them to redb in one batch; what it missed is replayed from the journal at the next open.
 
 mod cache;
+mod commit;
 mod damage;
 mod database;
 mod files;

@@ -12,16 +12,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
+use super::commit::Blob;
 use super::damage::Damage;
-use super::files::{Draft, Files, is_absent, make_folder};
+use super::files::{Files, is_absent, make_folder};
 use super::flusher::Flusher;
 use super::index::{Index, not_found};
-use super::record::{Entry, FORMAT, MEMBER, Place, Put, Record, check_word, decode, encode};
-use super::segments::{Segments, Stored};
+use super::record::{Entry, FORMAT, MEMBER, Place, Record, check_word, decode};
+use super::segments::Segments;
 use super::touches::Touches;
 use super::{ArtifactId, ArtifactReader, Metadata, PutOptions, StoreStats};
 use crate::journal::Journal;
-use crate::{Durability, PitError, PitResult};
+use crate::state_guard::UntilClosed;
+use crate::{Durability, PitError, PitResult, StateGuard};
 
 /// Blobs of this size and more are files of their own.
 pub const LARGE_BLOB: usize = 64 << 10;
@@ -51,6 +53,7 @@ pub(super) struct Core {
     closed: AtomicBool,
     /// Shared by whoever changes files, taken alone once by the close.
     gate: RwLock<()>,
+    guard: UntilClosed,
 }
 
 #[derive(Debug, Default)]
@@ -61,19 +64,25 @@ pub(super) struct Counters {
     pub(super) failed_flushes: AtomicU64,
 }
 
-/// Bytes that are written and that no record names yet.
-enum Blob {
-    Small(Stored),
-    Large(Draft),
-}
-
 impl ArtifactStore {
-    /// Opens or creates the store in `folder`. The caller holds the lock of the state that it is part of.
+    /// Opens or creates the store in `folder`, which nobody else uses.
     ///
     /// # Errors
     /// [`PitError::NotAFolder`], [`PitError::Io`], or [`PitError::Corrupt`] and [`PitError::Format`] of the journal.
     pub fn open(folder: &Path, durability: Durability) -> PitResult<Arc<Self>> {
-        let core = Arc::new(Core::open(folder, durability)?);
+        Self::open_guarded(folder, durability, StateGuard::default())
+    }
+
+    /// The same under the lock of the state that it is part of, which is kept until the store is closed.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; the guard is let go of.
+    pub fn open_guarded(
+        folder: &Path,
+        durability: Durability,
+        guard: StateGuard,
+    ) -> PitResult<Arc<Self>> {
+        let core = Arc::new(Core::open(folder, durability, guard)?);
         let flusher = Flusher::start(&core)?;
         Ok(Arc::new(Self { core, flusher }))
     }
@@ -294,7 +303,9 @@ impl ArtifactStore {
         // for the next system in this process: a late write would go over that one's.
         drop(self.core.gate.write());
         self.flusher.stop();
-        self.core.flush_and_close()
+        let flushed = self.core.flush_and_close();
+        self.core.guard.let_go();
+        flushed
     }
 
     /// Refuses what comes after the close.
@@ -330,7 +341,7 @@ impl Drop for ArtifactStore {
 }
 
 impl Core {
-    fn open(folder: &Path, durability: Durability) -> PitResult<Self> {
+    fn open(folder: &Path, durability: Durability, guard: StateGuard) -> PitResult<Self> {
         if fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
             return Err(PitError::NotAFolder { path: folder.to_owned(), found: "a file" });
         }
@@ -377,6 +388,7 @@ impl Core {
             counters: Counters::default(),
             closed: AtomicBool::new(false),
             gate: RwLock::new(()),
+            guard: UntilClosed::new(guard),
         };
         core.shorten_journal_if_possible();
         Ok(core)
@@ -393,6 +405,10 @@ impl Core {
     pub(super) fn enter(&self) -> PitResult<RwLockReadGuard<'_, ()>> {
         let guard = self.gate.read();
         self.check_open()?;
+        if self.journal.is_broken() {
+            let _one_at_a_time = self.flushing.lock();
+            self.mend_alone()?;
+        }
         Ok(guard)
     }
 
@@ -415,107 +431,6 @@ impl Core {
             last_read: (last_read > 0.0).then_some(last_read),
             archived: entry.place == Place::Archive,
         }
-    }
-
-    fn write(&self, id: &ArtifactId, data: &[u8]) -> PitResult<Blob> {
-        // Small content that was archived is mended where it is.
-        let in_file = |entry: Arc<Entry>| !matches!(entry.place, Place::Segment(..));
-        if data.len() < LARGE_BLOB && !self.entry(id)?.is_some_and(in_file) {
-            return Ok(Blob::Small(self.segments.append(data)?));
-        }
-        Ok(Blob::Large(self.draft(data)?))
-    }
-
-    pub(super) fn draft(&self, data: &[u8]) -> PitResult<Draft> {
-        let mut draft = self.files.draft()?;
-        draft.write(data)?;
-        self.files.settle(&draft)?;
-        Ok(draft)
-    }
-
-    /// Records a put. False: the content is not there whole, and `blob` was none or for another kind of place.
-    fn commit(
-        &self,
-        id: ArtifactId,
-        size: u64,
-        options: &PutOptions,
-        mut blob: Option<Blob>,
-    ) -> PitResult<bool> {
-        let mut index = self.index.write();
-        let existing = index.get(&id)?;
-        let whole = existing.is_some() && !self.damage.knows(&id);
-        let place = match (existing.as_ref().map(|entry| entry.place), &blob) {
-            (Some(place), _) if whole => place,
-            (None | Some(Place::Segment(..)), Some(Blob::Small(stored))) => stored.place,
-            (Some(Place::Archive), Some(Blob::Large(_))) => Place::Archive,
-            (_, Some(Blob::Large(_))) => Place::File,
-            _ => return Ok(false),
-        };
-        let record = Record::Put(Put {
-            id,
-            place,
-            size,
-            at: now(),
-            name: options.name.clone(),
-            tags: options.tags.clone(),
-            parents: options.parents.clone(),
-        });
-        if !whole
-            && let Some(Blob::Large(draft)) = blob.take_if(|blob| matches!(blob, Blob::Large(_)))
-        {
-            self.files.adopt(draft, &id, place)?;
-        }
-        if let Some(old) = existing.as_ref().filter(|old| old.place != place) {
-            // First, so that no put is in the journal whose bytes are still the damaged ones.
-            drop(self.record(&mut index, &Record::Move(id, place))?);
-            self.release(&index, old);
-        }
-        self.damage.forget(&id);
-        let written = self.record(&mut index, &record);
-        if written.is_err() && existing.is_none() && place == Place::File {
-            // No record names it: nobody would ever find or delete it.
-            self.files.abandon(&id, place);
-        }
-        drop(index);
-        // The blob's segment was held until its record was written.
-        drop(blob);
-        self.journal.settle(written?)?;
-        Ok(true)
-    }
-
-    /// Journals a record and applies it; the index is locked by the caller.
-    pub(super) fn record(
-        &self,
-        index: &mut Index,
-        record: &Record,
-    ) -> PitResult<crate::journal::Written> {
-        let change = index.prepare(record)?;
-        let bytes = encode(record)?;
-        let written = self.journal.write_all([bytes.as_slice()])?;
-        index.apply(change, written.mark);
-        Ok(written)
-    }
-
-    fn delete(&self, id: &ArtifactId, seen: Option<&Metadata>) -> PitResult<bool> {
-        let mut index = self.index.write();
-        let entry = index.get(id)?.ok_or_else(|| not_found(id))?;
-        if seen.is_some_and(|seen| *seen != self.describe(id, &entry)) {
-            return Ok(false);
-        }
-        let written = self.record(&mut index, &Record::Delete(*id))?;
-        self.touches.forget(id);
-        self.damage.forget(id);
-        self.release(&index, &entry);
-        drop(index);
-        // First: after a power cut the journal may still name what is taken away.
-        self.journal.settle(written)?;
-        // The name goes under the lock, lest a put of the same content adopts it; the file itself after it.
-        let index = self.index.write();
-        let stays = matches!(entry.place, Place::Segment(..)) || index.get(id)?.is_some();
-        let removed = if stays { None } else { self.files.discard(id, entry.place)? };
-        drop(index);
-        drop(removed);
-        Ok(true)
     }
 
     /// Reads a whole artifact and checks it.

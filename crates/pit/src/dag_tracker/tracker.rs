@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use crate::journal::Written;
-use crate::{Durability, PitError, PitResult};
+use crate::state_guard::UntilClosed;
+use crate::{Durability, PitError, PitResult, StateGuard};
 
 use super::ledger::Ledger;
 use super::references::References;
@@ -34,6 +35,7 @@ pub struct DagTracker {
     steps: AtomicU64,
     /// Set under the run table's lock; whoever moves a run looks under the run's, and `close` takes each of those after.
     closed: AtomicBool,
+    guard: UntilClosed,
 }
 
 impl DagTracker {
@@ -43,6 +45,18 @@ impl DagTracker {
     /// # Errors
     /// The folder cannot be used, or its journal is damaged or of another version.
     pub fn open(folder: &Path, durability: Durability) -> PitResult<Arc<Self>> {
+        Self::open_guarded(folder, durability, StateGuard::default())
+    }
+
+    /// The same under the lock of the state that it is part of, which is kept until the tracker is closed.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; the guard is let go of.
+    pub fn open_guarded(
+        folder: &Path,
+        durability: Durability,
+        guard: StateGuard,
+    ) -> PitResult<Arc<Self>> {
         let (ledger, recovered) = Ledger::open(folder, durability)?;
         let references = References::default();
         for run in recovered.runs.values() {
@@ -62,6 +76,7 @@ impl DagTracker {
             submitted: AtomicU64::new(0),
             steps: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            guard: UntilClosed::new(guard),
         }))
     }
 
@@ -77,6 +92,7 @@ impl DagTracker {
             submitted: AtomicU64::new(0),
             steps: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            guard: UntilClosed::default(),
         })
     }
 
@@ -429,6 +445,12 @@ impl DagTracker {
             let _runs = self.runs.write();
             self.closed.store(true, Ordering::Release);
         }
+        let written = self.finish();
+        self.guard.let_go();
+        written
+    }
+
+    fn finish(&self) -> PitResult<()> {
         let Some(ledger) = &self.ledger else { return Ok(()) };
         // This takes each run's lock: a move that was under way is written down before the journal is flushed.
         let idle = self

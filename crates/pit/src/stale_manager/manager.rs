@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use super::pins::Pins;
 use super::{Action, InUse, Rule};
 use crate::artifact_store::{ArtifactId, ArtifactStore, Metadata, now};
-use crate::{Durability, PitError, PitResult};
+use crate::{Durability, PitError, PitResult, StateGuard};
 
 /// What is to be done with an artifact.
 pub type Verdict = Action;
@@ -69,13 +69,32 @@ impl StaleManager {
         store: Arc<ArtifactStore>,
         in_use: Arc<dyn InUse>,
     ) -> PitResult<Arc<Self>> {
+        Self::open_guarded(folder, durability, store, in_use, StateGuard::default())
+    }
+
+    /// The same under the lock of the state that it is part of, which is kept until the manager is closed.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; the guard is let go of.
+    pub fn open_guarded(
+        folder: &Path,
+        durability: Durability,
+        store: Arc<ArtifactStore>,
+        in_use: Arc<dyn InUse>,
+        guard: StateGuard,
+    ) -> PitResult<Arc<Self>> {
         if folder.is_file() {
             return Err(PitError::NotAFolder { path: folder.to_owned(), found: "a file" });
         }
         std::fs::create_dir_all(folder).map_err(PitError::io("create the folder", folder))?;
-        let pins = Pins::open(&folder.join("pins"), durability)?;
+        let pins = Pins::open(&folder.join("pins"), durability, guard)?;
         let (rules, deciding) = (RwLock::default(), Mutex::new(()));
         Ok(Arc::new(Self { store, in_use, rules, pins, deciding }))
+    }
+
+    /// Lets go of its files: nothing is pinned or unpinned afterwards.
+    pub fn close(&self) {
+        self.pins.close();
     }
 
     /// Adds a rule after those that are there, or replaces the one of its name. Rules are not kept on disk.

@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
 use crate::artifact_store::ArtifactId;
 use crate::journal::{Format, Journal};
-use crate::{Durability, PitError, PitResult};
+use crate::state_guard::UntilClosed;
+use crate::{Durability, PitError, PitResult, StateGuard};
 
 const FORMAT: Format = Format { magic: *b"sympins\0", version: 1 };
 const PIN: u8 = 1;
@@ -19,10 +21,13 @@ const SLACK: u64 = 1000;
 pub(super) struct Pins {
     journal: Journal,
     pinned: RwLock<HashSet<ArtifactId>>,
+    /// Set and looked at under the lock of `pinned`.
+    closed: AtomicBool,
+    guard: UntilClosed,
 }
 
 impl Pins {
-    pub(super) fn open(path: &Path, durability: Durability) -> PitResult<Self> {
+    pub(super) fn open(path: &Path, durability: Durability, guard: StateGuard) -> PitResult<Self> {
         let mut pinned = HashSet::new();
         let journal = Journal::open(path, FORMAT, durability, |record| {
             let reason = "it is no record of a pin";
@@ -39,7 +44,8 @@ impl Pins {
         if journal.recovery().records > SLACK + 2 * pinned.len() as u64 {
             journal.rewrite(pinned.iter().map(|id| record(id, PIN)))?;
         }
-        Ok(Self { journal, pinned: RwLock::new(pinned) })
+        let (closed, guard) = (AtomicBool::new(false), UntilClosed::new(guard));
+        Ok(Self { journal, pinned: RwLock::new(pinned), closed, guard })
     }
 
     pub(super) fn contains(&self, id: &ArtifactId) -> bool {
@@ -49,6 +55,9 @@ impl Pins {
     /// Pins or unpins; answers whether that changed anything.
     pub(super) fn set(&self, id: &ArtifactId, pin: bool) -> PitResult<bool> {
         let mut pinned = self.pinned.write();
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(PitError::Stopped { member: "stale-manager" });
+        }
         if pinned.contains(id) == pin {
             return Ok(false);
         }
@@ -62,6 +71,13 @@ impl Pins {
         drop(pinned);
         self.journal.settle(written)?;
         Ok(true)
+    }
+
+    pub(super) fn close(&self) {
+        let pinned = self.pinned.write();
+        self.closed.store(true, Ordering::Relaxed);
+        drop(pinned);
+        self.guard.let_go();
     }
 
     pub(super) fn all(&self) -> Vec<ArtifactId> {

@@ -1,0 +1,123 @@
+//! How blobs and records come together: a put, a record, a deletion.
+//!
+//! Called by the store's methods and by its maintenance. Invariants: a record names only bytes that are there, and
+//! nothing that an acknowledged record names is taken away.
+
+use std::sync::Arc;
+
+use super::files::Draft;
+use super::index::{Index, not_found};
+use super::record::{Entry, Place, Put, Record, encode};
+use super::segments::Stored;
+use super::store::{Core, LARGE_BLOB, now};
+use super::{ArtifactId, Metadata, PutOptions};
+use crate::PitResult;
+
+/// Bytes that are written and that no record names yet.
+pub(super) enum Blob {
+    Small(Stored),
+    Large(Draft),
+}
+
+impl Core {
+    pub(super) fn write(&self, id: &ArtifactId, data: &[u8]) -> PitResult<Blob> {
+        // Small content that was archived is mended where it is.
+        let in_file = |entry: Arc<Entry>| !matches!(entry.place, Place::Segment(..));
+        if data.len() < LARGE_BLOB && !self.entry(id)?.is_some_and(in_file) {
+            return Ok(Blob::Small(self.segments.append(data)?));
+        }
+        Ok(Blob::Large(self.draft(data)?))
+    }
+
+    pub(super) fn draft(&self, data: &[u8]) -> PitResult<Draft> {
+        let mut draft = self.files.draft()?;
+        draft.write(data)?;
+        self.files.settle(&draft)?;
+        Ok(draft)
+    }
+
+    /// Records a put. False: the content is not there whole, and `blob` was none or for another kind of place.
+    pub(super) fn commit(
+        &self,
+        id: ArtifactId,
+        size: u64,
+        options: &PutOptions,
+        mut blob: Option<Blob>,
+    ) -> PitResult<bool> {
+        let mut index = self.index.write();
+        let existing = index.get(&id)?;
+        let whole = existing.is_some() && !self.damage.knows(&id);
+        let place = match (existing.as_ref().map(|entry| entry.place), &blob) {
+            (Some(place), _) if whole => place,
+            (None | Some(Place::Segment(..)), Some(Blob::Small(stored))) => stored.place,
+            (Some(Place::Archive), Some(Blob::Large(_))) => Place::Archive,
+            (_, Some(Blob::Large(_))) => Place::File,
+            _ => return Ok(false),
+        };
+        let record = Record::Put(Put {
+            id,
+            place,
+            size,
+            at: now(),
+            name: options.name.clone(),
+            tags: options.tags.clone(),
+            parents: options.parents.clone(),
+        });
+        if !whole
+            && let Some(Blob::Large(draft)) = blob.take_if(|blob| matches!(blob, Blob::Large(_)))
+        {
+            self.files.adopt(draft, &id, place)?;
+        }
+        if let Some(old) = existing.as_ref().filter(|old| old.place != place) {
+            // First, so that no put is in the journal whose bytes are still the damaged ones.
+            drop(self.record(&mut index, &Record::Move(id, place))?);
+            self.release(&index, old);
+        }
+        self.damage.forget(&id);
+        let written = self.record(&mut index, &record);
+        if written.is_err() && existing.is_none() && place == Place::File {
+            // No record names it: nobody would ever find or delete it.
+            self.files.abandon(&id, place);
+        }
+        drop(index);
+        // The blob's segment was held until its record was written.
+        drop(blob);
+        self.journal.settle(written?)?;
+        Ok(true)
+    }
+
+    /// Journals a record and applies it; the index is locked by the caller.
+    pub(super) fn record(
+        &self,
+        index: &mut Index,
+        record: &Record,
+    ) -> PitResult<crate::journal::Written> {
+        let change = index.prepare(record)?;
+        let bytes = encode(record)?;
+        let written = self.journal.write_all([bytes.as_slice()])?;
+        index.apply(change, written.mark);
+        Ok(written)
+    }
+
+    pub(super) fn delete(&self, id: &ArtifactId, seen: Option<&Metadata>) -> PitResult<bool> {
+        let mut index = self.index.write();
+        let entry = index.get(id)?.ok_or_else(|| not_found(id))?;
+        if seen.is_some_and(|seen| *seen != self.describe(id, &entry)) {
+            return Ok(false);
+        }
+        let written = self.record(&mut index, &Record::Delete(*id))?;
+        self.touches.forget(id);
+        self.damage.forget(id);
+        self.release(&index, &entry);
+        drop(index);
+        // First: after a power cut the journal may still name what is taken away.
+        self.journal.settle(written)?;
+        // The name goes under the lock, lest a put of the same content adopts it; the file itself after it.
+        let index = self.index.write();
+        let stays = matches!(entry.place, Place::Segment(..)) || index.get(id)?.is_some();
+        let removed = if stays { None } else { self.files.discard(id, entry.place)? };
+        drop(index);
+        drop(removed);
+        Ok(true)
+    }
+}
