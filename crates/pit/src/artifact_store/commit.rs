@@ -36,6 +36,17 @@ impl Core {
         Ok(draft)
     }
 
+    /// Records a put of content that was written to a file of its own.
+    pub(super) fn commit_large(
+        &self,
+        id: ArtifactId,
+        size: u64,
+        options: &PutOptions,
+        draft: Draft,
+    ) -> PitResult<bool> {
+        self.commit(id, size, options, Some(Blob::Large(draft)))
+    }
+
     /// Records a put. False: the content is not there whole, and `blob` was none or for another kind of place.
     pub(super) fn commit(
         &self,

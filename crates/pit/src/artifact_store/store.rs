@@ -12,7 +12,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
-use super::commit::Blob;
 use super::damage::Damage;
 use super::files::{Files, is_absent, make_folder};
 use super::flusher::Flusher;
@@ -142,7 +141,7 @@ impl ArtifactStore {
         let id = ArtifactId::from_bytes(*hasher.finalize().as_bytes());
         let _open = self.core.enter()?;
         let known = self.core.entry(&id)?.is_some() && !self.core.damage.knows(&id);
-        self.core.commit(id, size, options, Some(Blob::Large(draft)))?;
+        self.core.commit_large(id, size, options, draft)?;
         self.count_put(known);
         Ok(id)
     }
