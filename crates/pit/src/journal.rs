@@ -5,13 +5,11 @@
 //! holds every acknowledged record. A tail that was cut short by a crash is removed; a damaged record *before* an
 //! intact one is never skipped or cut, it is [`PitError::Corrupt`].
 //!
-//! File: a header of 32 bytes (magic, format version, generation, checksum), then frames of
-//! `length u32, checksum u64, payload`, little endian. The checksum is the head of a BLAKE3 over generation, offset
-//! and payload, so bytes of an older file or place never pass for a record.
+//! File: a header of 32 bytes (magic, format version, generation, checksum), then the frames of the records.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,13 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use crate::durability::{self, BatchedSync};
+pub use crate::frame::MAX_RECORD;
+use crate::frame::{self, FRAME, Place, array, checksum};
 use crate::{Durability, PitError, PitResult};
 
 const HEADER_BYTES: usize = 32;
 const HEADER: u64 = HEADER_BYTES as u64;
-const FRAME: usize = 12;
-/// The longest record; more than that in a length field is damage.
-pub const MAX_RECORD: usize = 16 << 20;
 /// A scratch buffer that grew past this is not kept.
 const KEEP_SCRATCH: usize = 1 << 20;
 /// Bytes of a journal that are read at once.
@@ -371,7 +368,8 @@ impl Opening {
             usize::try_from(length.saturating_sub(offset)).map_or(BUFFER, |left| left.min(BUFFER));
         let mut reader = BufReader::with_capacity(buffer, &file);
         let mut payload = Vec::new();
-        while read_frame(&mut reader, generation, offset, length, &mut payload).map_err(reading())?
+        while frame::read(&mut reader, Place { generation, offset }, length, &mut payload)
+            .map_err(reading())?
         {
             offset += (FRAME + payload.len()) as u64;
             replay(Mark { generation, offset }, &payload)?;
@@ -441,7 +439,7 @@ fn header(format: Format, generation: u64) -> [u8; HEADER_BYTES] {
     bytes[..8].copy_from_slice(&format.magic);
     bytes[8..10].copy_from_slice(&format.version.to_le_bytes());
     bytes[16..24].copy_from_slice(&generation.to_le_bytes());
-    let check = checksum(generation, 0, &bytes[..24]);
+    let check = checksum(Place { generation, offset: 0 }, &bytes[..24]);
     bytes[24..].copy_from_slice(&check.to_le_bytes());
     bytes
 }
@@ -470,21 +468,6 @@ fn read_header(file: &File, path: &Path, format: Format) -> PitResult<u64> {
     Ok(generation)
 }
 
-fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(bytes);
-    array
-}
-
-fn checksum(generation: u64, offset: u64, payload: &[u8]) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    let mut place = [0; 16];
-    place[..8].copy_from_slice(&generation.to_le_bytes());
-    place[8..].copy_from_slice(&offset.to_le_bytes());
-    hasher.update(&place).update(payload);
-    u64::from_le_bytes(array(&hasher.finalize().as_bytes()[..8]))
-}
-
 /// Adds a frame to `scratch`, which will be written at `base`.
 fn push_frame(
     scratch: &mut Vec<u8>,
@@ -504,33 +487,9 @@ fn push_frame(
             });
         }
     };
-    let check = checksum(generation, base + scratch.len() as u64, record);
-    scratch.extend_from_slice(&length.to_le_bytes());
-    scratch.extend_from_slice(&check.to_le_bytes());
-    scratch.extend_from_slice(record);
+    let offset = base + scratch.len() as u64;
+    frame::push(scratch, Place { generation, offset }, length, record);
     Ok(())
-}
-
-/// Reads the frame at `offset` into `payload`; false where no whole and intact frame stands.
-fn read_frame(
-    reader: &mut impl Read,
-    generation: u64,
-    offset: u64,
-    end: u64,
-    payload: &mut Vec<u8>,
-) -> io::Result<bool> {
-    if end - offset < FRAME as u64 {
-        return Ok(false);
-    }
-    let mut frame = [0; FRAME];
-    reader.read_exact(&mut frame)?;
-    let length = u32::from_le_bytes(array(&frame[..4])) as usize;
-    if length > MAX_RECORD || (FRAME + length) as u64 > end - offset {
-        return Ok(false);
-    }
-    payload.resize(length, 0);
-    reader.read_exact(payload)?;
-    Ok(checksum(generation, offset, payload) == u64::from_le_bytes(array(&frame[4..])))
 }
 
 /// A crash cuts a journal at its end; an intact record behind a bad one means that the disk lost something.
@@ -541,20 +500,13 @@ fn refuse_damage_before_records(
     offset: u64,
     end: u64,
 ) -> PitResult<()> {
-    let window = usize::try_from(end - offset).unwrap_or(usize::MAX).min(MAX_RECORD + FRAME);
-    let mut rest = vec![0; window];
-    file.read_exact_at(&mut rest, offset).map_err(PitError::io("read", path))?;
-    for start in 1..window.saturating_sub(FRAME) {
-        let length = u32::from_le_bytes(array(&rest[start..start + 4])) as usize;
-        let Some(payload) = rest[start + FRAME..].get(..length) else { continue };
-        // Empty records prove nothing worth keeping, and most offsets of a torn tail of zeroes look like one.
-        let check = u64::from_le_bytes(array(&rest[start + 4..start + FRAME]));
-        if length > 0 && checksum(generation, offset + start as u64, payload) == check {
-            let reason = "a record is damaged and intact ones follow it";
-            return Err(PitError::Corrupt { path: path.to_owned(), offset, reason });
-        }
+    let from = Place { generation, offset: offset + 1 };
+    let intact = frame::find(from, end, |buffer, at| file.read_exact_at(buffer, at));
+    if intact.map_err(PitError::io("read", path))?.is_none() {
+        return Ok(());
     }
-    Ok(())
+    let reason = "a record is damaged and intact ones follow it";
+    Err(PitError::Corrupt { path: path.to_owned(), offset, reason })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod artifact_store;
 pub mod dag_tracker;
 mod durability;
 mod error;
+mod frame;
 pub mod journal;
 pub mod library;
 mod pit;

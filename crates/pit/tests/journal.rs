@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use pit::journal::{Format, Journal};
+use pit::journal::{Format, Journal, MAX_RECORD};
 use pit::{Durability, PitError};
 use proptest::prelude::*;
 
@@ -97,7 +97,7 @@ fn a_damaged_record_before_intact_ones_is_refused_and_nothing_is_cut() {
     drop(journal);
     let length = fs::metadata(&path).unwrap().len();
     let file = OpenOptions::new().write(true).open(&path).unwrap();
-    for damaged in [second, second + 5, second + 13] {
+    for damaged in [second, second + 5, second + 9, second + 17] {
         let before = fs::read(&path).unwrap();
         file.write_all_at(&[0xEE], damaged).unwrap();
         let error = open(&path).unwrap_err();
@@ -105,6 +105,21 @@ fn a_damaged_record_before_intact_ones_is_refused_and_nothing_is_cut() {
         assert_eq!(fs::metadata(&path).unwrap().len(), length);
         fs::write(&path, before).unwrap();
     }
+}
+
+#[test]
+fn damage_in_the_longest_record_hides_no_record_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (journal, _) = open(&path).unwrap();
+    let first = journal.mark().offset;
+    journal.append(&vec![7; MAX_RECORD]).unwrap();
+    journal.append(b"behind it").unwrap();
+    drop(journal);
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[0xEE], first + 1000).unwrap();
+    let error = open(&path).unwrap_err();
+    assert!(matches!(error, PitError::Corrupt { offset, .. } if offset == first), "{error}");
 }
 
 #[test]

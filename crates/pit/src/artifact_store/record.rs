@@ -10,7 +10,7 @@ use crate::journal::{Format, MAX_RECORD};
 use crate::{PitError, PitResult};
 
 pub(super) const MEMBER: &str = "artifact-store";
-pub(super) const FORMAT: Format = Format { magic: *b"symartf\0", version: 1 };
+pub(super) const FORMAT: Format = Format { magic: *b"symartf\0", version: 2 };
 /// Names and tags are part of index keys.
 pub(super) const MAX_WORD: usize = 1024;
 

@@ -10,7 +10,7 @@ use crate::{PitError, PitResult};
 use super::{RunId, Shape, Step};
 
 /// The journal's kind and version.
-pub(super) const FORMAT: Format = Format { magic: *b"SYMPHDAG", version: 1 };
+pub(super) const FORMAT: Format = Format { magic: *b"SYMPHDAG", version: 2 };
 
 const SHAPE: u8 = 1;
 const SUBMIT: u8 = 2;

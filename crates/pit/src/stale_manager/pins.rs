@@ -11,7 +11,7 @@ use crate::journal::{Format, Journal};
 use crate::state_guard::UntilClosed;
 use crate::{Durability, PitError, PitResult, StateGuard};
 
-const FORMAT: Format = Format { magic: *b"sympins\0", version: 1 };
+const FORMAT: Format = Format { magic: *b"sympins\0", version: 2 };
 const PIN: u8 = 1;
 const UNPIN: u8 = 0;
 /// Records beyond twice the pins at which the journal is written anew.
