@@ -298,6 +298,31 @@ impl Journal {
         self.broken.load(Ordering::Acquire)
     }
 
+    /// Gives each record that was written so far to `each`, oldest first, with the mark after it. Appends wait.
+    ///
+    /// # Errors
+    /// [`PitError::Io`], [`PitError::Corrupt`] when a record is not as it was written, or what `each` returns.
+    pub fn reread(&self, mut each: impl FnMut(Mark, &[u8]) -> PitResult<()>) -> PitResult<()> {
+        let tail = self.tail.lock();
+        let reading = || PitError::io("read", &self.path);
+        let mut file = tail.tape.file.try_clone().map_err(reading())?;
+        file.seek(SeekFrom::Start(HEADER)).map_err(reading())?;
+        let mut reader = BufReader::with_capacity(BUFFER, &file);
+        let (mut offset, mut payload) = (HEADER, Vec::new());
+        let generation = tail.generation;
+        while read_frame(&mut reader, generation, offset, tail.end, &mut payload)
+            .map_err(reading())?
+        {
+            offset += (FRAME + payload.len()) as u64;
+            each(Mark { generation, offset }, &payload)?;
+        }
+        if offset < tail.end {
+            let (path, reason) = (self.path.clone(), "a record is not as it was written");
+            return Err(PitError::Corrupt { path, offset, reason });
+        }
+        Ok(())
+    }
+
     /// Where the journal stands.
     pub fn mark(&self) -> Mark {
         let tail = self.tail.lock();

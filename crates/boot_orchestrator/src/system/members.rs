@@ -45,6 +45,12 @@ pub(super) fn register(
                 .map_err(|error| failed(&error))
         })
         .stop(move || stop(&stopping, member).map_err(|error| failed(&error)));
+        let own = if member == Member::ArtifactStore {
+            let asked = Arc::clone(parts);
+            own.health(move || Ok(store_health(&asked)))
+        } else {
+            own
+        };
         registry.add(descriptor, Arc::new(MemberPlace { own, parts: Arc::clone(parts), member }));
     }
     if is_replaced(Own::Pit.name(), replaced) {
@@ -95,6 +101,12 @@ fn start(parts: &Parts, member: Member, durability: Durability) -> Result<(), Pi
         }
     }
     Ok(())
+}
+
+/// Nothing is lost by what is wrong with it, but somebody has to look at the disk.
+fn store_health(parts: &Parts) -> Health {
+    let store = parts.pit.lock().artifacts.clone();
+    store.and_then(|store| store.trouble()).map_or(Health::Healthy, Health::Degraded)
 }
 
 fn stop(parts: &Parts, member: Member) -> Result<(), PitError> {

@@ -111,6 +111,8 @@ impl Core {
     }
 
     pub(super) fn delete(&self, id: &ArtifactId, seen: Option<&Metadata>) -> PitResult<bool> {
+        // A failed index is made anew before the lock is taken.
+        self.entry(id)?;
         let mut index = self.index.write();
         let entry = index.get(id)?.ok_or_else(|| not_found(id))?;
         if seen.is_some_and(|seen| *seen != self.describe(id, &entry)) {

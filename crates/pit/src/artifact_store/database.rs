@@ -5,10 +5,16 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
-use redb::{Builder, Database, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition};
+use redb::{
+    Builder, Database, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition,
+    WriteTransaction,
+};
 
 use crate::{PitError, PitResult};
 
@@ -17,6 +23,8 @@ pub(super) type Snapshot = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
 const CACHE_BYTES: usize = 8 << 20;
+/// Up to this size the checksum of every page is looked at when the file is opened; a larger one costs a boot too much.
+const CHECKED_BYTES: u64 = 32 << 20;
 
 /// Opens the database; none where there is no file, or one that is damaged (it is removed, the journal has it all).
 pub(super) fn open(path: &Path) -> PitResult<Option<(Database, Snapshot)>> {
@@ -25,7 +33,12 @@ pub(super) fn open(path: &Path) -> PitResult<Option<(Database, Snapshot)>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(PitError::io("open the index", path)(error)),
     };
-    match build(file).and_then(|database| Ok((snapshot(&database)?, database))) {
+    let checked = file.metadata().is_ok_and(|about| about.len() <= CHECKED_BYTES);
+    let opened = guarded(|| {
+        let database = build(file, checked)?;
+        Ok((snapshot(&database)?, database))
+    });
+    match opened {
         Ok((snapshot, database)) => Ok(Some((database, snapshot))),
         Err(error) => {
             tracing::warn!(path = %path.display(), %error, "the index is damaged and is rebuilt");
@@ -43,7 +56,7 @@ pub(super) fn create(path: &Path) -> PitResult<Database> {
         .create_new(true)
         .open(path)
         .map_err(PitError::io("create the index", path))?;
-    build(file).map_err(|error| failed(path, error))
+    guarded(|| build(file, false)).map_err(|error| failed(path, error))
 }
 
 pub(super) fn remove(path: &Path) -> PitResult<()> {
@@ -60,28 +73,72 @@ pub(super) fn write<'a>(
     database: &Database,
     rows: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
 ) -> Result<Snapshot, redb::Error> {
-    let mut transaction = database.begin_write()?;
-    // An index that was not closed opens at once, for a little more work here, in the background.
-    transaction.set_quick_repair(true);
-    {
-        let mut table = transaction.open_table(ROWS)?;
-        for (key, value) in rows {
-            match value {
-                Some(value) => drop(table.insert(key, value)?),
-                None => drop(table.remove(key)?),
-            }
-        }
+    guarded(|| write_unguarded(database, rows))
+}
+
+/// Runs what redb does. It panics on some damaged files, and nobody's call may end by that.
+fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    // Whatever is half done inside is dropped with the database: an index that failed is not used again.
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(redb::Error::Corrupted("redb panicked".to_owned())))
+}
+
+/// Reads one row.
+pub(super) fn get(rows: &Snapshot, key: &[u8]) -> Result<Option<Vec<u8>>, redb::Error> {
+    guarded(|| Ok(rows.get(key)?.map(|value| value.value().to_vec())))
+}
+
+/// The next row of a range, as its iterator gives it.
+pub(super) fn step<T>(
+    rows: &mut impl Iterator<Item = Result<T, redb::StorageError>>,
+) -> Result<Option<T>, redb::Error> {
+    guarded(|| Ok(rows.next().transpose()?))
+}
+
+/// Lets go of a database that may be damaged.
+pub(super) fn put_away(base: Option<(Arc<Database>, Snapshot)>) {
+    if catch_unwind(AssertUnwindSafe(|| drop(base))).is_err() {
+        tracing::warn!("redb panicked when the index was closed");
     }
+}
+
+fn write_unguarded<'a>(
+    database: &Database,
+    rows: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+) -> Result<Snapshot, redb::Error> {
+    // Not dropped by a panic: its rollback would panic a second time, which ends the process.
+    let mut transaction = ManuallyDrop::new(database.begin_write()?);
+    let filled = fill(&mut transaction, rows);
+    let transaction = ManuallyDrop::into_inner(transaction);
+    filled?;
     transaction.commit()?;
     snapshot(database)
+}
+
+fn fill<'a>(
+    transaction: &mut WriteTransaction,
+    rows: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+) -> Result<(), redb::Error> {
+    // An index that was not closed opens at once, for a little more work here, in the background.
+    transaction.set_quick_repair(true);
+    let mut table = transaction.open_table(ROWS)?;
+    for (key, value) in rows {
+        match value {
+            Some(value) => drop(table.insert(key, value)?),
+            None => drop(table.remove(key)?),
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn failed(path: &Path, error: redb::Error) -> PitError {
     PitError::Index { path: path.to_owned(), source: Box::new(error) }
 }
 
-fn build(file: File) -> Result<Database, redb::Error> {
-    Ok(Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(Unlocked(file))?)
+fn build(file: File, checked: bool) -> Result<Database, redb::Error> {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(checked);
+    Ok(builder.create_with_backend(Unlocked(file))?)
 }
 
 fn snapshot(database: &Database) -> Result<Snapshot, redb::Error> {
@@ -101,6 +158,8 @@ impl StorageBackend for Unlocked {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
+        #[cfg(test)]
+        refusal::check()?;
         self.0.set_len(length)
     }
 
@@ -109,6 +168,28 @@ impl StorageBackend for Unlocked {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        #[cfg(test)]
+        refusal::check()?;
         self.0.write_all_at(data, offset)
+    }
+}
+
+/// A disk that takes nothing of an index, for tests.
+#[cfg(test)]
+pub(super) mod refusal {
+    use std::cell::Cell;
+    use std::io;
+
+    thread_local! {
+        static REFUSES: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Whether what this thread writes is refused from now on.
+    pub(in super::super) fn set(refuses: bool) {
+        REFUSES.set(refuses);
+    }
+
+    pub(super) fn check() -> io::Result<()> {
+        if REFUSES.get() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }

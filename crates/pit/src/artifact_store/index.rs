@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::ArtifactId;
@@ -88,7 +89,7 @@ impl Index {
             return Ok(Some(entry));
         }
         let Some(bytes) = self.rows.get(&entry_key(id))? else { return Ok(None) };
-        let entry = Arc::new(decode::<Entry>(&bytes)?);
+        let entry = Arc::new(self.row::<Entry>(&bytes)?);
         self.cache.insert(*id, &entry);
         Ok(Some(entry))
     }
@@ -119,10 +120,10 @@ impl Index {
         let after = after.map(order_key);
         let mut page = Page::with_capacity(limit);
         for (_, id) in self.rows.scan(b"o", after.as_deref(), limit)? {
-            let id = decode::<ArtifactId>(&id)?;
+            let id = self.row::<ArtifactId>(&id)?;
             // Not through the cache: a walk over everything would empty it of what is in use.
             if let Some(bytes) = self.rows.get(&entry_key(&id))? {
-                page.push((id, Arc::new(decode::<Entry>(&bytes)?)));
+                page.push((id, Arc::new(self.row::<Entry>(&bytes)?)));
             }
         }
         Ok(page)
@@ -258,6 +259,11 @@ impl Index {
         self.sums.records = records;
     }
 
+    /// Whether rows are read from the database, too, and not from memory alone.
+    pub(super) fn has_base(&self) -> bool {
+        self.rows.has_base()
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.rows.waiting()
     }
@@ -280,7 +286,12 @@ impl Index {
     }
 
     fn ids(&self, prefix: &[u8]) -> PitResult<Vec<ArtifactId>> {
-        self.rows.scan(prefix, None, usize::MAX)?.iter().map(|(_, id)| decode(id)).collect()
+        self.rows.scan(prefix, None, usize::MAX)?.iter().map(|(_, id)| self.row(id)).collect()
+    }
+
+    /// What a row says; one that says nothing is damage of the index, which the journal can mend.
+    fn row<T: DeserializeOwned>(&self, bytes: &[u8]) -> PitResult<T> {
+        decode(bytes).map_err(|error| self.rows.damaged(error.to_string()))
     }
 }
 

@@ -99,7 +99,7 @@ impl ArtifactStore {
         let mut after = None;
         loop {
             self.check_open()?;
-            let page = self.core.index.read().page(after, PAGE)?;
+            let page = self.core.look(|index| index.page(after, PAGE))?;
             let Some((_, last)) = page.last() else { return Ok(()) };
             after = Some(last.sequence);
             for (id, entry) in &page {
@@ -143,9 +143,10 @@ impl Core {
         let Some(batch) = self.index.write().freeze()? else { return Ok(()) };
         // The index must never be ahead of the journal, also after a power cut.
         self.journal.sync()?;
-        let base = batch.commit()?;
+        let base = batch.commit().inspect_err(|error| self.not_written(error))?;
         let done = self.index.write().rows_mut().thaw(base);
         drop(done);
+        *self.trouble.lock() = None;
         Ok(())
     }
 

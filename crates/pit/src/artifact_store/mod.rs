@@ -15,6 +15,7 @@ mod index;
 mod maintenance;
 mod metadata;
 mod reader;
+mod rebuild;
 mod record;
 mod rows;
 mod segments;

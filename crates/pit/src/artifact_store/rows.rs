@@ -51,8 +51,18 @@ impl Rows {
     pub(super) fn reset(&mut self) -> PitResult<()> {
         self.fresh.clear();
         self.frozen = None;
-        self.base = None;
+        database::put_away(self.base.take());
         database::remove(&self.path)
+    }
+
+    /// The error for a row that is not as it was written.
+    pub(super) fn damaged(&self, reason: String) -> PitError {
+        database::failed(&self.path, redb::Error::Corrupted(reason))
+    }
+
+    /// Whether rows are read from the database, too.
+    pub(super) fn has_base(&self) -> bool {
+        self.base.is_some()
     }
 
     /// Lets the database go: nothing is read or written any more, so another may open its file.
@@ -60,7 +70,7 @@ impl Rows {
         self.closed = true;
         self.fresh.clear();
         self.frozen = None;
-        self.base = None;
+        database::put_away(self.base.take());
     }
 
     /// Refuses what comes after [`Self::close`].
@@ -76,8 +86,7 @@ impl Rows {
             return Ok(change.clone());
         }
         let Some((_, base)) = &self.base else { return Ok(None) };
-        let value = base.get(key).map_err(|error| database::failed(&self.path, error.into()))?;
-        Ok(value.map(|value| value.value().to_vec()))
+        database::get(base, key).map_err(|error| database::failed(&self.path, error))
     }
 
     /// The rows whose key begins with `prefix`, after the key `after`, at most `limit`, in order.
@@ -157,7 +166,7 @@ impl Rows {
 
     /// Lets the rows of a committed batch be read from redb. The answer is the batch, to be dropped under no lock.
     pub(super) fn thaw(&mut self, base: (Arc<Database>, Snapshot)) -> Option<Arc<Changes>> {
-        self.base = Some(base);
+        database::put_away(self.base.replace(base));
         self.frozen.take()
     }
 }
@@ -188,8 +197,8 @@ fn next<I>(rows: &mut Option<I>, path: &Path) -> PitResult<Option<Row>>
 where
     I: Iterator<Item = Result<Row, redb::StorageError>>,
 {
-    let row = rows.as_mut().and_then(Iterator::next).transpose();
-    row.map_err(|error| database::failed(path, error.into()))
+    let Some(rows) = rows else { return Ok(None) };
+    database::step(rows).map_err(|error| database::failed(path, error))
 }
 
 type Change<'a> = (&'a Vec<u8>, &'a Option<Vec<u8>>);

@@ -16,7 +16,8 @@ use super::damage::Damage;
 use super::files::{Files, is_absent, make_folder};
 use super::flusher::Flusher;
 use super::index::{Index, not_found};
-use super::record::{Entry, FORMAT, MEMBER, Place, Record, check_word, decode};
+use super::rebuild::Replay;
+use super::record::{Entry, FORMAT, MEMBER, Place, check_word};
 use super::segments::Segments;
 use super::touches::Touches;
 use super::{ArtifactId, ArtifactReader, Metadata, PutOptions, StoreStats};
@@ -27,8 +28,6 @@ use crate::{Durability, PitError, PitResult, StateGuard};
 /// Blobs of this size and more are files of their own.
 pub const LARGE_BLOB: usize = 64 << 10;
 const CHUNK: usize = 1 << 20;
-/// While the journal is replayed, the index is written each time this many rows wait.
-const REPLAY_BATCH: usize = 100_000;
 /// A blob that is moved while it is being opened is looked up again.
 const LOOKUPS: usize = 4;
 
@@ -47,6 +46,10 @@ pub(super) struct Core {
     pub(super) index: RwLock<Index>,
     pub(super) touches: Touches,
     pub(super) damage: Damage,
+    /// How often the index was made anew because it failed.
+    pub(super) rebuilds: AtomicU64,
+    /// Why the index is in memory alone, until it is on the disk again.
+    pub(super) trouble: Mutex<Option<String>>,
     pub(super) flushing: Mutex<()>,
     pub(super) counters: Counters,
     closed: AtomicBool,
@@ -193,21 +196,22 @@ impl ArtifactStore {
     /// [`PitError::Index`], [`PitError::Stopped`].
     pub fn find(&self, name: Option<&str>, tag: Option<&str>) -> PitResult<Vec<ArtifactId>> {
         self.check_open()?;
-        let index = self.core.index.read();
-        let Some(name) = name else {
-            return tag.map_or_else(|| index.all(), |tag| index.tagged(tag));
-        };
-        let mut found = Vec::new();
-        for id in index.versions(name)? {
-            let wanted = match (tag, index.get(&id)?) {
-                (Some(tag), Some(entry)) => entry.tags.iter().any(|known| known == tag),
-                (_, entry) => entry.is_some(),
+        self.core.look(|index| {
+            let Some(name) = name else {
+                return tag.map_or_else(|| index.all(), |tag| index.tagged(tag));
             };
-            if wanted && !found.contains(&id) {
-                found.push(id);
+            let mut found = Vec::new();
+            for id in index.versions(name)? {
+                let wanted = match (tag, index.get(&id)?) {
+                    (Some(tag), Some(entry)) => entry.tags.iter().any(|known| known == tag),
+                    (_, entry) => entry.is_some(),
+                };
+                if wanted && !found.contains(&id) {
+                    found.push(id);
+                }
             }
-        }
-        Ok(found)
+            Ok(found)
+        })
     }
 
     /// The versions of a name, oldest first; versions whose artifact was deleted are left out.
@@ -216,7 +220,7 @@ impl ArtifactStore {
     /// [`PitError::Index`], [`PitError::Stopped`].
     pub fn versions(&self, name: &str) -> PitResult<Vec<ArtifactId>> {
         self.check_open()?;
-        self.core.index.read().versions(name)
+        self.core.look(|index| index.versions(name))
     }
 
     /// What the artifact was made from, what that was made from, and so on, nearest first; also what is gone.
@@ -257,6 +261,11 @@ impl ArtifactStore {
         let deleted = self.core.delete(&seen.id, Some(seen))?;
         self.flusher.changed();
         Ok(deleted)
+    }
+
+    /// What is wrong at present, though nothing is lost by it; none: all is well.
+    pub fn trouble(&self) -> Option<String> {
+        self.core.trouble.lock().clone()
     }
 
     /// Counters.
@@ -354,22 +363,21 @@ impl Core {
         if mark.is_none() {
             index.reset()?;
         }
-        let mut deleted = Vec::new();
-        let journal = opening.replay(mark, |mark, bytes| {
-            let record = decode::<Record>(bytes)?;
-            if let Record::Delete(id) = &record {
-                deleted.extend(index.get(id)?.map(|entry| (*id, entry.place)));
+        let mut replay = Replay::new(&mut index);
+        let replayed = opening.replay(mark, |mark, bytes| replay.record(mark, bytes));
+        let mut deleted = replay.deleted;
+        let journal = match replayed {
+            Err(error @ PitError::Index { .. }) => {
+                tracing::warn!(%error, "the artifact index is unreadable and is rebuilt");
+                index.reset()?;
+                let mut replay = Replay::new(&mut index);
+                let opening = Journal::begin(&folder.join("journal"), FORMAT, durability)?;
+                let journal = opening.replay(None, |mark, bytes| replay.record(mark, bytes))?;
+                deleted = replay.deleted;
+                journal
             }
-            let change = index.prepare(&record)?;
-            index.apply(change, mark);
-            if index.waiting() >= REPLAY_BATCH
-                && let Some(batch) = index.freeze()?
-            {
-                let base = batch.commit()?;
-                drop(index.rows_mut().thaw(base));
-            }
-            Ok(())
-        })?;
+            replayed => replayed?,
+        };
         // A crash may have come between the record of a deletion and the deletion.
         for (id, place) in deleted {
             if !matches!(place, Place::Segment(..)) && index.get(&id)?.is_none() {
@@ -383,6 +391,8 @@ impl Core {
             index: RwLock::new(index),
             touches: Touches::default(),
             damage: Damage::default(),
+            rebuilds: AtomicU64::new(0),
+            trouble: Mutex::new(None),
             flushing: Mutex::new(()),
             counters: Counters::default(),
             closed: AtomicBool::new(false),
@@ -412,7 +422,7 @@ impl Core {
     }
 
     pub(super) fn entry(&self, id: &ArtifactId) -> PitResult<Option<Arc<Entry>>> {
-        self.index.read().get(id)
+        self.look(|index| index.get(id))
     }
 
     pub(super) fn describe(&self, id: &ArtifactId, entry: &Entry) -> Metadata {
