@@ -310,7 +310,7 @@ impl Journal {
         let mut reader = BufReader::with_capacity(BUFFER, &file);
         let (mut offset, mut payload) = (HEADER, Vec::new());
         let generation = tail.generation;
-        while read_frame(&mut reader, generation, offset, tail.end, &mut payload)
+        while frame::read(&mut reader, Place { generation, offset }, tail.end, &mut payload)
             .map_err(reading())?
         {
             offset += (FRAME + payload.len()) as u64;
