@@ -17,6 +17,7 @@ mod metadata;
 mod reader;
 mod rebuild;
 mod record;
+mod replay;
 mod rows;
 mod segments;
 mod store;
