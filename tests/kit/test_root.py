@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -147,26 +148,30 @@ def test_a_supervisor_killed_during_a_call_ends_the_call_typed(workshop):
         assert busy.call("echo", value=1) == 1
 
 
-def test_a_supervisor_that_dies_again_and_again_is_given_up_typed(workshop, nothing_left):
-    workshop.extension("busy", BUSY, "[extension.restart]\nbudget = 100\n")
+def test_a_supervisor_that_dies_again_and_again_is_missed_typed_and_comes_back(
+    workshop, nothing_left
+):
+    workshop.extension("busy", BUSY, "[extension.restart]\nbudget = 0\n")
     with running(workshop) as system:
         busy = system.kit.extension("busy")
         busy.call("pid")
-        lost = None
-        for _ in range(12):
-            try:
+        missed, unhealthy, end = None, False, time.monotonic() + 30
+        while not (missed and unhealthy) and time.monotonic() < end:
+            with contextlib.suppress(AssertionError):
                 kill(supervisor_of())
-                time.sleep(0.05)
+            time.sleep(0.05)
+            unhealthy |= system.health().state == "unhealthy"
+            try:
                 busy.call("echo", value=1)
             except ExtensionCrashedError:
                 continue
-            except (ExtensionError, AssertionError) as error:
-                lost = error
-                break
-        assert lost is not None
-        with pytest.raises(ExtensionError):
-            busy.call("echo", value=1)
-        assert system.health().state == "unhealthy"
+            except ExtensionError as error:
+                missed = error
+        assert missed is not None
+        assert unhealthy
+        assert wait_until(lambda: busy.state == "ready", 40), busy.state
+        assert busy.call("echo", value=1) == 1
+        assert wait_until(lambda: system.health().state == "healthy"), system.health()
 
 
 def test_one_that_ignores_sigterm_is_killed_within_the_deadline(workshop, nothing_left):

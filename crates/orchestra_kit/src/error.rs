@@ -377,6 +377,10 @@ impl Hint for ExtensionError {
                 match &**how {
                     Ended::NeverReady(_) => hints
                         .push("raise `limits.start` in its manifest if it needs longer".to_owned()),
+                    Ended::Refused(_) => hints.push(
+                        "nothing is wrong with it: start it again when there is room (`ulimit -n` is the limit of open files)"
+                            .to_owned(),
+                    ),
                     Ended::Library { hints: more, .. } => hints.extend(more.iter().cloned()),
                     _ => {}
                 }

@@ -14,6 +14,9 @@ pub enum Ended {
     Exited(Status),
     /// Its process never was; the reason is a fragment.
     NotStarted(String),
+    /// The system that it runs in could not start it: no supervisor, no descriptor, no process. No fault of its own; the
+    /// reason is a fragment.
+    Refused(String),
     /// Its own code raised while it came up.
     Raised(Box<RemoteFailure>),
     /// It speaks no protocol version of this core, or introduced itself as somebody else.
@@ -39,13 +42,21 @@ pub enum Ended {
     },
 }
 
+impl Ended {
+    /// Whether it says something of the system that the extension runs in, and nothing of the extension.
+    pub(super) const fn is_of_the_system(&self) -> bool {
+        matches!(self, Self::SupervisorLost | Self::Refused(_))
+    }
+}
+
 impl std::fmt::Display for Ended {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Exited(status) => write!(out, "{status}"),
-            Self::NotStarted(reason) | Self::Mismatch(reason) | Self::Library { reason, .. } => {
-                out.write_str(reason)
-            }
+            Self::NotStarted(reason)
+            | Self::Refused(reason)
+            | Self::Mismatch(reason)
+            | Self::Library { reason, .. } => out.write_str(reason),
             Self::Raised(failure) if failure.type_name.is_empty() => {
                 out.write_str(&failure.message)
             }

@@ -456,7 +456,12 @@ impl Extension {
         life.crash = Some((life.run, error.clone()));
         life.fault = Some(error.clone());
         self.go(life, State::Failed);
-        match life.restarts.failed(Instant::now(), ready_for) {
+        let verdict = if how.is_of_the_system() {
+            life.restarts.refused(ready_for.is_some())
+        } else {
+            life.restarts.failed(Instant::now(), ready_for)
+        };
+        match verdict {
             Verdict::Quarantine => {
                 self.go(life, State::Quarantined);
                 life.fault = Some(ExtensionError::Quarantined {

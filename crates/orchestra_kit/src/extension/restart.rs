@@ -1,7 +1,7 @@
 //! When an extension that failed is started again, and when no more.
 //!
 //! Pure: the caller brings the time. Called by [`super::life`]. Invariant: more than `budget` failures within `window`
-//! quarantine it, however they are spaced.
+//! quarantine it, however they are spaced; what the system around it lacked is none of them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 /// No restart waits longer.
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
+/// Nor one that the system around it refused: nothing is known to be wrong with it, and it is waited for.
+const LONGEST_REFUSED: Duration = Duration::from_secs(5);
 /// So long without a failure, and the past is forgotten.
 pub(super) const HEALTHY: Duration = Duration::from_secs(60);
 
@@ -29,6 +31,8 @@ pub(super) struct Restarts {
     window: Duration,
     failures: VecDeque<Instant>,
     in_a_row: u32,
+    /// Ends in a row that were not its own.
+    strange: u32,
     noise: u64,
 }
 
@@ -36,7 +40,7 @@ impl Restarts {
     /// `seed` spreads the delays of extensions that fail together.
     pub(super) fn new(budget: u32, window: Duration, seed: u64) -> Self {
         let budget = usize::try_from(budget).unwrap_or(usize::MAX);
-        Self { budget, window, failures: VecDeque::new(), in_a_row: 0, noise: seed | 1 }
+        Self { budget, window, failures: VecDeque::new(), in_a_row: 0, strange: 0, noise: seed | 1 }
     }
 
     /// It failed now, after being ready for so long (None: it never was).
@@ -51,12 +55,26 @@ impl Restarts {
         if self.failures.len() > self.budget {
             return Verdict::Quarantine;
         }
-        let delay = match self.in_a_row {
-            0 => Duration::ZERO,
-            count => self.spread(FIRST_DELAY.saturating_mul(1 << (count - 1).min(16))),
-        };
+        let delay = self.delay(self.in_a_row);
         self.in_a_row = self.in_a_row.saturating_add(1);
         Verdict::After(delay.min(LONGEST_DELAY))
+    }
+
+    /// The system around it ended it, or did not start it: it is started again for as long as that takes.
+    pub(super) fn refused(&mut self, was_ready: bool) -> Verdict {
+        if was_ready {
+            self.strange = 0;
+        }
+        let delay = self.delay(self.strange);
+        self.strange = self.strange.saturating_add(1);
+        Verdict::After(delay.min(LONGEST_REFUSED))
+    }
+
+    fn delay(&mut self, in_a_row: u32) -> Duration {
+        match in_a_row {
+            0 => Duration::ZERO,
+            count => self.spread(FIRST_DELAY.saturating_mul(1 << (count - 1).min(16))),
+        }
     }
 
     /// How many failures count at present.
@@ -68,6 +86,7 @@ impl Restarts {
     pub(super) fn reset(&mut self) {
         self.failures.clear();
         self.in_a_row = 0;
+        self.strange = 0;
     }
 
     /// Up to a quarter more or less.
@@ -127,6 +146,20 @@ mod tests {
         near(restarts.failed(now, Some(Duration::from_secs(1))), 0);
         near(restarts.failed(now, Some(HEALTHY)), 0);
         assert_eq!(restarts.failed(now, Some(Duration::from_secs(1))), Verdict::Quarantine);
+    }
+
+    #[test]
+    fn what_the_system_refused_never_quarantines_and_is_tried_again_soon() {
+        let mut restarts = Restarts::new(0, WINDOW, 7);
+        for wanted in [0, 100, 200] {
+            near(restarts.refused(false), wanted);
+        }
+        for _ in 0..100 {
+            let Verdict::After(delay) = restarts.refused(false) else { panic!("quarantined") };
+            assert!(delay <= Duration::from_secs(5), "{delay:?}");
+        }
+        near(restarts.refused(true), 0);
+        assert_eq!(restarts.count(), 0);
     }
 
     #[test]

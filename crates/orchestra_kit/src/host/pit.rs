@@ -75,7 +75,7 @@ impl Host for PitHost {
         });
         match queued {
             Ok(()) => Ok(guest),
-            Err(_) => Err(Ended::NotStarted("too much else is being done".to_owned())),
+            Err(_) => Err(Ended::Refused("too much else is being done".to_owned())),
         }
     }
 }

@@ -21,6 +21,7 @@ use super::capture::Capture;
 use super::inbound::GuestEvents;
 use super::start_spans::Stamps;
 use super::{Caller, Guest, Host, StartSpan, Stop, Stream};
+use crate::error::SupervisorError;
 use crate::extension::{Ended, Report, Timer};
 use crate::manifest::{Entry, ExtensionManifest};
 use crate::supervisor::{
@@ -152,8 +153,8 @@ impl Host for ProcessHost {
         ));
         let options = LaneOptions::host(name, manifest.limits.queue, self.bus.reader());
         let handler: Arc<dyn ipc::Inbound> = Arc::<GuestEvents>::clone(&events);
-        let lane = Lane::open(ours, options, handler)
-            .map_err(|error| Ended::NotStarted(error.to_string()))?;
+        let lane =
+            Lane::open(ours, options, handler).map_err(|error| Ended::Refused(told(&error)))?;
         let guest = Arc::new(GuestProcess {
             id: request.id,
             lane,
@@ -168,9 +169,13 @@ impl Host for ProcessHost {
         events.belong_to(&guest);
         let descriptors = [theirs.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()];
         let watch: Arc<dyn Watch> = Arc::<GuestProcess>::clone(&guest);
-        self.supervisor
-            .spawn(request, descriptors, watch)
-            .map_err(|error| Ended::NotStarted(error.to_string()))?;
+        self.supervisor.spawn(request, descriptors, watch).map_err(|error| match error {
+            // Its own name, folder or variables cannot be said.
+            SupervisorError::Encode { .. } | SupervisorError::TooLong { .. } => {
+                Ended::NotStarted(error.to_string())
+            }
+            error => Ended::Refused(told(&error)),
+        })?;
         Ok(guest)
     }
 }
@@ -184,7 +189,7 @@ impl ProcessHost {
         stderr: OwnedFd,
         capture: &Arc<Capture>,
     ) -> Result<(), Ended> {
-        let failed = |error: ipc::IpcError| Ended::NotStarted(error.to_string());
+        let failed = |error: ipc::IpcError| Ended::Refused(told(&error));
         let reader = self.bus.reader();
         let named = name.to_owned();
         let log = move |captured: Captured<'_>| {
@@ -215,7 +220,15 @@ fn granted(manifest: &ExtensionManifest, environment: &Environment) -> Vec<(Stri
 }
 
 fn refused(error: rustix::io::Errno) -> Ended {
-    Ended::NotStarted(format!("no socket or pipe for it: {error}"))
+    Ended::Refused(format!("no socket or pipe for it: {error}"))
+}
+
+/// An error with its cause.
+fn told(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }
 
 /// What is learned of a run as it goes.
@@ -319,7 +332,7 @@ impl GuestProcess {
         self.lane.close();
         let how = known.unwrap_or(match ending {
             Ending::Exited(status) => Ended::Exited(status),
-            Ending::NotStarted(reason) => Ended::NotStarted(reason),
+            Ending::NotStarted(reason) => Ended::Refused(reason),
             Ending::SupervisorLost => Ended::SupervisorLost,
         });
         self.report.ended(how, lines);

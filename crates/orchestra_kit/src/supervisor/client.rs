@@ -2,7 +2,8 @@
 //!
 //! Called by the process host and by `boot_orchestrator`'s foundation. One thread (`symphony-supervisor`) listens;
 //! orders are sent by whoever gives them. Invariants: each order is answered by exactly one [`Watch::ended`], also
-//! when the supervisor dies; no callback runs under a lock.
+//! when the supervisor dies; one that was up once is started again for as long as this value lives; no callback runs
+//! under a lock.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -11,12 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use component::Seconds;
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::{Signal, pidfd_send_signal};
 
+use super::backoff::Backoff;
 use super::launch::{Launch, Link, SEND_LIMIT, begin, how_it_ended};
 use super::protocol::{
     Ending, FromSupervisor, LONGEST, Received, Span, SpawnRequest, Termination, ToSupervisor,
@@ -24,9 +27,8 @@ use super::protocol::{
 };
 use crate::error::SupervisorError;
 
-/// So many deaths of the supervisor in [`WINDOW`], and no other is started.
-const DEATHS: usize = 5;
-const WINDOW: Duration = Duration::from_secs(60);
+/// How long the listener rests where the kernel has no memory to let it wait.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// Lines of its standard error that are kept for an error.
 const LINES: usize = 20;
@@ -62,15 +64,31 @@ struct Guest {
 enum Stage {
     Starting,
     Up(Vec<Span>),
+    /// It died, and the next one is started a little later.
+    Between {
+        how: String,
+    },
     Stopping,
-    Over { how: String },
+    Over {
+        how: String,
+    },
+}
+
+/// What became of an attempt to start another.
+enum Attempt {
+    Runs,
+    Again(Duration),
+    Over,
 }
 
 struct Inner {
     stage: Stage,
     link: Option<Arc<Link>>,
     guests: BTreeMap<u64, Guest>,
-    deaths: VecDeque<Instant>,
+    backoff: Backoff,
+    up_since: Option<Instant>,
+    /// One that never was up once is not started again: the system does not live yet, and its boot says why.
+    ever_up: bool,
     lines: VecDeque<String>,
 }
 
@@ -100,7 +118,9 @@ impl Supervisor {
                 stage: Stage::Starting,
                 link: Some(Arc::new(link)),
                 guests: BTreeMap::new(),
-                deaths: VecDeque::new(),
+                backoff: Backoff::default(),
+                up_since: None,
+                ever_up: false,
                 lines: VecDeque::new(),
             }),
             changed: Condvar::new(),
@@ -127,7 +147,7 @@ impl Supervisor {
         loop {
             match &inner.stage {
                 Stage::Up(spans) => return Ok(spans.clone()),
-                Stage::Starting => {}
+                Stage::Starting | Stage::Between { .. } => {}
                 Stage::Stopping => return Err(inner.lost("was stopped")),
                 Stage::Over { how } => return Err(inner.lost(how)),
             }
@@ -161,7 +181,7 @@ impl Supervisor {
             Stage::Up(_) => Ok(()),
             Stage::Starting => Err(inner.lost("is still coming up")),
             Stage::Stopping => Err(inner.lost("was stopped")),
-            Stage::Over { how } => Err(inner.lost(how)),
+            Stage::Between { how } | Stage::Over { how } => Err(inner.lost(how)),
         }
     }
 
@@ -189,7 +209,10 @@ impl Supervisor {
                     (Stage::Starting | Stage::Up(_), Some(link)) => break Arc::clone(link),
                     // It died, and another is being started at this moment.
                     (Stage::Starting | Stage::Up(_), None) => {}
-                    (Stage::Over { how }, _) => return Err(inner.lost(how)),
+                    // Who asks is often a thread that others wait for, and may ask again.
+                    (Stage::Between { how } | Stage::Over { how }, _) => {
+                        return Err(inner.lost(how));
+                    }
                     (Stage::Stopping, _) => return Err(inner.lost("was stopped")),
                 }
                 if self.shared.changed.wait_for(&mut inner, SEND_LIMIT).timed_out() {
@@ -216,10 +239,7 @@ impl Supervisor {
             let Some(guest) = inner.guests.get(&id) else { return };
             (inner.link.clone(), guest.process.clone())
         };
-        let sent = link.ok_or(Errno::PIPE).and_then(|link| {
-            let bytes = encode(&ToSupervisor::End { id, how }).map_err(|_| Errno::INVAL)?;
-            send(&link.control, &bytes, &[], SendFlags::empty())
-        });
+        let sent = link.ok_or(Errno::PIPE).and_then(|link| order_end(&link, id, how));
         if let (Err(error), Some(process), Termination::Kill) = (sent, process, how) {
             tracing::warn!(pid = process.pid, %error, "the supervisor takes no order; killing the process itself");
             process.kill();
@@ -293,7 +313,29 @@ impl std::fmt::Debug for Supervisor {
     }
 }
 
+fn order_end(link: &Link, id: u64, how: Termination) -> rustix::io::Result<()> {
+    let bytes = encode(&ToSupervisor::End { id, how }).map_err(|_| Errno::INVAL)?;
+    send(&link.control, &bytes, &[], SendFlags::empty())
+}
+
 impl Inner {
+    /// What follows the death of the one that ran.
+    fn died(&mut self, how: &str) -> Attempt {
+        let up_for = self.up_since.take().map(|since| since.elapsed());
+        if matches!(self.stage, Stage::Stopping) || !self.ever_up {
+            return Attempt::Over;
+        }
+        let pause = self.backoff.next(up_for);
+        self.stage = if pause.is_zero() {
+            Stage::Starting
+        } else {
+            Stage::Between {
+                how: format!("{how}, and another is started in {}", Seconds::from(pause)),
+            }
+        };
+        Attempt::Again(pause)
+    }
+
     fn lost(&self, how: &str) -> SupervisorError {
         SupervisorError::Lost { how: how.to_owned(), lines: self.lines.iter().cloned().collect() }
     }
@@ -323,8 +365,10 @@ impl Shared {
         if let Err(error) = poll(&mut watched, None)
             && error != Errno::INTR
         {
+            // It lives, so nothing is given up: the kernel had no memory for the wait.
             tracing::error!(%error, "cannot wait for the supervisor");
-            return true;
+            std::thread::sleep(BREATH);
+            return false;
         }
         let gone = !watched[1].revents().is_empty();
         let spoken = !watched[0].revents().is_empty();
@@ -333,7 +377,7 @@ impl Shared {
             let ended = !self.read_errors(link, partial);
             if ended && !gone && !spoken {
                 // It closed its stderr but lives: look again a little later rather than at once.
-                std::thread::sleep(Duration::from_millis(20));
+                std::thread::sleep(BREATH);
             }
         }
         if spoken {
@@ -346,7 +390,9 @@ impl Shared {
     fn hear(&self, link: &Link, buffer: &mut [u8]) {
         loop {
             match receive(&link.control, buffer) {
-                Ok(Received::Message(message, descriptors)) => self.take(message, descriptors),
+                Ok(Received::Message(message, descriptors)) => {
+                    self.take(link, message, descriptors);
+                }
                 Ok(Received::Nothing) => return,
                 // Its process ends next to it, and that is waited for.
                 Ok(Received::Closed) => {
@@ -362,19 +408,20 @@ impl Shared {
         }
     }
 
-    fn take(&self, message: FromSupervisor, mut descriptors: Vec<OwnedFd>) {
+    fn take(&self, link: &Link, message: FromSupervisor, mut descriptors: Vec<OwnedFd>) {
         match message {
             FromSupervisor::Up { spans, .. } => {
                 let mut inner = self.inner.lock();
                 if matches!(inner.stage, Stage::Starting) {
                     inner.stage = Stage::Up(spans);
+                    inner.up_since = Some(Instant::now());
+                    inner.ever_up = true;
                     self.changed.notify_all();
                 }
             }
             FromSupervisor::Spawned { id, pid } => {
                 let Some(descriptor) = descriptors.pop() else {
-                    tracing::error!(pid, "the supervisor sent a process without a descriptor");
-                    return;
+                    return self.unheld(link, id, pid);
                 };
                 let process = Arc::new(Process { pid, descriptor });
                 let watch = self.inner.lock().guests.get_mut(&id).map(|guest| {
@@ -390,6 +437,17 @@ impl Shared {
             }
             FromSupervisor::Exited { id, status } => self.ended(id, Ending::Exited(status)),
         }
+    }
+
+    /// A guest's process exists, and this side has no descriptor free to hold it by: it is given up, and it alone.
+    fn unheld(&self, link: &Link, id: u64, pid: i32) {
+        tracing::warn!(pid, "no descriptor is free to hold a new process by; it is ended");
+        if let Err(error) = order_end(link, id, Termination::Kill) {
+            // It goes by itself when its lane closes.
+            tracing::warn!(pid, %error, "the supervisor takes no order to end it");
+        }
+        let reason = "this process has no descriptor free to hold it by (too many open files)";
+        self.ended(id, Ending::NotStarted(reason.to_owned()));
     }
 
     fn ended(&self, id: u64, ending: Ending) {
@@ -428,70 +486,107 @@ impl Shared {
         true
     }
 
-    /// The supervisor died: tells every guest, kills what is left of them, and starts another where it may. False: it
-    /// is over.
+    /// The supervisor died: tells every guest, kills what is left of them, and starts another, sooner or later. False:
+    /// it is over.
     fn replace(&self, link: &Link, buffer: &mut [u8], partial: &mut Vec<u8>) -> bool {
         // What it still said before it died counts.
         self.hear(link, buffer);
         self.read_errors(link, partial);
         partial.clear();
         let how = how_it_ended(link);
-        let (guests, stopping, tired) = {
+        let (guests, mut next) = {
             let mut inner = self.inner.lock();
-            let now = Instant::now();
-            inner.deaths.push_back(now);
-            while inner.deaths.front().is_some_and(|death| now - *death > WINDOW) {
-                inner.deaths.pop_front();
-            }
-            let never_up = matches!(inner.stage, Stage::Starting);
-            let tired = inner.deaths.len() >= DEATHS || never_up;
-            let stopping = matches!(inner.stage, Stage::Stopping);
-            if !stopping {
-                inner.stage = Stage::Starting;
-            }
-            // In one step, so that an order goes to this supervisor and is told here, or waits for the next.
+            // In one step, so that an order goes to this supervisor and is told here, or is not taken.
             inner.link = None;
-            (std::mem::take(&mut inner.guests), stopping, tired)
+            let next = inner.died(&how);
+            (std::mem::take(&mut inner.guests), next)
         };
         for guest in guests.values() {
             if let Some(process) = &guest.process {
                 process.kill();
             }
         }
-        if stopping || tired {
-            self.finish(how, !stopping);
-        } else {
-            tracing::error!(%how, guests = guests.len(), "the supervisor died; another is started");
-            match begin(&self.launch) {
-                Ok(fresh) => {
-                    let mut inner = self.inner.lock();
-                    if matches!(inner.stage, Stage::Stopping) {
-                        drop(inner);
-                        let _ = pidfd_send_signal(&fresh.process, Signal::KILL);
-                        how_it_ended(&fresh);
-                        self.finish(how, false);
-                    } else {
-                        inner.stage = Stage::Starting;
-                        inner.link = Some(Arc::new(fresh));
-                    }
-                }
-                Err(error) => self.finish(format!("{how}, and {error}"), true),
+        match &next {
+            Attempt::Over => self.finish(&how),
+            Attempt::Again(pause) => {
+                tracing::error!(%how, ?pause, guests = guests.len(), "the supervisor died; another is started");
             }
+            Attempt::Runs => {}
         }
-        let over = self.inner.lock().link.is_none();
+        // Before the guests hear of it: those that are started again at once find the new one.
+        if matches!(next, Attempt::Again(Duration::ZERO)) {
+            next = self.attempt();
+        }
         for guest in guests.into_values() {
             guest.watch.ended(Ending::SupervisorLost);
         }
         self.changed.notify_all();
-        !over
+        while let Attempt::Again(pause) = next {
+            self.pause(pause);
+            next = self.attempt();
+        }
+        matches!(next, Attempt::Runs)
     }
 
-    fn finish(&self, how: String, by_itself: bool) {
-        if by_itself {
-            tracing::error!(%how, "the supervisor is lost; no extension can be started any more");
+    /// Starts another, unless this is to stop.
+    fn attempt(&self) -> Attempt {
+        {
+            let mut inner = self.inner.lock();
+            if matches!(inner.stage, Stage::Stopping) {
+                drop(inner);
+                self.finish("was stopped");
+                return Attempt::Over;
+            }
+            inner.stage = Stage::Starting;
         }
+        let begun = begin(&self.launch);
+        let mut inner = self.inner.lock();
+        let stopping = matches!(inner.stage, Stage::Stopping);
+        let attempt = match begun {
+            Ok(fresh) if stopping => {
+                drop(inner);
+                let _ = pidfd_send_signal(&fresh.process, Signal::KILL);
+                how_it_ended(&fresh);
+                self.finish("was stopped");
+                Attempt::Over
+            }
+            Ok(fresh) => {
+                inner.link = Some(Arc::new(fresh));
+                Attempt::Runs
+            }
+            Err(error) => {
+                let reason = std::error::Error::source(&error).map(ToString::to_string);
+                let reason = reason.unwrap_or_default();
+                let pause = inner.backoff.next(None);
+                tracing::warn!(%error, reason, ?pause, "no other supervisor can be started yet");
+                if !stopping {
+                    let how = format!("died, and no other can be started yet: {error}: {reason}");
+                    inner.stage = Stage::Between { how };
+                }
+                Attempt::Again(pause)
+            }
+        };
+        self.changed.notify_all();
+        attempt
+    }
+
+    /// Waits until the next attempt is due, or this is to stop.
+    fn pause(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut inner = self.inner.lock();
+        while matches!(inner.stage, Stage::Between { .. })
+            && !self.changed.wait_until(&mut inner, until).timed_out()
+        {}
+    }
+
+    fn finish(&self, how: &str) {
         let mut inner = self.inner.lock();
         inner.link = None;
-        inner.stage = Stage::Over { how: if by_itself { how } else { "was stopped".to_owned() } };
+        let by_itself = !matches!(inner.stage, Stage::Stopping);
+        let how = if by_itself { how } else { "was stopped" }.to_owned();
+        if by_itself {
+            tracing::error!(%how, "the supervisor never came up");
+        }
+        inner.stage = Stage::Over { how };
     }
 }

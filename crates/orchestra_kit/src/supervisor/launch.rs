@@ -120,7 +120,7 @@ pub(super) fn begin(launch: &Launch) -> Result<Link, SupervisorError> {
     // Waits in the socket until it is read.
     send(&control, &greeting, &[root.as_fd()], SendFlags::empty()).map_err(refused("greet"))?;
     // No `pre_exec`: with one, the whole root would be forked.
-    let child = Command::new(&launch.program)
+    let mut child = Command::new(&launch.program)
         .args(&launch.arguments)
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))
@@ -134,10 +134,18 @@ pub(super) fn begin(launch: &Launch) -> Result<Link, SupervisorError> {
         })?;
     // Not reaped by anybody but this side, so the number is still its own.
     let pid = child.id();
-    let process = Pid::from_raw(pid.cast_signed())
+    let held = Pid::from_raw(pid.cast_signed())
         .ok_or(Errno::SRCH)
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
-        .map_err(refused("hold the supervisor"))?;
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
+    let process = match held {
+        Ok(process) => process,
+        Err(source) => {
+            // Another attempt follows, and would leave one dead process each.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(SupervisorError::Link { doing: "hold the supervisor", source });
+        }
+    };
     Ok(Link { control, lifeline, process, errors, pid, child: Mutex::new(child) })
 }
 

@@ -4,6 +4,7 @@
 //! [`protocol`] over one sequenced-packet socket. Invariant: when the root ends, by whatever means, no process that
 //! the supervisor started is left.
 
+mod backoff;
 pub mod client;
 mod descriptors;
 mod environment;

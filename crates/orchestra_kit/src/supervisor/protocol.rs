@@ -202,6 +202,9 @@ pub(crate) enum Received<M> {
 }
 
 /// Takes one message off the socket without waiting. `buffer` is the caller's, at least [`LONGEST`] bytes.
+///
+/// A process that has no descriptor free gets the message without those that belong to it: how many there should be
+/// is for the caller to know, and their lack is no fault of the other end.
 pub(crate) fn receive<M: DeserializeOwned>(
     socket: impl AsFd,
     buffer: &mut [u8],
@@ -212,7 +215,13 @@ pub(crate) fn receive<M: DeserializeOwned>(
     let answer = recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut control, flags);
     let message = match answer {
         Ok(message) => message,
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(Received::Nothing),
+        // Without memory for the message it stays where it is.
+        Err(
+            rustix::io::Errno::AGAIN
+            | rustix::io::Errno::INTR
+            | rustix::io::Errno::NOMEM
+            | rustix::io::Errno::NOBUFS,
+        ) => return Ok(Received::Nothing),
         Err(rustix::io::Errno::CONNRESET) => return Ok(Received::Closed),
         Err(source) => return Err(SupervisorError::Link { doing: "read", source }),
     };
@@ -227,7 +236,7 @@ pub(crate) fn receive<M: DeserializeOwned>(
     if message.bytes == 0 {
         return Ok(Received::Closed);
     }
-    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+    if message.flags.contains(ReturnFlags::TRUNC) {
         return Err(SupervisorError::Decode { reason: "the message was cut off".to_owned() });
     }
     let value = rmp_serde::from_slice(&buffer[..message.bytes])

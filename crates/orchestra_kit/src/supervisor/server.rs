@@ -37,6 +37,9 @@ const FIRST_WORD: Duration = Duration::from_secs(5);
 /// nothing more, and no descriptor tells of them.
 const REAP: Duration = Duration::from_secs(2);
 
+/// How long is waited where the kernel is short of something, before it is asked again.
+const BREATH: Duration = Duration::from_millis(10);
+
 /// What the interpreter has to do next.
 #[derive(Debug)]
 pub enum Order {
@@ -177,15 +180,27 @@ impl Server {
 
     /// Tells that the child of an order exists. To be called by its parent, before the next order is asked for.
     ///
+    /// A process that cannot be held by a descriptor is ended, and told as not started.
+    ///
     /// # Errors
-    /// When the process cannot be held by a descriptor.
+    /// When the message is too long.
     pub fn spawned(&mut self, id: u64, pid: i32) -> Result<(), SupervisorError> {
         let process = Pid::from_raw(pid).ok_or(Errno::SRCH).and_then(|pid| {
             let process = pidfd_open(pid, PidfdFlags::empty())?;
             // The copy is for the root, which waits for the guest's end without asking here.
             Ok((pid, fcntl_dupfd_cloexec(&process, 3)?, process))
         });
-        let (pid, copy, process) = process.map_err(refused("hold a new process"))?;
+        let (pid, copy, process) = match process {
+            Ok(held) => held,
+            Err(error) => {
+                if let Some(pid) = Pid::from_raw(pid) {
+                    // Not reaped by anybody yet, so the number is still its own.
+                    tree::kill_tree(pid);
+                    let _ = rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+                }
+                return self.not_started(id, &format!("the supervisor cannot hold it: {error}"));
+            }
+        };
         self.guests.insert(id, Guest { pid, process });
         self.tell(&FromSupervisor::Spawned { id, pid: pid.as_raw_nonzero().get() }, Some(copy))
     }
@@ -231,6 +246,10 @@ impl Server {
         let idle = match poll(&mut watched, (!self.guests.is_empty()).then_some(&tick)) {
             Ok(count) => count == 0,
             Err(Errno::INTR) => true,
+            Err(error) if is_shortage(error) => {
+                std::thread::sleep(BREATH);
+                return Ok(true);
+            }
             Err(source) => return Err(SupervisorError::Link { doing: "wait", source }),
         };
         if !watched[1].revents().is_empty() || !watched[2].revents().is_empty() {
@@ -261,8 +280,16 @@ impl Server {
             };
             match message {
                 ToSupervisor::Spawn(request) => {
-                    let order = order(request, descriptors)?;
-                    self.orders.push_back(order);
+                    let id = request.id;
+                    match order(request, descriptors) {
+                        Ok(order) => self.orders.push_back(order),
+                        Err(got) => self.not_started(
+                            id,
+                            &format!(
+                                "the supervisor has no descriptors free for it: {got} of 3 came"
+                            ),
+                        )?,
+                    }
                 }
                 ToSupervisor::End { id, how } => self.end(id, how),
                 ToSupervisor::Stop => return Ok(false),
@@ -346,6 +373,11 @@ impl Server {
                     self.outbox.pop_front();
                 }
                 Err(Errno::AGAIN) => return Ok(()),
+                // Too many descriptors are under way, or there is no memory: the message waits.
+                Err(error) if is_shortage(error) => {
+                    std::thread::sleep(BREATH);
+                    return Ok(());
+                }
                 // The root is gone: the next wait sees that and ends the tree.
                 Err(Errno::PIPE | Errno::CONNRESET) => {
                     self.outbox.clear();
@@ -420,11 +452,15 @@ fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
     move |source| SupervisorError::Link { doing, source }
 }
 
-fn order(request: SpawnRequest, descriptors: Vec<OwnedFd>) -> Result<Order, SupervisorError> {
+/// What the kernel says when it, or this process, has no more of something; what was asked for may be had later.
+const fn is_shortage(error: Errno) -> bool {
+    matches!(error, Errno::NOMEM | Errno::NOBUFS | Errno::TOOMANYREFS | Errno::MFILE | Errno::NFILE)
+}
+
+/// Where its descriptors did not all find room in this process: how many did.
+fn order(request: SpawnRequest, descriptors: Vec<OwnedFd>) -> Result<Order, usize> {
     let [lane, stdout, stderr]: [OwnedFd; 3] =
-        descriptors.try_into().map_err(|got: Vec<OwnedFd>| SupervisorError::Decode {
-            reason: format!("an order came with {} descriptors instead of 3", got.len()),
-        })?;
+        descriptors.try_into().map_err(|got: Vec<OwnedFd>| got.len())?;
     let python = matches!(request.program, Program::Python { .. });
     let supervisor = getpid().as_raw_nonzero().get();
     let start = Start { request, supervisor, lane, stdout, stderr };

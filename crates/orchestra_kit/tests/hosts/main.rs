@@ -10,6 +10,7 @@
 mod life;
 mod roles;
 mod runner;
+mod shortage;
 mod stopping;
 mod supervision;
 mod swapping;
@@ -25,7 +26,7 @@ fn main() -> std::process::ExitCode {
         ["guest", kind, name] => roles::guest(kind, name),
         ["root", folder] => roles::root(folder),
         _ => runner::run(
-            &[supervision::TESTS, life::TESTS, stopping::TESTS, swapping::TESTS],
+            &[supervision::TESTS, shortage::TESTS, life::TESTS, stopping::TESTS, swapping::TESTS],
             &words,
         ),
     }
