@@ -41,6 +41,24 @@ pub enum PitError {
         /// What is wrong there.
         reason: &'static str,
     },
+    /// A journal is not the file any more that its name leads to: the next start would not find what is written to it.
+    #[error("the journal `{}` was {what} while it was in use; nothing more is acknowledged", path.display())]
+    JournalLost {
+        /// The name.
+        path: PathBuf,
+        /// What happened: `deleted`, `replaced`, `cut short`.
+        what: &'static str,
+    },
+    /// A journal is not there or holds nothing, and another file says that it held something.
+    #[error("the journal `{}` is {found}, but `{}` beside it holds what it acknowledged", path.display(), witness.display())]
+    JournalMissing {
+        /// The journal.
+        path: PathBuf,
+        /// How it was found: `missing`, `empty`.
+        found: &'static str,
+        /// What says so.
+        witness: PathBuf,
+    },
     /// A file of the state was written by another format version.
     #[error("`{}` has format version {found}, this program reads {supported}", path.display())]
     Format {
@@ -213,6 +231,8 @@ impl Hint for PitError {
             Self::Io { .. }
             | Self::NotAFolder { .. }
             | Self::Corrupt { .. }
+            | Self::JournalLost { .. }
+            | Self::JournalMissing { .. }
             | Self::Format { .. }
             | Self::Index { .. } => Code::STATE_INVALID,
             Self::NotFound { .. } => Code::NOT_FOUND,
@@ -256,6 +276,21 @@ impl Hint for PitError {
                 "move `{}` away to start without it, or restore it from a backup",
                 path.display()
             )],
+            Self::JournalLost { path, .. } => vec![
+                "shut the system down; nobody else may touch its state folder while it runs"
+                    .to_owned(),
+                format!(
+                    "put `{}` back where and as it was, or restore it from a backup",
+                    path.display()
+                ),
+            ],
+            Self::JournalMissing { path, .. } => vec![
+                format!("put `{}` back, or restore it from a backup", path.display()),
+                format!(
+                    "or move `{}` away to start with nothing",
+                    path.parent().unwrap_or(path).display()
+                ),
+            ],
             Self::Format { .. } => {
                 vec!["use the Symphony version that wrote it, or another state folder".to_owned()]
             }

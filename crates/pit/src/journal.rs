@@ -3,7 +3,9 @@
 //! Callers: the artifact store, the DAG tracker's runs, the stale manager's pins. A record is acknowledged when
 //! [`Journal::append`] returns. Invariant: what a journal gives back at open is a prefix of what was appended, and
 //! holds every acknowledged record. A tail that was cut short by a crash is removed; a damaged record *before* an
-//! intact one is never skipped or cut, it is [`PitError::Corrupt`].
+//! intact one is never skipped or cut, it is [`PitError::Corrupt`]. While it is open the file is the journal's alone and
+//! keeps its name: one that was deleted, replaced or cut short acknowledges nothing more, as the next open would not
+//! find it.
 //!
 //! File: a header of 32 bytes (magic, format version, generation, checksum), then the frames of the records.
 
@@ -15,28 +17,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use component::Health;
 use parking_lot::Mutex;
 
 use crate::durability::{self, BatchedSync};
 pub use crate::frame::MAX_RECORD;
-use crate::frame::{self, FRAME, Place, array, checksum};
+use crate::frame::{self, FRAME, Place};
+pub use crate::journal_header::Format;
+use crate::journal_header::{self, HEADER};
+use crate::kept_name::{Identity, KeptName};
 use crate::{Durability, PitError, PitResult};
 
-const HEADER_BYTES: usize = 32;
-const HEADER: u64 = HEADER_BYTES as u64;
 /// A scratch buffer that grew past this is not kept.
 const KEEP_SCRATCH: usize = 1 << 20;
 /// Bytes of a journal that are read at once.
 const BUFFER: usize = 1 << 18;
-
-/// Which member's journal it is, and in which version of its records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Format {
-    /// Eight bytes that no other file begins with.
-    pub magic: [u8; 8],
-    /// The version of the records; a journal of another version is refused.
-    pub version: u16,
-}
 
 /// What opening found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,6 +71,8 @@ pub struct Journal {
     tail: Mutex<Tail>,
     /// The tail's state again, to be asked without its lock.
     broken: AtomicBool,
+    /// Once it is lost nothing is written or renamed.
+    name: KeptName,
 }
 
 /// A journal whose header was read and whose records were not: see [`Journal::begin`].
@@ -93,6 +90,8 @@ pub struct Opening {
 struct Tape {
     file: File,
     sync: BatchedSync,
+    /// What the journal's name must lead to; none in tests of a disk that fails.
+    identity: Option<Identity>,
 }
 
 #[derive(Debug)]
@@ -122,6 +121,8 @@ impl Journal {
     /// # Errors
     /// [`PitError::Io`], [`PitError::Format`], or [`PitError::Corrupt`] for a file that is no journal of this format.
     pub fn begin(path: &Path, format: Format, durability: Durability) -> PitResult<Opening> {
+        // The name is looked up as long as the journal is open, whatever the working directory is by then.
+        let path = &std::path::absolute(path).map_err(PitError::io("find", path))?;
         let file = match open_file(path) {
             Ok(file) if length_of(&file, path)? > 0 => file,
             // Created under another name and renamed: a header is there whole or not at all.
@@ -131,7 +132,7 @@ impl Journal {
             }
             Err(error) => return Err(PitError::io("open the journal", path)(error)),
         };
-        let generation = read_header(&file, path, format)?;
+        let generation = journal_header::read(&file, path, format)?;
         let length = length_of(&file, path)?;
         Ok(Opening { path: path.to_owned(), format, durability, file, generation, length })
     }
@@ -177,6 +178,7 @@ impl Journal {
     /// # Errors
     /// [`PitError::Io`] when the disk refuses.
     pub fn settle(&self, written: Written) -> PitResult<()> {
+        self.name.check()?;
         if self.durability == Durability::Process {
             return Ok(());
         }
@@ -190,6 +192,7 @@ impl Journal {
     /// # Errors
     /// [`PitError::Io`] when the disk refuses.
     pub fn settle_all(&self) -> PitResult<()> {
+        self.name.check()?;
         if self.durability == Durability::Process { Ok(()) } else { self.sync() }
     }
 
@@ -198,7 +201,11 @@ impl Journal {
     /// # Errors
     /// [`PitError::Io`] when the disk refuses.
     pub fn sync(&self) -> PitResult<()> {
-        let tape = Arc::clone(&self.tail.lock().tape);
+        let tape = {
+            let tail = self.tail.lock();
+            self.check_name(&tail.tape)?;
+            Arc::clone(&tail.tape)
+        };
         tape.sync.settle_all(&tape.file).map_err(|source| self.unflushed(&tape, source))
     }
 
@@ -218,7 +225,9 @@ impl Journal {
     ///
     /// # Errors
     /// [`PitError::Io`]: the old journal is still in use. Once the new file has the name there is no error any more.
+    /// [`PitError::JournalLost`]: the name is not this journal's any more, and whatever has it is left alone.
     pub fn rewrite(&self, records: impl IntoIterator<Item = Vec<u8>>) -> PitResult<Mark> {
+        self.check_name(&Arc::clone(&self.tail.lock().tape))?;
         // Opened while a failure still leaves the old journal as it is.
         let folder = open_folder_of(&self.path)?;
         self.replace(records, &folder)
@@ -230,17 +239,19 @@ impl Journal {
         folder: &File,
     ) -> PitResult<Mark> {
         let mut tail = self.tail.lock();
+        self.check_name(&tail.tape)?;
         let temporary = temporary_path(&self.path);
-        let named = self.write_whole(&temporary, records).and_then(|written| {
+        let named = self.write_whole(&temporary, records).and_then(|(file, generation, end)| {
+            let tape = Tape::new(file, &temporary)?;
             fs::rename(&temporary, &self.path).map_err(PitError::io("replace", &self.path))?;
-            Ok(written)
+            Ok((tape, generation, end))
         });
-        let (file, generation, end) = named.inspect_err(|_| {
+        let (tape, generation, end) = named.inspect_err(|_| {
             // Gives its space back; the next attempt writes over it if that fails too.
             drop(fs::remove_file(&temporary));
         })?;
         // From the rename on the old file has no name: whatever fails now, nothing more may be appended to it.
-        tail.tape = Arc::new(Tape { file, sync: BatchedSync::default() });
+        tail.tape = Arc::new(tape);
         tail.generation = generation;
         tail.end = end;
         let flushed = folder.sync_all();
@@ -290,12 +301,31 @@ impl Journal {
     #[cfg(test)]
     pub(crate) fn lose_the_disk(&self) {
         let file = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
-        self.tail.lock().tape = Arc::new(Tape { file, sync: BatchedSync::default() });
+        let tape = Tape { file, sync: BatchedSync::default(), identity: None };
+        self.tail.lock().tape = Arc::new(tape);
     }
 
-    /// Whether nothing more can be acknowledged until [`Self::rewrite`] has replaced the file.
+    /// Whether nothing more can be acknowledged until [`Self::rewrite`] has replaced the file. One that was lost is not
+    /// broken: nothing mends it.
     pub fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
+        self.broken.load(Ordering::Acquire) && !self.name.is_lost()
+    }
+
+    /// What the journal's member says of it: unhealthy once it was lost, degraded as long as it is broken. Looks at the
+    /// name too, so that also an idle journal is known to be lost.
+    pub fn health(&self) -> Health {
+        // Whoever holds the tail looks at the name for itself.
+        let kept = match self.tail.try_lock() {
+            Some(tail) => self.check_name(&tail.tape),
+            None => self.name.check(),
+        };
+        match kept {
+            Err(error) => Health::Unhealthy(error.to_string()),
+            Ok(()) if self.is_broken() => {
+                Health::Degraded(format!("`{}`: {}", self.path.display(), durability::broken()))
+            }
+            Ok(()) => Health::Healthy,
+        }
     }
 
     /// Gives each record that was written so far to `each`, oldest first, with the mark after it. Appends wait.
@@ -339,24 +369,36 @@ impl Journal {
         &self.path
     }
 
+    fn check_name(&self, tape: &Tape) -> PitResult<()> {
+        tape.identity.map_or(Ok(()), |identity| self.name.check_leads_to(identity))
+    }
+
     fn fill_and_write<'a>(
         &self,
         tail: &mut Tail,
         scratch: &mut Vec<u8>,
         records: impl IntoIterator<Item = &'a [u8]>,
     ) -> PitResult<()> {
+        self.name.check()?;
         if self.is_broken() {
             return Err(PitError::io("append to", &self.path)(durability::broken()));
+        }
+        if tail.tape.identity.is_some() {
+            self.name.check_end(&tail.tape.file, tail.end)?;
         }
         for record in records {
             push_frame(scratch, &self.path, tail.generation, tail.end, record)?;
         }
-        if let Err(source) = tail.tape.file.write_all_at(scratch, tail.end) {
+        let written = tail.tape.file.write_all_at(scratch, tail.end);
+        let acknowledged = written
+            .map_err(|error| PitError::io("append to", &self.path)(error))
+            .and_then(|()| self.check_name(&tail.tape));
+        if let Err(error) = acknowledged {
             // A later, shorter record must not leave the remains of this one behind it.
             if tail.tape.file.set_len(tail.end).is_err() {
                 self.broken.store(true, Ordering::Release);
             }
-            return Err(PitError::Io { doing: "append to", path: self.path.clone(), source });
+            return Err(error);
         }
         tail.end += scratch.len() as u64;
         Ok(())
@@ -372,6 +414,12 @@ impl Opening {
     /// Whether `mark` lies in this journal.
     pub fn covers(&self, mark: Mark) -> bool {
         mark.generation == self.generation && (HEADER..=self.length).contains(&mark.offset)
+    }
+
+    /// Whether this journal holds no record though `mark`, of whatever is derived from it, says that it held some. A
+    /// rewritten one is no such: its member writes down at least that nothing is left.
+    pub fn was_emptied(&self, mark: Mark) -> bool {
+        self.length == HEADER && mark.offset > HEADER
     }
 
     /// Gives each record after `from` (or all) to `replay`, with the mark after it, and removes a cut-off tail.
@@ -406,11 +454,19 @@ impl Opening {
             file.set_len(offset).map_err(PitError::io("remove the torn tail of", &path))?;
             tracing::warn!(path = %path.display(), truncated, "removed the torn tail of a journal");
         }
-        let tape = Arc::new(Tape { file, sync: BatchedSync::default() });
+        let tape = Arc::new(Tape::new(file, &path)?);
         let tail = Tail { tape, generation, end: offset, scratch: Vec::new() };
         let recovery = Recovery { records, truncated };
-        let (tail, broken) = (Mutex::new(tail), AtomicBool::new(false));
-        Ok(Journal { path, format, durability, recovery, tail, broken })
+        let (tail, broken, name) =
+            (Mutex::new(tail), AtomicBool::new(false), KeptName::new(path.clone()));
+        Ok(Journal { path, format, durability, recovery, tail, broken, name })
+    }
+}
+
+impl Tape {
+    fn new(file: File, path: &Path) -> PitResult<Self> {
+        let identity = Some(Identity::of(&file).map_err(PitError::io("look at", path))?);
+        Ok(Self { file, sync: BatchedSync::default(), identity })
     }
 }
 
@@ -445,7 +501,7 @@ fn create_file(path: &Path, format: Format) -> io::Result<(File, u64)> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
     // Keyed by the system's randomness; unlikely to repeat is all that is asked of it.
     let generation = RandomState::new().build_hasher().finish();
-    file.write_all_at(&header(format, generation), 0)?;
+    file.write_all_at(&journal_header::bytes(format, generation), 0)?;
     Ok((file, generation))
 }
 
@@ -457,40 +513,6 @@ fn open_folder_of(path: &Path) -> PitResult<File> {
 /// Makes the names in the folder of `path` survive a power cut.
 pub(crate) fn sync_folder_of(path: &Path) -> PitResult<()> {
     open_folder_of(path)?.sync_all().map_err(PitError::io("flush the folder of", path))
-}
-
-fn header(format: Format, generation: u64) -> [u8; HEADER_BYTES] {
-    let mut bytes = [0; HEADER_BYTES];
-    bytes[..8].copy_from_slice(&format.magic);
-    bytes[8..10].copy_from_slice(&format.version.to_le_bytes());
-    bytes[16..24].copy_from_slice(&generation.to_le_bytes());
-    let check = checksum(Place { generation, offset: 0 }, &bytes[..24]);
-    bytes[24..].copy_from_slice(&check.to_le_bytes());
-    bytes
-}
-
-fn read_header(file: &File, path: &Path, format: Format) -> PitResult<u64> {
-    let damage = |reason| PitError::Corrupt { path: path.to_owned(), offset: 0, reason };
-    let mut bytes = [0; HEADER_BYTES];
-    match file.read_exact_at(&mut bytes, 0) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(damage("it is too short for a journal"));
-        }
-        other => other.map_err(PitError::io("read", path))?,
-    }
-    if bytes[..8] != format.magic {
-        return Err(damage("it is no journal of this kind"));
-    }
-    let generation = u64::from_le_bytes(array(&bytes[16..24]));
-    let found = u16::from_le_bytes(array(&bytes[8..10]));
-    if header(Format { version: found, ..format }, generation) != bytes {
-        return Err(damage("its header's checksum is wrong"));
-    }
-    if found != format.version {
-        let path = path.to_owned();
-        return Err(PitError::Format { path, found, supported: format.version });
-    }
-    Ok(generation)
 }
 
 /// Adds a frame to `scratch`, which will be written at `base`.

@@ -67,7 +67,7 @@ fn a_flush_that_failed_breaks_the_journal_until_it_is_written_anew() {
     let path = folder.path().join("journal");
     let (journal, _) = open(&path, Durability::Power);
     journal.append(b"before").unwrap();
-    journal.tail.lock().tape = Arc::new(Tape { file: unflushable(), sync: BatchedSync::default() });
+    journal.lose_the_disk();
     assert!(journal.append(b"lost").is_err());
     assert!(journal.is_broken());
     assert!(journal.append(b"refused").is_err() && journal.sync().is_err());

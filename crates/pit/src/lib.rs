@@ -10,6 +10,8 @@ mod durability;
 mod error;
 mod frame;
 pub mod journal;
+mod journal_header;
+mod kept_name;
 pub mod library;
 mod pit;
 pub mod pool_manager;

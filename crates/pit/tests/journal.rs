@@ -7,6 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use component::Health;
 use pit::journal::{Format, Journal, MAX_RECORD};
 use pit::{Durability, PitError};
 use proptest::prelude::*;
@@ -188,6 +189,92 @@ fn writers_at_once_lose_nothing_also_with_flushes() {
             assert_eq!(records, all);
         }
     });
+}
+
+/// What the journal then says, and how it comes to it.
+type Loss = (&'static str, fn(&Path));
+
+/// What can happen to a journal while it is open.
+fn losses() -> [Loss; 6] {
+    fn aside(path: &Path) -> std::path::PathBuf {
+        path.with_extension("aside")
+    }
+    [
+        ("deleted", |path| fs::remove_file(path).unwrap()),
+        ("deleted", |path| fs::rename(path, aside(path)).unwrap()),
+        ("deleted", |path| fs::remove_dir_all(path.parent().unwrap()).unwrap()),
+        ("replaced", |path| {
+            fs::copy(path, aside(path)).unwrap();
+            fs::rename(aside(path), path).unwrap();
+        }),
+        ("replaced", |path| {
+            let folder = path.parent().unwrap();
+            fs::rename(folder, aside(folder)).unwrap();
+            fs::create_dir(folder).unwrap();
+            fs::copy(aside(folder).join("journal"), path).unwrap();
+        }),
+        // As `cp` does it: the same inode with other bytes.
+        ("cut short", |path| fs::write(path, b"").unwrap()),
+    ]
+}
+
+#[test]
+fn a_journal_that_lost_its_name_acknowledges_nothing_more() {
+    for durability in [Durability::Process, Durability::Power] {
+        for (number, (said, lose)) in losses().into_iter().enumerate() {
+            let place = tempfile::tempdir().unwrap();
+            let folder = place.path().join("member");
+            fs::create_dir(&folder).unwrap();
+            let path = folder.join("journal");
+            let journal = Journal::open(&path, FORMAT, durability, |_| Ok(())).unwrap();
+            journal.append(b"acknowledged").unwrap();
+            assert_eq!(journal.health(), Health::Healthy);
+            let whole = fs::read(&path).unwrap();
+            lose(&path);
+            let left = fs::read(&path).ok();
+            let is_told = |outcome: Result<(), PitError>| {
+                let told =
+                    matches!(&outcome, Err(PitError::JournalLost { what, .. }) if *what == said);
+                assert!(told, "loss {number}: {outcome:?}");
+            };
+            is_told(journal.append(b"refused").map(drop));
+            is_told(journal.append(b"again").map(drop));
+            is_told(journal.rewrite([b"all".to_vec()]).map(drop));
+            is_told(journal.settle_all());
+            is_told(journal.sync());
+            assert!(!journal.is_broken(), "nothing mends it");
+            assert!(journal.health().reason().is_some_and(|reason| reason.contains(said)));
+            // What has the name now is left as it is.
+            assert_eq!(fs::read(&path).ok(), left, "loss {number}");
+            // Back under its name it is not trusted: what was written meanwhile is not known.
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(&path, whole).unwrap();
+            is_told(journal.append(b"still refused").map(drop));
+            drop(journal);
+            assert_eq!(open(&path).unwrap().1, [b"acknowledged"]);
+        }
+    }
+}
+
+#[test]
+fn an_idle_journal_and_one_that_is_about_to_be_rewritten_notice_too() {
+    for (said, lose) in losses().into_iter().take(5) {
+        let asked: [fn(&Journal) -> String; 3] = [
+            |journal| journal.health().reason().unwrap_or_default().to_owned(),
+            |journal| journal.rewrite([b"all".to_vec()]).unwrap_err().to_string(),
+            |journal| journal.sync().unwrap_err().to_string(),
+        ];
+        for ask in asked {
+            let place = tempfile::tempdir().unwrap();
+            let folder = place.path().join("member");
+            fs::create_dir(&folder).unwrap();
+            let path = folder.join("journal");
+            let (journal, _) = open(&path).unwrap();
+            lose(&path);
+            let answer = ask(&journal);
+            assert!(answer.contains(said), "{answer}");
+        }
+    }
 }
 
 proptest! {

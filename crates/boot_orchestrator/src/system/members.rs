@@ -39,18 +39,14 @@ pub(super) fn register(
         }
         let descriptor = own(*member).descriptor(|needed| !is_replaced(needed.name(), replaced));
         let (starting, stopping, member) = (Arc::clone(parts), Arc::clone(parts), *member);
+        let asked = Arc::clone(parts);
         let own = Blocking::new(threads, move || {
             start(&starting, member, durability)
                 .map(|()| Health::Healthy)
                 .map_err(|error| failed(&error))
         })
+        .health(move || Ok(health(&asked, member)))
         .stop(move || stop(&stopping, member).map_err(|error| failed(&error)));
-        let own = if member == Member::ArtifactStore {
-            let asked = Arc::clone(parts);
-            own.health(move || Ok(store_health(&asked)))
-        } else {
-            own
-        };
         registry.add(descriptor, Arc::new(MemberPlace { own, parts: Arc::clone(parts), member }));
     }
     if is_replaced(Own::Pit.name(), replaced) {
@@ -103,10 +99,14 @@ fn start(parts: &Parts, member: Member, durability: Durability) -> Result<(), Pi
     Ok(())
 }
 
-/// Nothing is lost by what is wrong with it, but somebody has to look at the disk.
-fn store_health(parts: &Parts) -> Health {
-    let store = parts.pit.lock().artifacts.clone();
-    store.and_then(|store| store.trouble()).map_or(Health::Healthy, Health::Degraded)
+fn health(parts: &Parts, member: Member) -> Health {
+    let pit = parts.pit.lock().clone();
+    match member {
+        Member::ArtifactStore => pit.artifacts.map(|store| store.health()),
+        Member::DagTracker => pit.dag.map(|dag| dag.health()),
+        Member::PoolManager | Member::ArbitrationEngine | Member::StaleManager => None,
+    }
+    .unwrap_or(Health::Healthy)
 }
 
 fn stop(parts: &Parts, member: Member) -> Result<(), PitError> {

@@ -22,6 +22,7 @@ mod rows;
 mod segments;
 mod store;
 mod touches;
+mod witness;
 
 pub use id::ArtifactId;
 pub use metadata::{Metadata, PutOptions, StoreStats, VerifyReport};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use component::Health;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::damage::Damage;
@@ -20,6 +21,7 @@ use super::record::{Entry, FORMAT, MEMBER, Place, check_word};
 use super::replay::Replay;
 use super::segments::Segments;
 use super::touches::Touches;
+use super::witness::{refuse_emptied_journal, refuse_missing_journal};
 use super::{ArtifactId, ArtifactReader, Metadata, PutOptions, StoreStats};
 use crate::journal::Journal;
 use crate::state_guard::UntilClosed;
@@ -70,7 +72,8 @@ impl ArtifactStore {
     /// Opens or creates the store in `folder`, which nobody else uses.
     ///
     /// # Errors
-    /// [`PitError::NotAFolder`], [`PitError::Io`], or [`PitError::Corrupt`] and [`PitError::Format`] of the journal.
+    /// [`PitError::NotAFolder`], [`PitError::Io`], or [`PitError::Corrupt`], [`PitError::JournalMissing`] and
+    /// [`PitError::Format`] of the journal.
     pub fn open(folder: &Path, durability: Durability) -> PitResult<Arc<Self>> {
         Self::open_guarded(folder, durability, StateGuard::default())
     }
@@ -263,11 +266,6 @@ impl ArtifactStore {
         Ok(deleted)
     }
 
-    /// What is wrong at present, though nothing is lost by it; none: all is well.
-    pub fn trouble(&self) -> Option<String> {
-        self.core.trouble.lock().clone()
-    }
-
     /// Counters.
     pub fn stats(&self) -> StoreStats {
         let index = self.core.index.read();
@@ -287,6 +285,14 @@ impl ArtifactStore {
             truncated: recovery.truncated,
             pending_rows: index.waiting() as u64,
             failed_flushes: counters.failed_flushes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Unhealthy when nothing is acknowledged, degraded when something is wrong by which nothing is lost, and why.
+    pub fn health(&self) -> Health {
+        match (self.core.journal.health(), self.core.trouble.lock().clone()) {
+            (Health::Healthy, Some(trouble)) => Health::Degraded(trouble),
+            (journal, _) => journal,
         }
     }
 
@@ -353,12 +359,14 @@ impl Core {
         if fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
             return Err(PitError::NotAFolder { path: folder.to_owned(), found: "a file" });
         }
+        refuse_missing_journal(folder)?;
         let segments = folder.join("segments");
         make_folder(&segments)?;
         let opening = Journal::begin(&folder.join("journal"), FORMAT, durability)?;
         let segments = Segments::open(&segments, durability)?;
         let files = Files::open(folder, durability)?;
         let (mut index, mark) = Index::open(&folder.join("index.redb"))?;
+        refuse_emptied_journal(folder, &opening, mark)?;
         let mark = mark.filter(|mark| opening.covers(*mark));
         if mark.is_none() {
             index.reset()?;

@@ -50,7 +50,8 @@ fn while_the_disk_refuses_the_index_the_store_answers_from_memory() {
     ids.extend((3000..6000).map(put));
     for round in 0..3 {
         assert!(matches!(store.flush(), Err(PitError::Index { .. })));
-        let trouble = store.trouble().unwrap();
+        let health = store.health();
+        let trouble = health.reason().unwrap();
         assert!(trouble.contains("index.redb` failed: "), "{trouble}");
         ids.push(put(6000 + round));
         store.delete(&ids.remove(0)).unwrap();
@@ -60,7 +61,7 @@ fn while_the_disk_refuses_the_index_the_store_answers_from_memory() {
     }
     refusal::set(false);
     store.flush().unwrap();
-    assert_eq!(store.trouble(), None);
+    assert_eq!(store.health(), Health::Healthy);
     drop(store);
     let again = ArtifactStore::open(folder.path(), Durability::Process).unwrap();
     assert!(again.find(None, Some("t")).unwrap() == ids);

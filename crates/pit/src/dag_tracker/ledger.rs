@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use component::Health;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::journal::{Journal, Written};
@@ -119,6 +120,11 @@ impl Ledger {
     /// Whether the journal takes nothing more until it is written anew.
     pub(super) fn is_broken(&self) -> bool {
         self.journal.is_broken()
+    }
+
+    /// Whether moves are acknowledged, and if not, why.
+    pub(super) fn health(&self) -> Health {
+        self.journal.health()
     }
 
     #[cfg(test)]

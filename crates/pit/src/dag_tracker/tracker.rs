@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use component::Health;
 use parking_lot::{Mutex, RwLock};
 
 use crate::journal::Written;
@@ -433,6 +434,11 @@ impl DagTracker {
             steps: self.steps.load(Ordering::Relaxed),
             journal_bytes: self.ledger.as_ref().map_or(0, Ledger::length),
         }
+    }
+
+    /// Whether moves are acknowledged, and if not, why.
+    pub fn health(&self) -> Health {
+        self.ledger.as_ref().map_or(Health::Healthy, Ledger::health)
     }
 
     /// Flushes the journal to the disk; with nothing left to resume it is emptied, so that the next start reads little.

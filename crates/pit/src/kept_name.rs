@@ -1,0 +1,91 @@
+//! A file's hold on its name, for as long as it is written.
+//!
+//! Called by the journal at each batch. What is written to a file that was deleted or replaced is not there at the next
+//! start, so it must not be acknowledged. Invariant: a name that was lost stays lost, also when a file has it again.
+
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use crate::{PitError, PitResult};
+
+/// The device and inode that a name leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity(u64, u64);
+
+/// A name, and what happened to it.
+#[derive(Debug)]
+pub(crate) struct KeptName {
+    path: PathBuf,
+    lost: OnceLock<&'static str>,
+}
+
+impl Identity {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
+        file.metadata().map(|found| Self::from(&found))
+    }
+}
+
+impl From<&Metadata> for Identity {
+    fn from(found: &Metadata) -> Self {
+        Self(found.dev(), found.ino())
+    }
+}
+
+impl KeptName {
+    /// The name of a file that was just opened; an absolute path, as the working directory may change.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, lost: OnceLock::new() }
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.get().is_some()
+    }
+
+    /// Refuses once the name was found lost; looks at nothing.
+    pub(crate) fn check(&self) -> PitResult<()> {
+        self.lost.get().map_or(Ok(()), |what| Err(self.error(what)))
+    }
+
+    /// Looks whether the name still leads to the file. After a write, which is not acknowledged if it does not, and
+    /// before the name is given to another file.
+    pub(crate) fn check_leads_to(&self, identity: Identity) -> PitResult<()> {
+        self.check()?;
+        let what = match fs::metadata(&self.path) {
+            Ok(found) if Identity::from(&found) == identity => return Ok(()),
+            Ok(_) => "replaced",
+            Err(error) if is_absence(&error) => "deleted",
+            Err(error) => return Err(PitError::io("look for", &self.path)(error)),
+        };
+        Err(self.lose(what))
+    }
+
+    /// Looks whether the file ends where its writer left it. Before a write, which would hide that it was cut.
+    pub(crate) fn check_end(&self, file: &File, end: u64) -> PitResult<()> {
+        self.check()?;
+        let length = file.metadata().map(|found| found.len());
+        match length {
+            Ok(length) if length < end => Err(self.lose("cut short")),
+            Ok(length) if length > end => Err(self.lose("written to by somebody else")),
+            Ok(_) => Ok(()),
+            Err(error) => Err(PitError::io("read the length of", &self.path)(error)),
+        }
+    }
+
+    fn lose(&self, what: &'static str) -> PitError {
+        let error = self.error(self.lost.get_or_init(|| what));
+        tracing::error!(%error, "a journal was lost while it was in use");
+        error
+    }
+
+    fn error(&self, what: &'static str) -> PitError {
+        PitError::JournalLost { path: self.path.clone(), what }
+    }
+}
+
+/// Whether a name leads nowhere: it, or a folder above it, is gone.
+pub(crate) fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
