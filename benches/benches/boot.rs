@@ -97,7 +97,7 @@ impl Booted<'_> {
     fn phase(&self, phase: Phase) -> Duration {
         let report = self.running().report();
         let one = report.phases.iter().find(|one| one.name == phase).expect("every phase is told");
-        Duration::from_secs_f64(one.seconds)
+        component::span(one.seconds).expect("a report has spans")
     }
 
     fn rollback(&self) -> Duration {
@@ -106,7 +106,7 @@ impl Booted<'_> {
         assert!(failure.rollback_errors.is_empty(), "{:?}", failure.rollback_errors);
         let mut spans = failure.report.spans.iter();
         let span = spans.find(|span| span.name == "rollback").expect("the rollback is told");
-        Duration::from_secs_f64(span.seconds)
+        component::span(span.seconds).expect("a report has spans")
     }
 
     fn shutdown(&self) -> Duration {

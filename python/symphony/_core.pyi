@@ -442,7 +442,12 @@ class IpcBus:
         """The topic of that name; it exists by being asked for."""
 
     def loan(self, length: int) -> bytearray:
-        """A writable buffer of that many bytes, to be published."""
+        """A writable buffer of that many bytes, to be published.
+
+        Raises:
+            InvalidValueError: It is negative or more than 4 GiB.
+            MemoryError: There is not that much.
+        """
 
 @final
 class Topic:
@@ -1581,6 +1586,13 @@ def plan_specs(
 
 def own_parts_by_class() -> dict[Any, OwnPart]:
     """Symphony's own parts by the classes of their handles, and by the names of these in the package."""
+
+def checked_seconds(name: str, seconds: float) -> float:
+    """The seconds of the argument of that name, bounded.
+
+    Raises:
+        InvalidValueError: They are negative or no number.
+    """
 
 def known_phase(phase: str) -> None:
     """Refuses a word that is no phase.

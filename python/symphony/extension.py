@@ -246,11 +246,18 @@ class Extension:
         """Return a view whose calls have these options.
 
         Args:
-            timeout: Seconds after which a call is given up; None for no limit.
+            timeout: Seconds after which a call is given up; None or infinity for no limit.
 
         Returns:
             A view with the method `call`.
+
+        Raises:
+            InvalidValueError: `timeout` is negative or no number.
         """
+        if timeout is not None and not timeout >= 0:
+            from symphony.exceptions import InvalidValueError
+
+            raise InvalidValueError(f"`timeout` takes a number of seconds from 0 up, not {timeout}")
         return CallView(self, timeout)
 
     def publish(self, topic: str, value: Any) -> None:

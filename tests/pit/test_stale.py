@@ -125,8 +125,8 @@ def test_rules_that_are_none(pit):
     for action, conditions, text in (
         ("burn", {"tag": "t"}, "`burn` is no action"),
         ("delete", {}, "it would delete everything"),
-        ("delete", {"older_than": -1.0}, "`-1` is no number of seconds"),
-        ("delete", {"unused_for": float("nan")}, "no number of seconds"),
+        ("delete", {"older_than": -1.0}, "`older_than` takes a number of seconds"),
+        ("delete", {"unused_for": float("nan")}, "`unused_for` takes .* not nan"),
     ):
         with pytest.raises(InvalidValueError, match=text) as caught:
             pit.stale.rule("it", action, **conditions)

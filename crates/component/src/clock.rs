@@ -1,6 +1,21 @@
-//! Seconds as people and JSON read them.
+//! Seconds as people and JSON read them, and as they give them.
 
 use std::time::Duration;
+
+/// The longest span there is: a hundred years. What is given as more stands for no limit, and is this, so that a moment
+/// of the clock can be reckoned from it: a later one may not exist, and asking for it panics.
+pub const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// A span that somebody gave as a number of seconds: never more than [`LONGEST`], which infinity is too. None for what is
+/// no span, a negative number or NaN.
+#[expect(clippy::disallowed_methods, reason = "this is the home of the conversion")]
+pub fn span(seconds: f64) -> Option<Duration> {
+    if seconds.is_nan() || seconds < 0.0 {
+        return None;
+    }
+    // What is too much for the type is too much for the clock.
+    Some(Duration::try_from_secs_f64(seconds).map_or(LONGEST, |span| span.min(LONGEST)))
+}
 
 /// A span of time that prints as a person would say it: `850 µs`, `12 ms`, `2 s`, `1.5 s`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -32,7 +47,22 @@ impl std::fmt::Display for Seconds {
 
 #[cfg(test)]
 mod tests {
-    use super::Seconds;
+    use super::{LONGEST, Seconds, span};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_span_is_a_span_and_never_beyond_the_clock() {
+        assert_eq!(span(0.0), Some(Duration::ZERO));
+        assert_eq!(span(-0.0), Some(Duration::ZERO));
+        assert_eq!(span(1.5), Some(Duration::from_millis(1500)));
+        for endless in [f64::INFINITY, f64::MAX, 1e19, 1e18, 1e10] {
+            assert_eq!(span(endless), Some(LONGEST), "{endless}");
+        }
+        for nonsense in [f64::NAN, -f64::MIN_POSITIVE, -0.5, -1e19, f64::NEG_INFINITY] {
+            assert_eq!(span(nonsense), None, "{nonsense}");
+        }
+        assert!(Instant::now().checked_add(LONGEST).is_some());
+    }
 
     #[test]
     fn a_span_prints_with_the_unit_that_fits() {

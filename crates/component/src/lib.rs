@@ -21,7 +21,7 @@ mod render;
 mod state;
 mod suggestion;
 
-pub use clock::Seconds;
+pub use clock::{LONGEST, Seconds, span};
 pub use code::Code;
 pub use component::{Component, Done, Step};
 pub use declared::{ComponentGraph, Declared};

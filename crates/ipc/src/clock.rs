@@ -32,6 +32,10 @@ pub(crate) fn from_wire(deadline: u64) -> Option<Instant> {
 
 /// The moment of which another process of this machine speaks, in seconds of its monotonic clock. None for what is no
 /// moment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a point in time, which has no longest, and not a span"
+)]
 pub fn moment(seconds: f64) -> Option<Instant> {
     let nanoseconds = Duration::try_from_secs_f64(seconds).ok()?.as_nanos();
     let nanoseconds = u64::try_from(nanoseconds).ok()?;

@@ -40,6 +40,8 @@ mod core {
     #[pymodule_export]
     use crate::door::process::{is_main_thread, mark_forked};
     #[pymodule_export]
+    use crate::door::span::checked_seconds;
+    #[pymodule_export]
     use crate::pit::{
         ArbitrationEngine, ArtifactFile, ArtifactStore, DagTracker, Grant, Lease, MemberPort,
         MemberRequest, MemberSeat, PoolManager, StaleManager,

@@ -130,7 +130,7 @@ class System(Generic[C]):
             timeout: Seconds that each has.
 
         Raises:
-            InvalidValueError: `timeout` is no positive number.
+            InvalidValueError: `timeout` is negative or no number.
             StoppedError: The system was shut down.
             WrongThreadError: One with a health of its own says `main_thread=True`, and this is not the thread that
                 booted.
@@ -304,7 +304,10 @@ class System(Generic[C]):
         """Stops everything, in reverse, side by side where the graph allows. May be called twice and from any thread.
 
         Args:
-            timeout: Seconds for all of it; what is left then is killed.
+            timeout: Seconds for all of it; what is left then is killed. Infinity for no limit.
+
+        Raises:
+            InvalidValueError: `timeout` is negative or no number; nothing was stopped.
         """
         if os.getpid() != self._process:
             return

@@ -11,7 +11,7 @@ import _thread
 import sys
 import time
 
-from symphony._core import ExtensionHandle
+from symphony._core import ExtensionHandle, checked_seconds
 from symphony._swap import members
 from symphony._swap import swap as swapping
 from symphony._swap.references import frames_of
@@ -42,7 +42,7 @@ class Override:
         self._starter = starter
         self._key = key
         self._new = new
-        self._drain = drain
+        self._drain = checked_seconds("drain", drain)
         self._caller: FrameType | None = caller
         self._entry: _Entry | None = None
 

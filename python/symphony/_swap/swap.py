@@ -17,7 +17,12 @@ from symphony._boot.registration import newcomer_faults
 from symphony._components.annotations import text_of
 from symphony._components.collect import Collector, Factory, lifecycle
 from symphony._components.spec import ComponentSpec
-from symphony._core import ExtensionHandle, main_thread_faults, own_parts_by_class
+from symphony._core import (
+    ExtensionHandle,
+    checked_seconds,
+    main_thread_faults,
+    own_parts_by_class,
+)
 from symphony._swap import holders, members, references
 from symphony._swap.report import SwapReport
 from symphony._swap.sites import SHARED, Sites, attribute, bind_late, names_of
@@ -94,8 +99,7 @@ def swap(starter: Starter, key: Any, new: Any, drain: float, caller: FrameType) 
     """
     began = time.monotonic()
     container = starter.container
-    if not drain >= 0:
-        raise InvalidValueError(f"`drain` takes seconds, not {drain}")
+    drain = checked_seconds("drain", drain)
     if isinstance(key, (str, ExtensionHandle)):
         from symphony._swap.versions import swap as swap_version
 

@@ -5,6 +5,7 @@ The base of `Experiment` (components) and `ExtensionExperiment` (versions of an 
 
 from __future__ import annotations
 
+from symphony._core import checked_seconds
 from symphony.exceptions import InvalidValueError
 
 TYPE_CHECKING = False
@@ -57,6 +58,7 @@ class Trial:
             raise InvalidValueError(
                 f"there is no variant `{name}`", hints=[f"the variants are {names}"]
             )
+        drain = checked_seconds("drain", drain)
         if self._outcome is not None:
             raise InvalidValueError(f"the experiment on `{self.component}` is over")
         return self._end(name, drain)
@@ -70,6 +72,7 @@ class Trial:
         Returns:
             What was rewritten; `None` when the system was shut down meanwhile.
         """
+        drain = checked_seconds("drain", drain)
         if self._outcome is not None or self._starter.container.stopped:
             return self._outcome
         return self._end(None, drain)

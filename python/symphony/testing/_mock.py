@@ -133,7 +133,7 @@ def MockComponent(  # noqa: N802 - it makes a class.
                 f"there is no step `{step}`", hints=[f"the steps are {', '.join(STEPS)}"]
             )
     for word, number in (("failures", failures or 0), ("memory", memory), *slow.items()):
-        if number < 0:
+        if not number >= 0:
             raise InvalidValueError(f"`{word}` cannot be {number}")
     exceptions: dict[str, BaseException] = {**failing}
     behaviour = _Behaviour(slow, exceptions, failures, hanging, health, memory)

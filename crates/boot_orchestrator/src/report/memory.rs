@@ -19,7 +19,7 @@ pub fn process_start() -> Option<Instant> {
     let now = clock_gettime(ClockId::Boottime);
     let since_boot =
         Duration::new(u64::try_from(now.tv_sec).ok()?, u32::try_from(now.tv_nsec).ok()?);
-    let started = Duration::from_secs_f64(ticks as f64 / per_second as f64);
+    let started = component::span(ticks as f64 / per_second as f64)?;
     Instant::now().checked_sub(since_boot.checked_sub(started)?)
 }
 

@@ -9,12 +9,9 @@ use component::{Phase, Step};
 
 use crate::run::options::BootOptions;
 
-/// A span beyond every use that is still a moment of the clock: a later one does not exist, and asking for it panics.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
 /// The moment after such a span from now, which may be as long as a caller likes.
 pub(crate) fn after(span: Duration) -> Instant {
-    Instant::now() + span.min(LONGEST)
+    Instant::now() + span.min(component::LONGEST)
 }
 
 /// The deadlines of a run.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use component::{Code, Component, ComponentName, Done, Failure, Hint, Step, did_you_mean};
 
 use crate::graph::registry::Registry;
+use crate::run::deadline::after;
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,7 +219,7 @@ impl Shared {
 
     /// Waits for a while, or until the plan is released or dropped; false when it was dropped.
     fn wait(&self, span: Duration) -> bool {
-        let end = Instant::now() + span;
+        let end = after(span);
         let mut state = self.state();
         while !state.released && !state.dropped {
             let left = end.saturating_duration_since(Instant::now());

@@ -14,9 +14,6 @@ use parking_lot::{Condvar, Mutex};
 
 type Task = Box<dyn FnOnce() + Send>;
 
-/// A delay beyond every use that is still a moment of the clock.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
 struct Entry {
     at: Instant,
     order: u64,
@@ -79,7 +76,7 @@ impl Timer {
 
     /// Runs `task` on the timer's thread after `delay`. It must not block.
     pub(crate) fn after(&self, delay: Duration, task: impl FnOnce() + Send + 'static) {
-        let at = Instant::now() + delay.min(LONGEST);
+        let at = Instant::now() + delay.min(component::LONGEST);
         let mut queue = self.shared.queue.lock();
         let order = queue.next;
         queue.next += 1;

@@ -14,8 +14,7 @@ pub fn duration(text: &str) -> Option<Duration> {
         _ => return None,
     } * number;
     let longest = 366.0 * 24.0 * 3600.0;
-    let span =
-        if seconds <= longest { Duration::try_from_secs_f64(seconds).ok()? } else { return None };
+    let span = if seconds <= longest { component::span(seconds)? } else { return None };
     (!span.is_zero()).then_some(span)
 }
 

@@ -119,12 +119,12 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// Seconds.
+    /// Seconds; [`component::LONGEST`] stands for no limit.
     pub(super) fn seconds(&self, name: &str) -> Result<Option<Duration>, KitError> {
         let seconds = match self.get(name) {
             None => return Ok(None),
-            Some(Value::Float(seconds)) => Duration::try_from_secs_f64(*seconds).ok(),
-            Some(Value::Int(seconds)) => u64::try_from(*seconds).ok().map(Duration::from_secs),
+            Some(Value::Float(seconds)) => component::span(*seconds),
+            Some(Value::Int(seconds)) => component::span(*seconds as f64),
             Some(_) => None,
         };
         seconds.map(Some).ok_or_else(|| self.wrong(name, "number of seconds"))

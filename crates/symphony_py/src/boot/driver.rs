@@ -29,6 +29,7 @@ use crate::boot::watchdog::Watchdog;
 use crate::door::edge::{ComponentSpec, Keys};
 use crate::door::enter::{enter, guard, wait_polling};
 use crate::door::error::{Fields, Raised, diagnostics_list, failure_of, raise};
+use crate::door::span::span;
 use crate::steps::live::{Live, LiveComponent, LivePlace, LiveThreads};
 use crate::steps::swap::Slot;
 use crate::steps::threads::{JobQueue, Keeper};
@@ -100,16 +101,7 @@ impl Boot {
     ) -> PyResult<Self> {
         let called = Instant::now();
         let memory_before = boot_orchestrator::peak_memory();
-        let timeout = match timeout {
-            None => None,
-            Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|_| {
-                Fields::new(
-                    Code::INVALID_VALUE,
-                    format!("`timeout` takes a positive number of seconds, not {seconds}"),
-                )
-                .raise(py)
-            })?),
-        };
+        let timeout = timeout.map(|seconds| span(py, "timeout", seconds)).transpose()?;
         let options = SystemOptions {
             manifest: path.map(Into::into),
             state: state.map(Into::into),

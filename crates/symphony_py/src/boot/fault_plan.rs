@@ -1,7 +1,6 @@
 //! `_core.FaultPlan`: faults on purpose, as `symphony/testing/_faults.py` plans them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use boot_orchestrator::{FaultKind, FaultPlan as EnginePlan, InjectedFault};
 use component::{Code, ComponentName, Step};
@@ -63,8 +62,8 @@ fn fault_of(
         "hang" => FaultKind::Hang,
         "panic" => FaultKind::Panic(message),
         "slow" => {
-            let span = Duration::try_from_secs_f64(seconds);
-            FaultKind::Slow(span.map_err(|_| format!("`seconds` cannot be {seconds}"))?)
+            let span = component::span(seconds);
+            FaultKind::Slow(span.ok_or_else(|| format!("`seconds` cannot be {seconds}"))?)
         }
         _ => return Err(format!("there is no kind `{kind}`")),
     };

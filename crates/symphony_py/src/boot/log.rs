@@ -18,6 +18,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::door::enter::is_forked;
+use crate::door::span::{deadline, limit};
 
 /// How many records wait; the oldest give way.
 const CAPACITY: usize = 4096;
@@ -200,11 +201,9 @@ impl LogFollower {
     /// Waits for lines: level, logger, text, seconds since 1970. An empty list when the seconds have passed without one;
     /// `None` when the system has ended.
     #[pyo3(signature = (timeout = None))]
-    fn take(&self, py: Python<'_>, timeout: Option<f64>) -> Option<Vec<Line>> {
-        let until = timeout
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .and_then(|span| Instant::now().checked_add(span));
-        py.detach(|| {
+    fn take(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Vec<Line>>> {
+        let until = deadline(limit(py, "timeout", timeout)?);
+        Ok(py.detach(|| {
             let mut state = STATE.lock();
             loop {
                 if !state.lines.is_empty() {
@@ -231,7 +230,7 @@ impl LogFollower {
                     return Some(Vec::new());
                 }
             }
-        })
+        }))
     }
 
     /// Waits a moment until what was said so far was handed on.

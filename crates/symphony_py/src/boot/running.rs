@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use crate::boot::report::BootReport;
 use crate::door::enter::{enter, guard};
 use crate::door::error::Fields;
+use crate::door::span::span;
 use crate::steps::live::{Live, LiveThreads};
 use crate::steps::threads::JobQueue;
 
@@ -60,10 +61,7 @@ impl Running {
     /// Begins to ask every component how it is.
     fn begin_health(&self, py: Python<'_>, timeout: f64) -> PyResult<PendingHealth> {
         guard(py)?;
-        let span = Duration::try_from_secs_f64(timeout).map_err(|_| {
-            let text = format!("`timeout` takes a positive number of seconds, not {timeout}");
-            Fields::new(component::Code::INVALID_VALUE, text).raise(py)
-        })?;
+        let span = span(py, "timeout", timeout)?;
         let work = self.beside(py, "symphony-health", move |running| {
             let health = running.health(span);
             let state = health.health.as_str();
@@ -78,12 +76,13 @@ impl Running {
 
     /// Begins the shutdown; `None` when it was begun before and has ended.
     fn begin_shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<PendingShutdown>> {
+        // Refused before anything is stopped.
+        let span = span(py, "timeout", timeout)?;
         if self.stopping.swap(true, Ordering::AcqRel) {
             // Another thread is at it, or was: wait until it has ended.
             py.detach(|| self.engine.shutdown(Duration::ZERO));
             return Ok(None);
         }
-        let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(3));
         self.system.closing().store(true, Ordering::Release);
         let system = Arc::clone(&self.system);
         let work = self.beside(py, "symphony-shutdown", move |running| {
@@ -100,7 +99,7 @@ impl Running {
 
     /// Shuts down without serving the calling thread's steps.
     fn shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
-        let span = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::from_secs(3));
+        let span = span(py, "timeout", timeout)?;
         self.stopping.store(true, Ordering::Release);
         enter(py, || {
             let _close = CloseAtEnd(Arc::clone(&self.system));

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use boot_orchestrator::steps::ThreadKind;
 use boot_orchestrator::system::own_parts;
@@ -235,8 +234,7 @@ impl Keys {
         }
         descriptor.required = spec.required;
         descriptor.work = Work::Other;
-        descriptor.deadline =
-            spec.timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        descriptor.deadline = spec.timeout.and_then(component::span);
         let (line, column) = (spec.line, spec.column);
         descriptor.location = file.map(|file| Location { file, line, column });
         Ok(descriptor)

@@ -89,14 +89,3 @@ pub(crate) fn wait_asking<T: Send>(
         None => Ok(outcome),
     }
 }
-
-/// A number of seconds that Python gave; `None` stands for no limit.
-pub(crate) fn seconds(py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Duration>> {
-    let Some(seconds) = timeout.filter(|seconds| *seconds != f64::INFINITY) else {
-        return Ok(None);
-    };
-    Duration::try_from_secs_f64(seconds).map(Some).map_err(|_| {
-        let message = format!("`timeout` takes a number of seconds from 0 up, not {seconds}");
-        Fields::new(Code::INVALID_VALUE, message).raise(py)
-    })
-}

@@ -4,4 +4,5 @@ pub(crate) mod edge;
 pub(crate) mod enter;
 pub(crate) mod error;
 pub(crate) mod process;
+pub(crate) mod span;
 pub(crate) mod values;

@@ -1,11 +1,11 @@
 //! Python values to `MessagePack` and back, without a value in between.
 //!
 //! Caller: every binding that sends or receives a call's inputs and results. Invariant: what is not one of the types
-//! of the contract is a `TypeError` at the caller; nothing is guessed, nothing is lost.
+//! of the contract is a `TypeError` at the caller; nothing is guessed, nothing is lost, and nothing is written without a bound.
 
 use bytes::Bytes;
-use ipc::Payload;
-use pyo3::exceptions::PyTypeError;
+use ipc::{MAX_VALUES, Payload, ValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple,
@@ -16,86 +16,32 @@ use rmp::encode;
 /// How deep lists and dicts may lie in each other, as in `ipc`.
 const DEPTH: usize = 128;
 
+/// Room for what stands before a value: a marker and its number or length.
+const HEAD: usize = 9;
+
 /// Encodes one value.
 pub(crate) fn encode(value: &Bound<'_, PyAny>) -> PyResult<Payload> {
-    let mut out = Vec::with_capacity(64);
-    write(&mut out, value, 0)?;
-    finish(out)
+    let mut writer = Writer::new();
+    writer.value(value, 0)?;
+    writer.finish()
 }
 
 /// Encodes the keyword arguments of a call as a map.
 pub(crate) fn encode_inputs(inputs: Option<&Bound<'_, PyDict>>) -> PyResult<Payload> {
-    let mut out = Vec::with_capacity(64);
+    let mut writer = Writer::new();
     match inputs {
-        Some(inputs) => write_dict(&mut out, inputs, 0)?,
-        None => sink(encode::write_map_len(&mut out, 0).map(|_| ())),
+        Some(inputs) => writer.dict(inputs, 0)?,
+        None => sink(encode::write_map_len(&mut writer.out, 0).map(|_| ())),
     }
-    finish(out)
+    writer.finish()
 }
 
-fn finish(out: Vec<u8>) -> PyResult<Payload> {
-    Payload::new(Bytes::from(out)).map_err(|error| PyTypeError::new_err(error.to_string()))
-}
-
-/// Writing into memory cannot fail; the encoder's signature does not know that.
+/// Writing into memory cannot fail once there is room; the encoder's signature does not know that.
 fn sink<E>(_written: Result<(), E>) {}
 
 fn length(size: usize) -> PyResult<u32> {
     u32::try_from(size)
         .map_err(|_| PyTypeError::new_err("a value of more than 4 GiB cannot be sent"))
-}
-
-fn write(out: &mut Vec<u8>, value: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
-    if depth > DEPTH {
-        return Err(PyTypeError::new_err(format!(
-            "lists and dicts lie more than {DEPTH} deep in each other (or contain themselves)"
-        )));
-    }
-    if let Ok(text) = value.cast::<PyString>() {
-        write_text(out, text)
-    } else if value.is_none() {
-        sink(encode::write_nil(out));
-        Ok(())
-    } else if let Ok(truth) = value.cast::<PyBool>() {
-        sink(encode::write_bool(out, truth.is_true()));
-        Ok(())
-    } else if let Ok(number) = value.cast::<PyInt>() {
-        let number: i64 = number
-            .extract()
-            .map_err(|_| PyTypeError::new_err("an integer of more than 64 bits cannot be sent"))?;
-        sink(encode::write_sint(out, number).map(|_| ()));
-        Ok(())
-    } else if let Ok(number) = value.cast::<PyFloat>() {
-        sink(encode::write_f64(out, number.value()));
-        Ok(())
-    } else if let Ok(list) = value.cast::<PyList>() {
-        sink(encode::write_array_len(out, length(list.len())?).map(|_| ()));
-        let before = list.len();
-        for item in list.iter() {
-            write(out, &item, depth + 1)?;
-        }
-        unchanged(before, list.len())
-    } else if let Ok(dict) = value.cast::<PyDict>() {
-        write_dict(out, dict, depth)
-    } else if let Ok(tuple) = value.cast::<PyTuple>() {
-        sink(encode::write_array_len(out, length(tuple.len())?).map(|_| ()));
-        tuple.iter().try_for_each(|item| write(out, &item, depth + 1))
-    } else if let Ok(data) = value.cast::<PyBytes>() {
-        let data = data.as_bytes();
-        sink(encode::write_bin_len(out, length(data.len())?).map(|_| ()));
-        out.extend_from_slice(data);
-        Ok(())
-    } else if let Ok(data) = value.cast::<PyByteArray>() {
-        let data = data.to_vec();
-        sink(encode::write_bin_len(out, length(data.len())?).map(|_| ()));
-        out.extend_from_slice(&data);
-        Ok(())
-    } else {
-        Err(PyTypeError::new_err(format!(
-            "a value of type `{}` cannot be sent; None, bool, int, float, str, bytes, list and dict can",
-            value.get_type().qualname()?
-        )))
-    }
 }
 
 fn unchanged(before: usize, after: usize) -> PyResult<()> {
@@ -106,25 +52,115 @@ fn unchanged(before: usize, after: usize) -> PyResult<()> {
     }
 }
 
-fn write_text(out: &mut Vec<u8>, text: &Bound<'_, PyString>) -> PyResult<()> {
-    let text = text.to_str().map_err(|_| {
-        PyTypeError::new_err("a str with lone surrogates cannot be sent; encode it to bytes")
-    })?;
-    sink(encode::write_str_len(out, length(text.len())?).map(|_| ()));
-    out.extend_from_slice(text.as_bytes());
-    Ok(())
+/// Writes a value and counts what it writes: parts that are shared are small in Python and may be endless written out.
+struct Writer {
+    out: Vec<u8>,
+    /// How many more values the protocol allows.
+    left: usize,
 }
 
-fn write_dict(out: &mut Vec<u8>, dict: &Bound<'_, PyDict>, depth: usize) -> PyResult<()> {
-    sink(encode::write_map_len(out, length(dict.len())?).map(|_| ()));
-    for (key, value) in dict.iter() {
-        let key = key.cast::<PyString>().map_err(|_| {
-            PyTypeError::new_err("a dict with a key that is not a str cannot be sent")
-        })?;
-        write_text(out, key)?;
-        write(out, &value, depth + 1)?;
+impl Writer {
+    fn new() -> Self {
+        Self { out: Vec::with_capacity(64), left: MAX_VALUES }
     }
-    Ok(())
+
+    fn finish(self) -> PyResult<Payload> {
+        Payload::new(Bytes::from(self.out)).map_err(|error| PyTypeError::new_err(error.to_string()))
+    }
+
+    /// Makes room for a head and that many bytes after it.
+    fn room(&mut self, size: usize) -> PyResult<()> {
+        length(self.out.len().saturating_add(size))?;
+        self.out.try_reserve(size.saturating_add(HEAD)).map_err(|_| {
+            let written = self.out.len();
+            let text = format!("a value cannot be sent: {written} bytes are written, and no memory is left for {size} more");
+            PyMemoryError::new_err(text)
+        })
+    }
+
+    fn value(&mut self, value: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
+        if depth > DEPTH {
+            return Err(PyTypeError::new_err(format!(
+                "lists and dicts lie more than {DEPTH} deep in each other (or contain themselves)"
+            )));
+        }
+        self.left = self.left.checked_sub(1).ok_or_else(|| {
+            let many = ValueError::Count { limit: MAX_VALUES };
+            PyTypeError::new_err(format!("{many}, each counted as often as it is referred to"))
+        })?;
+        self.room(0)?;
+        if let Ok(text) = value.cast::<PyString>() {
+            self.text(text)
+        } else if value.is_none() {
+            sink(encode::write_nil(&mut self.out));
+            Ok(())
+        } else if let Ok(truth) = value.cast::<PyBool>() {
+            sink(encode::write_bool(&mut self.out, truth.is_true()));
+            Ok(())
+        } else if let Ok(number) = value.cast::<PyInt>() {
+            let number: i64 = number.extract().map_err(|_| {
+                PyTypeError::new_err("an integer of more than 64 bits cannot be sent")
+            })?;
+            sink(encode::write_sint(&mut self.out, number).map(|_| ()));
+            Ok(())
+        } else if let Ok(number) = value.cast::<PyFloat>() {
+            sink(encode::write_f64(&mut self.out, number.value()));
+            Ok(())
+        } else if let Ok(list) = value.cast::<PyList>() {
+            let before = list.len();
+            sink(encode::write_array_len(&mut self.out, length(before)?).map(|_| ()));
+            for item in list.iter() {
+                self.value(&item, depth + 1)?;
+            }
+            unchanged(before, list.len())
+        } else if let Ok(dict) = value.cast::<PyDict>() {
+            self.dict(dict, depth)
+        } else if let Ok(tuple) = value.cast::<PyTuple>() {
+            sink(encode::write_array_len(&mut self.out, length(tuple.len())?).map(|_| ()));
+            tuple.iter().try_for_each(|item| self.value(&item, depth + 1))
+        } else if let Ok(data) = value.cast::<PyBytes>() {
+            self.data(data)
+        } else if value.is_instance_of::<PyByteArray>() {
+            // A copy, since another thread may write into it; made by Python, which says when there is no memory.
+            let data = value.py().get_type::<PyBytes>().call1((value,))?;
+            self.data(data.cast::<PyBytes>()?)
+        } else {
+            Err(PyTypeError::new_err(format!(
+                "a value of type `{}` cannot be sent; None, bool, int, float, str, bytes, list and dict can",
+                value.get_type().qualname()?
+            )))
+        }
+    }
+
+    fn data(&mut self, data: &Bound<'_, PyBytes>) -> PyResult<()> {
+        let data = data.as_bytes();
+        self.room(data.len())?;
+        sink(encode::write_bin_len(&mut self.out, length(data.len())?).map(|_| ()));
+        self.out.extend_from_slice(data);
+        Ok(())
+    }
+
+    fn text(&mut self, text: &Bound<'_, PyString>) -> PyResult<()> {
+        let text = text.to_str().map_err(|_| {
+            PyTypeError::new_err("a str with lone surrogates cannot be sent; encode it to bytes")
+        })?;
+        self.room(text.len())?;
+        sink(encode::write_str_len(&mut self.out, length(text.len())?).map(|_| ()));
+        self.out.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+
+    fn dict(&mut self, dict: &Bound<'_, PyDict>, depth: usize) -> PyResult<()> {
+        sink(encode::write_map_len(&mut self.out, length(dict.len())?).map(|_| ()));
+        for (key, value) in dict.iter() {
+            let key = key.cast::<PyString>().map_err(|_| {
+                PyTypeError::new_err("a dict with a key that is not a str cannot be sent")
+            })?;
+            self.text(key)?;
+            self.value(&value, depth + 1)?;
+        }
+        Ok(())
+    }
 }
 
 /// Decodes a payload that was checked when it arrived.

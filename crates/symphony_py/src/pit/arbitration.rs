@@ -10,8 +10,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::member::MemberRef;
-use crate::door::enter::{enter, guard, seconds, wait_asking};
+use crate::door::enter::{enter, guard, wait_asking};
 use crate::door::error::raise;
+use crate::door::span::limit;
 
 /// Who gets a scarce thing.
 #[pyclass(frozen, module = "symphony._core")]
@@ -60,7 +61,7 @@ impl ArbitrationEngine {
         timeout: Option<f64>,
     ) -> PyResult<Grant> {
         let engine = self.engine(py)?;
-        let timeout = seconds(py, timeout)?;
+        let timeout = limit(py, "timeout", timeout)?;
         let request = Request { resource, owner, amount, priority, timeout };
         let grant = wait_asking(py, |asks| engine.request_polling(request, asks))?
             .map_err(|error| raise(py, &error))?;

@@ -11,8 +11,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::member::MemberRef;
-use crate::door::enter::{enter, guard, seconds, wait_asking};
+use crate::door::enter::{enter, guard, wait_asking};
 use crate::door::error::{Raised, failure_of, raise};
+use crate::door::span::limit;
 
 /// Models and workers on lease.
 #[pyclass(frozen, module = "symphony._core")]
@@ -71,7 +72,7 @@ impl PoolManager {
     #[pyo3(signature = (name, timeout = None))]
     fn lease(&self, py: Python<'_>, name: String, timeout: Option<f64>) -> PyResult<Lease> {
         let manager = self.manager(py)?;
-        let timeout = seconds(py, timeout)?;
+        let timeout = limit(py, "timeout", timeout)?;
         Ok(Lease { manager, name, timeout, held: Mutex::new(None) })
     }
 

@@ -1,7 +1,6 @@
 //! `pit.stale`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::pit::artifact_store::ArtifactId;
 use ::pit::stale_manager::{Action, Rule, StaleManager as Manager};
@@ -12,6 +11,7 @@ use pyo3::types::PyDict;
 use super::member::MemberRef;
 use crate::door::enter::enter;
 use crate::door::error::{Fields, raise};
+use crate::door::span::span;
 
 /// What to keep, archive or delete.
 #[pyclass(frozen, module = "symphony._core")]
@@ -32,17 +32,6 @@ impl StaleManager {
 
 fn id_of(py: Python<'_>, id: &str) -> PyResult<ArtifactId> {
     id.parse().map_err(|error: ::pit::PitError| raise(py, &error))
-}
-
-fn span(py: Python<'_>, seconds: Option<f64>) -> PyResult<Option<Duration>> {
-    seconds
-        .map(|seconds| {
-            Duration::try_from_secs_f64(seconds).map_err(|_| {
-                Fields::new(Code::INVALID_VALUE, format!("`{seconds}` is no number of seconds"))
-                    .raise(py)
-            })
-        })
-        .transpose()
 }
 
 #[pymethods]
@@ -74,8 +63,10 @@ impl StaleManager {
             }
         };
         let mut rule = Rule::new(name, action);
-        rule.older_than = span(py, older_than)?;
-        rule.unused_for = span(py, unused_for)?;
+        // Here nothing given is another thing than a span without end: no artifact is as old as that.
+        let age = |name, given: Option<f64>| given.map(|given| span(py, name, given)).transpose();
+        rule.older_than = age("older_than", older_than)?;
+        rule.unused_for = age("unused_for", unused_for)?;
         rule.reads_below = reads_below;
         rule.larger_than = larger_than;
         rule.tag = tag;

@@ -4,7 +4,6 @@
 //! its step up.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use boot_orchestrator::steps::{AwaitedStep, CallingStep, StepEnd};
 use component::{Code, Failure, Health};
@@ -12,6 +11,7 @@ use pyo3::prelude::*;
 
 use crate::door::enter::{enter, guard, wait_polling};
 use crate::door::error::Fields;
+use crate::door::span::span;
 use crate::steps::live::{Live, LiveComponent, LivePlace, LiveThreads};
 use crate::steps::threads::JobQueue;
 use crate::steps::words::{StepWord, ThreadWord};
@@ -86,7 +86,8 @@ impl Stepper {
     /// A step that is not done in time is given up; a start that ends well after that is stopped at once.
     fn run(&self, py: Python<'_>, step: StepWord, seconds: f64) -> PyResult<Answer> {
         guard(py)?;
-        let begun = py.detach(|| AwaitedStep::begin(&self.component, step.0, span(seconds)));
+        let limit = span(py, "seconds", seconds)?;
+        let begun = py.detach(|| AwaitedStep::begin(&self.component, step.0, limit));
         match wait_polling(py, |span| begun.wait(span)) {
             Ok(end) => answer(py, end),
             Err(error) => {
@@ -100,7 +101,8 @@ impl Stepper {
     /// Begins a step that belongs to the thread that calls, which then has to work it off.
     fn begin(&self, py: Python<'_>, step: StepWord, seconds: f64) -> PyResult<PendingStep> {
         guard(py)?;
-        let begun = CallingStep::begin(&self.component, step.0, span(seconds));
+        let limit = span(py, "seconds", seconds)?;
+        let begun = CallingStep::begin(&self.component, step.0, limit);
         let begun = begun.map_err(|error| {
             let fields = Fields::new(Code::INTERNAL, "a thread cannot be started");
             fields.because(&error).raise(py)
@@ -128,10 +130,6 @@ impl PendingStep {
         let end = enter(py, || self.begun.end())?;
         answer(py, end)
     }
-}
-
-fn span(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 fn answer(py: Python<'_>, end: StepEnd) -> PyResult<Answer> {

@@ -1,15 +1,17 @@
 //! The bus as Python sees it: topics and loans.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use boot_orchestrator::system::System;
 use component::Code;
 use ipc::{Bus, Policy, ReceiveError, Subscription as Inner, Topic as InnerTopic};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
+use pyo3::types::PyByteArray;
 
 use crate::door::enter::{POLL, enter, guard, wait_polling};
 use crate::door::error::Fields;
+use crate::door::span::limit;
 use crate::door::values::{decode, encode};
 
 /// How many values wait for a subscriber that names no number.
@@ -46,9 +48,18 @@ impl IpcBus {
     fn loan<'py>(
         &self,
         py: Python<'py>,
-        length: usize,
-    ) -> PyResult<Bound<'py, pyo3::types::PyByteArray>> {
-        Ok(pyo3::types::PyByteArray::new(py, &self.bus(py)?.loan(length)))
+        length: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyByteArray>> {
+        self.bus(py)?;
+        let length: u32 = length.extract().map_err(|error: PyErr| {
+            if !error.is_instance_of::<PyOverflowError>(py) {
+                return error;
+            }
+            let text = "`loan` takes a number of bytes from 0 up to 4 GiB, which is the longest value that can be sent";
+            Fields::new(Code::INVALID_VALUE, format!("{text}, not {length}")).raise(py)
+        })?;
+        // Python's own memory: where there is not enough, this is a `MemoryError` and no abort.
+        PyByteArray::new_with(py, length as usize, |_zeros| Ok(()))
     }
 }
 
@@ -134,8 +145,7 @@ impl Subscription {
         timeout: Option<f64>,
         default: Option<Py<PyAny>>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let Some(seconds) = timeout else { return self.wait(py) };
-        let mut left = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let Some(mut left) = limit(py, "timeout", timeout)? else { return self.wait(py) };
         let received = wait_polling(py, |_| {
             let inner = self.inner.lock().clone();
             let Some(inner) = inner else { return Some(None) };

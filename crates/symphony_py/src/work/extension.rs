@@ -8,11 +8,12 @@ use ipc::{CallError, CallOptions};
 use orchestra_kit::extension::{Call, Values};
 use orchestra_kit::{ExtensionError, ExtensionHandle as Inner};
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::door::enter::{enter, guard};
+use crate::door::span::{deadline, limit, span};
 use crate::door::values::{decode, encode_inputs};
 use crate::work::completions::Completions;
 use crate::work::guest::signalled;
@@ -27,6 +28,7 @@ const RESTART: Duration = Duration::from_secs(15);
 pub(crate) struct ExtensionHandle {
     system: Arc<System>,
     name: Arc<str>,
+    /// What a view said of it; [`component::LONGEST`] where it said that there is none.
     timeout: Option<Duration>,
     priority: i32,
 }
@@ -58,8 +60,7 @@ impl ExtensionHandle {
     }
 
     fn options(&self) -> CallOptions {
-        let deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        CallOptions { deadline, priority: self.priority }
+        CallOptions { deadline: deadline(self.timeout), priority: self.priority }
     }
 
     /// The exception for a call without a result; a signal's own exception where one ended the wait.
@@ -73,16 +74,6 @@ impl ExtensionHandle {
 
 fn is_interrupted(error: &ExtensionError) -> bool {
     matches!(error, ExtensionError::Call { source, .. } if matches!(**source, CallError::Interrupted))
-}
-
-fn span(timeout: Option<f64>) -> PyResult<Option<Duration>> {
-    timeout
-        .map(|seconds| {
-            Duration::try_from_secs_f64(seconds).map_err(|_| {
-                PyValueError::new_err(format!("`timeout` takes seconds, not {seconds}"))
-            })
-        })
-        .transpose()
 }
 
 #[pymethods]
@@ -184,7 +175,7 @@ impl ExtensionHandle {
     ) -> PyResult<PendingCall> {
         let handle = self.handle_for(py, Some(inputs))?;
         let inputs = encode_inputs(Some(inputs))?;
-        let deadline = span(timeout)?.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = deadline(limit(py, "timeout", timeout)?);
         let options = CallOptions { deadline, priority };
         let (arrivals, called) = (Arc::clone(&completions.arrivals), operation.to_owned());
         let call = enter(py, || {
@@ -238,11 +229,12 @@ impl ExtensionHandle {
 
     /// A view of this handle with options for its calls.
     #[pyo3(signature = (*, timeout = None, priority = None), name = "options")]
-    fn view(&self, timeout: Option<f64>, priority: Option<i32>) -> PyResult<Self> {
+    fn view(&self, py: Python<'_>, timeout: Option<f64>, priority: Option<i32>) -> PyResult<Self> {
+        let timeout = timeout.map(|seconds| span(py, "timeout", seconds)).transpose()?;
         Ok(Self {
             system: Arc::clone(&self.system),
             name: Arc::clone(&self.name),
-            timeout: span(timeout)?.or(self.timeout),
+            timeout: timeout.or(self.timeout),
             priority: priority.unwrap_or(self.priority),
         })
     }

@@ -3,7 +3,7 @@
 //! The serving thread reads the lane itself while it waits; while it runs an operation, the lane's background thread
 //! answers pings and takes cancels, without the interpreter.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ipc::{
     CallError, CallOptions, Hello, Input, Lane, LaneOptions, Operation, Reader, RemoteFailure,
@@ -14,6 +14,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::door::enter::enter;
 use crate::door::error::Fields;
+use crate::door::span::{deadline, limit};
 use crate::door::values::{decode, encode, encode_inputs};
 
 /// How long the host may take to welcome.
@@ -171,10 +172,9 @@ impl GuestLane {
         inputs: &Bound<'_, PyDict>,
         timeout: Option<f64>,
     ) -> PyResult<Py<PyAny>> {
+        let limit = limit(py, "timeout", timeout)?;
         let inputs = encode_inputs(Some(inputs))?;
-        let deadline = timeout
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .and_then(|span| Instant::now().checked_add(span));
+        let deadline = deadline(limit);
         let options = CallOptions { deadline, priority: 0 };
         let result = enter(py, || {
             self.lane.request_polling(operation, &inputs, &options, Some(&signalled))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use component::Code;
 use orchestra_kit::melody::engine::{Run as Inner, RunFailure};
@@ -12,6 +12,7 @@ use pyo3::types::PyDict;
 
 use crate::door::enter::{guard, wait_polling};
 use crate::door::error::Fields;
+use crate::door::span::{deadline, limit};
 use crate::door::values::decode;
 use crate::work::kit::fields_of_kit;
 
@@ -119,9 +120,7 @@ impl Run {
     #[pyo3(signature = (timeout = None))]
     fn result<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyDict>> {
         guard(py)?;
-        let deadline = timeout
-            .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())
-            .and_then(|span| Instant::now().checked_add(span));
+        let deadline = deadline(limit(py, "timeout", timeout)?);
         let outcome = wait_polling(py, |span| {
             let left =
                 deadline.map_or(span, |at| at.saturating_duration_since(Instant::now()).min(span));

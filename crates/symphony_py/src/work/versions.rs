@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use boot_orchestrator::system::System;
 use component::Code;
@@ -14,6 +13,7 @@ use pyo3::types::PyDict;
 
 use crate::door::enter::{enter, guard};
 use crate::door::error::Fields;
+use crate::door::span::span;
 use crate::work::guest::signalled;
 use crate::work::kit::{fields_of_extension, fields_of_kit, stopped};
 
@@ -99,9 +99,10 @@ pub(crate) fn swap_version<'py>(
     version: &Version,
     drain: f64,
 ) -> PyResult<Bound<'py, PyDict>> {
+    let drain = span(py, "drain", drain)?;
     let inner = kit.system().kit().ok_or_else(|| stopped("the Orchestra Kit").raise(py))?;
     let (candidate, catalogue) = version.take(py)?;
-    let swapped = enter(py, || inner.swap(&candidate, catalogue, span(drain), Some(&signalled)))?;
+    let swapped = enter(py, || inner.swap(&candidate, catalogue, drain, Some(&signalled)))?;
     kit.forget_checks();
     told(py, swapped.map_err(|error| fields_of_kit(&error).raise(py))?)
 }
@@ -175,6 +176,7 @@ impl TriedVersions {
         drain: f64,
     ) -> PyResult<Vec<Bound<'py, PyDict>>> {
         guard(py)?;
+        let drain = span(py, "drain", drain)?;
         if self.system.kit().is_none() {
             return Err(stopped("the Orchestra Kit").raise(py));
         }
@@ -185,14 +187,10 @@ impl TriedVersions {
             place.map(|place| catalogues.swap_remove(place).1)
         };
         let ended =
-            enter(py, || tried.end(promoted.as_deref(), catalogue, span(drain), Some(&signalled)))?;
+            enter(py, || tried.end(promoted.as_deref(), catalogue, drain, Some(&signalled)))?;
         let ended = ended.map_err(|error| fields_of_kit(&error).raise(py))?;
         ended.into_iter().map(|one| told(py, one)).collect()
     }
-}
-
-fn span(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 /// What became of a version, for Python; a signal that came meanwhile is raised.

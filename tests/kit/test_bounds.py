@@ -1,0 +1,330 @@
+"""Numbers that cross into the core are bounded at its door: spans of time, lengths, values that share parts."""
+
+from __future__ import annotations
+
+import ast
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import symphony
+from kit_processes import running
+from symphony import boot, component
+from symphony.exceptions import InvalidValueError
+from symphony.extension import Extension
+from symphony.testing import Fault, FaultPlan, MockComponent
+from workshop import ECHO, Workshop, run_python
+
+NO_SPANS = [float("nan"), -1.0, -0.5, float("-inf")]
+ENDLESS = [float("inf"), 1e19, 1e308]
+WORDS = {"timeout", "drain", "older_than", "unused_for", "seconds", "latency"}
+NAP = """
+import time
+
+@extension.operation
+def nap(value: float) -> float:
+    time.sleep(value)
+    return value
+"""
+ASKING = """
+@extension.operation
+def ask(operation: str, timeout: object, inputs: dict) -> str:
+    try:
+        answer = extension.options(timeout=timeout).call(operation, **inputs)
+    except BaseException as error:
+        return type(error).__name__
+    return "answered"
+
+
+@extension.operation
+def on_the_lane(timeout: float) -> str:
+    try:
+        extension.lane_for("call").call("napper.nap", {"value": 0.0}, timeout)
+    except BaseException as error:
+        return type(error).__name__
+    return "answered"
+"""
+
+
+class Part:
+    """Something to swap."""
+
+
+class Slow:
+    """Its stop takes longer than a default shutdown gives it."""
+
+    def __init__(self):
+        self.stopped = False
+
+    def stop(self):
+        time.sleep(1.6)
+        self.stopped = True
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory):
+    workshop = Workshop(tmp_path_factory.mktemp("bounds"))
+    workshop.extension("napper", NAP + ECHO)
+    calls = '["napper.*", "arbitration-engine.*", "stale-manager.*"]'
+    workshop.extension("asking", ASKING, f"[extension.permissions]\ncalls = {calls}\n")
+    workshop.melody(
+        '[melody]\nname = "naps"\n\n[[node]]\nid = "nap"\ncall = "napper.nap"\nwith = { value = 0.3 }\n'
+    )
+    with running(workshop, components=[Part]) as booted:
+        booted.pit.arbitration.define("gpu", 1)
+        booted.pit.pool.register("workers", object, size=1)
+        booted.folder = workshop.folder
+        yield booted
+
+
+def lease(system, seconds):
+    with system.pit.pool.lease("workers", timeout=seconds):
+        pass
+
+
+def request(system, seconds):
+    with system.pit.arbitration.request("gpu", "test", timeout=seconds) as grant:
+        assert grant.outcome == "granted"
+
+
+def rule(word):
+    def call(system, seconds):
+        system.pit.stale.rule("old", "delete", **{word: seconds})
+        found = system.pit.artifacts.put(b"kept for ever")
+        assert system.pit.stale.evaluate(found) == "keep"
+
+    return call
+
+
+def get(system, seconds):
+    """What comes late is waited for."""
+    topic = system.bus.topic("late")
+    with topic.subscribe() as values:
+        threading.Timer(0.2, topic.publish, ["it"]).start()
+        assert values.get(timeout=seconds) == "it"
+
+
+def result(system, seconds):
+    run = system.submit(system.folder / "melody.toml")
+    assert run.result(timeout=seconds) == {"nap": 0.3}
+
+
+def options(system, seconds):
+    """No limit takes the place of the limit of the view before."""
+    handle = system.kit.extension("napper").options(timeout=0.05).options(timeout=seconds)
+    assert handle.call("nap", value=0.2) == 0.2
+    handle.activate()
+    handle.restart()
+
+
+def on_components(act):
+    def call(system, seconds):
+        act(system, seconds)
+        assert isinstance(system[Part], Part)
+
+    return call
+
+
+def experiment(end):
+    def call(system, seconds):
+        tried = system.experiment(Part, {"same": Part}, {"same": 0.5})
+        try:
+            end(tried, seconds)
+        finally:
+            tried.stop()
+
+    return call
+
+
+def override(system, seconds):
+    with system.override(Part, Part(), drain=seconds):
+        pass
+
+
+def booting(start):
+    def call(_system, seconds):
+        start(seconds).shutdown()
+
+    return call
+
+
+def shut_down(_system, seconds):
+    """No limit is none: a slow stop is waited for. What is no span stops nothing."""
+    own = boot(components=[Slow])
+    slow = own[Slow]
+    try:
+        own.shutdown(timeout=seconds)
+    except InvalidValueError:
+        assert own[Slow] is slow
+        raise
+    finally:
+        own.shutdown(timeout=20)
+    assert slow.stopped
+
+
+def marked(_system, seconds):
+    class Timed:
+        pass
+
+    boot(components=[component(timeout=seconds)(Timed)]).shutdown()
+
+
+def planned(_system, seconds):
+    FaultPlan(Fault("Part", "start", "slow", seconds=seconds)).discard()
+
+
+PLACES = {
+    "PoolManager.lease": lease,
+    "ArbitrationEngine.request": request,
+    "StaleManager.rule older_than": rule("older_than"),
+    "StaleManager.rule unused_for": rule("unused_for"),
+    "Subscription.get": get,
+    "Run.result": result,
+    "ExtensionHandle.options": options,
+    "System.health": lambda system, seconds: system.health(timeout=seconds),
+    "System.swap": on_components(lambda s, seconds: s.swap(Part, Part(), drain=seconds)),
+    "System.override": override,
+    "System.shutdown": shut_down,
+    "Trial.promote": experiment(lambda tried, seconds: tried.promote("same", drain=seconds)),
+    "Trial.stop": experiment(lambda tried, seconds: tried.stop(drain=seconds)),
+    "boot": booting(lambda seconds: boot(timeout=seconds)),
+    "component": marked,
+    "Extension.options": lambda _system, seconds: Extension("alone").options(timeout=seconds),
+    "Fault.__new__": planned,
+    "FaultPlan.boot": booting(lambda seconds: FaultPlan().boot(timeout=seconds)),
+    "MockComponent timeout": booting(lambda s: boot(components=[MockComponent(timeout=s)])),
+    "MockComponent latency": lambda _system, seconds: MockComponent(latency=seconds),
+}
+# Nobody but Symphony itself calls these: what they take was checked in one of the places above.
+INNER = {
+    "Boot.__new__",
+    "GuestLane.call",
+    "Lane.call",
+    "LogFollower.take",
+    "Running.begin_health",
+    "Running.begin_shutdown",
+    "Running.shutdown",
+    "Starter.__init__",
+    "Stepper.begin",
+    "Stepper.run",
+    "TriedVersions.end",
+    "CallView.__init__",
+    "Options.__init__",
+    "Override.__init__",
+    "RunSummary.__init__",
+    "VariantReport.__init__",
+    "checked_seconds",
+    "swap_version",
+    "run_step",
+    "seconds_text",
+    "swap",
+    "take_out",
+    "wait_drained",
+    "call",
+}
+
+
+def spans_in(node, above=""):
+    """Every function below that takes a span, by its qualified name."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef):
+            if not child.name.startswith("_"):
+                yield from spans_in(child, f"{child.name}.")
+        elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            taken = {one.arg for one in (*child.args.args, *child.args.kwonlyargs)}
+            hidden = child.name.startswith("_") and not child.name.startswith("__")
+            if taken & WORDS and not hidden:
+                yield above + child.name
+        elif isinstance(child, (ast.If, ast.Try)):
+            yield from spans_in(child, above)
+
+
+def test_every_callable_that_takes_a_span_is_here():
+    package = Path(symphony.__file__).parent
+    sources = [*package.rglob("*.py"), *package.rglob("*.pyi")]
+    found = {
+        name for path in sources for name in spans_in(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    tested = {name.split()[0] for name in PLACES}
+    assert found - tested - INNER - {"Run.result"} == set()
+    assert tested - found == set()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("seconds", NO_SPANS)
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_no_span_is_refused(system, place, seconds):
+    with pytest.raises(InvalidValueError):
+        PLACES[place](system, seconds)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("seconds", ENDLESS)
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_beyond_the_clock_is_no_limit(system, place, seconds):
+    PLACES[place](system, seconds)
+
+
+@pytest.mark.timeout(60)
+def test_a_guest_is_held_to_the_same(system):
+    asking = system.kit.extension("asking")
+    grant = {"resource": "gpu", "owner": "guest"}
+    for seconds in NO_SPANS:
+        nap = {"value": 5.0}
+        assert (
+            asking.call("ask", operation="napper.nap", timeout=seconds, inputs=nap)
+            == "InvalidValueError"
+        )
+        assert asking.call("on_the_lane", timeout=seconds) == "InvalidValueError"
+        wished = {**grant, "timeout": seconds}
+        told = asking.call(
+            "ask", operation="arbitration-engine.request", timeout=None, inputs=wished
+        )
+        assert told == "InvalidValueError"
+    for seconds in ENDLESS:
+        nap = {"value": 0.1}
+        assert asking.call("ask", operation="napper.nap", timeout=seconds, inputs=nap) == "answered"
+        assert asking.call("on_the_lane", timeout=seconds) == "answered"
+        rule = {"name": "old", "action": "delete", "older_than": seconds}
+        told = asking.call("ask", operation="stale-manager.rule", timeout=None, inputs=rule)
+        assert told == "answered"
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("length", [-1, 1 << 32, 1 << 46, 1 << 63, 1 << 70])
+def test_a_loan_beyond_every_value_is_refused(system, length):
+    with pytest.raises(InvalidValueError, match="4 GiB"):
+        system.bus.loan(length)
+    assert bytes(system.bus.loan(3)) == b"\0\0\0"
+
+
+SHARING = """
+    import resource, sys
+    from symphony import boot
+
+    with boot() as system:
+        topic = system.bus.topic("any")
+        used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20),) * 2)
+        lists, dicts = [0], {}
+        for _ in range(100):
+            lists, dicts = [lists, lists], {"a": dicts, "b": dicts}
+        part = b"x" * (1 << 20)
+        for value in (lists, dicts, (lists,), [part] * 300, [part.decode()] * 300, [bytearray(part)] * 300):
+            try:
+                topic.publish(value)
+            except (TypeError, MemoryError) as error:
+                print(type(error).__name__)
+        try:
+            system.bus.loan(1 << 30)
+        except MemoryError as error:
+            print(type(error).__name__)
+        topic.publish([part])
+"""
+
+
+def test_shared_parts_are_counted_while_they_are_written(tmp_path):
+    done = run_python(SHARING, cwd=tmp_path, timeout=120)
+    assert done.stdout.split() == ["TypeError"] * 3 + ["MemoryError"] * 4, done.stderr
+    assert done.returncode == 0
