@@ -93,3 +93,21 @@ def test_a_supervisor_that_dies_meanwhile_comes_back_with_its_extensions(system)
     assert supervisor_of() != supervisor
     for extension in (first, second, third):
         assert extension.call("echo", value=7) == 7
+
+
+def test_the_supervisor_takes_all_it_may_and_guests_get_the_limit_of_the_root(workshop):
+    workshop.extension("first", ECHO)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lower = (min(600, before[1]), before[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, lower)
+    try:
+        with running(workshop) as system:
+            first = system.kit.extension("first")
+            first.activate()
+            limits = [
+                resource.prlimit(pid, resource.RLIMIT_NOFILE)
+                for pid in (supervisor_of(), first.pid)
+            ]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert limits == [(before[1], before[1]), lower]

@@ -13,6 +13,7 @@ use component::{Code, Hint};
 use ipc::{CallError, CallId, CallOptions, Closed, Done, Operation, Payload, RemoteFailure};
 use pit::PitError;
 use pit::library::{LoadOptions, PitLibrary};
+use rustix::io::Errno;
 
 use super::workers::Workers;
 use super::{Guest, Host, Stop, Stream, unfinished_starts};
@@ -68,9 +69,7 @@ impl Host for PitHost {
         let queued = self.workers.run(move || match load() {
             Ok(library) => loading.loaded(library),
             Err(error) => {
-                let (code, hints) = (error.code(), error.hints());
-                let ended = Ended::Library { code, reason: chain(&error), hints };
-                loading.report.ended(ended, Vec::new());
+                loading.report.ended(unloaded(&error), Vec::new());
             }
         });
         match queued {
@@ -78,6 +77,20 @@ impl Host for PitHost {
             Err(_) => Err(Ended::Refused("too much else is being done".to_owned())),
         }
     }
+}
+
+/// Why a library did not start. A file that could not be opened because nothing can be opened says nothing of it.
+fn unloaded(error: &PitError) -> Ended {
+    let reason = chain(error);
+    match error {
+        PitError::Io { source, .. } if is_shortage(source) => Ended::Refused(reason),
+        _ => Ended::Library { code: error.code(), reason, hints: error.hints() },
+    }
+}
+
+fn is_shortage(error: &std::io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 /// An error with its causes, in one line.
@@ -212,5 +225,29 @@ impl Guest for GuestLibrary {
 
     fn pid(&self) -> Option<u32> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use pit::PitError;
+    use rustix::io::Errno;
+
+    use super::unloaded;
+    use crate::extension::Ended;
+
+    #[test]
+    fn a_library_is_not_blamed_for_a_shortage_but_for_its_own_file() {
+        let failed = |errno: Errno| {
+            let source = io::Error::from(errno);
+            PitError::Io { doing: "read the library", path: "lib.so".into(), source }
+        };
+        for shortage in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            let ended = unloaded(&failed(shortage));
+            assert!(matches!(ended, Ended::Refused(_)), "{ended:?}");
+        }
+        assert!(matches!(unloaded(&failed(Errno::NOENT)), Ended::Library { .. }));
     }
 }

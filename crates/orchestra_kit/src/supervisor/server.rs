@@ -15,8 +15,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::net::SendFlags;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, getpid, getppid, kill_process, kill_process_group,
-    pidfd_open, set_child_subreaper, set_parent_process_death_signal, setsid, waitpid,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getrlimit,
+    kill_process, kill_process_group, pidfd_open, set_child_subreaper,
+    set_parent_process_death_signal, setrlimit, setsid, waitpid,
 };
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
@@ -105,6 +106,8 @@ pub struct Server {
     orders: VecDeque<Order>,
     outbox: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
     buffer: Vec<u8>,
+    /// The limit of open files that this process was given, and guests get.
+    given: Rlimit,
 }
 
 impl Server {
@@ -144,6 +147,7 @@ impl Server {
             orders: VecDeque::new(),
             outbox: VecDeque::new(),
             buffer,
+            given: raise_limit(),
         })
     }
 
@@ -224,6 +228,7 @@ impl Server {
         self.guests.clear();
         self.orders.clear();
         self.outbox.clear();
+        setrlimit(Resource::Nofile, self.given).map_err(refused("give the limit back"))?;
         start.prepare()
     }
 
@@ -437,6 +442,16 @@ impl Start {
 
 /// Where a program of its own finds the number of its lane's descriptor.
 pub const LANE_VARIABLE: &str = "SYMPHONY_LANE";
+
+/// Takes as many open files as may be had: each guest costs one here, whatever the root's own limit was meant for.
+/// Returns the limit as it was.
+fn raise_limit() -> Rlimit {
+    let given = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: given.maximum, maximum: given.maximum };
+    // Refused, it stays as it is: a shortage then costs the start that meets it.
+    let _ = setrlimit(Resource::Nofile, most);
+    given
+}
 
 fn enter(folder: &PathBuf) -> Result<(), SupervisorError> {
     std::env::set_current_dir(folder)
