@@ -25,6 +25,7 @@ pub use crate::frame::MAX_RECORD;
 use crate::frame::{self, FRAME, Place};
 pub use crate::journal_header::Format;
 use crate::journal_header::{self, HEADER};
+use crate::journal_migration;
 use crate::kept_name::{Identity, KeptName};
 use crate::{Durability, PitError, PitResult};
 
@@ -132,9 +133,31 @@ impl Journal {
             }
             Err(error) => return Err(PitError::io("open the journal", path)(error)),
         };
-        let generation = journal_header::read(&file, path, format)?;
+        let generation = match journal_header::read(&file, path, format) {
+            Err(error) if journal_migration::applies(&error, format) => {
+                return Self::migrate(path, format, durability);
+            }
+            other => other?,
+        };
         let length = length_of(&file, path)?;
         Ok(Opening { path: path.to_owned(), format, durability, file, generation, length })
+    }
+
+    /// Puts a journal of this version in the place of one of the version before, with the same records.
+    fn migrate(path: &Path, format: Format, durability: Durability) -> PitResult<Opening> {
+        let records = journal_migration::records(path, format)?;
+        let temporary = temporary_path(path);
+        let writing = || PitError::io("write", &temporary);
+        let (file, generation) = create_file(&temporary, format).map_err(writing())?;
+        let mut frames = Vec::new();
+        for record in records {
+            push_frame(&mut frames, path, generation, HEADER, &record)?;
+        }
+        file.write_all_at(&frames, HEADER).map_err(writing())?;
+        file.sync_data().map_err(writing())?;
+        fs::rename(&temporary, path).map_err(PitError::io("replace", path))?;
+        sync_folder_of(path)?;
+        Self::begin(path, format, durability)
     }
 
     /// Appends one record with one `write(2)` and returns once it is acknowledged.

@@ -11,6 +11,7 @@ mod error;
 mod frame;
 pub mod journal;
 mod journal_header;
+mod journal_migration;
 mod kept_name;
 pub mod library;
 mod pit;
