@@ -8,7 +8,7 @@ import traceback
 import pytest
 from symphony import BootTimeoutError, StateLockedError, boot
 
-ARTIFACTS = 15_000
+ARTIFACTS = 80_000
 
 
 def test_a_start_that_was_given_up_keeps_the_state_until_it_has_ended(workshop):
