@@ -406,22 +406,18 @@ impl Journal {
         if self.is_broken() {
             return Err(PitError::io("append to", &self.path)(durability::broken()));
         }
-        if tail.tape.identity.is_some() {
-            self.name.check_end(&tail.tape.file, tail.end)?;
+        if let Some(identity) = tail.tape.identity {
+            self.name.check_file(identity, tail.end)?;
         }
         for record in records {
             push_frame(scratch, &self.path, tail.generation, tail.end, record)?;
         }
-        let written = tail.tape.file.write_all_at(scratch, tail.end);
-        let acknowledged = written
-            .map_err(|error| PitError::io("append to", &self.path)(error))
-            .and_then(|()| self.check_name(&tail.tape));
-        if let Err(error) = acknowledged {
+        if let Err(error) = tail.tape.file.write_all_at(scratch, tail.end) {
             // A later, shorter record must not leave the remains of this one behind it.
             if tail.tape.file.set_len(tail.end).is_err() {
                 self.broken.store(true, Ordering::Release);
             }
-            return Err(error);
+            return Err(PitError::io("append to", &self.path)(error));
         }
         tail.end += scratch.len() as u64;
         Ok(())
