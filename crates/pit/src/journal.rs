@@ -91,8 +91,8 @@ pub struct Opening {
 struct Tape {
     file: File,
     sync: BatchedSync,
-    /// What the journal's name must lead to; none in tests of a disk that fails.
-    identity: Option<Identity>,
+    /// What the journal's name must lead to.
+    identity: Identity,
 }
 
 #[derive(Debug)]
@@ -147,15 +147,9 @@ impl Journal {
     fn migrate(path: &Path, format: Format, durability: Durability) -> PitResult<Opening> {
         let records = journal_migration::records(path, format)?;
         let temporary = temporary_path(path);
-        let writing = || PitError::io("write", &temporary);
-        let (file, generation) = create_file(&temporary, format).map_err(writing())?;
-        let mut frames = Vec::new();
-        for record in records {
-            push_frame(&mut frames, path, generation, HEADER, &record)?;
-        }
-        file.write_all_at(&frames, HEADER).map_err(writing())?;
-        file.sync_data().map_err(writing())?;
-        fs::rename(&temporary, path).map_err(PitError::io("replace", path))?;
+        let named = write_whole(&temporary, format, records)
+            .and_then(|_| fs::rename(&temporary, path).map_err(PitError::io("replace", path)));
+        named.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
         sync_folder_of(path)?;
         Self::begin(path, format, durability)
     }
@@ -264,11 +258,12 @@ impl Journal {
         let mut tail = self.tail.lock();
         self.check_name(&tail.tape)?;
         let temporary = temporary_path(&self.path);
-        let named = self.write_whole(&temporary, records).and_then(|(file, generation, end)| {
-            let tape = Tape::new(file, &temporary)?;
-            fs::rename(&temporary, &self.path).map_err(PitError::io("replace", &self.path))?;
-            Ok((tape, generation, end))
-        });
+        let named =
+            write_whole(&temporary, self.format, records).and_then(|(file, generation, end)| {
+                let tape = Tape::new(file, &temporary)?;
+                fs::rename(&temporary, &self.path).map_err(PitError::io("replace", &self.path))?;
+                Ok((tape, generation, end))
+            });
         let (tape, generation, end) = named.inspect_err(|_| {
             // Gives its space back; the next attempt writes over it if that fails too.
             drop(fs::remove_file(&temporary));
@@ -289,31 +284,6 @@ impl Journal {
         Ok(Mark { generation, offset: end })
     }
 
-    /// Writes and flushes a journal of `records`; answers its file, generation and length.
-    fn write_whole(
-        &self,
-        path: &Path,
-        records: impl IntoIterator<Item = Vec<u8>>,
-    ) -> PitResult<(File, u64, u64)> {
-        let writing = || PitError::io("write", path);
-        let (file, generation) = create_file(path, self.format).map_err(writing())?;
-        let mut end = HEADER;
-        let mut scratch = Vec::with_capacity(KEEP_SCRATCH);
-        for record in records {
-            push_frame(&mut scratch, &self.path, generation, end, &record)?;
-            if scratch.len() >= KEEP_SCRATCH {
-                file.write_all_at(&scratch, end).map_err(writing())?;
-                end += scratch.len() as u64;
-                scratch.clear();
-            }
-        }
-        file.write_all_at(&scratch, end).map_err(writing())?;
-        end += scratch.len() as u64;
-        // Flushed whatever the durability: the old journal, which a power cut would have spared, is about to go.
-        file.sync_data().map_err(writing())?;
-        Ok((file, generation, end))
-    }
-
     /// As after a write whose remains could not be removed.
     #[cfg(test)]
     pub(crate) fn break_now(&self) {
@@ -324,8 +294,9 @@ impl Journal {
     #[cfg(test)]
     pub(crate) fn lose_the_disk(&self) {
         let file = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
-        let tape = Tape { file, sync: BatchedSync::default(), identity: None };
-        self.tail.lock().tape = Arc::new(tape);
+        let mut tail = self.tail.lock();
+        let identity = tail.tape.identity;
+        tail.tape = Arc::new(Tape { file, sync: BatchedSync::default(), identity });
     }
 
     /// Whether nothing more can be acknowledged until [`Self::rewrite`] has replaced the file. One that was lost is not
@@ -393,7 +364,7 @@ impl Journal {
     }
 
     fn check_name(&self, tape: &Tape) -> PitResult<()> {
-        tape.identity.map_or(Ok(()), |identity| self.name.check_leads_to(identity))
+        self.name.check_leads_to(tape.identity)
     }
 
     fn fill_and_write<'a>(
@@ -402,13 +373,10 @@ impl Journal {
         scratch: &mut Vec<u8>,
         records: impl IntoIterator<Item = &'a [u8]>,
     ) -> PitResult<()> {
-        self.name.check()?;
         if self.is_broken() {
             return Err(PitError::io("append to", &self.path)(durability::broken()));
         }
-        if let Some(identity) = tail.tape.identity {
-            self.name.check_file(identity, tail.end)?;
-        }
+        self.name.check_file(tail.tape.identity, tail.end)?;
         for record in records {
             push_frame(scratch, &self.path, tail.generation, tail.end, record)?;
         }
@@ -484,7 +452,7 @@ impl Opening {
 
 impl Tape {
     fn new(file: File, path: &Path) -> PitResult<Self> {
-        let identity = Some(Identity::of(&file).map_err(PitError::io("look at", path))?);
+        let identity = Identity::of(&file).map_err(PitError::io("look at", path))?;
         Ok(Self { file, sync: BatchedSync::default(), identity })
     }
 }
@@ -522,6 +490,31 @@ fn create_file(path: &Path, format: Format) -> io::Result<(File, u64)> {
     let generation = RandomState::new().build_hasher().finish();
     file.write_all_at(&journal_header::bytes(format, generation), 0)?;
     Ok((file, generation))
+}
+
+/// Writes and flushes a journal of `records`; answers its file, generation and length.
+fn write_whole(
+    path: &Path,
+    format: Format,
+    records: impl IntoIterator<Item = Vec<u8>>,
+) -> PitResult<(File, u64, u64)> {
+    let writing = || PitError::io("write", path);
+    let (file, generation) = create_file(path, format).map_err(writing())?;
+    let mut end = HEADER;
+    let mut scratch = Vec::with_capacity(KEEP_SCRATCH);
+    for record in records {
+        push_frame(&mut scratch, path, generation, end, &record)?;
+        if scratch.len() >= KEEP_SCRATCH {
+            file.write_all_at(&scratch, end).map_err(writing())?;
+            end += scratch.len() as u64;
+            scratch.clear();
+        }
+    }
+    file.write_all_at(&scratch, end).map_err(writing())?;
+    end += scratch.len() as u64;
+    // Flushed whatever the durability: the old journal, which a power cut would have spared, is about to go.
+    file.sync_data().map_err(writing())?;
+    Ok((file, generation, end))
 }
 
 fn open_folder_of(path: &Path) -> PitResult<File> {

@@ -1,8 +1,8 @@
 """The import statements of a module, read from its source.
 
 Asked for a name that an annotation uses and its module does not have at run time: one under
-`TYPE_CHECKING`. The invariant kept here: nothing is imported before its
-name is used. Who asks keeps the answer, so that one boot parses a module once.
+`TYPE_CHECKING`. The invariant kept here: nothing is imported before
+its name is used. Who asks keeps the answer, so that one boot parses a module once.
 """
 
 from __future__ import annotations

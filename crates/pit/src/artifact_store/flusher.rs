@@ -17,6 +17,8 @@ const GATHER: Duration = Duration::from_secs(2);
 /// More waiting rows than this are not gathered any longer.
 const MANY_ROWS: usize = 20_000;
 const LOOK: Duration = Duration::from_millis(100);
+/// A disk that refuses is asked again after so long at most.
+const LONGEST: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Flusher {
@@ -67,26 +69,36 @@ impl Flusher {
 }
 
 fn run(core: &Core, signal: &Signal) {
-    while gather(core, signal) {
+    if let Err(error) = core.check_index() {
+        // Whoever reads it hears of that too, and tries again.
+        tracing::warn!(%error, "the artifact index could not be checked");
+    }
+    let mut failures = 0;
+    while gather(core, signal, failures) {
         signal.dirty.store(false, Ordering::Release);
-        if let Err(error) = core.flush() {
-            core.counters.failed_flushes.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%error, "the artifact index could not be brought up to date; it is tried again");
-            signal.dirty.store(true, Ordering::Release);
+        match core.flush() {
+            Ok(()) => failures = 0,
+            Err(error) => {
+                failures += 1;
+                core.counters.failed_flushes.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%error, "the artifact index could not be brought up to date; it is tried again");
+                signal.dirty.store(true, Ordering::Release);
+            }
         }
     }
 }
 
-/// Waits until a batch is due; false when the store is closed (which flushes by itself).
-fn gather(core: &Core, signal: &Signal) -> bool {
+/// Waits until a batch is due, the longer the more failed in a row; false when the store is closed (which flushes by
+/// itself).
+fn gather(core: &Core, signal: &Signal, failures: u32) -> bool {
     let mut stopping = signal.stopping.lock();
     while !*stopping && !signal.dirty.load(Ordering::Acquire) {
         signal.wake.wait(&mut stopping);
     }
-    let due = Instant::now() + GATHER;
+    let due = Instant::now() + GATHER.saturating_mul(1 << failures.min(5)).min(LONGEST);
     while !*stopping && Instant::now() < due {
         signal.wake.wait_until(&mut stopping, (Instant::now() + LOOK).min(due));
-        if core.index.read().waiting() >= MANY_ROWS {
+        if failures == 0 && core.index.read().waiting() >= MANY_ROWS {
             break;
         }
     }

@@ -73,6 +73,17 @@ impl Index {
         Ok((index, mark))
     }
 
+    /// An index of the same file without any rows, in the place of this one once it has them.
+    pub(super) fn emptied(&self) -> PitResult<Self> {
+        let (cache, sums) = (EntryCache::default(), Sums::default());
+        Ok(Self { rows: self.rows.emptied()?, cache, sums })
+    }
+
+    /// Looks at the checksums of the database, if it has no more bytes than `limit`; answers whether it did.
+    pub(super) fn check(&mut self, limit: u64) -> PitResult<bool> {
+        self.rows.check(limit)
+    }
+
     /// Forgets everything, to be rebuilt from the journal.
     pub(super) fn reset(&mut self) -> PitResult<()> {
         self.sums = Sums::default();

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 
+use super::database::CHECKED_BYTES;
 use super::files::is_absent;
 use super::index::{Index, not_found};
 use super::record::{Entry, Place, Record, encode};
@@ -126,6 +127,8 @@ impl Core {
     }
 
     fn flush_alone(&self) -> PitResult<()> {
+        // A damaged page that is written anew would have a right checksum.
+        self.vouch(CHECKED_BYTES)?;
         let mut reads = self.touches.take();
         while !reads.is_empty() {
             let part = reads.split_off(reads.len().saturating_sub(READS));
@@ -235,19 +238,25 @@ impl Core {
 
     /// Writes the journal anew when most of it is history. Only at open: nobody else is there.
     fn shorten_journal(&self) -> PitResult<()> {
-        let mut index = self.index.write();
-        let (records, artifacts) = (index.sums().records, index.sums().artifacts);
+        let (records, artifacts) = {
+            let index = self.index.read();
+            (index.sums().records, index.sums().artifacts)
+        };
         if records < SHORT_JOURNAL || records < artifacts.saturating_mul(4) {
             return Ok(());
         }
-        self.write_journal_anew(&mut index)?;
-        drop(index);
+        {
+            let _one_at_a_time = self.flushing.lock();
+            self.vouch(u64::MAX)?;
+            self.write_journal_anew(&mut self.index.write())?;
+        }
         self.flush()
     }
 
     /// A journal that could not be flushed is written anew before anything follows. `flushing` is held by the caller.
     pub(super) fn mend_alone(&self) -> PitResult<()> {
         if self.journal.is_broken() {
+            self.vouch(u64::MAX)?;
             self.write_journal_anew(&mut self.index.write())?;
         }
         Ok(())

@@ -1,18 +1,51 @@
-//! The index made anew from the journal when it fails while it is used.
+//! The index checked before it is read, and made anew from the journal when it fails.
 //!
-//! Called by the store's reads and its flush. Invariant: the journal is the truth. An index that cannot be read or
-//! written is dropped, and its rows are in memory until the disk takes them again.
+//! Called by the store's reads, its flush and its thread. Invariants: the journal is the truth, so an index that cannot
+//! be read or written is dropped, and its rows are in memory until the disk takes them again; a journal is never written
+//! anew from an index whose checksums nobody looked at.
 
 use std::sync::atomic::Ordering;
 
+use super::database::CHECKED_BYTES;
 use super::index::Index;
 use super::replay::Replay;
 use super::store::Core;
 use crate::{PitError, PitResult};
 
 impl Core {
+    /// Looks at the checksums of an index that was there at the open, unless it is large. Once: by the store's thread
+    /// beside the rest of a boot, or by the first who reads before that.
+    pub(super) fn check_index(&self) -> PitResult<()> {
+        if self.checked.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _one_at_a_time = self.flushing.lock();
+        if !self.checked.load(Ordering::Acquire) {
+            self.vouch(CHECKED_BYTES)?;
+            self.checked.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Looks at the checksums of an index of up to `limit` bytes, unless that was done. `flushing` is held by the caller.
+    pub(super) fn vouch(&self, limit: u64) -> PitResult<()> {
+        if self.vouched.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let checked = self.index.write().check(limit);
+        match checked {
+            Ok(false) => return Ok(()),
+            Ok(true) => {}
+            Err(error @ PitError::Index { .. }) => self.rebuild(&error)?,
+            Err(error) => return Err(error),
+        }
+        self.vouched.store(true, Ordering::Release);
+        Ok(())
+    }
+
     /// Looks something up. An index that fails is made anew from the journal, and asked once more.
     pub(super) fn look<T>(&self, look: impl Fn(&Index) -> PitResult<T>) -> PitResult<T> {
+        self.check_index()?;
         let seen = self.rebuilds.load(Ordering::Acquire);
         let found = look(&self.index.read());
         let Err(error @ PitError::Index { .. }) = found else { return found };
@@ -34,20 +67,25 @@ impl Core {
         *self.trouble.lock() = Some(chain(error));
     }
 
-    /// Makes the index anew, in memory; the next flush brings it to the disk. `flushing` is held by the caller.
+    /// Makes the index anew, in memory; the next flush brings it to the disk. Where that fails the old one stays, and
+    /// fails again. `flushing` is held by the caller.
     fn rebuild(&self, error: &PitError) -> PitResult<()> {
         tracing::warn!(
             error = chain(error),
             "the artifact index failed and is made anew from the journal"
         );
         let mut index = self.index.write();
-        if let Err(error) = index.reset() {
+        let mut fresh = index.emptied()?;
+        let mut replay = Replay::new(&mut fresh);
+        replay.refused = true;
+        self.journal.reread(|mark, bytes| replay.record(mark, bytes))?;
+        let mut failed = std::mem::replace(&mut *index, fresh);
+        if let Err(error) = failed.reset() {
             // Its rows are not read any more; whether the file can be replaced is seen by the next flush.
             tracing::warn!(%error, "the failed index stays on the disk for now");
         }
-        let mut replay = Replay::new(&mut index);
-        replay.refused = true;
-        self.journal.reread(|mark, bytes| replay.record(mark, bytes))?;
+        // Made of the journal alone.
+        self.vouched.store(true, Ordering::Release);
         *self.trouble.lock() = Some(chain(error));
         self.rebuilds.fetch_add(1, Ordering::AcqRel);
         Ok(())

@@ -43,8 +43,37 @@ pub(super) struct Batch {
 impl Rows {
     /// Opens what is there; no file is made before the first batch.
     pub(super) fn open(path: &Path) -> PitResult<Self> {
-        let base = database::open(path)?.map(|(database, rows)| (Arc::new(database), rows));
-        Ok(Self { path: path.to_owned(), fresh: Changes::new(), frozen: None, base, closed: false })
+        let base = database::open(path, false)?.map(|(database, rows)| (Arc::new(database), rows));
+        Ok(Self { base, ..Self::empty(path.to_owned()) })
+    }
+
+    fn empty(path: PathBuf) -> Self {
+        Self { path, fresh: Changes::new(), frozen: None, base: None, closed: false }
+    }
+
+    /// No rows of the same file, which is not touched.
+    pub(super) fn emptied(&self) -> PitResult<Self> {
+        self.check_open()?;
+        Ok(Self::empty(self.path.clone()))
+    }
+
+    /// Looks at the checksums of the database, if it has no more bytes than `limit`; answers whether it did. Waiting
+    /// changes stay. A damaged database is gone afterwards.
+    pub(super) fn check(&mut self, limit: u64) -> PitResult<bool> {
+        self.check_open()?;
+        if self.base.is_none() {
+            return Ok(true);
+        }
+        if database::length(&self.path)? > limit {
+            return Ok(false);
+        }
+        // Only a database that nobody has open can be checked.
+        database::put_away(self.base.take());
+        match database::open(&self.path, true)? {
+            Some((database, rows)) => self.base = Some((Arc::new(database), rows)),
+            None => return Err(self.damaged("its checksums are wrong".to_owned())),
+        }
+        Ok(true)
     }
 
     /// Forgets all rows, for an index that does not belong to the journal.

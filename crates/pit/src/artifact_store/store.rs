@@ -48,6 +48,10 @@ pub(super) struct Core {
     pub(super) index: RwLock<Index>,
     pub(super) touches: Touches,
     pub(super) damage: Damage,
+    /// Whether the index may be read: its checksums were looked at, or it is too large for that.
+    pub(super) checked: AtomicBool,
+    /// Whether the checksums of all that is in the index were looked at.
+    pub(super) vouched: AtomicBool,
     /// How often the index was made anew because it failed.
     pub(super) rebuilds: AtomicU64,
     /// Why the index is in memory alone, until it is on the disk again.
@@ -392,6 +396,8 @@ impl Core {
                 files.abandon(&id, place);
             }
         }
+        // What was made of the journal just now needs no look.
+        let is_new = !index.has_base();
         let core = Self {
             segments,
             files,
@@ -399,6 +405,8 @@ impl Core {
             index: RwLock::new(index),
             touches: Touches::default(),
             damage: Damage::default(),
+            checked: AtomicBool::new(is_new),
+            vouched: AtomicBool::new(is_new),
             rebuilds: AtomicU64::new(0),
             trouble: Mutex::new(None),
             flushing: Mutex::new(()),

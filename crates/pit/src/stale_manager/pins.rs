@@ -61,6 +61,9 @@ impl Pins {
         if pinned.contains(id) == pin {
             return Ok(false);
         }
+        if self.journal.is_broken() {
+            self.journal.rewrite(pinned.iter().map(|id| self::record(id, PIN)))?;
+        }
         let record = record(id, if pin { PIN } else { UNPIN });
         let written = self.journal.write_all([record.as_slice()])?;
         if pin {
@@ -91,4 +94,25 @@ fn record(id: &ArtifactId, kind: u8) -> Vec<u8> {
     let mut record = id.as_bytes().to_vec();
     record.push(kind);
     record
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_go_on_in_a_new_journal_when_a_flush_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pins");
+        let open = || Pins::open(&path, Durability::Power, StateGuard::default()).unwrap();
+        let [first, second, third] = [b"1", b"2", b"3"].map(|data| ArtifactId::of(data));
+        let pins = open();
+        pins.set(&first, true).unwrap();
+        pins.journal.lose_the_disk();
+        assert!(pins.set(&second, true).is_err());
+        pins.set(&third, true).unwrap();
+        drop(pins);
+        let again = open();
+        assert!(again.contains(&first) && again.contains(&third));
+    }
 }
