@@ -1022,10 +1022,13 @@ class Running:
         """Begins to ask every component how it is, for so many seconds each."""
 
     def begin_shutdown(self, timeout: float) -> PendingShutdown | None:
-        """Begins the shutdown, of so many seconds; `None` when it was begun before and has ended."""
+        """Begins the shutdown, of so many seconds; `None` when it was begun before and has ended.
 
-    def shutdown(self, timeout: float) -> None:
-        """Shuts down in so many seconds, without serving the calling thread's steps."""
+        Waiting for that, it handles signals.
+
+        Raises:
+            InvalidValueError: They are negative or no number; nothing was stopped.
+        """
 
 @final
 class PendingHealth:

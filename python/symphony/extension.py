@@ -254,10 +254,10 @@ class Extension:
         Raises:
             InvalidValueError: `timeout` is negative or no number.
         """
-        if timeout is not None and not timeout >= 0:
-            from symphony.exceptions import InvalidValueError
+        if timeout is not None:
+            from symphony._core import checked_seconds
 
-            raise InvalidValueError(f"`timeout` takes a number of seconds from 0 up, not {timeout}")
+            timeout = checked_seconds("timeout", timeout)
         return CallView(self, timeout)
 
     def publish(self, topic: str, value: Any) -> None:

@@ -30,7 +30,7 @@ pub use declared_faults::{
 };
 pub use descriptor::{Descriptor, Need, NeedKind, Remedy, Work};
 pub use diagnostic::{Diagnostic, Related, Severity};
-pub use failure::Failure;
+pub use failure::{Failure, chain};
 pub use health::Health;
 pub use hint::Hint;
 pub use key::Key;

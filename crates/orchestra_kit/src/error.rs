@@ -378,7 +378,7 @@ impl Hint for ExtensionError {
                     Ended::NeverReady(_) => hints
                         .push("raise `limits.start` in its manifest if it needs longer".to_owned()),
                     Ended::Refused(_) => hints.push(
-                        "nothing is wrong with it: start it again when there is room (`ulimit -n` is the limit of open files)"
+                        "nothing is wrong with it: start it again later (where open files are short, `ulimit -n` is their limit)"
                             .to_owned(),
                     ),
                     Ended::Library { hints: more, .. } => hints.extend(more.iter().cloned()),

@@ -69,6 +69,7 @@ class System(Generic[C]):
         self._container = starter.container
         self._container.found = self._found
         self._process = os.getpid()
+        self._shutting_down: set[int] = set()
         self.report: _core.BootReport = running.report()
         self.bus: _core.IpcBus = starter.bus
         self.pit: Pit = starter.pit
@@ -309,8 +310,17 @@ class System(Generic[C]):
         Raises:
             InvalidValueError: `timeout` is negative or no number; nothing was stopped.
         """
-        if os.getpid() != self._process:
+        thread = _thread.get_ident()
+        # A signal's handler, or a stop, in the middle of a shutdown by this thread would wait for itself.
+        if os.getpid() != self._process or thread in self._shutting_down:
             return
+        self._shutting_down.add(thread)
+        try:
+            self._shut_down(timeout)
+        finally:
+            self._shutting_down.discard(thread)
+
+    def _shut_down(self, timeout: float) -> None:
         pending = self._running.begin_shutdown(timeout)
         if pending is not None:
             foreign = self._foreign("stop")
@@ -318,7 +328,7 @@ class System(Generic[C]):
                 import warnings
 
                 text = f"{foreign} say `main_thread=True` and are stopped on another thread than the one that booted"
-                warnings.warn(text, RuntimeWarning, stacklevel=2)
+                warnings.warn(text, RuntimeWarning, stacklevel=3)
             self._starter.serve_later(pending.calling)
             pending.result()
             self._starter.let_go()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from symphony import _core
 from symphony._boot.starter import Starter
+from symphony._core import checked_seconds
 from symphony.exceptions import InvalidValueError
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ class Fault(_Fields):
                 )
         if call < 1:
             raise InvalidValueError(f"there is no call {call}", hints=["calls are counted from 1"])
-        if not seconds >= 0:
-            raise InvalidValueError(f"`seconds` cannot be {seconds}")
+        seconds = checked_seconds("seconds", seconds)
         return super().__new__(cls, component, step, kind, call, seconds, message)
 
     def __str__(self) -> str:

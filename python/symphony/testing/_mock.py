@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from symphony._components.spec import component
+from symphony._core import checked_seconds
 from symphony.exceptions import InvalidValueError
 
 if TYPE_CHECKING:
@@ -132,8 +133,9 @@ def MockComponent(  # noqa: N802 - it makes a class.
             raise InvalidValueError(
                 f"there is no step `{step}`", hints=[f"the steps are {', '.join(STEPS)}"]
             )
-    for word, number in (("failures", failures or 0), ("memory", memory), *slow.items()):
-        if not number >= 0:
+    slow = {step: checked_seconds("latency", seconds) for step, seconds in slow.items()}
+    for word, number in (("failures", failures or 0), ("memory", memory)):
+        if number < 0:
             raise InvalidValueError(f"`{word}` cannot be {number}")
     exceptions: dict[str, BaseException] = {**failing}
     behaviour = _Behaviour(slow, exceptions, failures, hanging, health, memory)

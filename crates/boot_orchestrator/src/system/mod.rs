@@ -6,6 +6,7 @@
 mod child_starts;
 mod extensions;
 mod foundation;
+mod inherited;
 mod member_place;
 mod members;
 mod open;
@@ -16,6 +17,7 @@ mod replaced;
 mod state_folder;
 mod swap;
 
+pub use inherited::Inherited;
 pub use open::System;
 pub use options::SystemOptions;
 pub use own::{OwnPart, own_parts};

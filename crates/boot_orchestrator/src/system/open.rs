@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use component::{Code, Diagnostic, Hint as _, Phase};
+use component::{Code, Diagnostic, Hint as _, Phase, chain};
 use ipc::Bus;
 use orchestra_kit::Kit;
 use orchestra_kit::catalogue::Sources;
@@ -17,6 +17,7 @@ use orchestra_kit::{Catalogue, SourceReader, SystemManifest};
 use parking_lot::Mutex;
 use pit::{Durability, Pit};
 
+use super::inherited::Inherited;
 use super::options::SystemOptions;
 use super::parts::Parts;
 use super::state_folder::StateFolder;
@@ -240,18 +241,9 @@ impl System {
         }
     }
 
-    /// The descriptors that a forked child of this process must let go of.
-    pub fn descriptors(&self) -> Vec<i32> {
-        let mut found: Vec<i32> = self.parts.state.descriptor().into_iter().collect();
-        if let Some(bus) = self.parts.bus.try_lock().as_deref().and_then(Option::as_ref) {
-            found.extend(bus.reader().descriptors());
-        }
-        if let Some(supervisor) =
-            self.parts.supervisor.try_lock().as_deref().and_then(Option::as_ref)
-        {
-            found.extend(supervisor.descriptors());
-        }
-        found
+    /// What a forked child of this process must let go of, also after this value is gone: work that was given up goes on.
+    pub fn inherited(&self) -> Inherited {
+        Inherited::new(&self.parts)
     }
 
     fn durability(&self) -> Durability {
@@ -316,13 +308,7 @@ fn launch(options: &SystemOptions) -> Result<Arc<Supervisor>, Vec<Diagnostic>> {
     let program =
         options.python.clone().or_else(|| command.next().map(PathBuf::from)).unwrap_or_default();
     Supervisor::start(Launch::new(program, command, &options.environment)).map_err(|error| {
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        let mut fault = Diagnostic::error(Code::START_FAILED, text);
+        let mut fault = Diagnostic::error(Code::START_FAILED, chain(&error));
         fault.hint = error.hints().into_iter().next();
         vec![fault]
     })

@@ -51,6 +51,10 @@ impl Lock {
     /// Tells whoever asks for the folder meanwhile why it is still locked.
     fn tell_who_works(&self) {
         let workers = self.workers.lock().join("`, `");
+        if workers.is_empty() {
+            // It has ended just now.
+            return;
+        }
         tracing::warn!(target: "symphony.boot", %workers, "what was given up still works in the state folder");
         let text = format!("{}\n`{workers}`", std::process::id());
         // The reader of the error has less to read without it, and the lock itself is whole.

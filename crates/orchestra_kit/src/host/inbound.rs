@@ -19,7 +19,6 @@ const TOPIC: usize = 256;
 
 /// The host's ear on one lane.
 pub(super) struct GuestEvents {
-    manifest: Arc<ExtensionManifest>,
     caller: Arc<Caller>,
     router: Weak<dyn Router>,
     bus: Bus,
@@ -32,14 +31,14 @@ impl GuestEvents {
         router: Weak<dyn Router>,
         bus: Bus,
     ) -> Self {
-        let caller = Arc::new(Caller::new(Arc::clone(&manifest)));
-        Self { manifest, caller, router, bus, guest: OnceLock::new() }
+        let caller = Arc::new(Caller::new(manifest));
+        Self { caller, router, bus, guest: OnceLock::new() }
     }
 
     /// Says whose lane it is; before the process exists, so that nothing can have come.
     pub(super) fn belong_to(&self, guest: &Arc<GuestProcess>) {
         if self.guest.set(Arc::downgrade(guest)).is_err() {
-            tracing::error!(extension = %self.manifest.name.value, "a lane was given away twice");
+            tracing::error!(extension = %self.caller.manifest().name.value, "a lane was given away twice");
         }
     }
 
@@ -65,16 +64,17 @@ impl Inbound for GuestEvents {
                 ipc::PROTOCOL.1
             )));
         };
-        if hello.name != self.manifest.name.value {
+        if hello.name != self.caller.manifest().name.value {
             return Err(self.refuse(format!(
                 "it calls itself `{}`, its manifest `{}`",
-                hello.name, self.manifest.name.value
+                hello.name,
+                self.caller.manifest().name.value
             )));
         }
         if let Some(guest) = self.guest() {
             guest.introduced(hello);
         }
-        Ok(Welcome { protocol, ..Welcome::new(self.manifest.limits.queue) })
+        Ok(Welcome { protocol, ..Welcome::new(self.caller.manifest().limits.queue) })
     }
 
     fn ready(&self) {

@@ -20,4 +20,4 @@ pub(crate) use pit::PitHost;
 pub(crate) use process::ProcessHost;
 pub use process::{ProcessHostOptions, Routed, Router};
 pub(crate) use shares::Shares;
-pub(crate) use workers::Workers;
+pub(crate) use workers::{Workers, or_panicked};

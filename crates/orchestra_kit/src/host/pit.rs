@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use component::{Code, Hint};
+use component::{Code, Hint, chain};
 use ipc::{CallError, CallId, CallOptions, Closed, Done, Operation, Payload, RemoteFailure};
 use pit::PitError;
 use pit::library::{LoadOptions, PitLibrary};
 use rustix::io::Errno;
 
-use super::workers::Workers;
+use super::workers::{Workers, or_panicked};
 use super::{Guest, Host, Stop, Stream, unfinished_starts};
 use crate::extension::{Ended, Report};
 use crate::manifest::{Entry, ExtensionManifest};
-use crate::supervisor::Status;
+use crate::supervisor::{Status, is_shortage};
 
 /// Loads libraries.
 pub(crate) struct PitHost {
@@ -83,25 +83,11 @@ impl Host for PitHost {
 fn unloaded(error: &PitError) -> Ended {
     let reason = chain(error);
     match error {
-        PitError::Io { source, .. } if is_shortage(source) => Ended::Refused(reason),
+        PitError::Io { source, .. } if Errno::from_io_error(source).is_some_and(is_shortage) => {
+            Ended::Refused(reason)
+        }
         _ => Ended::Library { code: error.code(), reason, hints: error.hints() },
     }
-}
-
-fn is_shortage(error: &std::io::Error) -> bool {
-    let errno = Errno::from_io_error(error);
-    errno.is_some_and(|errno| matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM))
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// One run of a library.
@@ -181,7 +167,13 @@ impl Guest for GuestLibrary {
         let name = self.name.clone();
         let queued = self.workers.run({
             let me = Arc::clone(&self);
-            move || done(me.run(&operation, &inputs))
+            move || {
+                let panicked = || {
+                    let message = "the call panicked; please report it";
+                    Err(CallError::Remote(RemoteFailure::new(Code::INTERNAL, message)))
+                };
+                done(or_panicked(|| me.run(&operation, &inputs), panicked));
+            }
         });
         match queued {
             Ok(()) => Ok(None),

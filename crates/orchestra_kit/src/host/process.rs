@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use component::chain;
 use ipc::{
     Bus, CallError, CallId, CallOptions, Captured, Closed, Done, Hello, Lane, LaneOptions,
     Operation, Payload, RemoteFailure,
@@ -154,7 +155,7 @@ impl Host for ProcessHost {
         let options = LaneOptions::host(name, manifest.limits.queue, self.bus.reader());
         let handler: Arc<dyn ipc::Inbound> = Arc::<GuestEvents>::clone(&events);
         let lane =
-            Lane::open(ours, options, handler).map_err(|error| Ended::Refused(told(&error)))?;
+            Lane::open(ours, options, handler).map_err(|error| Ended::Refused(chain(&error)))?;
         let guest = Arc::new(GuestProcess {
             id: request.id,
             lane,
@@ -174,7 +175,7 @@ impl Host for ProcessHost {
             SupervisorError::Encode { .. } | SupervisorError::TooLong { .. } => {
                 Ended::NotStarted(error.to_string())
             }
-            error => Ended::Refused(told(&error)),
+            error => Ended::Refused(chain(&error)),
         })?;
         Ok(guest)
     }
@@ -189,7 +190,7 @@ impl ProcessHost {
         stderr: OwnedFd,
         capture: &Arc<Capture>,
     ) -> Result<(), Ended> {
-        let failed = |error: ipc::IpcError| Ended::Refused(told(&error));
+        let failed = |error: ipc::IpcError| Ended::Refused(chain(&error));
         let reader = self.bus.reader();
         let named = name.to_owned();
         let log = move |captured: Captured<'_>| {
@@ -224,13 +225,6 @@ fn refused(error: rustix::io::Errno) -> Ended {
 }
 
 /// An error with its cause.
-fn told(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}
-
 /// What is learned of a run as it goes.
 #[derive(Default)]
 struct About {
@@ -330,11 +324,13 @@ impl GuestProcess {
             return;
         }
         self.lane.close();
-        let how = known.unwrap_or(match ending {
-            Ending::Exited(status) => Ended::Exited(status),
-            Ending::NotStarted(reason) => Ended::Refused(reason),
-            Ending::SupervisorLost => Ended::SupervisorLost,
-        });
+        let how = match (known, ending) {
+            // Its lane may be seen closed before the supervisor's death is told.
+            (None | Some(Ended::ClosedLane), Ending::SupervisorLost) => Ended::SupervisorLost,
+            (Some(known), _) => known,
+            (None, Ending::Exited(status)) => Ended::Exited(status),
+            (None, Ending::NotStarted(reason)) => Ended::Refused(reason),
+        };
         self.report.ended(how, lines);
     }
 }

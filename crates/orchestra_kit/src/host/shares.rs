@@ -1,20 +1,20 @@
-//! How many workers the waiting calls of one guest may have, so that one greedy guest delays nobody.
+//! How many workers the waiting calls of guests may have, so that one greedy guest delays nobody.
 //!
-//! Called where guests' calls are routed. What a guest asks beyond its share waits in a queue of its own, in order.
-//! Invariant: whoever runs a guest's job takes its next one, so none stays behind while its share has room.
+//! Called where guests' calls are routed. What a guest asks beyond its share, or when all shares together have their
+//! most, waits in a queue of its own, in order. Invariants: whoever has run a job takes the next that may run, so none
+//! stays behind while there is room; some workers are left for what does not wait.
 
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::workers::{Full, Workers};
-
-type Job = Box<dyn FnOnce() + Send>;
+use super::workers::{self, Full, Job, THREADS, Workers};
 
 /// The workers that one guest's waiting calls may have.
 const SHARE: usize = 5;
+/// The workers that those of all guests may have: the others are for what does not wait, as to give back a grant.
+const SHARES: usize = THREADS - 4;
 /// The most waiting calls of one guest beyond those.
 const QUEUE: usize = 256;
 
@@ -24,12 +24,18 @@ struct Share {
     waiting: VecDeque<Job>,
 }
 
+#[derive(Default)]
+struct All {
+    running: usize,
+    guests: HashMap<String, Share>,
+}
+
 /// What every guest has of the workers. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Shares(Arc<Mutex<HashMap<String, Share>>>);
+pub(crate) struct Shares(Arc<Mutex<All>>);
 
 impl Shares {
-    /// Runs a job of that guest as soon as its share has room.
+    /// Runs a job of that guest as soon as there is room.
     ///
     /// # Errors
     /// [`Full`] when too many of its jobs, or of all, wait.
@@ -39,9 +45,11 @@ impl Shares {
         guest: &str,
         job: impl FnOnce() + Send + 'static,
     ) -> Result<(), Full> {
-        let mut shares = self.0.lock();
-        let share = shares.entry(guest.to_owned()).or_default();
-        if share.running >= SHARE {
+        let mut all = self.0.lock();
+        let all = &mut *all;
+        let room = all.running < SHARES;
+        let share = all.guests.entry(guest.to_owned()).or_default();
+        if !room || share.running >= SHARE {
             if share.waiting.len() >= QUEUE {
                 return Err(Full);
             }
@@ -50,39 +58,49 @@ impl Shares {
         }
         let (me, name) = (self.clone(), guest.to_owned());
         // Under the lock: nothing may be queued behind a job that is then refused.
-        let queued = workers.run(move || me.serve(&name, Box::new(job)));
+        let queued = workers.run(move || me.serve(name, Box::new(job)));
         match queued {
-            Ok(()) => share.running += 1,
-            Err(Full) if share.running == 0 => {
-                shares.remove(guest);
+            Ok(()) => {
+                share.running += 1;
+                all.running += 1;
+            }
+            Err(Full) if share.running == 0 && share.waiting.is_empty() => {
+                all.guests.remove(guest);
             }
             Err(Full) => {}
         }
         queued
     }
 
-    fn serve(&self, guest: &str, first: Job) {
-        let mut next = Some(first);
-        while let Some(job) = next {
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                tracing::error!(guest, "a call of an extension panicked");
-            }
-            next = self.next(guest);
+    fn serve(&self, guest: String, first: Job) {
+        let mut next = Some((guest, first));
+        while let Some((guest, job)) = next {
+            workers::run(job);
+            next = self.0.lock().next(&guest);
         }
     }
+}
 
-    /// The guest's next job; none: the one who asks has left.
-    fn next(&self, guest: &str) -> Option<Job> {
-        let mut shares = self.0.lock();
-        let share = shares.get_mut(guest)?;
-        let next = share.waiting.pop_front();
-        if next.is_none() {
+impl All {
+    /// A job of that guest has ended: the next one that may run, and whose it is. None: the one who asks has left.
+    fn next(&mut self, guest: &str) -> Option<(String, Job)> {
+        if let Some(share) = self.guests.get_mut(guest) {
             share.running -= 1;
-            if share.running == 0 {
-                shares.remove(guest);
+            if share.running == 0 && share.waiting.is_empty() {
+                self.guests.remove(guest);
             }
         }
-        next
+        // The one that has the least first: nobody who waits is passed over by a greedy one for ever.
+        let may_run = |share: &Share| share.running < SHARE && !share.waiting.is_empty();
+        let waiting = self.guests.iter_mut().filter(|(_, share)| may_run(share));
+        let chosen = waiting.min_by_key(|(_, share)| share.running);
+        let Some((name, share)) = chosen else {
+            self.running -= 1;
+            return None;
+        };
+        let job = share.waiting.pop_front()?;
+        share.running += 1;
+        Some((name.clone(), job))
     }
 }
 
@@ -91,7 +109,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use super::{QUEUE, SHARE, Shares};
+    use super::{QUEUE, SHARE, SHARES, Shares};
     use crate::host::Workers;
 
     const LONG: Duration = Duration::from_secs(20);
@@ -119,5 +137,29 @@ mod tests {
             (0..SHARE + QUEUE).map(|_| runs.recv_timeout(LONG).unwrap()).collect();
         seen.sort_unstable();
         assert!(seen.into_iter().eq(0..SHARE + QUEUE));
+    }
+
+    #[test]
+    fn what_waits_leaves_workers_to_what_does_not_and_is_served_in_the_end() {
+        let (workers, shares) = (Workers::new(), Shares::default());
+        let (leave, left) = crossbeam_channel::unbounded::<()>();
+        let (ran, runs) = mpsc::channel();
+        for number in 0..2 * SHARES {
+            let (left, ran) = (left.clone(), ran.clone());
+            let job = move || {
+                let _ = left.recv_timeout(LONG);
+                ran.send(number).unwrap();
+            };
+            shares.run(&workers, &format!("guest {}", number % 6), job).unwrap();
+        }
+        let (answer, answered) = mpsc::channel();
+        workers.run(move || answer.send(()).unwrap()).unwrap();
+        answered
+            .recv_timeout(LONG / 2)
+            .expect("the one that does not wait stood behind the others");
+        drop(leave);
+        let mut seen: Vec<_> = (0..2 * SHARES).map(|_| runs.recv_timeout(LONG).unwrap()).collect();
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..2 * SHARES));
     }
 }

@@ -4,8 +4,10 @@
 //! because it was killed, or the power went, while a slow one started. Invariant: a library is refused only when
 //! [`LIMIT`] starts in a row did not come back; one that does come back, well or not, begins anew.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pit::{PitError, PitResult};
@@ -13,9 +15,9 @@ use pit::{PitError, PitResult};
 /// So many starts in a row that did not come back are the library's own fault.
 pub(super) const LIMIT: usize = 3;
 
-/// Held from the look at a mark to the end of the start that follows: a mark that is seen meanwhile is an earlier
-/// process's, never that of a start beside this one.
-static LOOKING: Mutex<()> = Mutex::new(());
+/// One for each mark, held from the look at it to the end of the start that follows: a mark that is seen meanwhile is an
+/// earlier process's, never that of a start beside this one. A library that hangs keeps nobody but itself.
+static LOOKING: Mutex<BTreeMap<PathBuf, Arc<Mutex<()>>>> = Mutex::new(BTreeMap::new());
 
 /// Loads by `load`, and once more where marks of earlier processes are too few to refuse it.
 ///
@@ -27,15 +29,19 @@ pub(super) fn load<T>(
     digest: impl Fn(&T) -> &str,
 ) -> PitResult<T> {
     let loaded = match load() {
-        Err(PitError::LibraryQuarantined { .. }) => {
-            let _looking = LOOKING.lock();
+        Err(PitError::LibraryQuarantined { mark, .. }) => {
+            let looking = Arc::clone(LOOKING.lock().entry(mark).or_default());
+            let _looking = looking.lock();
             match load() {
                 Err(PitError::LibraryQuarantined { path, mark }) => {
                     if !set_aside(&mark) {
                         return Err(PitError::LibraryQuarantined { path, mark });
                     }
                     let again = load();
-                    forget(&mark);
+                    // One that was not even begun says nothing of the library.
+                    if !matches!(again, Err(PitError::Io { .. })) {
+                        forget(&mark);
+                    }
                     return again;
                 }
                 other => other,

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-type Job = Box<dyn FnOnce() + Send>;
+pub(super) type Job = Box<dyn FnOnce() + Send>;
 
 /// The most threads; jobs wait for each other only inside the Pit (a lease, a grant), and those have deadlines.
-const THREADS: usize = 16;
+pub(super) const THREADS: usize = 16;
 /// The most jobs that wait.
 const QUEUE: usize = 1024;
 /// A thread without work leaves after so long.
@@ -88,10 +88,16 @@ fn serve(jobs: &Receiver<Job>, threads: &AtomicUsize, idle: &AtomicUsize) {
 }
 
 /// A thread that ended here would stay counted, and after enough of them no request were ever served.
-fn run(job: Job) {
-    if catch_unwind(AssertUnwindSafe(job)).is_err() {
+pub(super) fn run(job: Job) {
+    or_panicked(job, || ());
+}
+
+/// What `work` gives, or `panicked` where it panics: whoever waits for an answer gets one.
+pub(crate) fn or_panicked<T>(work: impl FnOnce() -> T, panicked: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         tracing::error!("a request of an extension panicked");
-    }
+        panicked()
+    })
 }
 
 #[cfg(test)]

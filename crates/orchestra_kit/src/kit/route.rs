@@ -9,7 +9,7 @@ use ipc::RemoteFailure;
 
 use super::extensions::Inner;
 use crate::error::ExtensionError;
-use crate::host::{Caller, Routed, Router};
+use crate::host::{Caller, Routed, Router, or_panicked};
 use crate::manifest::Member;
 
 impl Router for Inner {
@@ -36,9 +36,20 @@ impl Router for Inner {
                 if holdings.has_ended() {
                     return;
                 }
-                let outcome = members.call_for(holdings, &call, &inputs, options.deadline);
+                let outcome = or_panicked(
+                    || {
+                        let outcome = members.call_for(holdings, &call, &inputs, options.deadline);
+                        outcome.map_err(|error| failure(&error))
+                    },
+                    || {
+                        Err(RemoteFailure::new(
+                            Code::INTERNAL,
+                            "the call panicked; please report it",
+                        ))
+                    },
+                );
                 if let Some(answer) = answering.lock().take() {
-                    answer(outcome.map_err(|error| failure(&error)));
+                    answer(outcome);
                 }
             };
             let queued = if waits {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use component::Seconds;
+use component::{Seconds, chain};
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -22,13 +22,10 @@ use rustix::process::{Signal, pidfd_send_signal};
 use super::backoff::Backoff;
 use super::launch::{Launch, Link, SEND_LIMIT, begin, how_it_ended};
 use super::protocol::{
-    Ending, FromSupervisor, LONGEST, Received, Span, SpawnRequest, Termination, ToSupervisor,
-    encode, receive, send,
+    BREATH, Ending, FromSupervisor, LONGEST, Received, Span, SpawnRequest, Termination,
+    ToSupervisor, encode, receive, send,
 };
 use crate::error::SupervisorError;
-
-/// How long the listener rests where the kernel has no memory to let it wait.
-const BREATH: Duration = Duration::from_millis(20);
 
 /// Lines of its standard error that are kept for an error.
 const LINES: usize = 20;
@@ -555,12 +552,11 @@ impl Shared {
                 Attempt::Runs
             }
             Err(error) => {
-                let reason = std::error::Error::source(&error).map(ToString::to_string);
-                let reason = reason.unwrap_or_default();
                 let pause = inner.backoff.next(None);
-                tracing::warn!(%error, reason, ?pause, "no other supervisor can be started yet");
+                let error = chain(&error);
+                tracing::warn!(error, ?pause, "no other supervisor can be started yet");
                 if !stopping {
-                    let how = format!("died, and no other can be started yet: {error}: {reason}");
+                    let how = format!("died, and no other can be started yet: {error}");
                     inner.stage = Stage::Between { how };
                 }
                 Attempt::Again(pause)

@@ -16,5 +16,6 @@ mod tree;
 pub use client::{Process, Supervisor, Watch};
 pub use environment::Environment;
 pub use launch::Launch;
+pub(crate) use protocol::is_shortage;
 pub use protocol::{Ending, Program, Span, SpawnRequest, Status, Termination};
 pub use server::{LANE_VARIABLE, Order, Prepared, Server, Start};

@@ -7,7 +7,9 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -201,6 +203,14 @@ pub(crate) enum Received<M> {
     Closed,
 }
 
+/// How long is waited where the kernel is short of something, before it is asked again.
+pub(super) const BREATH: Duration = Duration::from_millis(10);
+
+/// What the kernel says when it, or this process, has no more of something; what was asked for may be had later.
+pub(crate) const fn is_shortage(error: Errno) -> bool {
+    matches!(error, Errno::NOMEM | Errno::NOBUFS | Errno::TOOMANYREFS | Errno::MFILE | Errno::NFILE)
+}
+
 /// Takes one message off the socket without waiting. `buffer` is the caller's, at least [`LONGEST`] bytes.
 ///
 /// A process that has no descriptor free gets the message without those that belong to it: how many there should be
@@ -215,14 +225,13 @@ pub(crate) fn receive<M: DeserializeOwned>(
     let answer = recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut control, flags);
     let message = match answer {
         Ok(message) => message,
-        // Without memory for the message it stays where it is.
-        Err(
-            rustix::io::Errno::AGAIN
-            | rustix::io::Errno::INTR
-            | rustix::io::Errno::NOMEM
-            | rustix::io::Errno::NOBUFS,
-        ) => return Ok(Received::Nothing),
-        Err(rustix::io::Errno::CONNRESET) => return Ok(Received::Closed),
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(Received::Nothing),
+        Err(error) if is_shortage(error) => {
+            // The message stays where it is, and would be looked at again at once.
+            std::thread::sleep(BREATH);
+            return Ok(Received::Nothing);
+        }
+        Err(Errno::CONNRESET) => return Ok(Received::Closed),
         Err(source) => return Err(SupervisorError::Link { doing: "read", source }),
     };
     let descriptors: Vec<OwnedFd> = control

@@ -22,8 +22,8 @@ use rustix::process::{
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
 use super::protocol::{
-    FromSupervisor, LONGEST, Program, Received, Span, SpawnRequest, Status, Termination,
-    ToSupervisor, VERSION, encode, receive, send,
+    BREATH, FromSupervisor, LONGEST, Program, Received, Span, SpawnRequest, Status, Termination,
+    ToSupervisor, VERSION, encode, is_shortage, receive, send,
 };
 use super::{descriptors, tree};
 use crate::error::SupervisorError;
@@ -37,9 +37,6 @@ const FIRST_WORD: Duration = Duration::from_secs(5);
 /// How often escaped and dead grandchildren are reaped while nothing else happens. They cost a table entry each,
 /// nothing more, and no descriptor tells of them.
 const REAP: Duration = Duration::from_secs(2);
-
-/// How long is waited where the kernel is short of something, before it is asked again.
-const BREATH: Duration = Duration::from_millis(10);
 
 /// What the interpreter has to do next.
 #[derive(Debug)]
@@ -465,11 +462,6 @@ fn nothing() -> Result<OwnedFd, SupervisorError> {
 
 fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
     move |source| SupervisorError::Link { doing, source }
-}
-
-/// What the kernel says when it, or this process, has no more of something; what was asked for may be had later.
-const fn is_shortage(error: Errno) -> bool {
-    matches!(error, Errno::NOMEM | Errno::NOBUFS | Errno::TOOMANYREFS | Errno::MFILE | Errno::NFILE)
 }
 
 /// Where its descriptors did not all find room in this process: how many did.

@@ -6,6 +6,8 @@
 
 use std::sync::atomic::Ordering;
 
+use component::chain;
+
 use super::database::CHECKED_BYTES;
 use super::index::Index;
 use super::replay::Replay;
@@ -90,15 +92,4 @@ impl Core {
         self.rebuilds.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
-}
-
-/// The error with its causes, in one line.
-fn chain(error: &PitError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

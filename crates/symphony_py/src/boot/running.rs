@@ -8,10 +8,11 @@ use boot_orchestrator::Running as EngineRunning;
 use boot_orchestrator::steps::WorkBeside;
 use boot_orchestrator::system::System;
 use component::Health;
+use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
 use crate::boot::report::BootReport;
-use crate::door::enter::{enter, guard};
+use crate::door::enter::{enter, guard, wait_polling};
 use crate::door::error::Fields;
 use crate::door::span::span;
 use crate::steps::live::{Live, LiveThreads};
@@ -24,6 +25,7 @@ pub(crate) struct Running {
     system: Arc<System>,
     threads: Arc<LiveThreads>,
     stopping: AtomicBool,
+    ended: Arc<Ended>,
 }
 
 impl Running {
@@ -32,7 +34,8 @@ impl Running {
         system: Arc<System>,
         threads: Arc<LiveThreads>,
     ) -> Self {
-        Self { engine: Arc::new(running), system, threads, stopping: AtomicBool::new(false) }
+        let (engine, stopping) = (Arc::new(running), AtomicBool::new(false));
+        Self { engine, system, threads, stopping, ended: Arc::default() }
     }
 
     /// Runs work on a thread of its own, while the caller works off the steps that belong to its thread.
@@ -74,47 +77,67 @@ impl Running {
         Ok(PendingHealth { work })
     }
 
-    /// Begins the shutdown; `None` when it was begun before and has ended.
+    /// Begins the shutdown; `None` when it was begun before and has ended. Waiting for that, it handles signals.
     fn begin_shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<PendingShutdown>> {
         // Refused before anything is stopped.
         let span = span(py, "timeout", timeout)?;
         if self.stopping.swap(true, Ordering::AcqRel) {
-            // Another thread is at it, or was: wait until it has ended.
-            py.detach(|| self.engine.shutdown(Duration::ZERO));
-            return Ok(None);
+            // Another thread is at it, or was: wait until it has ended, and handles say so. Where its thread could not be
+            // started, nobody is at it any more.
+            return wait_polling(py, |span| {
+                (self.ended.wait(span) || !self.stopping.load(Ordering::Acquire)).then_some(None)
+            });
         }
         self.system.closing().store(true, Ordering::Release);
-        let system = Arc::clone(&self.system);
+        let (system, ended) = (Arc::clone(&self.system), Arc::clone(&self.ended));
         let work = self.beside(py, "symphony-shutdown", move |running| {
-            let _close = CloseAtEnd(system);
+            let _close = CloseAtEnd { system, ended };
             running.shutdown(span).errors.iter().map(ToString::to_string).collect()
         });
         if work.is_err() {
             // Nothing was stopped: the next call tries again, instead of waiting for what nobody does.
+            self.system.closing().store(false, Ordering::Release);
             self.stopping.store(false, Ordering::Release);
         }
         let work = work?;
         Ok(Some(PendingShutdown { work }))
     }
+}
 
-    /// Shuts down without serving the calling thread's steps.
-    fn shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
-        let span = span(py, "timeout", timeout)?;
-        self.stopping.store(true, Ordering::Release);
-        enter(py, || {
-            let _close = CloseAtEnd(Arc::clone(&self.system));
-            self.engine.shutdown(span);
-        })
+/// Told once that the system is down, to whoever waits for another's shutdown.
+#[derive(Default)]
+struct Ended {
+    told: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Ended {
+    fn tell(&self) {
+        *self.told.lock() = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for so long; whether it was told.
+    fn wait(&self, span: Duration) -> bool {
+        let mut told = self.told.lock();
+        if !*told {
+            self.changed.wait_for(&mut told, span);
+        }
+        *told
     }
 }
 
 /// Closes the system when it is dropped: also after a shutdown that panicked, handles say that it was stopped, and its
 /// processes and its folder are let go of.
-struct CloseAtEnd(Arc<System>);
+struct CloseAtEnd {
+    system: Arc<System>,
+    ended: Arc<Ended>,
+}
 
 impl Drop for CloseAtEnd {
     fn drop(&mut self) {
-        self.0.close();
+        self.system.close();
+        self.ended.tell();
     }
 }
 

@@ -4,17 +4,14 @@
 //! of the contract is a `TypeError` at the caller; nothing is guessed, nothing is lost, and nothing is written without a bound.
 
 use bytes::Bytes;
-use ipc::{MAX_VALUES, Payload, ValueError};
+use ipc::{MAX_DEPTH, MAX_VALUES, Payload, ValueError};
 use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{
-    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple,
+    PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple,
 };
 use rmp::Marker;
 use rmp::encode;
-
-/// How deep lists and dicts may lie in each other, as in `ipc`.
-const DEPTH: usize = 128;
 
 /// Room for what stands before a value: a marker and its number or length.
 const HEAD: usize = 9;
@@ -79,9 +76,9 @@ impl Writer {
     }
 
     fn value(&mut self, value: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
-        if depth > DEPTH {
+        if depth > MAX_DEPTH {
             return Err(PyTypeError::new_err(format!(
-                "lists and dicts lie more than {DEPTH} deep in each other (or contain themselves)"
+                "lists and dicts lie more than {MAX_DEPTH} deep in each other (or contain themselves)"
             )));
         }
         self.left = self.left.checked_sub(1).ok_or_else(|| {
@@ -122,7 +119,9 @@ impl Writer {
             self.data(data)
         } else if value.is_instance_of::<PyByteArray>() {
             // A copy, since another thread may write into it; made by Python, which says when there is no memory.
-            let data = value.py().get_type::<PyBytes>().call1((value,))?;
+            // Not of the object itself, whose class may say something else of its bytes.
+            let view = PyMemoryView::from(value)?;
+            let data = value.py().get_type::<PyBytes>().call1((view,))?;
             self.data(data.cast::<PyBytes>()?)
         } else {
             Err(PyTypeError::new_err(format!(
