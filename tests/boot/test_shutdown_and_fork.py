@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import boot_scripts
 import pytest
@@ -105,3 +106,98 @@ def test_a_forked_child_may_not_use_it_and_harms_nothing(workshop, tmp_path):
         tmp_path,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "45\nalive healthy\n", "")
+
+
+def test_whoever_waits_for_the_shutdown_of_another_sees_its_end(nothing_left):
+    for _ in range(30):
+        ended = threading.Event()
+
+        class Slow:
+            def stop(self) -> None:
+                time.sleep(0.02)
+                ended.set()  # noqa: B023 - it is stopped in this turn.
+
+        system = boot(components=[Slow])
+        bus = system.bus
+        seen = []
+
+        def shut_down() -> None:
+            system.shutdown()  # noqa: B023
+            try:
+                bus.topic("t")  # noqa: B023
+            except StoppedError:
+                seen.append(ended.is_set())  # noqa: B023
+
+        threads = [threading.Thread(target=shut_down) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert seen == [True] * 3
+
+
+@pytest.mark.parametrize("timeout", ["3.0", "math.inf"])
+def test_a_handler_that_shuts_down_in_the_middle_of_a_shutdown_does_not_wait_for_itself(
+    tmp_path, timeout
+):
+    ended = boot_scripts.run(
+        f"""
+        import math, signal, threading
+        signal.signal(signal.SIGUSR1, lambda *_: system.shutdown({timeout}))
+
+        @symphony.component(main_thread=True)
+        class Last:
+            def stop(self):
+                say("stopped")
+
+        @symphony.component
+        class Slow:
+            def __init__(self, last: Last): pass
+            def stop(self):
+                os.kill(os.getpid(), signal.SIGUSR1)
+                time.sleep(0.3)
+
+        system = boot(components=[Last, Slow])
+        system.shutdown({timeout})
+        say("down")
+        """,
+        tmp_path,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "stopped\ndown\n", "")
+
+
+def test_a_child_that_is_forked_while_given_up_work_goes_on_keeps_no_lock(workshop, tmp_path):
+    ended = boot_scripts.run(
+        """
+        import warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        text = open("Symphony.toml").read()
+        with boot(config="Symphony.toml") as system:
+            for number in range(80_000):
+                system.pit.artifacts.put(b"%d" % number, name=f"file-{number}")
+        os.unlink(".symphony/artifact-store/index.redb")
+        open("Symphony.toml", "w").write(text + '[system.phases.pit]\\ntimeout = "20ms"\\n')
+        try: boot(config="Symphony.toml")
+        except symphony.BootTimeoutError: pass
+        open("Symphony.toml", "w").write(text)
+        child = os.fork()
+        if not child:
+            time.sleep(60)
+            os._exit(0)
+        refused = 0
+        end = time.monotonic() + 30
+        while True:
+            try:
+                boot(config="Symphony.toml").shutdown()
+                break
+            except symphony.StateLockedError:
+                refused += 1
+                assert time.monotonic() < end, "the child keeps the lock"
+                time.sleep(0.02)
+        say(refused > 0)
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        """,
+        tmp_path,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "True\n"), ended.stderr

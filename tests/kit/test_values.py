@@ -91,7 +91,12 @@ def test_tuples_and_buffers_arrive_as_what_they_are_nearest_to(echo):
     class Number(int):
         pass
 
+    class Buffer(bytearray):
+        def __bytes__(self):
+            return b"something else"
+
     assert same(echo.call("echo", value=[Text("a"), Number(3)]), ["a", 3])
+    assert same(echo.call("echo", value=Buffer(b"abc")), b"abc")
 
 
 def deep(depth: int):
