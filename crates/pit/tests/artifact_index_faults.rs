@@ -7,11 +7,15 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use pit::Durability;
 use pit::artifact_store::{ArtifactId, ArtifactStore, PutOptions};
+use pit::{Durability, PitError};
 
 fn open(folder: &Path) -> Arc<ArtifactStore> {
     ArtifactStore::open(folder, Durability::Process).unwrap()
+}
+
+fn plain() -> PutOptions {
+    PutOptions::default()
 }
 
 /// What was put, and what the store has to say of it.
@@ -101,4 +105,42 @@ fn a_damaged_index_never_gives_a_wrong_answer() {
         let store = open(folder.path());
         expected.holds(&store);
     }
+}
+
+#[test]
+fn an_index_that_cannot_be_made_anew_answers_nothing_and_makes_no_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut expected = Expected::default();
+    let store = open(folder.path());
+    (0..300).for_each(|number| expected.put(&store, number));
+    drop(store);
+    let (index, journal) = (folder.path().join("index.redb"), folder.path().join("journal"));
+    let (whole_index, whole) = (fs::read(&index).unwrap(), fs::read(&journal).unwrap());
+    // What the index covers is not read at the open, so that the damage of both is met when it is asked.
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    fs::write(&journal, &damaged).unwrap();
+    let mut met = 0;
+    for at in (whole_index.len() / 8..whole_index.len()).step_by(whole_index.len() / 40) {
+        let mut bytes = whole_index.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&index, bytes).unwrap();
+        // Where the open itself reads what is damaged, it says so; where nobody ever does, all is well.
+        let Ok(store) = ArtifactStore::open(folder.path(), Durability::Process) else { continue };
+        let (id, _) = expected.data.iter().next().unwrap();
+        if store.metadata(id).is_ok() {
+            continue;
+        }
+        met += 1;
+        for _ in 0..3 {
+            let got = store.get(id);
+            assert!(matches!(got, Err(PitError::Corrupt { .. })), "{got:?}");
+            assert!(store.find(None, None).is_err() && store.put(b"new", &plain()).is_err());
+            assert!(store.flush().is_err());
+        }
+    }
+    assert!(met > 0, "no damage was met by a read");
+    assert_eq!(fs::read(&journal).unwrap(), damaged, "the journal is left as it is");
+    fs::write(&journal, whole).unwrap();
+    expected.holds(&open(folder.path()));
 }

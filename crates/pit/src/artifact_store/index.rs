@@ -302,7 +302,7 @@ impl Index {
 
     /// What a row says; one that says nothing is damage of the index, which the journal can mend.
     fn row<T: DeserializeOwned>(&self, bytes: &[u8]) -> PitResult<T> {
-        decode(bytes).map_err(|error| self.rows.damaged(error.to_string()))
+        decode(bytes).map_err(|error| self.rows.damage(error.to_string()))
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) struct Rows {
     frozen: Option<Arc<Changes>>,
     base: Option<(Arc<Database>, Snapshot)>,
     closed: bool,
+    /// The database was found damaged, or could not be looked at: nothing is answered until others take the place of
+    /// these rows.
+    damaged: bool,
 }
 
 /// One batch on its way to redb.
@@ -48,7 +51,8 @@ impl Rows {
     }
 
     fn empty(path: PathBuf) -> Self {
-        Self { path, fresh: Changes::new(), frozen: None, base: None, closed: false }
+        let (fresh, frozen, base) = (Changes::new(), None, None);
+        Self { path, fresh, frozen, base, closed: false, damaged: false }
     }
 
     /// No rows of the same file, which is not touched.
@@ -60,7 +64,7 @@ impl Rows {
     /// Looks at the checksums of the database, if it has no more bytes than `limit`; answers whether it did. Waiting
     /// changes stay. A damaged database is gone afterwards.
     pub(super) fn check(&mut self, limit: u64) -> PitResult<bool> {
-        self.check_open()?;
+        self.check_whole()?;
         if self.base.is_none() {
             return Ok(true);
         }
@@ -69,23 +73,30 @@ impl Rows {
         }
         // Only a database that nobody has open can be checked.
         database::put_away(self.base.take());
-        match database::open(&self.path, true)? {
-            Some((database, rows)) => self.base = Some((Arc::new(database), rows)),
-            None => return Err(self.damaged("its checksums are wrong".to_owned())),
+        self.damaged = true;
+        if let Some((database, rows)) = database::open(&self.path, true)? {
+            self.base = Some((Arc::new(database), rows));
+            self.damaged = false;
         }
-        Ok(true)
+        self.check_whole().map(|()| true)
     }
 
     /// Forgets all rows, for an index that does not belong to the journal.
     pub(super) fn reset(&mut self) -> PitResult<()> {
         self.fresh.clear();
         self.frozen = None;
+        self.damaged = false;
         database::put_away(self.base.take());
         database::remove(&self.path)
     }
 
-    /// The error for a row that is not as it was written.
-    pub(super) fn damaged(&self, reason: String) -> PitError {
+    fn check_whole(&self) -> PitResult<()> {
+        self.check_open()?;
+        if self.damaged { Err(self.damage("its checksums are wrong".to_owned())) } else { Ok(()) }
+    }
+
+    /// The error for rows that are not as they were written.
+    pub(super) fn damage(&self, reason: String) -> PitError {
         database::failed(&self.path, redb::Error::Corrupted(reason))
     }
 
@@ -108,7 +119,7 @@ impl Rows {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> PitResult<Option<Vec<u8>>> {
-        self.check_open()?;
+        self.check_whole()?;
         let waiting =
             self.fresh.get(key).or_else(|| self.frozen.as_ref().and_then(|rows| rows.get(key)));
         if let Some(change) = waiting {
@@ -125,7 +136,7 @@ impl Rows {
         after: Option<&[u8]>,
         limit: usize,
     ) -> PitResult<Vec<Row>> {
-        self.check_open()?;
+        self.check_whole()?;
         let start = after.map_or(Bound::Included(prefix), Bound::Excluded);
         let end = successor(prefix);
         let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
