@@ -137,7 +137,7 @@ def test_a_mock_fails_so_often_and_then_does_well():
 
 @pytest.mark.parametrize("wrong", [{"latency": -1}, {"failures": -1}, {"memory": -5}])
 def test_a_mock_refuses_a_negative_number(wrong):
-    with pytest.raises(InvalidValueError, match="cannot be -|from 0 up, not -"):
+    with pytest.raises(InvalidValueError, match=r"cannot be -|from 0 up, not -"):
         MockComponent(**wrong)
 
 
