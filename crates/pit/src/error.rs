@@ -193,13 +193,20 @@ pub enum PitError {
         /// What happened.
         reason: String,
     },
-    /// An earlier start of this very file took the process down.
-    #[error("the library `{}` is quarantined: its last start did not come back", path.display())]
+    /// The last starts of this very file crashed the process.
+    #[error(
+        "the library `{}` is quarantined: its last {crashes} starts crashed the process, the last by `{last}`",
+        path.display()
+    )]
     LibraryQuarantined {
         /// The library's file.
         path: PathBuf,
-        /// The mark that the start left behind.
+        /// The mark that the starts left behind.
         mark: PathBuf,
+        /// How many starts in a row crashed.
+        crashes: usize,
+        /// The signal of the last one, or `exit`.
+        last: String,
     },
     /// Something inside the Pit broke; a bug.
     #[error("internal error in `{member}`: {reason}")]

@@ -50,9 +50,6 @@ static int32_t init(const symphony_pit_host *host, void **instance, symphony_pit
 #ifdef FAIL
     return give(error, "no device", 9, SYMPHONY_PIT_ERROR);
 #endif
-#ifdef CRASH
-    abort();
-#endif
     (void)error;
     symphony_pit_text log = TEXT("symphony.log.v1"), unknown = TEXT("symphony.none.v9");
     if (host->struct_size < sizeof *host || host->service(unknown) != NULL) return 1;
@@ -243,49 +240,6 @@ fn an_update_of_the_same_file_is_a_new_library_beside_the_old_one() {
     assert_eq!(old.call("upper", b"old").unwrap(), b"OLD");
     drop(old);
     assert_eq!(new.call("upper", b"new").unwrap(), b"NEW");
-}
-
-/// Runs this test binary again, to load a library that ends its process; then finds the mark.
-#[test]
-#[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
-fn a_library_that_took_the_process_down_is_quarantined() {
-    let folder = std::env::var_os("PIT_TEST_CRASH").map(PathBuf::from);
-    if let Some(folder) = folder {
-        let options = LoadOptions { sentinels: Some(folder.clone()), sha256: None };
-        let _ = PitLibrary::load(&folder.join("libcrash.so"), &options);
-        unreachable!("the library aborts");
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let path = compiled(folder.path(), "crash", &["CRASH"]);
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_library_that_took_the_process_down_is_quarantined"])
-        .env("PIT_TEST_CRASH", folder.path())
-        .output()
-        .unwrap()
-        .status;
-    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6));
-    let options =
-        LoadOptions { sentinels: Some(folder.path().to_owned()), ..LoadOptions::default() };
-    let error = PitLibrary::load(&path, &options).unwrap_err();
-    assert_eq!(error.code(), Code::QUARANTINED);
-    assert_eq!(error.hints().len(), 2);
-    // A mended build is another file; it is free, and leaves no mark.
-    let mended = compiled(folder.path(), "mended", &[]);
-    let library = PitLibrary::load(&mended, &options).unwrap();
-    assert_eq!(library.call("upper", b"a").unwrap(), b"A");
-    let marks = fs::read_dir(folder.path())
-        .unwrap()
-        .filter(|entry| {
-            entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "starting")
-        })
-        .count();
-    assert_eq!(marks, 1);
-    // One that fails to start came back: not quarantined.
-    let failing = compiled(folder.path(), "failing", &["FAIL"]);
-    for _ in 0..2 {
-        let error = PitLibrary::load(&failing, &options).unwrap_err();
-        assert_eq!(error.code(), Code::PIT_LIBRARY);
-    }
 }
 
 /// The example that cargo builds beside the tests.

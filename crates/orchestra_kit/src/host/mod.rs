@@ -11,7 +11,6 @@ mod pit;
 mod process;
 mod shares;
 mod start_spans;
-mod unfinished_starts;
 mod workers;
 
 pub use caller::Caller;

@@ -16,7 +16,7 @@ use pit::library::{LoadOptions, PitLibrary};
 use rustix::io::Errno;
 
 use super::workers::{Workers, or_panicked};
-use super::{Guest, Host, Stop, Stream, unfinished_starts};
+use super::{Guest, Host, Stop, Stream};
 use crate::extension::{Ended, Report};
 use crate::manifest::{Entry, ExtensionManifest};
 use crate::supervisor::{Status, is_shortage};
@@ -59,14 +59,7 @@ impl Host for PitHost {
             stopped: AtomicBool::new(false),
         });
         let loading = Arc::clone(&guest);
-        let load = move || {
-            unfinished_starts::load(
-                options.sentinels.as_deref(),
-                || PitLibrary::load(&file, &options),
-                PitLibrary::sha256,
-            )
-        };
-        let queued = self.workers.run(move || match load() {
+        let queued = self.workers.run(move || match PitLibrary::load(&file, &options) {
             Ok(library) => loading.loaded(library),
             Err(error) => {
                 loading.report.ended(unloaded(&error), Vec::new());

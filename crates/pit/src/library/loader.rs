@@ -11,7 +11,7 @@ use crate::{PitError, PitResult};
 
 use super::host::{HOST, bytes, size_of_table};
 use super::image::Image;
-use super::sentinel::Sentinel;
+use super::sentinel;
 use super::table::{
     ABI_MAJOR, ABI_MINOR, Call, FreeBuffer, PitBuffer, PitEntryV1, PitText, STATUS_OK,
     STATUS_PANIC, STATUS_UNKNOWN_OPERATION, Stop,
@@ -60,18 +60,15 @@ impl PitLibrary {
     /// # Errors
     /// [`PitError::Io`]; [`PitError::Abi`] when versions or table do not fit; [`PitError::Library`] when the hash is not
     /// the pinned one, the linker refuses the file, the symbol is missing or `init` failed;
-    /// [`PitError::LibraryQuarantined`] when an earlier start of the same file took the process down.
+    /// [`PitError::LibraryQuarantined`] when the last starts of the same file crashed the process.
     pub fn load(path: &Path, options: &LoadOptions) -> PitResult<Self> {
         let image = Image::read(path, options.sha256.as_deref())?;
         let (memory, name) = image.seal(path)?;
-        let set = |folder: &PathBuf| Sentinel::set(folder, path, &image.sha256);
-        let sentinel = options.sentinels.as_ref().map(set).transpose()?;
-        let started = Self::start(path, &image, memory, &name);
-        // It came back: whether it started or not, it did not take the process down.
-        if let Some(sentinel) = sentinel {
-            sentinel.clear()?;
+        let start = || Self::start(path, &image, memory, &name);
+        match &options.sentinels {
+            Some(folder) => sentinel::during(folder, path, &image.sha256, start),
+            None => start(),
         }
-        started
     }
 
     fn start(path: &Path, image: &Image, memory: OwnedFd, name: &Path) -> PitResult<Self> {

@@ -3,10 +3,11 @@
 //! The interface is the C table of `include/symphony_pit.h`; [`PitLibrary`] loads one and calls it, [`export_pit!`] makes
 //! one from Rust. Invariants: the bytes that were hashed are the bytes that are loaded; nothing of a library runs before
 //! its file's hash was checked; a library is never unloaded. This module is the one place in the Pit with unsafe code,
-//! because a foreign function can be called in no other way.
+//! because a foreign function can be called, and its crash be seen, in no other way.
 //!
 //! [`export_pit!`]: crate::export_pit
 
+mod crash_witness;
 pub mod export;
 mod host;
 mod image;
