@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Optional
 
+import numpy as np
 import pytest
 from symphony import (
     BootError,
@@ -310,3 +311,60 @@ def test_a_timeout_that_is_none_is_refused_and_so_is_a_system_that_is_down():
             system.health(timeout=-1)
     with pytest.raises(StoppedError):
         system.health()
+
+
+class Lying:
+    """As `numpy.bool_` is: false, and not `False`."""
+
+    def __bool__(self):
+        return False
+
+
+@pytest.mark.parametrize(
+    "said", [0, 1, "", "down", Lying(), {"status": "down"}, (), ("healthy",), ("fine", "x"), [True]]
+)
+def test_what_is_no_answer_is_unhealthy_with_its_type_told(said):
+    with boot(components=[saying("Odd", None, said)]) as it:
+        told = it.health().components["Odd"]
+        assert told.state == "unhealthy"
+        assert f"a `{type(said).__name__}`" in told.reason
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ((True, None), Health()),
+        ((False, "no disk"), Health.unhealthy("no disk")),
+        (("degraded", "half"), Health.degraded("half")),
+        (np.bool_(True), Health()),
+    ],
+)
+def test_a_tuple_and_a_truth_value_of_numpy_say_how_a_component_is(said, right):
+    with boot(components=[saying("Told", None, said)]) as it:
+        assert it.health().components["Told"] == right
+
+
+def test_numpys_false_is_unhealthy():
+    with boot(components=[saying("Told", None, np.bool_(False))]) as it:
+        assert it.health().components["Told"].state == "unhealthy"
+
+
+def test_what_start_and_stop_return_says_nothing():
+    class Told:
+        state = "unhealthy"
+
+        def start(self):
+            return Told()
+
+        async def stop(self):
+            return False
+
+    class Late:
+        async def start(self):
+            return False
+
+        def stop(self):
+            return Told()
+
+    with boot(components=[Told, Late]) as it:
+        assert it.health().state == "healthy"

@@ -11,7 +11,7 @@ import _thread
 import asyncio
 import sys
 
-from symphony._boot.threads import health_of, place_of
+from symphony._boot.threads import finish, place_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class _Loop:
     async def _step(self, job: Job, awaitable: Awaitable[Any]) -> None:
         try:
             outcome = await awaitable
-            job.finish(*health_of(outcome))
+            finish(job, outcome)
         except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
             job.fail(error)
         finally:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony._boot.event_loop import EventLoops
+    from symphony._boot.health import Health
     from symphony._boot.starter import Starter
     from symphony._core import Job, JobQueue, Keeper, StackRequest
 
@@ -55,7 +56,7 @@ def run_job(
             return job.finish()
         if loops is not None and hasattr(outcome, "__await__"):
             return loops.submit(job, outcome)
-        return job.finish(*health_of(outcome))
+        return finish(job, outcome)
     except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
         if interrupted is not None and isinstance(error, (KeyboardInterrupt, Terminated)):
             interrupted(error)
@@ -79,20 +80,62 @@ def _own_files() -> tuple[str, ...]:
 _OWN = _own_files()
 
 
-def health_of(outcome: Any) -> tuple[str, str | None]:
-    """What a step's result says of its component: state and reason.
+def finish(job: Job, outcome: Any) -> bool:
+    """Ends a step that raised nothing; only the result of `health()` says how a component is."""
+    return job.finish(*health_of(outcome)) if job.step == "health" else job.finish()
 
-    A start and a stop may return anything. `health()` returns nothing or True (healthy), False (unhealthy), or a
-    `Health`, whose state may carry a reason.
+
+def health_of(outcome: Any) -> tuple[str, str | None]:
+    """What the result of `health()` says: state and reason.
+
+    Nothing or True is healthy, False unhealthy; a `Health` says both, and so does a tuple of a state, or of True or
+    False, and a reason. Anything else is unhealthy with its type told: what was meant as bad news is never good news.
     """
     if outcome is None or outcome is True:
         return ("healthy", None)
     if outcome is False:
-        return ("unhealthy", "its `health()` returned False")
-    state = getattr(outcome, "state", None)
-    if state in ("healthy", "degraded", "unhealthy"):
-        return (state, getattr(outcome, "reason", None))
-    return ("healthy", None)
+        return ("unhealthy", _RETURNED.format("False"))
+    from symphony._boot.health import Health
+
+    said, reason = _said(outcome, Health)
+    if said in _STATES:
+        told = None if reason is None else str(reason)
+        return (
+            said,
+            told or (_RETURNED.format(_described(outcome)) if said != "healthy" else None),
+        )
+    return ("unhealthy", _RETURNED.format(_described(outcome)) + _LAWFUL)
+
+
+_STATES = ("healthy", "degraded", "unhealthy")
+_RETURNED = "its `health()` returned {}"
+_LAWFUL = "; nothing, True, False, a `Health`, or a tuple of a state and a reason says how it is"
+
+
+def _said(outcome: Any, health: type[Health]) -> tuple[Any, Any]:
+    """The state that a result names, and its reason; no state where it names none."""
+    if isinstance(outcome, health):
+        return outcome.state, outcome.reason
+    said: Any = outcome
+    reason: Any = None
+    if isinstance(outcome, tuple):
+        pair: tuple[Any, ...] = outcome
+        if len(pair) != 2:
+            return None, None
+        said, reason = pair
+        if isinstance(said, str):
+            return said, reason
+    made: type = type(said)
+    # The truth value of numpy, which is not imported for this.
+    if made is bool or (made.__module__ == "numpy" and made.__name__ in ("bool", "bool_")):
+        return ("healthy" if said else "unhealthy"), reason
+    return None, None
+
+
+def _described(outcome: Any) -> str:
+    """A result with its type, short."""
+    text = repr(outcome)
+    return f"`{text if len(text) <= 60 else text[:60] + '...'}`, a `{type(outcome).__name__}`"
 
 
 def stack_of(thread: int) -> list[str]:
