@@ -93,6 +93,8 @@ codes! {
     NOT_FOUND = "not-found";
     /// A value or an argument that is not allowed there.
     INVALID_VALUE = "invalid-value";
+    /// Memory of a size that was asked for could not be had.
+    OUT_OF_MEMORY = "out-of-memory";
     /// Something inside Symphony broke; a bug.
     INTERNAL = "internal";
 }

@@ -15,6 +15,7 @@ mod health;
 mod hint;
 mod key;
 mod location;
+pub mod memory;
 mod name;
 mod phase;
 mod render;

@@ -61,6 +61,9 @@ pub enum ValueError {
         /// The limit.
         limit: usize,
     },
+    /// No memory is left for its bytes.
+    #[error(transparent)]
+    NoMemory(#[from] component::memory::NoMemory),
     /// A value of another shape than its reader needs.
     #[error("the value is not what is expected here: {reason}")]
     Shape {
@@ -71,10 +74,16 @@ pub enum ValueError {
 
 impl Hint for ValueError {
     fn code(&self) -> Code {
-        Code::INVALID_VALUE
+        match self {
+            Self::NoMemory(error) => error.code(),
+            _ => Code::INVALID_VALUE,
+        }
     }
 
     fn hints(&self) -> Vec<String> {
+        if let Self::NoMemory(error) = self {
+            return error.hints();
+        }
         vec![
             "values are None, bool, 64-bit int, float, text, bytes, list, and map with text keys"
                 .to_owned(),
@@ -309,7 +318,8 @@ impl Hint for CallError {
             Self::UnknownOperation { .. } => Code::UNKNOWN_OPERATION,
             Self::NotReady { .. } => Code::UNHEALTHY,
             Self::Refused { code, .. } => Code::parse(code).unwrap_or(Code::PROTOCOL_MISMATCH),
-            Self::TooLarge { .. } | Self::Value(_) => Code::INVALID_VALUE,
+            Self::TooLarge { .. } => Code::INVALID_VALUE,
+            Self::Value(error) => error.code(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! announced length, and memory grows with what has arrived, never with what a header merely announces.
 
 use bytes::Bytes;
+use component::memory;
 
 use crate::error::ProtocolError;
 
@@ -171,8 +172,15 @@ impl Header {
 pub struct Frame {
     /// Its header.
     pub header: Header,
-    /// Its payload, in memory of its own.
+    /// Its payload, in memory of its own; empty where it [is lost](Self::is_lost).
     pub payload: Bytes,
+}
+
+impl Frame {
+    /// Whether there was no memory for its payload, which was read over.
+    pub fn is_lost(&self) -> bool {
+        self.payload.len() != self.header.length as usize
+    }
 }
 
 /// Where the next bytes of the stream are to be written.
@@ -191,12 +199,14 @@ pub struct Assembler {
     start: usize,
     end: usize,
     long: Option<(Header, Vec<u8>)>,
+    /// A long frame that there is no memory for, and how many bytes of it are still to come.
+    lost: Option<(Header, usize)>,
 }
 
 impl Assembler {
     /// An assembler that refuses payloads longer than `limit`.
     pub const fn new(limit: u32) -> Self {
-        Self { limit, scratch: Vec::new(), start: 0, end: 0, long: None }
+        Self { limit, scratch: Vec::new(), start: 0, end: 0, long: None, lost: None }
     }
 
     /// Changes the longest payload that is allowed from the next header on.
@@ -206,11 +216,8 @@ impl Assembler {
 
     /// Where the next bytes are to be written; it is never empty.
     pub fn space(&mut self) -> Space<'_> {
-        if let Some((header, data)) = self.long.as_mut() {
-            let missing = header.length as usize - data.len();
-            if data.capacity() == data.len() {
-                data.reserve_exact(missing.min(STEP.max(data.len())));
-            }
+        self.give_up_without_memory();
+        if let Some((_, data)) = self.long.as_mut() {
             return Space::Long(data);
         }
         if self.scratch.is_empty() {
@@ -223,6 +230,18 @@ impl Assembler {
             (self.start, self.end) = (0, self.end - self.start);
         }
         Space::Scratch(&mut self.scratch[self.end..])
+    }
+
+    /// Makes room for more of a long frame; where there is none, what is there of it goes, and the rest is read over.
+    fn give_up_without_memory(&mut self) {
+        let Some((header, data)) = self.long.as_mut() else { return };
+        let missing = header.length as usize - data.len();
+        if data.capacity() == data.len()
+            && memory::reserve(data, missing.min(STEP.max(data.len()))).is_err()
+        {
+            self.lost = Some((*header, missing));
+            self.long = None;
+        }
     }
 
     /// Says that `count` bytes were written to the scratch space (bytes of a long frame say it themselves).
@@ -250,6 +269,15 @@ impl Assembler {
             (self.start, self.end) = (0, excess.len());
             return Ok(Some(Frame { header, payload: Bytes::from(data) }));
         }
+        if let Some((header, missing)) = self.lost.take() {
+            let there = missing.min(self.end - self.start);
+            self.start += there;
+            if there < missing {
+                self.lost = Some((header, missing - there));
+                return Ok(None);
+            }
+            return Ok(Some(Frame { header, payload: Bytes::new() }));
+        }
         let ready = &self.scratch[self.start..self.end];
         let Some((head, rest)) = ready.split_first_chunk::<HEADER>() else { return Ok(None) };
         let header = Header::decode(head, self.limit)?;
@@ -260,10 +288,15 @@ impl Assembler {
             return Ok(Some(Frame { header, payload }));
         }
         if HEADER + length > SCRATCH {
-            let mut data = Vec::with_capacity(length.min(STEP));
-            data.extend_from_slice(rest);
+            let there = rest.len();
+            match memory::with_room(length.min(STEP)) {
+                Ok(mut data) => {
+                    data.extend_from_slice(rest);
+                    self.long = Some((header, data));
+                }
+                Err(_) => self.lost = Some((header, length - there)),
+            }
             (self.start, self.end) = (0, 0);
-            self.long = Some((header, data));
         }
         Ok(None)
     }

@@ -3,12 +3,13 @@
 //! Invariant: a `Payload` holds exactly one lawful value; whatever cannot be proved so cannot become one.
 
 use bytes::Bytes;
+use component::memory;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ValueError;
 use crate::scan::{Scanner, Token};
-use crate::value::{MAX_DEPTH, Value, decode, encode, write_list, write_map, write_text};
+use crate::value::{MAX_DEPTH, Value, decode, try_encode, write_list, write_map, write_text};
 
 /// Bytes that hold one valid msgpack value. A clone shares the bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Payload {
     /// # Errors
     /// [`ValueError`] when it is nested too deep or holds too much.
     pub fn from_value(value: &Value) -> Result<Self, ValueError> {
-        Self::new(encode(value))
+        Self::new(try_encode(value)?)
     }
 
     /// Writes any serialisable value, structures as maps with named fields.
@@ -69,10 +70,10 @@ impl Payload {
     /// A map of payloads, spliced without decoding any.
     ///
     /// # Errors
-    /// [`ValueError::Depth`] when the result would be nested too deep.
+    /// [`ValueError::Depth`] when the result would be nested too deep; [`ValueError::NoMemory`].
     pub fn map(entries: &[(&str, &Self)]) -> Result<Self, ValueError> {
         let size: usize = entries.iter().map(|(key, part)| key.len() + part.bytes.len() + 5).sum();
-        let mut out = Vec::with_capacity(size + 5);
+        let mut out = memory::with_room(size + 5)?;
         write_map(&mut out, entries.len());
         let mut deepest = 0;
         for (key, part) in entries {
@@ -89,7 +90,7 @@ impl Payload {
     /// [`ValueError::Depth`] when the result would be nested too deep.
     pub fn list(items: &[&Self]) -> Result<Self, ValueError> {
         let size: usize = items.iter().map(|part| part.bytes.len()).sum();
-        let mut out = Vec::with_capacity(size + 5);
+        let mut out = memory::with_room(size + 5)?;
         write_list(&mut out, items.len());
         let mut deepest = 0;
         for part in items {

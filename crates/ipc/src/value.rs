@@ -4,6 +4,7 @@
 //! panic or reserve more than they can fill.
 
 use bytes::Bytes;
+use component::memory;
 
 use crate::error::ValueError;
 use crate::scan::{Scanner, Token};
@@ -109,6 +110,26 @@ pub fn encode(value: &Value) -> Bytes {
     Bytes::from(out)
 }
 
+/// As [`encode`], and without memory it is an error.
+pub(crate) fn try_encode(value: &Value) -> Result<Bytes, ValueError> {
+    let mut out = memory::with_room(size_of_texts(value).saturating_add(64))?;
+    write(&mut out, value);
+    Ok(Bytes::from(out))
+}
+
+/// What of a value may be long: how many bytes its texts and bytes hold.
+fn size_of_texts(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => text.len() + 5,
+        Value::Bytes(bytes) => bytes.len() + 5,
+        Value::List(items) => items.iter().map(size_of_texts).sum(),
+        Value::Map(entries) => {
+            entries.iter().map(|(key, value)| key.len() + 5 + size_of_texts(value)).sum()
+        }
+        _ => 0,
+    }
+}
+
 /// Reads exactly one value.
 ///
 /// # Errors
@@ -138,8 +159,14 @@ fn read(scanner: &mut Scanner<'_>, depth: usize) -> Result<Value, ValueError> {
         Token::Bool(value) => Value::Bool(value),
         Token::Int(number) => Value::Int(number),
         Token::Float(number) => Value::Float(number),
-        Token::Text(text) => Value::Text(text.to_owned()),
-        Token::Bytes(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
+        Token::Text(text) => {
+            let mut copy = String::new();
+            let bytes = text.len();
+            copy.try_reserve_exact(bytes).map_err(|_| memory::NoMemory { bytes })?;
+            copy.push_str(text);
+            Value::Text(copy)
+        }
+        Token::Bytes(bytes) => Value::Bytes(Bytes::from(memory::copied(bytes)?)),
         Token::List(count) => {
             let below = below()?;
             let mut items = Vec::new();

@@ -208,6 +208,9 @@ pub enum PitError {
         /// The signal of the last one, or `exit`.
         last: String,
     },
+    /// No memory is left for what was asked for.
+    #[error(transparent)]
+    NoMemory(#[from] component::memory::NoMemory),
     /// Something inside the Pit broke; a bug.
     #[error("internal error in `{member}`: {reason}")]
     Internal {
@@ -235,6 +238,10 @@ impl PitError {
 impl Hint for PitError {
     fn code(&self) -> Code {
         match self {
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::OutOfMemory => {
+                Code::OUT_OF_MEMORY
+            }
+            Self::NoMemory(error) => error.code(),
             Self::Io { .. }
             | Self::NotAFolder { .. }
             | Self::Corrupt { .. }

@@ -7,6 +7,8 @@
 
 use std::io::{self, Read};
 
+use component::memory;
+
 /// Bytes before the payload.
 pub(crate) const FRAME: usize = 16;
 /// The longest record; more than that in a length field is damage.
@@ -72,7 +74,7 @@ pub(crate) fn read(
     let mut bytes = [0; FRAME];
     reader.read_exact(&mut bytes)?;
     let Some(head) = Head::read(&bytes, place, room) else { return Ok(false) };
-    payload.resize(head.length, 0);
+    memory::resize(payload, head.length)?;
     reader.read_exact(payload)?;
     Ok(checksum(place, payload) == head.checksum)
 }
@@ -91,12 +93,13 @@ pub(crate) fn find(
     let mut piece = Vec::new();
     let mut payload = Vec::new();
     while end.saturating_sub(offset) >= FRAME as u64 {
-        piece.resize(usize::try_from(end - offset).map_or(PIECE, |left| left.min(PIECE)), 0);
+        let length = usize::try_from(end - offset).map_or(PIECE, |left| left.min(PIECE));
+        memory::resize(&mut piece, length)?;
         read_at(&mut piece, offset)?;
         for bytes in piece.windows(FRAME) {
             let place = Place { generation, offset };
             if let Some(head) = Head::read(bytes, place, end - offset) {
-                payload.resize(head.length, 0);
+                memory::resize(&mut payload, head.length)?;
                 read_at(&mut payload, offset + FRAME as u64)?;
                 if checksum(place, &payload) == head.checksum {
                     return Ok(Some(offset));

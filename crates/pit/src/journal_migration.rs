@@ -9,6 +9,8 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use component::memory;
+
 use crate::frame::{MAX_RECORD, Place, array, checksum};
 use crate::journal_header::{self, Format, HEADER};
 use crate::{PitError, PitResult};
@@ -61,7 +63,8 @@ fn next(reader: &mut impl Read, place: Place, end: u64) -> io::Result<Option<Vec
     if length > MAX_RECORD || (FRAME + length) as u64 > room {
         return Ok(None);
     }
-    let mut record = vec![0; length];
+    let mut record = Vec::new();
+    memory::resize(&mut record, length)?;
     reader.read_exact(&mut record)?;
     let check = u64::from_le_bytes(array(&frame[4..]));
     Ok((checksum(place, &record) == check).then_some(record))
@@ -70,7 +73,8 @@ fn next(reader: &mut impl Read, place: Place, end: u64) -> io::Result<Option<Vec
 /// Whether an intact record stands behind what is none.
 fn is_followed(file: &File, from: Place, end: u64) -> io::Result<bool> {
     let window = usize::try_from((end - from.offset).min(WINDOW)).unwrap_or_default();
-    let mut rest = vec![0; window];
+    let mut rest = Vec::new();
+    memory::resize(&mut rest, window)?;
     file.read_exact_at(&mut rest, from.offset)?;
     for start in 1..window.saturating_sub(FRAME) {
         let length = u32::from_le_bytes(array(&rest[start..start + 4])) as usize;

@@ -39,6 +39,8 @@ _OTHER: dict[str, type[SymphonyError]] = {
     "abi-mismatch": exceptions.PitLibraryError,
 }
 
+_NO_MEMORY = "out-of-memory"
+
 
 def build(fields: dict[str, Any]) -> BaseException:
     """The exception of these fields, with its cause chained."""
@@ -71,9 +73,9 @@ def build(fields: dict[str, Any]) -> BaseException:
             hints=fields["hints"],
             rollback_errors=[build(entry) for entry in fields["rollback"]],
         )
-    elif code in _OTHER and fields["payload"] is None:
+    elif (code in _OTHER or code == _NO_MEMORY) and fields["payload"] is None:
         # The word says more than who was called, as `stopped` and a nested call's `not-found`.
-        error = _OTHER[code](_message(fields), code=code, hints=fields["hints"])
+        error = _other(code, fields)
     elif code in _EXTENSION or fields["extension"] is not None:
         error = _extension(code, fields)
     elif fields["payload"] is not None:
@@ -104,6 +106,15 @@ def _diagnosed(code: str, fields: dict[str, Any], faults: list[Diagnostic]) -> B
         return exceptions.ManifestError("", faults, report=fields["report"], phase=fields["phase"])
     error = exceptions.plan_error("", faults)
     error.report = fields["report"]
+    return error
+
+
+def _other(code: str, fields: dict[str, Any]) -> BaseException:
+    if code != _NO_MEMORY:
+        return _OTHER[code](_message(fields), code=code, hints=fields["hints"])
+    # Python's own class: whoever frees memory catches that. The code and what to do are there all the same.
+    error = MemoryError(_message(fields))
+    error.__dict__.update(code=code, hints=fields["hints"])
     return error
 
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use component::Code;
+use component::memory::NoMemory;
 use serde::de::DeserializeOwned;
 
 use super::book::{End, Phase, Serving};
@@ -85,6 +86,9 @@ impl Core {
     ) -> Taken {
         let kind = frame.header.kind;
         let correlation = frame.header.correlation;
+        if frame.is_lost() {
+            return self.on_lost(&frame.header, work);
+        }
         match kind {
             Kind::Reply | Kind::Error => self.on_answer(frame, work),
             Kind::Request => self.on_request(&frame, work),
@@ -212,6 +216,43 @@ impl Core {
             }
             Err(self.remote(failure))
         };
+        self.answered(correlation, result, work);
+        Ok(())
+    }
+
+    /// There is no memory for what came: it costs the call that it belongs to, and nothing else.
+    fn on_lost(&self, header: &Header, work: &mut Vec<Work>) -> Taken {
+        let (kind, correlation) = (header.kind, header.correlation);
+        let lost = NoMemory { bytes: header.length as usize };
+        match kind {
+            Kind::Reply | Kind::Error if correlation != 0 => {
+                self.answered(correlation, Err(ValueError::from(lost).into()), work);
+            }
+            Kind::Item => {
+                let stream = self.book.lock().stream(correlation);
+                if let Some(stream) = stream {
+                    stream.end(Some(ValueError::from(lost).into()));
+                    self.book.lock().leave(correlation);
+                    return self.send_bare(Header::new(Kind::Cancel, correlation));
+                }
+            }
+            Kind::Request => {
+                self.expect_ready(kind)?;
+                let mut failure = RemoteFailure::new(Code::REMOTE_ERROR, lost.to_string());
+                "MemoryError".clone_into(&mut failure.type_name);
+                let body = Payload::serialize(&failure)
+                    .map_err(|source| ProtocolError::Payload { kind, source })?;
+                return self.send_reply(Header::new(Kind::Error, correlation), &body);
+            }
+            Kind::Publish => {
+                tracing::warn!(lane = self.name, "an event is dropped: {lost}");
+            }
+            _ => return Err(ProtocolError::Payload { kind, source: lost.into() }),
+        }
+        Ok(())
+    }
+
+    fn answered(&self, correlation: u64, result: Result<Payload, CallError>, work: &mut Vec<Work>) {
         let mut book = self.book.lock();
         let end = book.leave(correlation);
         count(&self.counters.answers, 1);
@@ -233,7 +274,6 @@ impl Core {
                 stream.end(error);
             }
         }
-        Ok(())
     }
 
     fn remote(&self, failure: RemoteFailure) -> CallError {

@@ -27,7 +27,8 @@ impl ArtifactStore {
     /// [`PitError::Index`], [`PitError::Stopped`]; bytes that cannot be read are in the report.
     pub fn verify(&self) -> PitResult<VerifyReport> {
         let mut report = VerifyReport::default();
-        let mut chunk = vec![0; CHUNK];
+        let mut chunk = Vec::new();
+        component::memory::resize(&mut chunk, CHUNK)?;
         self.walk(|id, _| {
             match self.core.intact(id, &mut chunk) {
                 Ok(intact) => {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use component::Health;
+use component::{Health, memory};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::damage::Damage;
@@ -139,7 +139,7 @@ impl ArtifactStore {
             hasher.update(&chunk[..filled]);
             draft.write(&chunk[..filled])?;
             size += filled as u64;
-            chunk.resize(CHUNK, 0);
+            memory::resize(&mut chunk, CHUNK)?;
             filled = match source.read(&mut chunk) {
                 Ok(0) => break,
                 Ok(count) => count,
@@ -467,8 +467,8 @@ impl Core {
             wanted: entry.size,
             limit: usize::MAX as u64,
         })?;
-        let mut data = vec![0; size];
-        match reader.read_exact(&mut data) {
+        let mut data = memory::with_room(size)?;
+        match reader.read_to_end(&mut data) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(self.damaged(id, &entry, "the artifact's bytes end too soon"));
             }
@@ -476,7 +476,7 @@ impl Core {
                 self.damage.found(id);
                 return Err(PitError::io("read artifact", id.to_string())(error));
             }
-            Ok(()) => {}
+            Ok(_) => {}
         }
         if ArtifactId::of(&data) != *id {
             return Err(self.damaged(id, &entry, "the artifact's bytes do not match its id"));

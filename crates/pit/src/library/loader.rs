@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use component::memory;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use crate::{PitError, PitResult};
@@ -100,7 +101,7 @@ impl PitLibrary {
         // SAFETY: a function of the table, called as the header says: once, before all others.
         let status = unsafe { init(&raw const HOST, &raw mut handle, &raw mut error) };
         // SAFETY: the buffer is what `init` filled, `free` is its library's.
-        let message = unsafe { take(free, &mut error) }.map_err(failed)?;
+        let message = unsafe { take(free, &mut error, failed) }?;
         if status != STATUS_OK {
             let message = String::from_utf8_lossy(&message);
             return Err(failed(format!("its start returned {status}: {message}")));
@@ -123,7 +124,7 @@ impl PitLibrary {
         let status =
             unsafe { (self.instance.call)(self.instance.handle, name, input, &raw mut output) };
         // SAFETY: the buffer is what `call` filled, `free` is its library's.
-        let bytes = unsafe { take(self.instance.free, &mut output) }.map_err(failed)?;
+        let bytes = unsafe { take(self.instance.free, &mut output, failed) }?;
         let words = || String::from_utf8_lossy(&bytes).into_owned();
         match status {
             STATUS_OK => Ok(bytes),
@@ -225,16 +226,21 @@ unsafe fn operations(table: &PitEntryV1) -> Vec<String> {
 ///
 /// # Safety
 /// The buffer was filled by a function of the library whose `free_buffer` is given.
-unsafe fn take(free: FreeBuffer, buffer: &mut PitBuffer) -> Result<Vec<u8>, String> {
+unsafe fn take(
+    free: FreeBuffer,
+    buffer: &mut PitBuffer,
+    failed: impl Fn(String) -> PitError,
+) -> PitResult<Vec<u8>> {
     let length =
         isize::try_from(buffer.length).ok().and_then(|length| usize::try_from(length).ok());
     let copied = match length {
         Some(0) => Ok(Vec::new()),
         Some(length) if !buffer.data.is_null() => {
             // SAFETY: the library says that so many bytes are there.
-            Ok(unsafe { std::slice::from_raw_parts(buffer.data, length) }.to_vec())
+            memory::copied(unsafe { std::slice::from_raw_parts(buffer.data, length) })
+                .map_err(PitError::from)
         }
-        _ => Err(format!("it returned an impossible buffer of {} bytes", buffer.length)),
+        _ => Err(failed(format!("it returned an impossible buffer of {} bytes", buffer.length))),
     };
     if !buffer.data.is_null() || !buffer.owner.is_null() {
         // SAFETY: given back once, to whom it belongs.

@@ -162,6 +162,14 @@ impl Writer {
     }
 }
 
+/// A `bytes` of these; without memory a `MemoryError`, where `PyBytes::new` panics.
+pub(crate) fn bytes<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, data.len(), |room| {
+        room.copy_from_slice(data);
+        Ok(())
+    })
+}
+
 /// Decodes a payload that was checked when it arrived.
 pub(crate) fn decode(py: Python<'_>, payload: &Payload) -> PyResult<Py<PyAny>> {
     let mut reader = Reader { bytes: payload.bytes(), at: 0 };
@@ -241,13 +249,16 @@ impl<'a> Reader<'a> {
     }
 
     fn text<'py>(&mut self, py: Python<'py>, size: usize) -> PyResult<Bound<'py, PyAny>> {
-        let text = std::str::from_utf8(self.take(size)?)
-            .map_err(|_| PyTypeError::new_err("a text that was received is not UTF-8"))?;
-        Ok(PyString::new(py, text).into_any())
+        let text = self.take(size)?;
+        if std::str::from_utf8(text).is_err() {
+            return Err(PyTypeError::new_err("a text that was received is not UTF-8"));
+        }
+        // Without memory this raises, where `PyString::new` panics.
+        Ok(PyString::from_bytes(py, text)?.into_any())
     }
 
     fn data<'py>(&mut self, py: Python<'py>, size: usize) -> PyResult<Bound<'py, PyAny>> {
-        Ok(PyBytes::new(py, self.take(size)?).into_any())
+        Ok(bytes(py, self.take(size)?)?.into_any())
     }
 
     fn list<'py>(&mut self, py: Python<'py>, size: usize) -> PyResult<Bound<'py, PyAny>> {

@@ -1,18 +1,20 @@
 //! `pit.artifacts`.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
 use ::pit::artifact_store::{ArtifactId, ArtifactReader, ArtifactStore as Store, PutOptions};
+use component::memory;
 use parking_lot::Mutex;
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::member::MemberRef;
 use crate::door::enter::{enter, guard};
 use crate::door::error::raise;
+use crate::door::values::bytes as bytes_of;
 
 /// Content-addressed blobs with names, versions, tags and lineage.
 #[pyclass(frozen, module = "symphony._core")]
@@ -65,7 +67,11 @@ impl ArtifactStore {
         } else if let Ok(text) = data.cast::<PyString>() {
             put(text.to_str()?.as_bytes())?
         } else if let Ok(buffer) = PyBuffer::<u8>::get(data) {
-            put(&buffer.to_vec(py)?)?
+            let mut copy =
+                memory::with_room(buffer.item_count()).map_err(|error| raise(py, &error))?;
+            copy.resize(buffer.item_count(), 0);
+            buffer.copy_to_slice(py, &mut copy)?;
+            put(&copy)?
         } else {
             return Err(PyTypeError::new_err("`data` takes bytes or str"));
         };
@@ -76,7 +82,7 @@ impl ArtifactStore {
         let store = self.store(py)?;
         let id = id_of(py, id)?;
         let bytes = enter(py, || store.get(&id))?.map_err(|error| raise(py, &error))?;
-        Ok(PyBytes::new(py, &bytes))
+        bytes_of(py, &bytes)
     }
 
     fn open(&self, py: Python<'_>, id: &str) -> PyResult<ArtifactFile> {
@@ -173,8 +179,12 @@ impl ArtifactFile {
         work: impl FnOnce(&mut ArtifactReader) -> std::io::Result<T> + Send,
     ) -> PyResult<T> {
         let done = enter(py, || self.reader.lock().as_mut().map(work))?;
-        done.ok_or_else(|| PyValueError::new_err("the artifact was closed"))?
-            .map_err(|error| PyOSError::new_err(error.to_string()))
+        done.ok_or_else(|| PyValueError::new_err("the artifact was closed"))?.map_err(|error| {
+            match error.kind() {
+                ErrorKind::OutOfMemory => PyMemoryError::new_err(error.to_string()),
+                _ => PyOSError::new_err(error.to_string()),
+            }
+        })
     }
 }
 
@@ -190,7 +200,7 @@ impl ArtifactFile {
             };
             Ok(bytes)
         })?;
-        Ok(PyBytes::new(py, &bytes))
+        bytes_of(py, &bytes)
     }
 
     #[pyo3(signature = (offset, whence = 0))]
