@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -321,3 +325,30 @@ def test_the_graph_without_a_manifest_is_that_of_the_core(workshop, cli):
     workshop.config.unlink()
     graph = json.loads(cli("graph", "--format", "json").out)
     assert "orchestra-kit" in {entry["name"] for entry in graph["components"]}
+
+
+@pytest.mark.parametrize(
+    "name", ["pipe.py", "pipe.toml", "pipe.json", "Symphony.toml", "__init__.py"]
+)
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_check_waits_for_no_pipe_and_no_socket(name, kind, tmp_path, monkeypatch):
+    (tmp_path / "app.py").write_text("from symphony import component\n@component\nclass A: ...\n")
+    odd = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(odd)
+    else:
+        with socket.socket(socket.AF_UNIX) as listener:
+            monkeypatch.chdir(tmp_path)  # A socket's path has 108 bytes at most.
+            listener.bind(name)
+    told = subprocess.run(
+        [sys.executable, "-m", "symphony", "check", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if name == "Symphony.toml":
+        assert told.returncode == 2
+        assert "is not a regular file" in told.stderr + told.stdout
+    else:
+        assert told.returncode == 0, told

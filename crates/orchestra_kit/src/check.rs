@@ -192,6 +192,10 @@ impl Survey {
 
 /// Whether a file of a folder is meant as a Melody; any other TOML or JSON is none of our business.
 fn is_melody(path: &Path) -> bool {
+    // Reading a pipe or a socket would wait for whoever writes to it.
+    if !path.is_file() {
+        return false;
+    }
     let Ok(text) = std::fs::read_to_string(path) else { return false };
     if path.extension().is_some_and(|kind| kind == "json") {
         serde_json::from_str::<serde_json::Value>(&text)

@@ -47,6 +47,9 @@ class SourceModule:
             SyntaxError: It is not Python.
             ValueError: It is not in the encoding that it declares.
         """
+        if os.path.exists(file) and not os.path.isfile(file):
+            # Reading a pipe would wait for whoever writes to it.
+            raise OSError(f"`{file}` is not a regular file")
         with open(file, "rb") as source:
             text = source.read()
         self.name = name
@@ -337,8 +340,9 @@ def source_files(root: str) -> Iterator[tuple[str, str]]:
             and not os.path.isfile(os.path.join(folder, name, "pyvenv.cfg"))
         )
         for file in sorted(files):
-            if file.endswith(".py"):
-                path = os.path.join(folder, file)
+            path = os.path.join(folder, file)
+            # A pipe or a socket is nothing to import, and reading one waits for whoever writes.
+            if file.endswith(".py") and os.path.isfile(path):
                 parts = os.path.splitext(os.path.relpath(path, root))[0].split(os.sep)
                 if parts[-1] == "__init__" and len(parts) > 1:
                     parts.pop()

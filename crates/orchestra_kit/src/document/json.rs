@@ -87,6 +87,8 @@ fn element(source: &Source, code: Code, text: &str) -> Result<Element, Diagnosti
         Some(b'n') => Content::Null,
         _ => match serde_json::from_str::<i64>(text) {
             Ok(number) => Content::Integer(number),
+            // A whole number that 64 bits do not hold would come out of a float as another one.
+            Err(_) if !text.contains(['.', 'e', 'E']) => Content::Beyond(text.to_owned()),
             Err(_) => Content::Float(serde_json::from_str(text).map_err(wrong)?),
         },
     };

@@ -35,16 +35,23 @@ fn table_content(source: &Source, table: DeTable<'_>) -> Content {
 }
 
 fn element(source: &Source, value: Spanned<DeValue<'_>>) -> Element {
-    let at = source.location(value.span().start);
+    let span = value.span();
+    let at = source.location(span.start);
     let content = match value.into_inner() {
         DeValue::String(text) => Content::Text(text.into_owned()),
         DeValue::Boolean(flag) => Content::Bool(flag),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => Content::Integer(number),
-            // Out of range: kept as a float, which every reader of whole numbers refuses with its place.
-            Err(_) => Content::Float(number.as_str().parse().unwrap_or(f64::INFINITY)),
+            Err(_) => Content::Beyond(written(source, &span)),
         },
-        DeValue::Float(number) => Content::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Float(number) => match number.as_str().parse::<f64>() {
+            // Beyond what a float holds it would be infinity, which has a word of its own.
+            Ok(number) if number.is_infinite() && !written(source, &span).ends_with("inf") => {
+                Content::Beyond(written(source, &span))
+            }
+            Ok(number) => Content::Float(number),
+            Err(_) => Content::Beyond(written(source, &span)),
+        },
         DeValue::Datetime(date) => Content::Date(date.to_string()),
         DeValue::Array(items) => {
             Content::List(items.into_iter().map(|item| element(source, item)).collect())
@@ -52,4 +59,8 @@ fn element(source: &Source, value: Spanned<DeValue<'_>>) -> Element {
         DeValue::Table(table) => table_content(source, table),
     };
     Element { at, content }
+}
+
+fn written(source: &Source, span: &std::ops::Range<usize>) -> String {
+    source.text().get(span.clone()).unwrap_or_default().to_owned()
 }

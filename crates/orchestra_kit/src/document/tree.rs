@@ -54,6 +54,8 @@ pub enum Content {
     Integer(i64),
     /// A number with a fraction.
     Float(f64),
+    /// A number that neither 64 bits nor a float hold, as written: every reader refuses it at its place.
+    Beyond(String),
     /// True or false.
     Bool(bool),
     /// JSON's null.
@@ -71,6 +73,7 @@ impl Content {
             Self::Text(_) => "text",
             Self::Integer(_) => "a whole number",
             Self::Float(_) => "a number with a fraction",
+            Self::Beyond(_) => "a number beyond 64 bits",
             Self::Bool(_) => "true or false",
             Self::Null => "null",
             Self::Date(_) => "a date",

@@ -199,6 +199,13 @@ fn template(faults: &mut Faults, element: Element) -> Option<Template> {
         },
         Content::Integer(number) => ipc::Value::Int(number),
         Content::Float(number) => ipc::Value::Float(number),
+        Content::Beyond(number) => {
+            let message =
+                format!("`{number}` is a number beyond 64 bits, and would arrive as another");
+            faults.error(&element.at, message).hint =
+                Some("write it as text, and let the operation read it".to_owned());
+            return None;
+        }
         Content::Bool(flag) => ipc::Value::Bool(flag),
         Content::Null => ipc::Value::None,
         Content::Date(date) => ipc::Value::Text(date),

@@ -417,3 +417,40 @@ fn a_file_that_cannot_be_read_is_told_by_its_reason() {
     std::fs::write(root.join("good.toml"), REVIEW).unwrap();
     assert_eq!(Melody::read(&root.join("good.toml")).unwrap().file, Some(root.join("good.toml")));
 }
+
+#[test]
+fn a_number_that_would_arrive_as_another_is_refused_at_its_place() {
+    let node = "[melody]\nname = \"m\"\n[[node]]\nid = \"n\"\ncall = \"a.b\"\n";
+    for number in [
+        "9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551615",
+        "0x8000000000000000",
+        "0o1000000000000000000000",
+        "0b1000000000000000000000000000000000000000000000000000000000000000",
+        "12_345_678_901_234_567_890_123",
+        "1e999",
+        "-1e999",
+    ] {
+        let told = faults(&format!("{node}with = {{ deep = [{{ x = {number} }}] }}\n"));
+        assert!(told.contains(&format!("`{number}` is a number beyond 64 bits")), "{told}");
+        assert!(told.contains("m.toml:6") && told.contains("(column 24,"), "{told}");
+    }
+    for number in ["9223372036854775808", "-9223372036854775809", "12345678901234567890123"] {
+        let text = format!(
+            r#"{{"melody": {{"name": "m"}}, "node": [{{"id": "n", "call": "a.b", "with": {{"x": {number}}}}}]}}"#
+        );
+        let told = told(&read("m.json", &text).unwrap_err());
+        assert!(told.contains(&format!("`{number}` is a number beyond 64 bits")), "{told}");
+    }
+    for number in [
+        "9223372036854775807",
+        "-9223372036854775808",
+        "0x7FFFFFFFFFFFFFFF",
+        "1e308",
+        "inf",
+        "-inf",
+    ] {
+        read("m.toml", &format!("{node}with = {{ x = {number} }}\n")).unwrap();
+    }
+}
