@@ -4,10 +4,12 @@ Every handle may be used from every thread. A call that can wait lets the interp
 In a forked child of the process that booted, every handle raises `ForkedError`.
 """
 
+import io
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeVar, final
+from typing import Any, Literal, NoReturn, TypeVar, final
 
+from _typeshed import SupportsRead
 from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
 
 from symphony._boot.container import Live
@@ -51,7 +53,7 @@ class ArtifactStore:
 
     def put(
         self,
-        data: str | Buffer,
+        data: str | Buffer | SupportsRead[bytes],
         *,
         name: str | None = None,
         tags: Sequence[str] = ...,
@@ -60,7 +62,8 @@ class ArtifactStore:
         """Stores bytes; a text is stored as UTF-8. The same bytes are stored once.
 
         Args:
-            data: The bytes.
+            data: The bytes, or a file that is open for reading bytes: it is read from where it stands to its end, in
+                pieces, and closed by whoever opened it. Where its `read` raises, nothing is stored.
             name: A name, of which this becomes the newest version.
             tags: Added to those that it has.
             parents: The ids of what it was made from; history, so one of them may be gone.
@@ -70,7 +73,23 @@ class ArtifactStore:
 
         Raises:
             InvalidValueError: A parent's id is no id.
-            TypeError: `data` is neither text nor bytes.
+            TypeError: `data` is neither text nor bytes nor a file of bytes.
+        """
+
+    def writer(
+        self, *, name: str | None = None, tags: Sequence[str] = ..., parents: Sequence[str] = ...
+    ) -> ArtifactWriter:
+        """Begins an artifact that is written piece by piece: `with store.writer(name="n") as out: out.write(b"…")`.
+
+        Nothing of it is there before its end, and nothing of it stays where the `with` ends by an exception.
+
+        Args:
+            name: As for `put`.
+            tags: As for `put`.
+            parents: As for `put`.
+
+        Raises:
+            InvalidValueError: A parent's id is no id, or that is no lawful name or tag.
         """
 
     def get(self, id: str) -> bytes:
@@ -82,7 +101,9 @@ class ArtifactStore:
         """
 
     def open(self, id: str) -> ArtifactFile:
-        """Opens an artifact to be read in pieces.
+        """Opens an artifact as a binary file: `zipfile.ZipFile(store.open(id))`.
+
+        It can be read to its end also when the artifact is deleted meanwhile.
 
         Raises:
             NotFoundError: There is no such artifact.
@@ -131,37 +152,168 @@ class ArtifactStore:
         """A method that does nothing; for the benchmark."""
 
 @final
-class ArtifactFile:
-    """An artifact that is open for reading; a context manager."""
+class ArtifactFile(io.BufferedIOBase):
+    """An artifact that is open for reading: a binary file, as `open(path, "rb")` gives one.
+
+    Every method raises `ValueError` once it was closed, `OSError` where the bytes cannot be read, and `StoppedError`
+    after the shutdown. `write`, `writelines`, `truncate`, `fileno` and `detach` raise `io.UnsupportedOperation`.
+    """
 
     @property
     def size(self) -> int:
-        """Its length in bytes.
+        """Its length in bytes."""
+
+    def read(self, size: int | None = None, /) -> bytes:
+        """The next bytes, at most `size` of them; `None` or negative: all that are left."""
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """The bytes that are there without another read of the disk, at most `size`; empty only at the end."""
+
+    def peek(self, size: int = 0, /) -> bytes:
+        """The bytes that `read1` would give, without moving."""
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Fills a buffer; says how many bytes it got, fewer than it holds only at the end.
 
         Raises:
-            ValueError: It was closed.
+            TypeError: The buffer cannot be written.
         """
 
-    def read(self, size: int = ...) -> bytes:
-        """The next bytes, at most `size` of them; negative: all that are left.
+    def readinto1(self, buffer: Buffer, /) -> int:
+        """As `readinto`, with one read of the disk at most."""
 
-        Raises:
-            ValueError: It was closed.
-            OSError: They cannot be read.
-        """
+    def readline(self, size: int | None = None, /) -> bytes:
+        r"""The bytes up to and with the next `\n`, at most `size`; `for line in file` gives them one by one."""
 
-    def seek(self, offset: int, whence: int = 0) -> int:
+    def readlines(self, hint: int | None = None, /) -> list[bytes]:
+        """The lines that are left; no more once they hold `hint` bytes."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
         """Moves to an offset from the start (0), from here (1) or from the end (2); returns the new position.
 
         Raises:
-            ValueError: It was closed, or there is no such place.
+            ValueError: A negative offset from the start, or another `whence`.
+            OSError: That place is before the start.
         """
+
+    def tell(self) -> int:
+        """How far from the start it stands."""
+
+    def readable(self) -> bool:
+        """True."""
+
+    def seekable(self) -> bool:
+        """True."""
+
+    def writable(self) -> bool:
+        """False."""
+
+    def isatty(self) -> bool:
+        """False."""
+
+    def flush(self) -> None:
+        """Does nothing."""
+
+    def fileno(self) -> int:
+        """Always raises: it has no descriptor of its own."""
+
+    def write(self, _data: Buffer, /) -> int:
+        """Always raises: an artifact never changes."""
+
+    def writelines(self, _lines: Iterable[Buffer], /) -> None:
+        """Always raises: an artifact never changes."""
+
+    def truncate(self, _size: int | None = None, /) -> int:
+        """Always raises: an artifact never changes."""
+
+    def detach(self) -> NoReturn:
+        """Always raises: there is nothing beneath it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
 
     def close(self) -> None:
         """Lets go of it; may be called twice."""
 
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> bytes: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class ArtifactWriter(io.BufferedIOBase):
+    """An artifact in the making: a binary file that is open for writing and cannot be moved in.
+
+    In a `with` its end decides: stored where the block ended well, dropped where it raised. Without one, `close()`
+    stores it. One that is let go of unclosed leaves nothing. Every method raises `ValueError` once it was closed, and
+    `StoppedError` after the shutdown. `read`, `seek`, `truncate`, `fileno` and `detach` raise
+    `io.UnsupportedOperation`.
+    """
+
+    @property
+    def id(self) -> str:
+        """The artifact's id.
+
+        Raises:
+            ValueError: It is not stored yet, or was discarded.
+        """
+
+    def write(self, data: Buffer, /) -> int:
+        """Adds bytes; returns how many. After one that raised `SymphonyError` nothing can be stored any more.
+
+        Raises:
+            TypeError: That is text; `io.TextIOWrapper(writer)` takes it.
+        """
+
+    def writelines(self, lines: Iterable[Buffer], /) -> None:
+        """Adds one after the other."""
+
+    def tell(self) -> int:
+        """How many bytes were written."""
+
+    def readable(self) -> bool:
+        """False."""
+
+    def seekable(self) -> bool:
+        """False."""
+
+    def writable(self) -> bool:
+        """True."""
+
+    def isatty(self) -> bool:
+        """False."""
+
+    def flush(self) -> None:
+        """Does nothing: nothing of it is there before its end."""
+
+    def fileno(self) -> int:
+        """Always raises: it has no descriptor of its own."""
+
+    def read(self, _size: int | None = None, /) -> NoReturn:
+        """Always raises."""
+
+    def seek(self, _offset: int, _whence: int = 0, /) -> int:
+        """Always raises: it is written from its start to its end."""
+
+    def truncate(self, _size: int | None = None, /) -> int:
+        """Always raises: it is written from its start to its end."""
+
+    def detach(self) -> NoReturn:
+        """Always raises: there is nothing beneath it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+
+    def close(self) -> None:
+        """Ends the writing, and stores what was written unless a `with` is to decide; may be called twice."""
+
+    def discard(self) -> None:
+        """Drops what was written; does nothing to what is stored."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: object, _error: object, _traceback: object) -> None: ...
 
 @final
 class DagTracker:

@@ -43,8 +43,8 @@ mod core {
     use crate::door::span::checked_seconds;
     #[pymodule_export]
     use crate::pit::{
-        ArbitrationEngine, ArtifactFile, ArtifactStore, DagTracker, Grant, Lease, MemberPort,
-        MemberRequest, MemberSeat, PoolManager, StaleManager,
+        ArbitrationEngine, ArtifactFile, ArtifactStore, ArtifactWriter, DagTracker, Grant, Lease,
+        MemberPort, MemberRequest, MemberSeat, PoolManager, StaleManager,
     };
     #[pymodule_export]
     use crate::steps::swap::{PendingStep, Slot, Stepper};
@@ -71,6 +71,7 @@ mod core {
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
-        crate::boot::lookup::add(module)
+        crate::boot::lookup::add(module)?;
+        crate::pit::add(module)
     }
 }

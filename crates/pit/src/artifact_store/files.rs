@@ -77,7 +77,12 @@ impl Files {
 
     /// Gives a whole draft its name.
     pub(super) fn adopt(&self, draft: Draft, id: &ArtifactId, place: Place) -> PitResult<()> {
-        self.rename_in(&draft.path, &self.path(id, place))?;
+        self.adopt_as(draft, &self.path(id, place))
+    }
+
+    /// Gives a whole draft another name.
+    pub(super) fn adopt_as(&self, draft: Draft, path: &Path) -> PitResult<()> {
+        self.rename_in(&draft.path, path)?;
         let mut draft = draft;
         draft.adopted = true;
         Ok(())
@@ -172,6 +177,8 @@ impl Drop for Draft {
     fn drop(&mut self) {
         if !self.adopted
             && let Err(error) = fs::remove_file(&self.path)
+            // The whole folder went, or the next store emptied it.
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(path = %self.path.display(), %error, "a temporary file stays until the next start");
         }

@@ -3,12 +3,13 @@
 //! It sleeps until something changes, then gathers for a while, so an idle store costs nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
+use super::changes::Changes;
 use super::store::Core;
 use crate::{PitError, PitResult};
 
@@ -22,45 +23,27 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Flusher {
-    signal: Arc<Signal>,
+    core: Arc<Core>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Debug, Default)]
-struct Signal {
-    dirty: AtomicBool,
-    stopping: Mutex<bool>,
-    wake: Condvar,
 }
 
 impl Flusher {
     pub(super) fn start(core: &Arc<Core>) -> PitResult<Self> {
-        let signal = Arc::new(Signal::default());
+        let core = Arc::clone(core);
         let thread = {
-            let (core, signal) = (Arc::clone(core), Arc::clone(&signal));
+            let core = Arc::clone(&core);
             thread::Builder::new()
                 .name("symphony-artifacts".to_owned())
-                .spawn(move || run(&core, &signal))
+                .spawn(move || run(&core, &core.changes))
                 .map_err(PitError::io("start the thread of", "artifact-store"))?
         };
-        Ok(Self { signal, thread: Mutex::new(Some(thread)) })
-    }
-
-    /// Says that there is something to flush; nearly free when that is known.
-    pub(super) fn changed(&self) {
-        if !self.signal.dirty.load(Ordering::Relaxed)
-            && !self.signal.dirty.swap(true, Ordering::AcqRel)
-        {
-            // Under the lock, or the thread could look before and sleep after.
-            let _stopping = self.signal.stopping.lock();
-            self.signal.wake.notify_one();
-        }
+        Ok(Self { core, thread: Mutex::new(Some(thread)) })
     }
 
     /// Ends the thread and waits for it.
     pub(super) fn stop(&self) {
-        *self.signal.stopping.lock() = true;
-        self.signal.wake.notify_one();
+        *self.core.changes.stopping.lock() = true;
+        self.core.changes.wake.notify_one();
         let thread = self.thread.lock().take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the artifact store's thread panicked");
@@ -68,21 +51,21 @@ impl Flusher {
     }
 }
 
-fn run(core: &Core, signal: &Signal) {
+fn run(core: &Core, changes: &Changes) {
     if let Err(error) = core.check_index() {
         // Whoever reads it hears of that too, and tries again.
         tracing::warn!(%error, "the artifact index could not be checked");
     }
     let mut failures = 0;
-    while gather(core, signal, failures) {
-        signal.dirty.store(false, Ordering::Release);
+    while gather(core, changes, failures) {
+        changes.dirty.store(false, Ordering::Release);
         match core.flush() {
             Ok(()) => failures = 0,
             Err(error) => {
                 failures += 1;
                 core.counters.failed_flushes.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%error, "the artifact index could not be brought up to date; it is tried again");
-                signal.dirty.store(true, Ordering::Release);
+                changes.dirty.store(true, Ordering::Release);
             }
         }
     }
@@ -90,14 +73,14 @@ fn run(core: &Core, signal: &Signal) {
 
 /// Waits until a batch is due, the longer the more failed in a row; false when the store is closed (which flushes by
 /// itself).
-fn gather(core: &Core, signal: &Signal, failures: u32) -> bool {
-    let mut stopping = signal.stopping.lock();
-    while !*stopping && !signal.dirty.load(Ordering::Acquire) {
-        signal.wake.wait(&mut stopping);
+fn gather(core: &Core, changes: &Changes, failures: u32) -> bool {
+    let mut stopping = changes.stopping.lock();
+    while !*stopping && !changes.dirty.load(Ordering::Acquire) {
+        changes.wake.wait(&mut stopping);
     }
     let due = Instant::now() + GATHER.saturating_mul(1 << failures.min(5)).min(LONGEST);
     while !*stopping && Instant::now() < due {
-        signal.wake.wait_until(&mut stopping, (Instant::now() + LOOK).min(due));
+        changes.wake.wait_until(&mut stopping, (Instant::now() + LOOK).min(due));
         if failures == 0 && core.index.read().waiting() >= MANY_ROWS {
             break;
         }

@@ -5,6 +5,7 @@
 //! them to redb in one batch; what it missed is replayed from the journal at the next open.
 
 mod cache;
+mod changes;
 mod commit;
 mod damage;
 mod database;
@@ -23,9 +24,11 @@ mod segments;
 mod store;
 mod touches;
 mod witness;
+mod writer;
 
 pub use id::ArtifactId;
 pub use metadata::{Metadata, PutOptions, StoreStats, VerifyReport};
 pub use reader::ArtifactReader;
 pub(crate) use store::now;
 pub use store::{ArtifactStore, LARGE_BLOB};
+pub use writer::ArtifactWriter;

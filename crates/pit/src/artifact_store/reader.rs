@@ -4,8 +4,12 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A reader of one artifact; it goes on reading also when the artifact is deleted meanwhile.
+use super::record::MEMBER;
+use crate::PitError;
+
+/// A reader of one artifact; it goes on reading also when the artifact is deleted meanwhile, until the store is closed.
 ///
 /// The bytes are not checked against the id: `ArtifactStore::get` and `verify` do that.
 #[derive(Debug, Clone)]
@@ -14,11 +18,12 @@ pub struct ArtifactReader {
     start: u64,
     size: u64,
     position: u64,
+    closed: Arc<AtomicBool>,
 }
 
 impl ArtifactReader {
-    pub(super) fn new(file: Arc<File>, start: u64, size: u64) -> Self {
-        Self { file, start, size, position: 0 }
+    pub(super) fn new(file: Arc<File>, start: u64, size: u64, closed: Arc<AtomicBool>) -> Self {
+        Self { file, start, size, position: 0, closed }
     }
 
     /// The artifact's length in bytes.
@@ -29,6 +34,9 @@ impl ArtifactReader {
 
 impl Read for ArtifactReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(io::Error::other(PitError::Stopped { member: MEMBER }));
+        }
         let left = self.size.saturating_sub(self.position);
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(out.len());
         if wanted == 0 {

@@ -4,7 +4,7 @@
 //! the process was killed, and no lock is held while a blob is read or written.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use component::{Health, memory};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
+use super::changes::Changes;
 use super::damage::Damage;
 use super::files::{Files, is_absent, make_folder};
 use super::flusher::Flusher;
@@ -29,7 +30,6 @@ use crate::{Durability, PitError, PitResult, StateGuard};
 
 /// Blobs of this size and more are files of their own.
 pub const LARGE_BLOB: usize = 64 << 10;
-const CHUNK: usize = 1 << 20;
 /// A blob that is moved while it is being opened is looked up again.
 const LOOKUPS: usize = 4;
 
@@ -58,7 +58,9 @@ pub(super) struct Core {
     pub(super) trouble: Mutex<Option<String>>,
     pub(super) flushing: Mutex<()>,
     pub(super) counters: Counters,
-    closed: AtomicBool,
+    /// Wakes the thread that brings the index up to date.
+    pub(super) changes: Changes,
+    closed: Arc<AtomicBool>,
     /// Shared by whoever changes files, taken alone once by the close.
     gate: RwLock<()>,
     guard: UntilClosed,
@@ -102,58 +104,7 @@ impl ArtifactStore {
     /// # Errors
     /// [`PitError::Invalid`] for a name or tag, [`PitError::Io`], [`PitError::Stopped`].
     pub fn put(&self, data: &[u8], options: &PutOptions) -> PitResult<ArtifactId> {
-        check(options)?;
-        let id = ArtifactId::of(data);
-        let size = data.len() as u64;
-        let _open = self.core.enter()?;
-        let known = self.core.entry(&id)?.is_some() && !self.core.damage.knows(&id);
-        let mut blob = if known { None } else { Some(self.core.write(&id, data)?) };
-        while !self.core.commit(id, size, options, blob.take())? {
-            // It was deleted, moved or found damaged between the look and the record.
-            blob = Some(self.core.write(&id, data)?);
-        }
-        self.count_put(known);
-        Ok(id)
-    }
-
-    /// Stores all that `source` gives, without holding it in memory.
-    ///
-    /// # Errors
-    /// As [`Self::put`]; an error of `source` is a [`PitError::Io`] and nothing is stored.
-    pub fn put_reader(&self, mut source: impl Read, options: &PutOptions) -> PitResult<ArtifactId> {
-        self.check_open()?;
-        check(options)?;
-        let reading = || PitError::io("read the source of", "artifact");
-        let mut head = Vec::new();
-        let limit = LARGE_BLOB as u64;
-        source.by_ref().take(limit).read_to_end(&mut head).map_err(reading())?;
-        if head.len() < LARGE_BLOB {
-            return self.put(&head, options);
-        }
-        let mut draft = self.core.files.draft()?;
-        let mut hasher = blake3::Hasher::new();
-        let mut size = 0;
-        let mut chunk = head;
-        let mut filled = chunk.len();
-        loop {
-            hasher.update(&chunk[..filled]);
-            draft.write(&chunk[..filled])?;
-            size += filled as u64;
-            memory::resize(&mut chunk, CHUNK)?;
-            filled = match source.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-                Err(error) => return Err(reading()(error)),
-            };
-        }
-        self.core.files.settle(&draft)?;
-        let id = ArtifactId::from_bytes(*hasher.finalize().as_bytes());
-        let _open = self.core.enter()?;
-        let known = self.core.entry(&id)?.is_some() && !self.core.damage.knows(&id);
-        self.core.commit_large(id, size, options, draft)?;
-        self.count_put(known);
-        Ok(id)
+        self.core.put(data, options)
     }
 
     /// The bytes of an artifact, checked against its id.
@@ -255,7 +206,7 @@ impl ArtifactStore {
     pub fn delete(&self, id: &ArtifactId) -> PitResult<()> {
         let _open = self.core.enter()?;
         self.core.delete(id, None)?;
-        self.flusher.changed();
+        self.core.changes.changed();
         Ok(())
     }
 
@@ -266,7 +217,7 @@ impl ArtifactStore {
     pub fn delete_unchanged(&self, seen: &Metadata) -> PitResult<bool> {
         let _open = self.core.enter()?;
         let deleted = self.core.delete(&seen.id, Some(seen))?;
-        self.flusher.changed();
+        self.core.changes.changed();
         Ok(deleted)
     }
 
@@ -332,21 +283,13 @@ impl ArtifactStore {
     }
 
     pub(super) fn changed(&self) {
-        self.flusher.changed();
-    }
-
-    fn count_put(&self, known: bool) {
-        self.core.counters.puts.fetch_add(1, Ordering::Relaxed);
-        if known {
-            self.core.counters.deduplicated.fetch_add(1, Ordering::Relaxed);
-        }
-        self.flusher.changed();
+        self.core.changes.changed();
     }
 
     fn count_get(&self, id: &ArtifactId) {
         self.core.counters.gets.fetch_add(1, Ordering::Relaxed);
         self.core.touches.count(id, now());
-        self.flusher.changed();
+        self.core.changes.changed();
     }
 }
 
@@ -411,7 +354,8 @@ impl Core {
             trouble: Mutex::new(None),
             flushing: Mutex::new(()),
             counters: Counters::default(),
-            closed: AtomicBool::new(false),
+            changes: Changes::default(),
+            closed: Arc::default(),
             gate: RwLock::new(()),
             guard: UntilClosed::new(guard),
         };
@@ -458,6 +402,34 @@ impl Core {
         }
     }
 
+    pub(super) fn put(&self, data: &[u8], options: &PutOptions) -> PitResult<ArtifactId> {
+        check(options)?;
+        let id = ArtifactId::of(data);
+        let size = data.len() as u64;
+        let _open = self.enter()?;
+        let known = self.has_whole(&id)?;
+        let mut blob = if known { None } else { Some(self.write(&id, data)?) };
+        while !self.commit(id, size, options, blob.take())? {
+            // It was deleted, moved or found damaged between the look and the record.
+            blob = Some(self.write(&id, data)?);
+        }
+        self.count_put(known);
+        Ok(id)
+    }
+
+    /// Whether that content is there and was not found damaged.
+    pub(super) fn has_whole(&self, id: &ArtifactId) -> PitResult<bool> {
+        Ok(self.entry(id)?.is_some() && !self.damage.knows(id))
+    }
+
+    pub(super) fn count_put(&self, known: bool) {
+        self.counters.puts.fetch_add(1, Ordering::Relaxed);
+        if known {
+            self.counters.deduplicated.fetch_add(1, Ordering::Relaxed);
+        }
+        self.changes.changed();
+    }
+
     /// Reads a whole artifact and checks it.
     pub(super) fn read(&self, id: &ArtifactId) -> PitResult<Vec<u8>> {
         let (mut reader, entry) = self.open_blob(id)?;
@@ -496,7 +468,10 @@ impl Core {
             };
             match opened {
                 Ok((file, start)) => {
-                    return Ok((ArtifactReader::new(file, start, entry.size), entry));
+                    return Ok((
+                        ArtifactReader::new(file, start, entry.size, Arc::clone(&self.closed)),
+                        entry,
+                    ));
                 }
                 Err(error) if is_absent(&error) && lookups < LOOKUPS => lookups += 1,
                 Err(error) => {
@@ -519,7 +494,8 @@ impl Core {
     }
 }
 
-fn check(options: &PutOptions) -> PitResult<()> {
+/// Refuses names and tags that cannot be.
+pub(super) fn check(options: &PutOptions) -> PitResult<()> {
     options.name.iter().try_for_each(|name| check_word("artifact name", name))?;
     options.tags.iter().try_for_each(|tag| check_word("tag", tag))
 }

@@ -1,20 +1,22 @@
 //! `pit.artifacts`.
 
-use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
-use ::pit::artifact_store::{ArtifactId, ArtifactReader, ArtifactStore as Store, PutOptions};
-use component::memory;
-use parking_lot::Mutex;
-use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::{PyMemoryError, PyOSError, PyTypeError, PyValueError};
+use ::pit::PitResult;
+use ::pit::artifact_store::{ArtifactId, ArtifactStore as Store, PutOptions};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
+use super::artifact_file::ArtifactFile;
+use super::artifact_writer::{ArtifactWriter, bytes_of};
 use super::member::MemberRef;
 use crate::door::enter::{enter, guard};
 use crate::door::error::raise;
-use crate::door::values::bytes as bytes_of;
+use crate::door::values::bytes as python_bytes;
+
+/// What is read of a file at once.
+const PIECE: usize = 1 << 20;
 
 /// Content-addressed blobs with names, versions, tags and lineage.
 #[pyclass(frozen, module = "symphony._core")]
@@ -24,6 +26,43 @@ pub(crate) struct ArtifactStore {
 
 fn id_of(py: Python<'_>, id: &str) -> PyResult<ArtifactId> {
     id.parse().map_err(|error: ::pit::PitError| raise(py, &error))
+}
+
+/// Says that both kinds of handle are binary files, to whoever asks for the class.
+pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let register = py.import("io")?.getattr("BufferedIOBase")?.getattr("register")?;
+    register.call1((py.get_type::<ArtifactFile>(),))?;
+    register.call1((py.get_type::<ArtifactWriter>(),))?;
+    Ok(())
+}
+
+fn stored(py: Python<'_>, put: PitResult<ArtifactId>) -> PyResult<String> {
+    put.map(|id| id.to_string()).map_err(|error| raise(py, &error))
+}
+
+/// Stores what a file gives from where it stands; of one that fails on the way nothing stays.
+fn put_file(
+    py: Python<'_>,
+    store: &Arc<Store>,
+    read: &Bound<'_, PyAny>,
+    options: PutOptions,
+) -> PyResult<String> {
+    let mut writer = enter(py, || store.writer(options))?.map_err(|error| raise(py, &error))?;
+    loop {
+        let piece = read.call1((PIECE,))?;
+        let Some(bytes) = bytes_of(&piece)? else {
+            let found = piece.get_type().name()?;
+            return Err(PyTypeError::new_err(format!(
+                "`data` takes a file of bytes; its `read` gave {found}"
+            )));
+        };
+        let bytes = bytes.as_slice();
+        if bytes.is_empty() {
+            return stored(py, enter(py, || writer.finish())?);
+        }
+        enter(py, || writer.write(bytes))?.map_err(|error| raise(py, &error))?;
+    }
 }
 
 impl ArtifactStore {
@@ -61,35 +100,49 @@ impl ArtifactStore {
         let store = self.store(py)?;
         let parents = parents.iter().map(|parent| id_of(py, parent)).collect::<PyResult<_>>()?;
         let options = PutOptions { name, tags, parents };
-        let put = |bytes: &[u8]| enter(py, || store.put(bytes, &options));
-        let id = if let Ok(bytes) = data.cast::<PyBytes>() {
-            put(bytes.as_bytes())?
-        } else if let Ok(text) = data.cast::<PyString>() {
-            put(text.to_str()?.as_bytes())?
-        } else if let Ok(buffer) = PyBuffer::<u8>::get(data) {
-            let mut copy =
-                memory::with_room(buffer.item_count()).map_err(|error| raise(py, &error))?;
-            copy.resize(buffer.item_count(), 0);
-            buffer.copy_to_slice(py, &mut copy)?;
-            put(&copy)?
-        } else {
-            return Err(PyTypeError::new_err("`data` takes bytes or str"));
-        };
-        id.map(|id| id.to_string()).map_err(|error| raise(py, &error))
+        if let Ok(text) = data.cast::<PyString>() {
+            let text = text.to_str()?.as_bytes();
+            return stored(py, enter(py, || store.put(text, &options))?);
+        }
+        if let Some(bytes) = bytes_of(data)? {
+            let bytes = bytes.as_slice();
+            return stored(py, enter(py, || store.put(bytes, &options))?);
+        }
+        if let Ok(read) = data.getattr("read") {
+            return put_file(py, &store, &read, options);
+        }
+        Err(PyTypeError::new_err(
+            "`data` takes bytes or str, or a file that is open for reading bytes",
+        ))
+    }
+
+    #[pyo3(signature = (*, name = None, tags = Vec::new(), parents = Vec::new()))]
+    fn writer(
+        &self,
+        py: Python<'_>,
+        name: Option<String>,
+        tags: Vec<String>,
+        parents: Vec<String>,
+    ) -> PyResult<ArtifactWriter> {
+        let store = self.store(py)?;
+        let parents = parents.iter().map(|parent| id_of(py, parent)).collect::<PyResult<_>>()?;
+        let options = PutOptions { name, tags, parents };
+        let writer = enter(py, || store.writer(options))?.map_err(|error| raise(py, &error))?;
+        Ok(ArtifactWriter::new(writer))
     }
 
     fn get<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Bound<'py, PyBytes>> {
         let store = self.store(py)?;
         let id = id_of(py, id)?;
         let bytes = enter(py, || store.get(&id))?.map_err(|error| raise(py, &error))?;
-        bytes_of(py, &bytes)
+        python_bytes(py, &bytes)
     }
 
     fn open(&self, py: Python<'_>, id: &str) -> PyResult<ArtifactFile> {
         let store = self.store(py)?;
         let id = id_of(py, id)?;
         let reader = enter(py, || store.open_reader(&id))?.map_err(|error| raise(py, &error))?;
-        Ok(ArtifactFile { reader: Mutex::new(Some(reader)) })
+        Ok(ArtifactFile::new(reader))
     }
 
     fn exists(&self, py: Python<'_>, id: &str) -> PyResult<bool> {
@@ -163,79 +216,5 @@ impl ArtifactStore {
         entry.set_item("replayed", stats.replayed)?;
         entry.set_item("truncated", stats.truncated)?;
         Ok(entry)
-    }
-}
-
-/// An artifact opened for reading: a context manager with `read`, `seek` and `close`.
-#[pyclass(frozen, module = "symphony._core")]
-pub(crate) struct ArtifactFile {
-    reader: Mutex<Option<ArtifactReader>>,
-}
-
-impl ArtifactFile {
-    fn with<T: Send>(
-        &self,
-        py: Python<'_>,
-        work: impl FnOnce(&mut ArtifactReader) -> std::io::Result<T> + Send,
-    ) -> PyResult<T> {
-        let done = enter(py, || self.reader.lock().as_mut().map(work))?;
-        done.ok_or_else(|| PyValueError::new_err("the artifact was closed"))?.map_err(|error| {
-            match error.kind() {
-                ErrorKind::OutOfMemory => PyMemoryError::new_err(error.to_string()),
-                _ => PyOSError::new_err(error.to_string()),
-            }
-        })
-    }
-}
-
-#[pymethods]
-impl ArtifactFile {
-    #[pyo3(signature = (size = -1))]
-    fn read<'py>(&self, py: Python<'py>, size: i64) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = self.with(py, |reader| {
-            let mut bytes = Vec::new();
-            match u64::try_from(size) {
-                Ok(limit) => reader.take(limit).read_to_end(&mut bytes)?,
-                Err(_) => reader.read_to_end(&mut bytes)?,
-            };
-            Ok(bytes)
-        })?;
-        bytes_of(py, &bytes)
-    }
-
-    #[pyo3(signature = (offset, whence = 0))]
-    fn seek(&self, py: Python<'_>, offset: i64, whence: u8) -> PyResult<u64> {
-        let from = match whence {
-            0 => SeekFrom::Start(
-                u64::try_from(offset).map_err(|_| PyValueError::new_err("a negative offset"))?,
-            ),
-            1 => SeekFrom::Current(offset),
-            2 => SeekFrom::End(offset),
-            _ => return Err(PyValueError::new_err("`whence` is 0, 1 or 2")),
-        };
-        self.with(py, |reader| reader.seek(from))
-    }
-
-    /// The artifact's length in bytes.
-    #[getter]
-    fn size(&self) -> PyResult<u64> {
-        self.reader
-            .lock()
-            .as_ref()
-            .map(ArtifactReader::size)
-            .ok_or_else(|| PyValueError::new_err("the artifact was closed"))
-    }
-
-    fn close(&self) {
-        self.reader.lock().take();
-    }
-
-    fn __enter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyAny>) {
-        self.close();
     }
 }

@@ -1,6 +1,8 @@
 //! The Pit's members as Python calls them: conversions and the door, nothing else.
 
 mod arbitration;
+mod artifact_file;
+mod artifact_writer;
 mod artifacts;
 mod dag;
 mod member;
@@ -9,7 +11,9 @@ mod stale;
 mod stand_in;
 
 pub(crate) use arbitration::{ArbitrationEngine, Grant};
-pub(crate) use artifacts::{ArtifactFile, ArtifactStore};
+pub(crate) use artifact_file::ArtifactFile;
+pub(crate) use artifact_writer::ArtifactWriter;
+pub(crate) use artifacts::{ArtifactStore, add};
 pub(crate) use dag::DagTracker;
 pub(crate) use member::member;
 pub(crate) use pool::{Lease, PoolManager};
