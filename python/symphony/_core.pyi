@@ -6,7 +6,15 @@ In a forked child of the process that booted, every handle raises `ForkedError`.
 
 import io
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, Literal, NoReturn, TypeVar, final
 
 from _typeshed import SupportsRead
@@ -648,7 +656,18 @@ class Subscription:
     def __next__(self) -> Any:
         """Waits for the next value; ends when it is closed."""
 
-    def __aiter__(self) -> AsyncValues: ...
+    def __aiter__(self) -> AsyncValues:
+        """The same values for `async for`; a wait that is cancelled or times out loses none."""
+
+    def _take(self) -> tuple[Any, ...] | None:
+        """The next value as a tuple of one, an empty tuple at the end, `None` where it has to be waited for."""
+
+    def _watch(self, completions: Completions, token: int) -> bool:
+        """Has the loop told once that it is worth looking again; false when it is now."""
+
+    def _unwatch(self, token: int) -> None:
+        """The loop waits no more."""
+
     def get(self, timeout: float | None = None, default: _T | None = None) -> Any | _T | None:
         """The next value, or `default` when none came in time.
 
@@ -697,10 +716,19 @@ class Stream:
         """Itself."""
 
     def __next__(self) -> Any:
-        """The next value; raises as `ExtensionHandle.call`."""
+        """The next value; raises as `ExtensionHandle.call`; `CallTimeoutError` also where none is taken for minutes."""
 
     def __aiter__(self) -> AsyncValues:
-        """The same values for `async for`."""
+        """The same values for `async for`; a wait that is cancelled or times out loses none."""
+
+    def _take(self) -> tuple[Any, ...] | None:
+        """The next value as a tuple of one, an empty tuple at the end, `None` where it has to be waited for."""
+
+    def _watch(self, completions: Completions, token: int) -> bool:
+        """Has the loop told once that it is worth looking again; false when it is now."""
+
+    def _unwatch(self, token: int) -> None:
+        """The loop waits no more."""
 
     def close(self) -> None:
         """Ends it: the call is cancelled, a loop over it ends."""
@@ -756,7 +784,11 @@ class ExtensionHandle:
         """
 
     def stream(self, operation: str, /, **inputs: Any) -> Stream:
-        """Calls an operation whose values come one by one; `call` gives them as a list. Raises as `call`."""
+        """Calls an operation whose values come one by one; `call` gives them as a list. Raises as `call`.
+
+        In an event loop it does not wait: where the extension has to be started, the first value, or why there is none,
+        comes after that.
+        """
 
     def call_async(self, operation: str, /, **inputs: Any) -> Coroutine[Any, Any, Any]:
         """Calls an operation; awaits its result. Raises as `call`."""
@@ -798,8 +830,15 @@ class ExtensionHandle:
     def activate(self) -> None:
         """Starts it where it does not run, and waits until it is ready. Raises as `call`."""
 
-    def restart(self) -> None:
-        """Stops it and starts it anew, also out of quarantine; waits until it is ready. Raises as `call`."""
+    def restart(self) -> Awaitable[None]:
+        """Stops it and starts it anew, also out of quarantine; waits until it is ready. Raises as `call`.
+
+        In an event loop it does not wait: the restart begins, and `await handle.restart()` waits for its end. Whoever
+        stops waiting does not stop it.
+        """
+
+    def _restart(self, completions: Completions, token: int) -> None:
+        """Begins a restart whose end goes to an event loop."""
 
 @final
 class PendingCall:
@@ -937,6 +976,15 @@ class Run:
             CallTimeoutError: It was not done in time; it goes on.
             SymphonyError: The error of the first node that failed.
         """
+
+    def __await__(self) -> Generator[Any, None, dict[str, Any]]:
+        """As `result()`, for a coroutine: `await run`. Whoever stops waiting does not stop the run."""
+
+    def _watch(self, completions: Completions, token: int) -> bool:
+        """Has the loop told once when it has ended; false when it has."""
+
+    def _unwatch(self, token: int) -> None:
+        """The loop waits no more."""
 
     def cancel(self) -> None:
         """Cancels it: nothing of it starts any more."""
@@ -1348,6 +1396,9 @@ class JobQueue:
     def take_polling(self) -> Job | None:
         """Waits for the next step on the thread that called `boot()`, letting signals through."""
 
+    def take_now(self) -> Job | Literal[False] | None:
+        """The step that waits already; `False` where none does, `None` when none comes any more."""
+
     def end(self) -> None:
         """Nobody takes steps from here any more: those that wait, and those that come, are told so."""
 
@@ -1638,8 +1689,23 @@ class GuestLane:
     def ready(self) -> None:
         """Says that requests may come."""
 
-    def next_request(self) -> tuple[int, str, dict[str, Any], bool] | None:
-        """Waits for a request: correlation, operation, inputs; `None` when the host said stop or is gone."""
+    def next_request(self) -> tuple[int, str, dict[str, Any], bool] | int | None:
+        """Waits for a request: correlation, operation, inputs, whether it takes a stream.
+
+        A number alone is a stream that had no room and may go on, or is given up. `None`: the host said stop or is
+        gone.
+        """
+
+    def has_request(self) -> bool:
+        """Whether `next_request` would not have to wait."""
+
+    def room(
+        self, correlation: int, completions: Completions | None = None, token: int = 0
+    ) -> bool | None:
+        """Whether a stream's reader has room for the next value; `None` where it wants no more.
+
+        Where it has none, `next_request` tells when it has, or the loop of `completions`, under that token.
+        """
 
     def reply(self, correlation: int, value: Any) -> None:
         """Answers a request.

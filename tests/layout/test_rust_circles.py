@@ -75,10 +75,10 @@ TO_BE_OPENED: dict[str, list[set[str]]] = {
     ],
     "symphony_py": [
         {
-            "work/completions.rs",
             "work/extension.rs",
             "work/kit.rs",
             "work/melody.rs",
+            "work/stream.rs",
             "work/versions.rs",
         },
         {

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::{IpcError, ReceiveError};
+use crate::hooks::{self, Hook, Hooks};
 use crate::lane::Lane;
 use crate::payload::Payload;
 use crate::reader::Reader;
@@ -46,6 +47,7 @@ enum Wait<'a> {
 struct Queue {
     values: VecDeque<Payload>,
     closed: bool,
+    hooks: Hooks,
 }
 
 struct Subscriber {
@@ -76,11 +78,15 @@ impl Subscriber {
                 }
             }
         }
+        let mut hooks = Vec::new();
         if !queue.closed {
             queue.values.push_back(value);
             self.filled.notify_one();
+            hooks = queue.hooks.take();
         }
+        drop(queue);
         self.dropped.fetch_add(dropped, Ordering::Relaxed);
+        hooks::call(hooks);
         dropped
     }
 
@@ -92,9 +98,14 @@ impl Subscriber {
     }
 
     fn close(&self) {
-        self.queue.lock().closed = true;
+        let hooks = {
+            let mut queue = self.queue.lock();
+            queue.closed = true;
+            queue.hooks.take()
+        };
         self.filled.notify_all();
         self.emptied.notify_all();
+        hooks::call(hooks);
     }
 }
 
@@ -311,13 +322,41 @@ impl Subscription {
         }
     }
 
-    /// The next value, if one is there.
-    pub fn try_recv(&self) -> Option<Payload> {
-        let value = self.0.queue.lock().values.pop_front();
-        if value.is_some() {
-            self.0.emptied.notify_one();
+    /// The next value, where it is there already.
+    ///
+    /// # Errors
+    /// As [`Subscription::recv`], which would have to wait after [`ReceiveError::TimedOut`].
+    pub fn try_recv(&self) -> Result<Payload, ReceiveError> {
+        let mut queue = self.0.queue.lock();
+        match queue.values.pop_front() {
+            Some(value) => {
+                self.0.emptied.notify_one();
+                Ok(value)
+            }
+            None if queue.closed => Err(ReceiveError::Closed),
+            None => Err(ReceiveError::TimedOut),
         }
-        value
+    }
+
+    /// Has `hook` called once, when a value comes or the subscription ends. False: there is one now, or it has ended, and
+    /// `hook` is not kept.
+    pub fn watch(&self, key: u64, hook: Hook) -> bool {
+        let mut queue = self.0.queue.lock();
+        let empty = queue.values.is_empty() && !queue.closed;
+        if empty {
+            queue.hooks.put(key, hook);
+        }
+        empty
+    }
+
+    /// Takes a hook back.
+    pub fn unwatch(&self, key: u64) {
+        self.0.queue.lock().hooks.remove(key);
+    }
+
+    /// Unsubscribes: what waits for a value hears of the end. What has come already can still be taken.
+    pub fn close(&self) {
+        self.0.close();
     }
 
     /// How many values were dropped here so far.

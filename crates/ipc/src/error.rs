@@ -244,6 +244,16 @@ pub enum CallError {
         /// How long the caller waited.
         after: Duration,
     },
+    /// Values of a stream waited without one being taken. The peer was told to cancel.
+    #[error("nobody took a value of the stream `{operation}` of `{lane}` for {}, and it was ended", component::Seconds::from(*.after))]
+    Unread {
+        /// The lane's name.
+        lane: String,
+        /// What was called.
+        operation: String,
+        /// How long values may wait.
+        after: Duration,
+    },
     /// The call was cancelled.
     #[error("the call was cancelled")]
     Cancelled,
@@ -307,7 +317,7 @@ pub enum CallError {
 impl Hint for CallError {
     fn code(&self) -> Code {
         match self {
-            Self::TimedOut { .. } => Code::CALL_TIMEOUT,
+            Self::TimedOut { .. } | Self::Unread { .. } => Code::CALL_TIMEOUT,
             Self::Cancelled => Code::CANCELLED,
             Self::Interrupted => Code::INTERRUPTED,
             Self::Closed { reason: Closed::Violation(error), .. } => error.code(),

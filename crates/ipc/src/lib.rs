@@ -9,6 +9,7 @@ mod clock;
 mod error;
 mod frame;
 mod handshake;
+mod hooks;
 mod inherited;
 mod lane;
 mod payload;
@@ -26,10 +27,11 @@ pub use frame::{
     Assembler, Frame, HEADER, Header, Kind, MAGIC, MAX_LENGTH, STREAM, Space, VERSION,
 };
 pub use handshake::{Hello, Input, Operation, PROTOCOL, Refused, Welcome};
+pub use hooks::{Hook, Hooks};
 pub use inherited::{LANE_VARIABLE, inherited};
 pub use lane::{
-    CallId, CallOptions, Done, Inbound, InboundRequest, Items, Lane, LaneOptions, LaneStats, Side,
-    Submission,
+    CallId, CallOptions, Done, Inbound, InboundRequest, Items, Lane, LaneOptions, LaneStats, Next,
+    Resume, Side, Submission,
 };
 pub use payload::Payload;
 pub use reader::{Captured, Reader};

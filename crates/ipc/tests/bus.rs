@@ -15,7 +15,7 @@ fn number(number: i64) -> Payload {
 }
 
 fn all(subscription: &ipc::Subscription) -> Vec<i64> {
-    std::iter::from_fn(|| subscription.try_recv())
+    std::iter::from_fn(|| subscription.try_recv().ok())
         .map(|value| value.value().unwrap().as_int().unwrap())
         .collect()
 }

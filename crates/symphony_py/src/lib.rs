@@ -55,7 +55,7 @@ mod core {
     #[pymodule_export]
     use crate::work::completions::Completions;
     #[pymodule_export]
-    use crate::work::extension::{ExtensionHandle, PendingCall, Stream};
+    use crate::work::extension::{ExtensionHandle, PendingCall};
     #[pymodule_export]
     use crate::work::guest::GuestLane;
     #[pymodule_export]
@@ -64,6 +64,8 @@ mod core {
     use crate::work::melody::{Melody, Run};
     #[pymodule_export]
     use crate::work::policy::{Outcome, PolicyPort, ReadyNode};
+    #[pymodule_export]
+    use crate::work::stream::Stream;
     #[pymodule_export]
     use crate::work::supervisor::SupervisorServer;
     #[pymodule_export]

@@ -25,14 +25,21 @@ from symphony.exceptions import InvalidValueError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, TypeVar, overload
+    from typing import Any, Protocol, TypeVar, overload
 
     from symphony._components.collect import ComponentSpec
-    from symphony._core import BootEvent, Job, JobQueue
+    from symphony._core import BootEvent, Job
     from symphony.conductor import Conductor
     from symphony.config import StrPath, SystemConfig
 
     C = TypeVar("C")
+
+    class Steps(Protocol):
+        """Steps for the calling thread: a `JobQueue`, or what stands for one."""
+
+        def take_polling(self) -> Job | None:
+            """The next one; `None` when none comes any more."""
+            ...
 else:
 
     def overload(function):  # noqa: ANN001, ANN202
@@ -230,7 +237,7 @@ class Starter:
                 self.core.interrupt(stop)
         self.core.outside_ended(token)
 
-    def serve(self, queue: JobQueue) -> None:
+    def serve(self, queue: Steps) -> None:
         """Works off the steps that belong to the calling thread, until the boot, or what it asked, has ended."""
         while True:
             try:
@@ -259,7 +266,7 @@ class Starter:
         signals.hush(self)
         self.core.interrupt(stop)
 
-    def serve_later(self, queue: JobQueue) -> None:
+    def serve_later(self, queue: Steps) -> None:
         """Works off steps of a system that is up, on the thread that asks for its health or shuts it down."""
         self._caller = _thread.get_ident()
         self._on_main = _core.is_main_thread()

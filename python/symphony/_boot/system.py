@@ -323,16 +323,19 @@ class System(Generic[C]):
     def _shut_down(self, timeout: float) -> None:
         pending = self._running.begin_shutdown(timeout)
         if pending is not None:
-            foreign = self._foreign("stop")
-            if foreign:
-                import warnings
-
-                text = f"{foreign} say `main_thread=True` and are stopped on another thread than the one that booted"
-                warnings.warn(text, RuntimeWarning, stacklevel=3)
+            self._warn_of_foreign_stops(4)
             self._starter.serve_later(pending.calling)
             pending.result()
             self._starter.let_go()
         atexit.unregister(self._at_exit)
+
+    def _warn_of_foreign_stops(self, level: int) -> None:
+        foreign = self._foreign("stop")
+        if foreign:
+            import warnings
+
+            text = f"{foreign} say `main_thread=True` and are stopped on another thread than the one that booted"
+            warnings.warn(text, RuntimeWarning, stacklevel=level)
 
     def _look_up(self, key: Any, *default: Any) -> Any:
         """Called by the core for what was not asked for yet, or is not there."""
@@ -366,6 +369,37 @@ class System(Generic[C]):
     ) -> None:
         """Shuts down."""
         self.shutdown()
+
+    async def __aenter__(self) -> System[C]:
+        """The system itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Shuts down as `__exit__` does, while the event loop goes on."""
+        thread = _thread.get_ident()
+        if os.getpid() != self._process or thread in self._shutting_down:
+            return
+        cancelled: BaseException | None = None
+        self._shutting_down.add(thread)
+        try:
+            pending = self._running.begin_shutdown(3.0)
+            if pending is not None:
+                from symphony._boot.async_exit import serve
+
+                self._warn_of_foreign_stops(3)
+                cancelled = await serve(pending.calling, self._starter)
+                pending.result()
+                self._starter.let_go()
+            atexit.unregister(self._at_exit)
+        finally:
+            self._shutting_down.discard(thread)
+        if cancelled is not None:
+            raise cancelled
 
     def __repr__(self) -> str:
         """Its name and how long it took to be ready."""

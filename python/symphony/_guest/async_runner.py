@@ -13,16 +13,75 @@ import os
 import sys
 import threading
 
+from symphony._work.loop_waits import waits_of_running_loop
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import Any
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from typing import Any, Protocol
+
+    class StreamLane(Protocol):
+        """What sending a stream needs of a lane."""
+
+        def room(self, correlation: int, completions: Any, token: int) -> bool | None:
+            """Tell whether the reader has room; None when it wants no more."""
+            ...
+
+        def cancelled(self, correlation: int) -> bool:
+            """Tell whether the reader has given the stream up."""
+            ...
+
+        def item(self, correlation: int, value: Any) -> None:
+            """Send one value."""
+
 
 _correlation: contextvars.ContextVar[int | None] = contextvars.ContextVar(
     "symphony_correlation", default=None
 )
 _CANCEL_POLL_SECONDS = 0.02
 _CLOSE_SECONDS = 0.4
+_AT_ONCE = 64
+"""So many values are sent before the loop's other tasks have their turn."""
+
+
+async def send_values(lane: StreamLane, correlation: int, values: AsyncIterator[Any]) -> bool:
+    """Send the values of an asynchronous generator, and leave the loop to others while its reader is behind.
+
+    Args:
+        lane: Where they go.
+        correlation: The request that they answer.
+        values: The generator.
+
+    Returns:
+        False when the reader has given the stream up.
+    """
+    sent = 0
+    while await _has_room(lane, correlation):
+        try:
+            value = await values.__anext__()
+        except StopAsyncIteration:
+            return True
+        if lane.cancelled(correlation):
+            return False
+        lane.item(correlation, value)
+        sent += 1
+        if sent % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+    return False
+
+
+async def _has_room(lane: StreamLane, correlation: int) -> bool:
+    """Wait until the reader of a stream has room for the next value; False when it wants no more."""
+    waits = waits_of_running_loop()
+    while True:
+        token, future = waits.begin()
+        try:
+            room = lane.room(correlation, waits.completions, token)
+            if room is not False:
+                return room is not None
+            await future
+        finally:
+            waits.forget(token)
 
 
 class AsyncRunner:

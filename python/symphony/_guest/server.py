@@ -15,11 +15,12 @@ from symphony.extension import Extension
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
     from types import TracebackType
     from typing import Any, Protocol
 
     from symphony._guest.async_runner import AsyncRunner
+    from symphony._guest.streams import Streams
     from symphony.extension import Lane, OperationDescription
 
     class GuestLane(Lane, Protocol):
@@ -37,8 +38,16 @@ if TYPE_CHECKING:
         def ready(self) -> None:
             """Say that requests may come."""
 
-        def next_request(self) -> tuple[int, str, dict[str, Any], bool] | None:
-            """Wait for a request and whether it takes a stream; None when the extension is to stop."""
+        def next_request(self) -> tuple[int, str, dict[str, Any], bool] | int | None:
+            """Wait for a request and whether it takes a stream, or a stream's room; None: stop."""
+            ...
+
+        def has_request(self) -> bool:
+            """Tell whether `next_request` would not have to wait."""
+            ...
+
+        def room(self, correlation: int, completions: Any = None, token: int = 0) -> bool | None:
+            """Tell whether a stream's reader has room; None when it wants no more."""
             ...
 
         def reply(self, correlation: int, value: Any) -> None:
@@ -179,20 +188,41 @@ class Server:
         self._lane = lane
         self._serving: int | None = None
         self._runner: AsyncRunner | None = None
+        self._streams: Streams | None = None
         extension.attach(lane, self._current)
 
     def run(self) -> None:
         """Answer requests until the lane says stop."""
         self._lane.ready()
         try:
-            while True:
-                request = self._lane.next_request()
-                if request is None:
-                    return
-                self._answer(*request)
+            while self._serve_next():
+                pass
         finally:
+            if self._streams is not None:
+                self._streams.close()
             if self._runner is not None:
                 self._runner.close()
+
+    def enter(self, correlation: int | None) -> None:
+        """What runs on the serving thread from now on belongs to that request."""
+        self._serving = correlation
+
+    def _serve_next(self) -> bool:
+        """Take the next request, or send the next value of a stream; False when the lane says stop."""
+        streams = self._streams
+        if streams is not None and streams.waiting():
+            streams.step()
+            # Values and requests have their turns: neither a stream without an end nor many calls stop the other.
+            if streams.waiting() and not self._lane.has_request():
+                return True
+        request = self._lane.next_request()
+        if request is None:
+            return False
+        if not isinstance(request, int):
+            self._answer(*request)
+        elif streams is not None:
+            streams.resume(request)
+        return True
 
     def _current(self) -> int | None:
         """Return the correlation of the request that the asking code belongs to."""
@@ -228,35 +258,29 @@ class Server:
             if description.is_stream:
                 values = function(**inputs)
                 if stream:
-                    self._send_stream(correlation, values)
+                    self._start_stream(correlation, values)
                 else:
                     self._send_list(correlation, values)
             else:
                 self._lane.reply(correlation, function(**inputs))
         except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
-            self._send_fault(correlation, raised)
+            self.send_fault(correlation, raised)
         finally:
             self._serving = None
 
-    def _send_stream(self, correlation: int, values: Iterator[Any]) -> None:
-        try:
-            for value in values:
-                if self._lane.cancelled(correlation):
-                    self._send_cancelled(correlation)
-                    return
-                self._lane.item(correlation, value)
-        finally:
-            close = getattr(values, "close", None)
-            if close is not None:
-                close()
-        self._lane.end(correlation)
+    def _start_stream(self, correlation: int, values: Iterable[Any]) -> None:
+        if self._streams is None:
+            from symphony._guest.streams import Streams
+
+            self._streams = Streams(self._lane, self)
+        self._streams.start(correlation, iter(values))
 
     def _send_list(self, correlation: int, values: Iterator[Any]) -> None:
         gathered = []
         try:
             for value in values:
                 if self._lane.cancelled(correlation):
-                    self._send_cancelled(correlation)
+                    self.send_cancelled(correlation)
                     return
                 gathered.append(value)
         finally:
@@ -282,7 +306,7 @@ class Server:
             work = self._run_async_stream(correlation, function, inputs, as_stream)
         else:
             work = self._run_async(correlation, function, inputs)
-        self._runner.start(correlation, work, self._send_cancelled)
+        self._runner.start(correlation, work, self.send_cancelled)
 
     async def _run_async(
         self, correlation: int, function: Callable[..., Any], inputs: dict[str, Any]
@@ -290,7 +314,7 @@ class Server:
         try:
             self._lane.reply(correlation, await function(**inputs))
         except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
-            self._send_fault(correlation, raised)
+            self.send_fault(correlation, raised)
 
     async def _run_async_stream(
         self,
@@ -302,23 +326,28 @@ class Server:
         values: AsyncIterator[Any] = function(**inputs)
         try:
             if as_stream:
-                async for value in values:
-                    self._lane.item(correlation, value)
-                self._lane.end(correlation)
+                from symphony._guest.async_runner import send_values
+
+                if await send_values(self._lane, correlation, values):
+                    self._lane.end(correlation)
+                else:
+                    self.send_cancelled(correlation)
             else:
                 self._lane.reply(correlation, [value async for value in values])
         except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
-            self._send_fault(correlation, raised)
+            self.send_fault(correlation, raised)
         finally:
             close = getattr(values, "aclose", None)
             if close is not None:
                 await close()
 
-    def _send_fault(self, correlation: int, raised: BaseException) -> None:
+    def send_fault(self, correlation: int, raised: BaseException) -> None:
+        """Answer a request with what its operation raised."""
         described = describe_fault(raised)
         self._lane.error(correlation, "remote-error", *described, *causes_of(raised))
 
-    def _send_cancelled(self, correlation: int) -> None:
+    def send_cancelled(self, correlation: int) -> None:
+        """Answer a request that its caller gave up."""
         message = "the operation was cancelled by its caller"
         self._lane.error(correlation, "cancelled", message, "CancelledError", "")
 

@@ -1,64 +1,31 @@
-"""Calls and subscriptions for asyncio. Imported with the first of them only.
+"""Calls, streams, subscriptions, runs and restarts for asyncio. Imported with the first of them only.
 
-Invariant: results reach a loop through one descriptor that it watches, so that no thread of the core ever touches the
-interpreter for them.
+Called by the handles of `symphony._core`. Invariants: an event loop has one descriptor by which it hears of all of
+them, so that no thread is held by what waits and no thread of the core ever touches the interpreter for it; a value is
+taken only by the step of a coroutine that returns it, so that a wait that is cancelled or timed out loses none.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from symphony import _core
+from symphony._work.loop_waits import waits_of_running_loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, Protocol
+
+    from symphony import _core
+    from symphony._work.loop_waits import Source
+
+    class _Values(Source, Protocol):
+        """Values that come one by one: `Stream` and `Subscription`."""
+
+        def _take(self) -> tuple[Any, ...] | None: ...
 
 
-class _Calls:
-    """The calls of one event loop that are on their way."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._completions = _core.Completions()
-        self._futures: dict[int, tuple[asyncio.Future[Any], _core.PendingCall]] = {}
-        self._next = 0
-        loop.add_reader(self._completions.descriptor, self._arrived)
-
-    def _arrived(self) -> None:
-        for token, value, error in self._completions.drain():
-            entry = self._futures.pop(token, None)
-            if entry is None or entry[0].done():
-                continue
-            if error is None:
-                entry[0].set_result(value)
-            else:
-                entry[0].set_exception(error)
-
-    async def call(
-        self,
-        handle: _core.ExtensionHandle,
-        operation: str,
-        inputs: dict[str, Any],
-        timeout: float | None,
-        priority: int,
-    ) -> Any:
-        token = self._next
-        self._next += 1
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        pending = handle._submit(  # noqa: SLF001 - the core has it for this module alone.
-            self._completions, token, operation, inputs, timeout, priority
-        )
-        self._futures[token] = (future, pending)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            self._futures.pop(token, None)
-            pending.cancel()
-            raise
-
-
-_calls: dict[int, tuple[asyncio.AbstractEventLoop, _Calls]] = {}
+_AT_ONCE = 64
+"""So many values that are there already are taken before the loop's other tasks have their turn."""
 
 
 async def call(
@@ -69,36 +36,61 @@ async def call(
     priority: int,
 ) -> Any:
     """Calls an operation and awaits its result; a cancelled task cancels the call."""
-    loop = asyncio.get_running_loop()
-    for key in [key for key, (other, _) in _calls.items() if other.is_closed()]:
-        del _calls[key]
-    entry = _calls.get(id(loop))
-    if entry is None:
-        entry = _calls[id(loop)] = (loop, _Calls(loop))
-    return await entry[1].call(handle, operation, inputs, timeout, priority)
+    waits = waits_of_running_loop()
+    token, future = waits.begin()
+    try:
+        pending = handle._submit(  # noqa: SLF001 - the core has it for this module alone.
+            waits.completions, token, operation, inputs, timeout, priority
+        )
+    except BaseException:
+        waits.forget(token)
+        raise
+    return await waits.result(token, future, pending.cancel)
+
+
+def restart(handle: _core.ExtensionHandle) -> asyncio.Future[None]:
+    """Begins a restart; the future is done when the extension is ready again. It goes on when nobody waits any more."""
+    waits = waits_of_running_loop()
+    token, future = waits.begin()
+    try:
+        handle._restart(waits.completions, token)  # noqa: SLF001 - the core has it for this module alone.
+    except BaseException:
+        waits.forget(token)
+        raise
+    return future
+
+
+async def ended(run: _core.Run) -> dict[str, Any]:
+    """Awaits the results of a run."""
+    await waits_of_running_loop().look(run)
+    return run.result(0)
 
 
 class AsyncValues:
     """`async for value in topic.subscribe()`, or in a handle's `stream(...)`."""
 
-    def __init__(self, source: Iterator[Any]) -> None:
-        """Keeps what is waited on."""
+    def __init__(self, source: _Values) -> None:
+        """Keeps what the values come from."""
         self._source = source
+        self._at_once = 0
 
     def __aiter__(self) -> AsyncValues:
         """Itself."""
         return self
 
     async def __anext__(self) -> Any:
-        """The next value, waited for on a thread of the loop's own pool."""
-        loop = asyncio.get_running_loop()
-        value = await loop.run_in_executor(None, self._next)
-        if value is _END:
+        """The next value. A wait for it that is given up takes none."""
+        self._at_once += 1
+        if self._at_once > _AT_ONCE:
+            self._at_once = 0
+            await asyncio.sleep(0)
+        while True:
+            # Nothing is awaited between this and the return, so nothing that was taken can be lost.
+            taken = self._source._take()  # noqa: SLF001 - the core has it for this module alone.
+            if taken is not None:
+                break
+            self._at_once = 0
+            await waits_of_running_loop().look(self._source)
+        if not taken:
             raise StopAsyncIteration
-        return value
-
-    def _next(self) -> Any:
-        return next(self._source, _END)
-
-
-_END = object()
+        return taken[0]

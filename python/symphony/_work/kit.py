@@ -7,7 +7,7 @@ from symphony.exceptions import plan_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
     from symphony import _core
@@ -124,6 +124,19 @@ class OrchestraKit:
     def __repr__(self) -> str:
         """How many extensions there are."""
         return f"<OrchestraKit of {len(self.extensions())} extensions>"
+
+
+class Restarted:
+    """A restart that has ended well, which can be awaited as one that an event loop began."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Iterator[None]:
+        """Returns at once."""
+        return iter(())
+
+
+RESTARTED = Restarted()
 
 
 class _Client:

@@ -13,6 +13,7 @@ use super::stream::Stream;
 use super::waiter::{Delivery, Waiter};
 use super::work::Work;
 use crate::error::{CallError, Closed};
+use crate::hooks::Hook;
 
 /// Where the handshake stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +60,20 @@ pub(super) struct Serving {
     pub(super) cancelled: bool,
     /// How many more items the peer takes.
     pub(super) credit: u32,
-    /// The thread that waits for credit.
-    pub(super) waiter: Option<Arc<Waiter>>,
+    /// Who waits for credit.
+    pub(super) wanting: Wanting,
+}
+
+/// Who is to hear that a streamed request of the peer may go on, or is given up.
+#[derive(Default)]
+pub(super) enum Wanting {
+    #[default]
+    Nobody,
+    /// A thread that waits for just that.
+    Waiter(Arc<Waiter>),
+    /// Whoever takes the next request.
+    Server,
+    Hook(Hook),
 }
 
 pub(super) struct Book {
@@ -73,6 +86,8 @@ pub(super) struct Book {
     pub(super) serving: HashMap<u64, Serving>,
     pub(super) requests: VecDeque<InboundRequest>,
     pub(super) servers: VecDeque<Arc<Waiter>>,
+    /// Streams that the thread which takes requests may go on with.
+    pub(super) resumed: VecDeque<u64>,
     pub(super) greeter: Option<Arc<Waiter>>,
     pub(super) stopping: bool,
     /// When the oldest ping without a pong was sent.
@@ -83,6 +98,7 @@ pub(super) struct Book {
 pub(super) struct Ended {
     calls: Vec<End>,
     waiters: Vec<Arc<Waiter>>,
+    hooks: Vec<Hook>,
 }
 
 impl Ended {
@@ -91,13 +107,14 @@ impl Ended {
             match end {
                 End::Waiter(waiter) => waiter.deliver(Delivery::Answer(Err(error()))),
                 End::Done { done, .. } => work.push(Work::Done(done, Err(error()))),
-                End::Stream(stream) => stream.end(Some(error())),
+                End::Stream(stream) => work.push(Work::Wake(stream.end(Some(error())))),
                 End::Abandoned { .. } => {}
             }
         }
         for waiter in self.waiters {
             waiter.deliver(Delivery::Closed(error()));
         }
+        work.push(Work::Wake(self.hooks));
     }
 }
 
@@ -117,6 +134,7 @@ impl Book {
             serving: HashMap::new(),
             requests: VecDeque::new(),
             servers: VecDeque::new(),
+            resumed: VecDeque::new(),
             greeter: None,
             stopping: false,
             pinged: None,
@@ -197,18 +215,41 @@ impl Book {
         Some(std::mem::replace(&mut call.end, End::Abandoned { since: Instant::now() }))
     }
 
-    /// The submitted calls whose deadline has passed, and the next deadline among the others.
+    /// Whoever waits to go on with a streamed request of the peer is woken. The hook is to be called.
+    #[must_use]
+    pub(super) fn resume(&mut self, correlation: u64) -> Option<Hook> {
+        match std::mem::take(&mut self.serving.get_mut(&correlation)?.wanting) {
+            Wanting::Nobody => None,
+            Wanting::Waiter(waiter) => {
+                waiter.deliver(Delivery::Look);
+                None
+            }
+            Wanting::Server => {
+                self.resumed.push_back(correlation);
+                if let Some(server) = self.servers.pop_front() {
+                    server.deliver(Delivery::Look);
+                }
+                None
+            }
+            Wanting::Hook(hook) => Some(hook),
+        }
+    }
+
+    /// The submitted calls and streams whose time is over, and when the next of the others' is.
     pub(super) fn expired(&self, now: Instant) -> (Vec<u64>, Option<Instant>) {
         let mut late = Vec::new();
         let mut next: Option<Instant> = None;
         for (index, slot) in self.slots.iter().enumerate() {
-            let Some(Call { deadline: Some(deadline), end: End::Done { .. } }) = &slot.call else {
-                continue;
+            let limit = match &slot.call {
+                Some(Call { deadline, end: End::Done { .. } }) => *deadline,
+                Some(Call { end: End::Stream(stream), .. }) => stream.limit(),
+                _ => None,
             };
-            if *deadline <= now {
+            let Some(limit) = limit else { continue };
+            if limit <= now {
                 late.push((u64::from(slot.generation) << 32) | index as u64);
             } else {
-                next = Some(next.map_or(*deadline, |next| next.min(*deadline)));
+                next = next.into_iter().chain([limit]).min();
             }
         }
         (late, next)
@@ -234,9 +275,16 @@ impl Book {
         self.pending = 0;
         self.requests.clear();
         let mut waiters: Vec<_> = self.servers.drain(..).chain(self.greeter.take()).collect();
+        let mut hooks = Vec::new();
         for (_, serving) in self.serving.drain() {
-            waiters.extend(serving.waiter);
+            match serving.wanting {
+                Wanting::Waiter(waiter) => waiters.push(waiter),
+                Wanting::Hook(hook) => hooks.push(hook),
+                // It hears of the end as a server.
+                Wanting::Server | Wanting::Nobody => {}
+            }
         }
-        Some(Ended { calls, waiters })
+        self.resumed.clear();
+        Some(Ended { calls, waiters, hooks })
     }
 }

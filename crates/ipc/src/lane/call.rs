@@ -179,16 +179,17 @@ impl Lane {
         inputs: &Payload,
         options: &CallOptions,
     ) -> Result<Items, CallError> {
-        let stream = Arc::new(Stream::default());
+        let stream = Arc::new(Stream::new(operation, options.deadline, self.0.patience));
         let end = End::Stream(Arc::clone(&stream));
         let correlation = self.0.begin(operation, inputs, options, STREAM, end)?;
-        Ok(Items::new(self.clone(), stream, CallId(correlation), operation, options.deadline))
+        self.0.ensure_timer(options.deadline);
+        Ok(Items::new(self.clone(), stream, CallId(correlation)))
     }
 
     /// Gives a submitted call up: its `done` gets [`CallError::Cancelled`] at once and the peer is told. False if it
     /// is answered or given up already.
     pub fn cancel(&self, call: CallId) -> bool {
-        self.0.give_up(call.0, |_, _| CallError::Cancelled)
+        self.0.give_up(call.0, Why::Cancelled)
     }
 
     /// Asks the peer whether it is there; see [`Lane::silence`].
@@ -221,6 +222,14 @@ impl Lane {
     pub fn overdue(&self) -> Option<Duration> {
         self.0.book.lock().overdue().map(|since| since.elapsed())
     }
+}
+
+/// Why a call that nobody waits for is ended from here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Cancelled,
+    /// Its time is over.
+    Late,
 }
 
 /// Why a caller stopped waiting.
@@ -317,26 +326,32 @@ impl Core {
     }
 
     /// Ends a call that nobody waits for, with an error of this side's.
-    fn give_up(
-        self: &Arc<Self>,
-        correlation: u64,
-        error: impl Fn(&str, Instant) -> CallError,
-    ) -> bool {
+    fn give_up(self: &Arc<Self>, correlation: u64, why: Why) -> bool {
         let Some(end) = self.book.lock().abandon(correlation) else { return false };
         self.send_cancel(correlation);
         match end {
             End::Done { done, operation, since } => {
                 self.offhand.fetch_sub(1, Ordering::Relaxed);
-                self.perform(vec![Work::Done(done, Err(error(&operation, since)))]);
+                let error = match why {
+                    Why::Cancelled => CallError::Cancelled,
+                    Why::Late => self.timed_out(&operation, Some(since)),
+                };
+                self.perform(vec![Work::Done(done, Err(error))]);
             }
-            End::Stream(stream) => stream.end(Some(CallError::Cancelled)),
+            End::Stream(stream) => {
+                let error = match why {
+                    Why::Cancelled => CallError::Cancelled,
+                    Why::Late => stream.late(&self.name),
+                };
+                self.perform(vec![Work::Wake(stream.end(Some(error)))]);
+            }
             End::Waiter(waiter) => waiter.deliver(Delivery::Answer(Err(CallError::Cancelled))),
             End::Abandoned { .. } => {}
         }
         true
     }
 
-    fn ensure_timer(&self, deadline: Option<Instant>) {
+    pub(super) fn ensure_timer(&self, deadline: Option<Instant>) {
         if deadline.is_none() {
             return;
         }
@@ -351,7 +366,7 @@ impl Core {
         self.timer.store(u64::MAX, Ordering::Release);
         let (late, next) = self.book.lock().expired(Instant::now());
         for correlation in late {
-            self.give_up(correlation, |operation, since| self.timed_out(operation, Some(since)));
+            self.give_up(correlation, Why::Late);
         }
         self.ensure_timer(next);
         self.on_writable();

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::book::{End, Phase, Serving};
 use super::inbound::InboundRequest;
 use super::options::Side;
-use super::stream::WINDOW;
+use super::stream::{Pushed, Stream, WINDOW};
 use super::waiter::Delivery;
 use super::work::Work;
 use super::{Core, count};
@@ -97,12 +97,12 @@ impl Core {
                 self.book.lock().pinged = None;
                 Ok(())
             }
-            Kind::Item | Kind::End => self.on_item(frame),
+            Kind::Item | Kind::End => self.on_item(frame, work),
             Kind::Cancel => {
-                self.on_cancel(correlation);
+                self.on_cancel(correlation, work);
                 Ok(())
             }
-            Kind::Credit => self.on_credit(frame),
+            Kind::Credit => self.on_credit(frame, work),
             Kind::Publish => {
                 self.expect_ready(kind)?;
                 let (topic, value) = read_event(&frame.payload)
@@ -231,7 +231,8 @@ impl Core {
             Kind::Item => {
                 let stream = self.book.lock().stream(correlation);
                 if let Some(stream) = stream {
-                    stream.end(Some(ValueError::from(lost).into()));
+                    let hooks = stream.end(Some(ValueError::from(lost).into()));
+                    work.push(Work::Wake(hooks));
                     self.book.lock().leave(correlation);
                     return self.send_bare(Header::new(Kind::Cancel, correlation));
                 }
@@ -270,8 +271,14 @@ impl Core {
             Some(End::Stream(stream)) => {
                 drop(book);
                 // A plain answer to a streaming call is a stream of one.
-                let error = result.map(|value| stream.push(value)).err();
-                stream.end(error);
+                let error = match result {
+                    Ok(value) => {
+                        self.put(&stream, value, work);
+                        None
+                    }
+                    Err(error) => Some(error),
+                };
+                work.push(Work::Wake(stream.end(error)));
             }
         }
     }
@@ -297,7 +304,20 @@ impl Core {
         }
     }
 
-    fn on_item(&self, frame: Frame) -> Taken {
+    /// Gives a stream its next item. False: the peer had no credit for it.
+    fn put(&self, stream: &Stream, value: Payload, work: &mut Vec<Work>) -> bool {
+        match stream.push(value) {
+            Pushed::Taken(hooks) => work.push(Work::Wake(hooks)),
+            Pushed::First(hooks, limit) => {
+                work.push(Work::Wake(hooks));
+                self.ensure_timer(limit);
+            }
+            Pushed::NoCredit => return false,
+        }
+        true
+    }
+
+    fn on_item(&self, frame: Frame, work: &mut Vec<Work>) -> Taken {
         let kind = frame.header.kind;
         let correlation = frame.header.correlation;
         if kind == Kind::End {
@@ -307,7 +327,7 @@ impl Core {
                 return Err(ProtocolError::Unexpected { kind, when: "for a plain call" });
             }
             match book.leave(correlation) {
-                Some(End::Stream(stream)) => stream.end(None),
+                Some(End::Stream(stream)) => work.push(Work::Wake(stream.end(None))),
                 _ => count(&self.counters.late, 1),
             }
             return Ok(());
@@ -318,7 +338,7 @@ impl Core {
             (book.stream(correlation), book.knows(correlation))
         };
         match stream {
-            Some(stream) if stream.push(value) => Ok(()),
+            Some(stream) if self.put(&stream, value, work) => Ok(()),
             Some(_) => Err(ProtocolError::Credit { correlation }),
             // Items of a stream that was given up, or that ended, are on their way for a while.
             None => {
@@ -328,24 +348,23 @@ impl Core {
         }
     }
 
-    fn on_cancel(&self, correlation: u64) {
+    fn on_cancel(&self, correlation: u64, work: &mut Vec<Work>) {
         let mut book = self.book.lock();
         if let Some(serving) = book.serving.get_mut(&correlation) {
             serving.cancelled = true;
-            if let Some(waiter) = &serving.waiter {
-                waiter.deliver(Delivery::Look);
-            }
+            let hook = book.resume(correlation);
+            work.extend(hook.map(|hook| Work::Wake(vec![hook])));
         }
     }
 
-    fn on_credit(&self, frame: Frame) -> Taken {
+    fn on_credit(&self, frame: Frame, work: &mut Vec<Work>) -> Taken {
         let correlation = frame.header.correlation;
         let credit: u32 = read(frame)?;
-        if let Some(serving) = self.book.lock().serving.get_mut(&correlation) {
+        let mut book = self.book.lock();
+        if let Some(serving) = book.serving.get_mut(&correlation) {
             serving.credit = serving.credit.saturating_add(credit);
-            if let Some(waiter) = &serving.waiter {
-                waiter.deliver(Delivery::Look);
-            }
+            let hook = book.resume(correlation);
+            work.extend(hook.map(|hook| Work::Wake(vec![hook])));
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ mod work;
 pub use call::{CallId, CallOptions, Done, Submission};
 pub use inbound::{Inbound, InboundRequest};
 pub use options::{LaneOptions, LaneStats, Side};
+pub use serve::{Next, Resume};
 pub(crate) use shared::Core;
 pub use shared::Lane;
 pub use stream::Items;

@@ -1,5 +1,7 @@
 //! How a lane is opened, and what it tells about itself.
 
+use std::time::Duration;
+
 use crate::frame::MAX_LENGTH;
 use crate::reader::Reader;
 
@@ -26,7 +28,12 @@ pub struct LaneOptions<'a> {
     pub max_frame: u32,
     /// How many bytes of calls and events may wait for a peer that reads slowly; replies have as much again.
     pub out_limit: usize,
+    /// How long the items of a stream may wait without one being taken, before the stream is ended.
+    pub patience: Duration,
 }
+
+/// Nobody who still reads a stream leaves it alone for so long.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 impl<'a> LaneOptions<'a> {
     /// The host's end of a lane to the guest of that name.
@@ -38,6 +45,7 @@ impl<'a> LaneOptions<'a> {
             side: Side::Host,
             max_frame: MAX_LENGTH,
             out_limit: MAX_LENGTH as usize,
+            patience: PATIENCE,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
-use super::book::Phase;
+use super::book::{Phase, Wanting};
 use super::inbound::InboundRequest;
 use super::output::head;
 use super::turn::Waited;
@@ -14,8 +14,26 @@ use super::{Core, Lane};
 use crate::error::{CallError, Closed, RemoteFailure};
 use crate::frame::{Header, Kind, MAX_LENGTH};
 use crate::handshake::{Hello, Welcome};
+use crate::hooks::Hook;
 use crate::payload::Payload;
 use crate::value::write_text;
+
+/// What a serving thread does next.
+#[derive(Debug)]
+pub enum Next {
+    /// It serves this request.
+    Request(InboundRequest),
+    /// The streamed request of that number may go on, or is given up: [`Lane::has_room`] knows.
+    Resumed(u64),
+}
+
+/// Who hears that a stream which had no room may go on.
+pub enum Resume {
+    /// The thread that takes requests, by [`Lane::next_event`].
+    Server,
+    /// Whoever that is; it is called once, on whichever thread reads the lane.
+    Hook(Hook),
+}
 
 /// How many events of one topic wait for a guest that reads slowly.
 const EVENTS: usize = 1024;
@@ -76,14 +94,36 @@ impl Lane {
         timeout: Option<Duration>,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Option<InboundRequest>, CallError> {
+        loop {
+            match self.next_event(timeout, poll)? {
+                Some(Next::Request(request)) => return Ok(Some(request)),
+                // Nobody here asks for `Resume::Server`.
+                Some(Next::Resumed(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// As [`Lane::next_request`], for a thread that serves streams too: also which of them may go on.
+    ///
+    /// # Errors
+    /// As [`Lane::next_request`].
+    pub fn next_event(
+        &self,
+        timeout: Option<Duration>,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<Option<Next>, CallError> {
         let core = &self.0;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let waiter = Arc::new(Waiter::default());
         loop {
             {
                 let mut book = core.book.lock();
+                if let Some(correlation) = book.resumed.pop_front() {
+                    return Ok(Some(Next::Resumed(correlation)));
+                }
                 if let Some(request) = book.requests.pop_front() {
-                    return Ok(Some(request));
+                    return Ok(Some(Next::Request(request)));
                 }
                 if let Some(reason) = &book.closed {
                     return Err(core.closed_error(reason.clone()));
@@ -98,7 +138,9 @@ impl Lane {
             // A request may have been given to this thread while it gave up.
             let last = waiter.take();
             match last.map_or(ended, Waited::Delivered) {
-                Waited::Delivered(Delivery::Request(request)) => return Ok(Some(request)),
+                Waited::Delivered(Delivery::Request(request)) => {
+                    return Ok(Some(Next::Request(request)));
+                }
                 Waited::Delivered(Delivery::Closed(error)) => return Err(error),
                 Waited::Delivered(_) => {}
                 Waited::TimedOut => return Ok(None),
@@ -141,6 +183,41 @@ impl Lane {
         self.0.answer(Header::new(Kind::Error, 0), &Payload::serialize(failure)?)
     }
 
+    /// Whether [`Lane::next_event`] would not have to wait.
+    pub fn has_event(&self) -> bool {
+        let book = self.0.book.lock();
+        let something = !book.requests.is_empty() || !book.resumed.is_empty();
+        something || book.stopping || book.closed.is_some()
+    }
+
+    /// Whether the caller has room for the next item of a streamed result. Where it has none, `resume` hears once that it
+    /// has, that it wants no more, or that the lane closed.
+    ///
+    /// # Errors
+    /// [`CallError::Cancelled`] when the caller gave the stream up; [`CallError::Closed`].
+    pub fn has_room(&self, correlation: u64, resume: Resume) -> Result<bool, CallError> {
+        let core = &self.0;
+        {
+            let mut book = core.book.lock();
+            if let Some(reason) = &book.closed {
+                return Err(core.closed_error(reason.clone()));
+            }
+            let serving = book.serving.get_mut(&correlation).ok_or(CallError::Cancelled)?;
+            if serving.cancelled {
+                return Err(CallError::Cancelled);
+            }
+            if serving.credit > 0 {
+                return Ok(true);
+            }
+            serving.wanting = match resume {
+                Resume::Server => Wanting::Server,
+                Resume::Hook(hook) => Wanting::Hook(hook),
+            };
+        }
+        core.ensure_read();
+        Ok(false)
+    }
+
     /// Sends one item of a streamed result; waits while the caller has no room for it.
     ///
     /// # Errors
@@ -164,11 +241,11 @@ impl Lane {
                 }
                 if let Some(left) = serving.credit.checked_sub(1) {
                     serving.credit = left;
-                    serving.waiter = None;
+                    serving.wanting = Wanting::Nobody;
                     None
                 } else {
                     let waiter = Arc::new(Waiter::default());
-                    serving.waiter = Some(Arc::clone(&waiter));
+                    serving.wanting = Wanting::Waiter(Arc::clone(&waiter));
                     Some(waiter)
                 }
             };

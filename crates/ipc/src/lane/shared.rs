@@ -5,6 +5,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -17,6 +18,7 @@ use super::turn::{TICK, Turn};
 use super::work::{Inbox, Work};
 use crate::error::{CallError, Closed, IpcError};
 use crate::frame::{Assembler, MAX_LENGTH};
+use crate::hooks;
 use crate::reader::Reader;
 
 /// The longest frame that a host takes from a guest which has not said that it is ready.
@@ -48,6 +50,7 @@ pub(crate) struct Core {
     pub(super) handler: Arc<dyn Inbound>,
     pub(super) max_frame: u32,
     pub(super) out_limit: usize,
+    pub(super) patience: Duration,
     pub(super) turn: Mutex<Turn>,
     pub(super) input: Mutex<Assembler>,
     pub(super) output: Mutex<Output>,
@@ -93,6 +96,7 @@ impl Lane {
             handler,
             max_frame: options.max_frame.min(MAX_LENGTH),
             out_limit: options.out_limit,
+            patience: options.patience,
             turn: Mutex::new(Turn::default()),
             input: Mutex::new(Assembler::new(limit)),
             output: Mutex::new(Output::default()),
@@ -206,6 +210,7 @@ impl Drop for Core {
         for item in work {
             match item {
                 Work::Done(done, result) => done(result),
+                Work::Wake(hooks) => hooks::call(hooks),
                 Work::Closed(reason) => self.handler.closed(reason),
                 _ => {}
             }

@@ -1,8 +1,11 @@
 //! A streamed result: items come as long as the reader gives credit, so that what waits here is bounded.
+//!
+//! A reader waits on its thread (`next_item`) or is told when to look (`try_next`, `watch`). Invariants: whoever closes a
+//! stream never waits for whoever reads it; a stream that nobody reads for its time is ended and its reader told.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -12,6 +15,7 @@ use super::waiter::{Delivery, Waiter};
 use super::{Core, Lane};
 use crate::error::CallError;
 use crate::frame::{Header, Kind};
+use crate::hooks::{self, Hook, Hooks};
 use crate::payload::Payload;
 
 /// How many items may be on their way or wait here.
@@ -20,44 +24,122 @@ pub(super) const WINDOW: u32 = 64;
 #[derive(Default)]
 struct State {
     items: VecDeque<Payload>,
+    /// Nothing more comes.
     ended: bool,
+    /// The reader wants no more.
+    closed: bool,
     error: Option<CallError>,
     /// Items taken since credit was last given.
     taken: u32,
-    waiter: Option<Arc<Waiter>>,
+    /// Since when items wait without one being taken.
+    unread: Option<Instant>,
+    waiters: Vec<Arc<Waiter>>,
+    hooks: Hooks,
 }
 
 /// The items of one call that wait to be taken.
-#[derive(Default)]
-pub(super) struct Stream(Mutex<State>);
+pub(super) struct Stream {
+    operation: String,
+    since: Instant,
+    deadline: Option<Instant>,
+    /// How long items may wait without one being taken.
+    patience: Duration,
+    state: Mutex<State>,
+}
+
+/// What became of an item.
+pub(super) enum Pushed {
+    /// It waits; these are to be called.
+    Taken(Vec<Hook>),
+    /// It is the first that waits: its time has to be kept.
+    First(Vec<Hook>, Option<Instant>),
+    /// The peer had no credit for it.
+    NoCredit,
+}
 
 impl Stream {
-    /// Adds an item. False: the peer had no credit for it.
-    pub(super) fn push(&self, item: Payload) -> bool {
-        let mut state = self.0.lock();
-        if state.items.len() >= WINDOW as usize {
-            return false;
-        }
-        state.items.push_back(item);
-        state.notify();
-        true
+    pub(super) fn new(operation: &str, deadline: Option<Instant>, patience: Duration) -> Self {
+        let (operation, since) = (operation.to_owned(), Instant::now());
+        Self { operation, since, deadline, patience, state: Mutex::default() }
     }
 
-    pub(super) fn end(&self, error: Option<CallError>) {
-        let mut state = self.0.lock();
-        if !state.ended {
-            state.ended = true;
-            state.error = error;
-            state.notify();
+    /// Adds an item.
+    pub(super) fn push(&self, item: Payload) -> Pushed {
+        let mut state = self.state.lock();
+        if state.items.len() >= WINDOW as usize {
+            return Pushed::NoCredit;
         }
+        if state.closed {
+            return Pushed::Taken(Vec::new());
+        }
+        state.items.push_back(item);
+        if state.unread.is_some() {
+            return Pushed::Taken(state.notify());
+        }
+        let now = Instant::now();
+        state.unread = Some(now);
+        Pushed::First(state.notify(), now.checked_add(self.patience))
+    }
+
+    /// Nothing more comes, and why; the first word counts. The hooks are to be called.
+    #[must_use]
+    pub(super) fn end(&self, error: Option<CallError>) -> Vec<Hook> {
+        let mut state = self.state.lock();
+        if state.ended {
+            return Vec::new();
+        }
+        state.ended = true;
+        state.error = error;
+        state.notify()
+    }
+
+    /// When it is to be ended, unless something is read or comes before.
+    pub(super) fn limit(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        let unread = state.unread.and_then(|since| since.checked_add(self.patience));
+        unread.into_iter().chain(self.deadline).min()
+    }
+
+    /// Why it is ended from here when its time is over.
+    pub(super) fn late(&self, lane: &str) -> CallError {
+        let (lane, operation) = (lane.to_owned(), self.operation.clone());
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return CallError::TimedOut { lane, operation, after: self.since.elapsed() };
+        }
+        CallError::Unread { lane, operation, after: self.patience }
+    }
+
+    /// What a reader can have now; nothing where it has to wait. The number is the credit that is due.
+    fn take(
+        &self,
+        core: &Core,
+        state: &mut State,
+    ) -> Option<Result<Option<(Payload, u32)>, CallError>> {
+        if state.closed {
+            return Some(Ok(None));
+        }
+        if let Some(item) = state.items.pop_front() {
+            state.unread = (!state.items.is_empty()).then(Instant::now);
+            state.taken += 1;
+            let due = !state.ended && state.taken >= WINDOW / 2;
+            let credit = if due { std::mem::take(&mut state.taken) } else { 0 };
+            return Some(Ok(Some((item, credit))));
+        }
+        if !state.ended {
+            return None;
+        }
+        state.closed = true;
+        let error = state.error.take();
+        Some(error.map_or(Ok(None), |error| Err(core.named(error, &self.operation))))
     }
 }
 
 impl State {
-    fn notify(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
+    fn notify(&mut self) -> Vec<Hook> {
+        for waiter in self.waiters.drain(..) {
             waiter.deliver(Delivery::Look);
         }
+        self.hooks.take()
     }
 }
 
@@ -66,78 +148,107 @@ pub struct Items {
     lane: Lane,
     stream: Arc<Stream>,
     call: CallId,
-    operation: String,
-    since: Instant,
-    deadline: Option<Instant>,
-    over: bool,
 }
 
 impl Items {
-    pub(super) fn new(
-        lane: Lane,
-        stream: Arc<Stream>,
-        call: CallId,
-        operation: &str,
-        deadline: Option<Instant>,
-    ) -> Self {
-        let operation = operation.to_owned();
-        Self { lane, stream, call, operation, since: Instant::now(), deadline, over: false }
+    pub(super) const fn new(lane: Lane, stream: Arc<Stream>, call: CallId) -> Self {
+        Self { lane, stream, call }
     }
 
-    /// The next item; `None` at the end. `poll` is as in [`Lane::request_polling`].
+    /// The next item; `None` at the end. `poll` is as in [`Lane::request_polling`]. While it waits, [`Items::close`] ends
+    /// it.
     ///
     /// # Errors
     /// [`CallError`] when the stream failed; it is over then. After [`CallError::Interrupted`] it is not.
-    pub fn next_item(
-        &mut self,
-        poll: Option<&dyn Fn() -> bool>,
-    ) -> Result<Option<Payload>, CallError> {
-        let result = self.take_next(poll);
-        self.over |= !matches!(result, Ok(Some(_)) | Err(CallError::Interrupted));
-        result
-    }
-
-    fn take_next(&mut self, poll: Poll<'_>) -> Result<Option<Payload>, CallError> {
-        if self.over {
-            return Ok(None);
-        }
+    pub fn next_item(&self, poll: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError> {
         loop {
             let waiter = Arc::new(Waiter::default());
-            let credit = {
-                let mut state = self.stream.0.lock();
-                if let Some(item) = state.items.pop_front() {
-                    state.taken += 1;
-                    let due = !state.ended && state.taken >= WINDOW / 2;
-                    let credit = if due { std::mem::take(&mut state.taken) } else { 0 };
-                    Some((item, credit))
-                } else if state.ended {
-                    let error = state.error.take();
-                    let named = |error| Err(self.lane.0.named(error, &self.operation));
-                    return error.map_or(Ok(None), named);
-                } else {
-                    state.waiter = Some(Arc::clone(&waiter));
-                    None
+            {
+                let mut state = self.stream.state.lock();
+                if let Some(next) = self.stream.take(&self.lane.0, &mut state) {
+                    drop(state);
+                    return self.given(next);
                 }
-            };
-            if let Some((item, credit)) = credit {
-                if credit > 0 {
-                    self.lane.0.send_credit(self.call, credit)?;
-                }
-                return Ok(Some(item));
+                state.waiters.push(Arc::clone(&waiter));
             }
-            match self.lane.0.wait(&waiter, self.deadline, poll) {
-                Waited::Delivered(_) => {}
-                Waited::Interrupted => return Err(CallError::Interrupted),
-                Waited::TimedOut => {
-                    self.lane.cancel(self.call);
-                    return Err(CallError::TimedOut {
-                        lane: self.lane.name().to_owned(),
-                        operation: std::mem::take(&mut self.operation),
-                        after: self.since.elapsed(),
-                    });
-                }
+            let waited = self.wait(&waiter, poll);
+            self.stream.state.lock().waiters.retain(|other| !Arc::ptr_eq(other, &waiter));
+            waited?;
+        }
+    }
+
+    fn wait(&self, waiter: &Arc<Waiter>, poll: Poll<'_>) -> Result<(), CallError> {
+        match self.lane.0.wait(waiter, self.stream.deadline, poll) {
+            Waited::Delivered(_) => Ok(()),
+            Waited::Interrupted => Err(CallError::Interrupted),
+            Waited::TimedOut => {
+                let error = self.stream.late(self.lane.name());
+                // Its reader hears it here, and nothing more of it later.
+                self.close();
+                Err(error)
             }
         }
+    }
+
+    /// The next item where it is there already, as [`Items::next_item`] gives it; `None` where it has to be waited for.
+    pub fn try_next(&self) -> Option<Result<Option<Payload>, CallError>> {
+        let next = {
+            let mut state = self.stream.state.lock();
+            self.stream.take(&self.lane.0, &mut state)?
+        };
+        Some(self.given(next))
+    }
+
+    /// Gives the credit that is due for an item, outside of the lock.
+    fn given(
+        &self,
+        next: Result<Option<(Payload, u32)>, CallError>,
+    ) -> Result<Option<Payload>, CallError> {
+        let Some((item, credit)) = next? else { return Ok(None) };
+        if credit > 0 {
+            self.lane.0.send_credit(self.call, credit)?;
+        }
+        Ok(Some(item))
+    }
+
+    /// Has `hook` called once, when [`Items::try_next`] has something. False: it has something now, and `hook` is not
+    /// kept.
+    pub fn watch(&self, key: u64, hook: Hook) -> bool {
+        let watched = {
+            let mut state = self.stream.state.lock();
+            let empty = state.items.is_empty() && !state.ended && !state.closed;
+            if empty {
+                state.hooks.put(key, hook);
+            }
+            empty
+        };
+        if watched {
+            // Nobody waits on this lane for it.
+            self.lane.0.ensure_read();
+        }
+        watched
+    }
+
+    /// Takes a hook back.
+    pub fn unwatch(&self, key: u64) {
+        self.stream.state.lock().hooks.remove(key);
+    }
+
+    /// Ends it from the reader's side: the call is cancelled, and whoever waits for the next item hears of the end.
+    pub fn close(&self) {
+        let (hooks, ended) = {
+            let mut state = self.stream.state.lock();
+            if std::mem::replace(&mut state.closed, true) {
+                return;
+            }
+            state.items.clear();
+            state.unread = None;
+            (state.notify(), state.ended)
+        };
+        if !ended {
+            self.lane.cancel(self.call);
+        }
+        hooks::call(hooks);
     }
 }
 
@@ -161,8 +272,6 @@ impl Iterator for Items {
 
 impl Drop for Items {
     fn drop(&mut self) {
-        if !self.over {
-            self.lane.cancel(self.call);
-        }
+        self.close();
     }
 }

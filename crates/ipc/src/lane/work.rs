@@ -10,10 +10,13 @@ use super::{Core, Side};
 use crate::error::{CallError, Closed, RemoteFailure};
 use crate::frame::{Header, Kind};
 use crate::handshake::{Hello, Refused, Welcome};
+use crate::hooks::{self, Hook};
 use crate::payload::Payload;
 
 pub(super) enum Work {
     Done(Done, Result<Payload, CallError>),
+    /// Readers and writers of streams that are to look again.
+    Wake(Vec<Hook>),
     Request(InboundRequest),
     Hello(Hello),
     Ready,
@@ -40,6 +43,7 @@ impl Core {
         for item in work {
             match item {
                 Work::Done(done, result) => self.guarded(|| done(result)),
+                Work::Wake(hooks) => self.guarded(|| hooks::call(hooks)),
                 Work::Request(request) if self.side == Side::Host => {
                     self.guarded(|| self.handler.request(&self.lane(), request));
                 }
@@ -82,7 +86,7 @@ impl Core {
             Work::Dropped(topic, count) => handler.dropped(&topic, count),
             Work::Stopped => handler.stopped(),
             Work::Closed(reason) => handler.closed(reason),
-            Work::Done(..) | Work::Request(_) => {}
+            Work::Done(..) | Work::Wake(_) | Work::Request(_) => {}
         }
     }
 

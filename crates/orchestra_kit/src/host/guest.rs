@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipc::{CallError, CallId, CallOptions, Done, Operation, Payload};
+use ipc::{CallError, CallId, CallOptions, Done, Hook, Operation, Payload};
 
 use crate::extension::{Ended, Report};
 use crate::manifest::ExtensionManifest;
@@ -36,17 +36,45 @@ pub enum Stop {
 }
 
 /// The values of a streamed result, one after the other. Dropping it before the end cancels the call.
-pub trait Stream: Send {
+pub trait Stream: Send + Sync {
     /// The next value; `None` at the end. `poll` is as in [`Guest::call`]; after it gave up, the stream goes on.
     ///
     /// # Errors
     /// [`CallError`] when the stream failed; it is over then.
-    fn next_item(&mut self, poll: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError>;
+    fn next_item(&self, poll: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError>;
+
+    /// The same where it is there already; `None` where it has to be waited for.
+    fn try_next(&self) -> Option<Result<Option<Payload>, CallError>>;
+
+    /// Has `hook` called once, when [`Stream::try_next`] has something. False: it has something now.
+    fn watch(&self, key: u64, hook: Hook) -> bool;
+
+    /// Takes a hook back.
+    fn unwatch(&self, key: u64);
+
+    /// Ends it from the reader's side; whoever waits in [`Stream::next_item`] hears of the end.
+    fn close(&self);
 }
 
 impl Stream for ipc::Items {
-    fn next_item(&mut self, poll: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError> {
+    fn next_item(&self, poll: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError> {
         Self::next_item(self, poll)
+    }
+
+    fn try_next(&self) -> Option<Result<Option<Payload>, CallError>> {
+        Self::try_next(self)
+    }
+
+    fn watch(&self, key: u64, hook: Hook) -> bool {
+        Self::watch(self, key, hook)
+    }
+
+    fn unwatch(&self, key: u64) {
+        Self::unwatch(self, key);
+    }
+
+    fn close(&self) {
+        Self::close(self);
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use component::{Code, Hint, chain};
-use ipc::{CallError, CallId, CallOptions, Closed, Done, Operation, Payload, RemoteFailure};
+use ipc::{CallError, CallId, CallOptions, Closed, Done, Hook, Operation, Payload, RemoteFailure};
+use parking_lot::Mutex;
 use pit::PitError;
 use pit::library::{LoadOptions, PitLibrary};
 use rustix::io::Errno;
@@ -130,11 +131,25 @@ impl GuestLibrary {
 }
 
 /// A library's one value as a stream.
-struct Single(Option<Payload>);
+struct Single(Mutex<Option<Payload>>);
 
 impl Stream for Single {
-    fn next_item(&mut self, _: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError> {
-        Ok(self.0.take())
+    fn next_item(&self, _: Option<&dyn Fn() -> bool>) -> Result<Option<Payload>, CallError> {
+        Ok(self.0.lock().take())
+    }
+
+    fn try_next(&self) -> Option<Result<Option<Payload>, CallError>> {
+        Some(self.next_item(None))
+    }
+
+    fn watch(&self, _: u64, _: Hook) -> bool {
+        false
+    }
+
+    fn unwatch(&self, _: u64) {}
+
+    fn close(&self) {
+        self.0.lock().take();
     }
 }
 
@@ -180,7 +195,7 @@ impl Guest for GuestLibrary {
         inputs: &Payload,
         _: &CallOptions,
     ) -> Result<Box<dyn Stream>, CallError> {
-        Ok(Box::new(Single(Some(self.run(operation, inputs)?))))
+        Ok(Box::new(Single(Mutex::new(Some(self.run(operation, inputs)?)))))
     }
 
     fn cancel(&self, _: CallId) {}

@@ -5,6 +5,7 @@
 //! detached from the interpreter, so that nothing wakes it while the interpreter ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use boot_orchestrator::steps::{StepReceiver, Taken, ThreadOrder};
 use component::Step;
@@ -12,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::door::enter::wait_polling;
+use crate::door::enter::{guard, wait_polling};
 use crate::door::error::failure_of;
 use crate::steps::live::{Live, LiveStep, LiveThreads};
 use crate::steps::words::health_of;
@@ -110,6 +111,16 @@ impl JobQueue {
             Taken::Closed => Some(None),
             Taken::Nothing => None,
         })
+    }
+
+    /// The step that waits already; `False` where none does, `None` when none comes any more.
+    fn take_now(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        guard(py)?;
+        match py.detach(|| self.steps.next_within(Duration::ZERO)) {
+            Taken::Step(step) => Ok(Py::new(py, Job::of(step))?.into_any()),
+            Taken::Closed => Ok(py.None()),
+            Taken::Nothing => Ok(false.into_pyobject(py)?.to_owned().into_any().unbind()),
+        }
     }
 
     /// Nobody takes steps from here any more: those that wait, and those that come, are told so.

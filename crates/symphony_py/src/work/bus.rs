@@ -5,14 +5,16 @@ use std::sync::Arc;
 use boot_orchestrator::system::System;
 use component::Code;
 use ipc::{Bus, Policy, ReceiveError, Subscription as Inner, Topic as InnerTopic};
+use parking_lot::Mutex;
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
-use pyo3::types::PyByteArray;
+use pyo3::types::{PyByteArray, PyTuple};
 
 use crate::door::enter::{POLL, enter, guard, wait_polling};
 use crate::door::error::Fields;
 use crate::door::span::limit;
 use crate::door::values::{decode, encode};
+use crate::work::completions::Completions;
 
 /// How many values wait for a subscriber that names no number.
 const CAPACITY: usize = 256;
@@ -99,9 +101,7 @@ impl Topic {
             }
         };
         Ok(Subscription {
-            inner: Arc::new(parking_lot::Mutex::new(Some(Arc::new(
-                self.topic.subscribe(policy, capacity),
-            )))),
+            inner: Mutex::new(Some(Arc::new(self.topic.subscribe(policy, capacity)))),
         })
     }
 }
@@ -109,7 +109,7 @@ impl Topic {
 /// A place where the values of a topic wait for one reader.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct Subscription {
-    inner: Arc<parking_lot::Mutex<Option<Arc<Inner>>>>,
+    inner: Mutex<Option<Arc<Inner>>>,
 }
 
 impl Subscription {
@@ -170,12 +170,39 @@ impl Subscription {
     }
 
     /// Unsubscribes; a loop over it ends.
-    fn close(&self) {
-        self.inner.lock().take();
+    fn close(&self, py: Python<'_>) {
+        let inner = self.inner.lock().take();
+        // Whoever waits for a value hears of the end now.
+        py.detach(|| inner.iter().for_each(|inner| inner.close()));
     }
 
     fn __aiter__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         this.py().import("symphony._work.async_calls")?.getattr("AsyncValues")?.call1((this,))
+    }
+
+    /// The next value as a tuple of one, an empty tuple at the end, `None` where it has to be waited for;
+    /// `symphony/_work.async_calls.py` calls this and the two below.
+    fn _take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        guard(py)?;
+        let Some(inner) = self.inner.lock().clone() else { return Ok(Some(PyTuple::empty(py))) };
+        match inner.try_recv() {
+            Ok(payload) => PyTuple::new(py, [decode(py, &payload)?]).map(Some),
+            Err(ReceiveError::Closed) => Ok(Some(PyTuple::empty(py))),
+            Err(ReceiveError::TimedOut) => Ok(None),
+        }
+    }
+
+    /// Has the loop told once that it is worth looking again. False: it is now.
+    fn _watch(&self, completions: &Completions, token: u64) -> bool {
+        let inner = self.inner.lock().clone();
+        inner.is_some_and(|inner| inner.watch(token, completions.hook(token)))
+    }
+
+    /// The loop waits no more.
+    fn _unwatch(&self, token: u64) {
+        if let Some(inner) = &*self.inner.lock() {
+            inner.unwatch(token);
+        }
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -183,7 +210,7 @@ impl Subscription {
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, _exception: &Bound<'_, PyAny>) {
-        self.close();
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
+        self.close(py);
     }
 }

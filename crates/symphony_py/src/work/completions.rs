@@ -1,29 +1,33 @@
-//! Results for asyncio: one descriptor that an event loop watches, and the results behind it.
+//! What an event loop waits for: one descriptor that it watches, and behind it results and the word that it is worth
+//! looking again.
 //!
-//! Whoever reads a lane puts a result here and writes the descriptor; only the loop's own thread ever attaches.
+//! Whoever reads a lane puts a result here and writes the descriptor; only the loop's own thread ever attaches. Called by
+//! `symphony/_work/async_calls.py`. Invariant: what keeps a hook of a loop does not keep the loop's descriptor open.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use ipc::Hook;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::work::kit::CallResult;
+/// Makes what arrived into a value, or an exception, once the loop's own thread takes it.
+pub(crate) type Arrival = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 /// What arrived and was not taken yet.
-pub(crate) struct Arrivals {
+struct Arrivals {
     descriptor: OwnedFd,
-    waiting: Mutex<Vec<(u64, CallResult)>>,
+    waiting: Mutex<Vec<(u64, Arrival)>>,
 }
 
 impl Arrivals {
-    /// Puts a result; called on whichever thread reads the lane.
-    pub(crate) fn put(&self, token: u64, result: CallResult) {
+    /// Puts a result; called on whichever thread has it.
+    fn put(&self, token: u64, arrival: Arrival) {
         let first = {
             let mut waiting = self.waiting.lock();
-            waiting.push((token, result));
+            waiting.push((token, arrival));
             waiting.len() == 1
         };
         if first {
@@ -36,7 +40,35 @@ impl Arrivals {
 /// The results for one event loop.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct Completions {
-    pub(crate) arrivals: Arc<Arrivals>,
+    arrivals: Arc<Arrivals>,
+}
+
+/// The way of one result to the loop that waits for it.
+pub(crate) struct Addressee {
+    arrivals: Weak<Arrivals>,
+    token: u64,
+}
+
+impl Addressee {
+    /// Puts the result; a loop that is gone waits for nothing.
+    pub(crate) fn put(&self, arrival: Arrival) {
+        if let Some(arrivals) = self.arrivals.upgrade() {
+            arrivals.put(self.token, arrival);
+        }
+    }
+}
+
+impl Completions {
+    /// Where the result of that token goes.
+    pub(crate) fn addressee(&self, token: u64) -> Addressee {
+        Addressee { arrivals: Arc::downgrade(&self.arrivals), token }
+    }
+
+    /// Tells the loop that what has that token is worth looking at again.
+    pub(crate) fn hook(&self, token: u64) -> Hook {
+        let addressee = self.addressee(token);
+        Box::new(move || addressee.put(Box::new(|py| Ok(py.None()))))
+    }
 }
 
 #[pymethods]
@@ -55,18 +87,16 @@ impl Completions {
     }
 
     /// What arrived: token, value, exception; one of the two is `None`.
-    fn drain(&self, py: Python<'_>) -> PyResult<Vec<(u64, Py<PyAny>, Py<PyAny>)>> {
+    fn drain(&self, py: Python<'_>) -> Vec<(u64, Py<PyAny>, Py<PyAny>)> {
         let mut counter = [0; 8];
         // Nothing to read means that another drain took it.
         let _ = rustix::io::read(&self.arrivals.descriptor, &mut counter);
         let waiting = std::mem::take(&mut *self.arrivals.waiting.lock());
         waiting
             .into_iter()
-            .map(|(token, result)| {
-                Ok(match result.into_python(py) {
-                    Ok(value) => (token, value, py.None()),
-                    Err(error) => (token, py.None(), error.into_value(py).into_any()),
-                })
+            .map(|(token, arrival)| match arrival(py) {
+                Ok(value) => (token, value, py.None()),
+                Err(error) => (token, py.None(), error.into_value(py).into_any()),
             })
             .collect()
     }

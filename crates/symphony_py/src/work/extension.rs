@@ -4,21 +4,31 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boot_orchestrator::system::System;
+use component::Code;
 use ipc::{CallError, CallOptions};
-use orchestra_kit::extension::{Call, Values};
+use orchestra_kit::extension::Call;
 use orchestra_kit::{ExtensionError, ExtensionHandle as Inner};
-use parking_lot::Mutex;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::door::enter::{enter, guard};
+use crate::door::error::Fields;
 use crate::door::span::{deadline, limit, span};
 use crate::door::values::{decode, encode_inputs};
 use crate::work::completions::Completions;
 use crate::work::guest::signalled;
 use crate::work::kit::{CallResult, fields_of_call, stopped};
+use crate::work::stream::Stream;
 use crate::work::versions::CallKey;
+
+/// Whether this thread runs an event loop, which must not be made to wait.
+fn in_event_loop(py: Python<'_>) -> PyResult<bool> {
+    // Where nobody imported asyncio, no loop runs.
+    let modules = py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?;
+    let Some(asyncio) = modules.get_item("asyncio")? else { return Ok(false) };
+    Ok(!asyncio.call_method0("_get_running_loop")?.is_none())
+}
 
 /// How long a restart may take.
 const RESTART: Duration = Duration::from_secs(15);
@@ -59,12 +69,16 @@ impl ExtensionHandle {
         Ok(handle.keyed(key.to_string_lossy().as_bytes()))
     }
 
+    fn restart_deadline(&self) -> Instant {
+        Instant::now() + self.timeout.unwrap_or(RESTART)
+    }
+
     fn options(&self) -> CallOptions {
         CallOptions { deadline: deadline(self.timeout), priority: self.priority }
     }
 
     /// The exception for a call without a result; a signal's own exception where one ended the wait.
-    fn raise(py: Python<'_>, operation: &str, error: &ExtensionError) -> PyErr {
+    pub(crate) fn raise(py: Python<'_>, operation: &str, error: &ExtensionError) -> PyErr {
         if is_interrupted(error) {
             return PyErr::take(py).unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
         }
@@ -72,7 +86,7 @@ impl ExtensionHandle {
     }
 }
 
-fn is_interrupted(error: &ExtensionError) -> bool {
+pub(crate) fn is_interrupted(error: &ExtensionError) -> bool {
     matches!(error, ExtensionError::Call { source, .. } if matches!(**source, CallError::Interrupted))
 }
 
@@ -132,13 +146,17 @@ impl ExtensionHandle {
         let handle = self.handle_for(py, inputs)?;
         let inputs = encode_inputs(inputs)?;
         let options = self.options();
-        let begun = enter(py, || handle.stream(operation, &inputs, &options, Some(&signalled)))?;
-        match begun {
-            Ok(values) => {
-                Ok(Stream { operation: operation.to_owned(), values: Mutex::new(Some(values)) })
+        let in_loop = in_event_loop(py)?;
+        let begun = enter(py, || {
+            if in_loop {
+                // Its start must not hold up what else the loop does.
+                return handle.begin_stream(operation, &inputs, &options);
             }
-            Err(error) => Err(Self::raise(py, operation, &error)),
-        }
+            handle.stream(operation, &inputs, &options, Some(&signalled))
+        })?;
+        begun
+            .map(|values| Stream::new(operation, values))
+            .map_err(|error| Self::raise(py, operation, &error))
     }
 
     /// Calls an operation; awaits its result.
@@ -177,10 +195,11 @@ impl ExtensionHandle {
         let inputs = encode_inputs(Some(inputs))?;
         let deadline = deadline(limit(py, "timeout", timeout)?);
         let options = CallOptions { deadline, priority };
-        let (arrivals, called) = (Arc::clone(&completions.arrivals), operation.to_owned());
+        let (addressee, called) = (completions.addressee(token), operation.to_owned());
         let call = enter(py, || {
             let done = Box::new(move |outcome| {
-                arrivals.put(token, CallResult { outcome, operation: called });
+                let result = CallResult { outcome, operation: called };
+                addressee.put(Box::new(|py| result.into_python(py)));
             });
             handle.submit(operation, &inputs, &options, done)
         })?;
@@ -247,70 +266,40 @@ impl ExtensionHandle {
             .map_err(|error| Self::raise(py, "activate", &error))
     }
 
-    /// Stops it and starts it anew, also out of quarantine; waits until it is ready.
-    fn restart(&self, py: Python<'_>) -> PyResult<()> {
+    /// Stops it and starts it anew, also out of quarantine; waits until it is ready. In an event loop the result is to be
+    /// awaited.
+    fn restart<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        let handle = this.get().handle(py)?;
+        if in_event_loop(py)? {
+            return py.import("symphony._work.async_calls")?.getattr("restart")?.call1((this,));
+        }
+        let deadline = this.get().restart_deadline();
+        enter(py, || handle.restart(deadline))?
+            .map_err(|error| Self::raise(py, "restart", &error))?;
+        py.import("symphony._work.kit")?.getattr("RESTARTED")
+    }
+
+    /// Begins a restart whose end goes to an event loop; `symphony/_work/async_calls.py` calls it.
+    fn _restart(&self, py: Python<'_>, completions: &Completions, token: u64) -> PyResult<()> {
         let handle = self.handle(py)?;
-        let deadline = Instant::now() + self.timeout.unwrap_or(RESTART);
-        enter(py, || handle.restart(deadline))?.map_err(|error| Self::raise(py, "restart", &error))
+        let (deadline, addressee) = (self.restart_deadline(), completions.addressee(token));
+        let work = move || {
+            let outcome = handle.restart(deadline);
+            addressee.put(Box::new(move |py| match outcome {
+                Ok(()) => Ok(py.None()),
+                Err(error) => Err(Self::raise(py, "restart", &error)),
+            }));
+        };
+        let started = std::thread::Builder::new().name("symphony-restart".to_owned()).spawn(work);
+        started.map(|_| ()).map_err(|error| {
+            let message = format!("`{}` was not restarted: no thread for it", self.name);
+            Fields::new(Code::OVERLOADED, message).because(&error).raise(py)
+        })
     }
 
     fn __repr__(&self) -> String {
         format!("<ExtensionHandle {} {}>", self.name, self.state())
-    }
-}
-
-/// The values of a streamed result. Closed or dropped before its end, it cancels the call.
-#[pyclass(frozen, module = "symphony._core")]
-pub(crate) struct Stream {
-    operation: String,
-    values: Mutex<Option<Values>>,
-}
-
-#[pymethods]
-impl Stream {
-    fn __iter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let next = enter(py, || {
-            let mut values = self.values.lock();
-            let next = values.as_mut().map(|values| values.next_value(Some(&signalled)));
-            match next {
-                Some(Ok(Some(value))) => Ok(Some(value)),
-                Some(Err(error)) if is_interrupted(&error) => Err(error),
-                Some(Err(error)) => {
-                    *values = None;
-                    Err(error)
-                }
-                Some(Ok(None)) | None => {
-                    *values = None;
-                    Ok(None)
-                }
-            }
-        })?;
-        match next {
-            Ok(value) => value.map(|value| decode(py, &value)).transpose(),
-            Err(error) => Err(ExtensionHandle::raise(py, &self.operation, &error)),
-        }
-    }
-
-    fn __aiter__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        this.py().import("symphony._work.async_calls")?.getattr("AsyncValues")?.call1((this,))
-    }
-
-    /// Ends it: the call is cancelled, a loop over it ends.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        enter(py, || drop(self.values.lock().take()))
-    }
-
-    fn __enter__(this: Py<Self>) -> Py<Self> {
-        this
-    }
-
-    #[pyo3(signature = (*_exception))]
-    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.close(py)
     }
 }
 

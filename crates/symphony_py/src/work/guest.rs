@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use ipc::{
-    CallError, CallOptions, Hello, Input, Lane, LaneOptions, Operation, Reader, RemoteFailure,
+    CallError, CallOptions, Hello, Input, Lane, LaneOptions, Next, Operation, Reader,
+    RemoteFailure, Resume,
 };
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
@@ -16,6 +17,7 @@ use crate::door::enter::enter;
 use crate::door::error::Fields;
 use crate::door::span::{deadline, limit};
 use crate::door::values::{decode, encode, encode_inputs};
+use crate::work::completions::Completions;
 
 /// How long the host may take to welcome.
 const GREETING: Duration = Duration::from_secs(10);
@@ -102,16 +104,17 @@ impl GuestLane {
         enter(py, || self.lane.ready())?.map_err(|error| raise(py, None, error))
     }
 
-    /// Waits for a request: correlation, operation, inputs, and whether the caller takes a stream. `None` when the
-    /// host said stop or is gone.
-    fn next_request<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Option<(u64, String, Bound<'py, PyAny>, bool)>> {
-        match enter(py, || self.lane.next_request(None, None))? {
-            Ok(Some(request)) => {
+    /// Waits for a request: correlation, operation, inputs, and whether the caller takes a stream. A number alone is a
+    /// stream that had no room and may go on, or is given up. `None` when the host said stop or is gone.
+    fn next_request<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match enter(py, || self.lane.next_event(None, None))? {
+            Ok(Some(Next::Request(request))) => {
                 let inputs = decode(py, &request.inputs)?.into_bound(py);
-                Ok(Some((request.correlation, request.operation, inputs, request.stream)))
+                let asked = (request.correlation, request.operation, inputs, request.stream);
+                asked.into_pyobject(py).map(|asked| Some(asked.into_any()))
+            }
+            Ok(Some(Next::Resumed(correlation))) => {
+                Ok(Some(correlation.into_pyobject(py)?.into_any()))
             }
             Ok(None) => {
                 // The host waits for this word, or is gone and needs none.
@@ -149,6 +152,25 @@ impl GuestLane {
             enter(py, || self.lane.reply(correlation, Err(failure)))?
         };
         told.map_err(|error| raise(py, None, error))
+    }
+
+    /// Whether `next_request` would not have to wait.
+    fn has_request(&self) -> bool {
+        self.lane.has_event()
+    }
+
+    /// Whether a stream's reader has room for the next value; `None` where it wants no more. Where it has none,
+    /// `next_request` tells when it has, or the loop of `completions`, under that token.
+    #[pyo3(signature = (correlation, completions = None, token = 0))]
+    fn room(
+        &self,
+        correlation: u64,
+        completions: Option<&Completions>,
+        token: u64,
+    ) -> Option<bool> {
+        let resume = completions.map_or(Resume::Server, |loop_| Resume::Hook(loop_.hook(token)));
+        // A lane that is closed has nobody left who wants a value.
+        self.lane.has_room(correlation, resume).ok()
     }
 
     /// Sends one value of a stream.

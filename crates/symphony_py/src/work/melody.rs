@@ -14,6 +14,7 @@ use crate::door::enter::{guard, wait_polling};
 use crate::door::error::Fields;
 use crate::door::span::{deadline, limit};
 use crate::door::values::decode;
+use crate::work::completions::Completions;
 use crate::work::kit::fields_of_kit;
 
 /// A Melody: nodes that call operations, and the graph that their inputs make.
@@ -139,6 +140,24 @@ impl Run {
             }
         }
         Ok(values)
+    }
+
+    /// As `result()`, for a coroutine; whoever stops waiting does not stop the run.
+    fn __await__<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        guard(py)?;
+        let waited = py.import("symphony._work.async_calls")?.getattr("ended")?.call1((this,))?;
+        waited.call_method0("__await__")
+    }
+
+    /// Has the loop told once when it has ended. False: it has; `symphony/_work/async_calls.py` calls this and the next.
+    fn _watch(&self, completions: &Completions, token: u64) -> bool {
+        self.run.watch(token, completions.hook(token))
+    }
+
+    /// The loop waits no more.
+    fn _unwatch(&self, token: u64) {
+        self.run.unwatch(token);
     }
 
     /// Cancels it: nothing of it starts any more.

@@ -7,5 +7,6 @@ pub(crate) mod guest;
 pub(crate) mod kit;
 pub(crate) mod melody;
 pub(crate) mod policy;
+pub(crate) mod stream;
 pub(crate) mod supervisor;
 pub(crate) mod versions;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use component::{Code, Hint};
 use crossbeam_channel::Sender;
-use ipc::Payload;
+use ipc::{Hook, Hooks, Payload};
 use parking_lot::{Condvar, Mutex};
 
 use super::scheduler::Message;
@@ -105,7 +105,7 @@ pub(super) struct Counters {
 type Listener = Box<dyn FnOnce() + Send>;
 
 enum Ending {
-    Open(Vec<Listener>),
+    Open(Vec<Listener>, Hooks),
     Ended(Result<Arc<Results>, RunFailure>, Duration),
 }
 
@@ -127,7 +127,7 @@ impl Shared {
             melody,
             counters,
             submitted: Instant::now(),
-            ending: Mutex::new(Ending::Open(Vec::new())),
+            ending: Mutex::new(Ending::Open(Vec::new(), Hooks::default())),
             ended: Condvar::new(),
         }
     }
@@ -136,8 +136,9 @@ impl Shared {
     pub(super) fn end(&self, outcome: Result<Arc<Results>, RunFailure>) {
         let listeners = {
             let mut ending = self.ending.lock();
-            let Ending::Open(listeners) = &mut *ending else { return };
-            let listeners = std::mem::take(listeners);
+            let Ending::Open(listeners, hooks) = &mut *ending else { return };
+            let mut listeners = std::mem::take(listeners);
+            listeners.extend(hooks.take());
             *ending = Ending::Ended(outcome, self.submitted.elapsed());
             self.ended.notify_all();
             listeners
@@ -170,7 +171,7 @@ impl Run {
     /// Where it stands.
     pub fn state(&self) -> RunState {
         match &*self.shared.ending.lock() {
-            Ending::Open(_) => RunState::Running,
+            Ending::Open(..) => RunState::Running,
             Ending::Ended(Ok(_), _) => RunState::Done,
             Ending::Ended(Err(failure), _) if failure.code() == Code::CANCELLED => {
                 RunState::Cancelled
@@ -195,7 +196,7 @@ impl Run {
     /// How long it took, or has been running.
     pub fn elapsed(&self) -> Duration {
         match &*self.shared.ending.lock() {
-            Ending::Open(_) => self.shared.submitted.elapsed(),
+            Ending::Open(..) => self.shared.submitted.elapsed(),
             Ending::Ended(_, took) => *took,
         }
     }
@@ -215,7 +216,7 @@ impl Run {
                 None => self.shared.ended.wait(&mut ending),
                 Some(deadline) => {
                     if self.shared.ended.wait_until(&mut ending, deadline).timed_out()
-                        && matches!(*ending, Ending::Open(_))
+                        && matches!(*ending, Ending::Open(..))
                     {
                         let seconds = timeout.unwrap_or_default().as_secs_f64();
                         let what = self.shared.melody.to_string();
@@ -230,12 +231,30 @@ impl Run {
     pub fn when_ended(&self, listener: impl FnOnce() + Send + 'static) {
         {
             let mut ending = self.shared.ending.lock();
-            if let Ending::Open(listeners) = &mut *ending {
+            if let Ending::Open(listeners, _) = &mut *ending {
                 listeners.push(Box::new(listener));
                 return;
             }
         }
         listener();
+    }
+
+    /// As [`Run::when_ended`], until the hook is taken back. False: it has ended, and `hook` is not kept.
+    pub fn watch(&self, key: u64, hook: Hook) -> bool {
+        match &mut *self.shared.ending.lock() {
+            Ending::Open(_, hooks) => {
+                hooks.put(key, hook);
+                true
+            }
+            Ending::Ended(..) => false,
+        }
+    }
+
+    /// Takes a hook back.
+    pub fn unwatch(&self, key: u64) {
+        if let Ending::Open(_, hooks) = &mut *self.shared.ending.lock() {
+            hooks.remove(key);
+        }
     }
 
     /// Cancels it: nothing of it starts any more, and what runs is told. A run that has ended is left as it is.
