@@ -12,14 +12,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from symphony._boot.health import Health as Health
     from symphony._boot.starter import boot as boot
     from symphony._boot.stepwise import ConductorBootstrap as ConductorBootstrap
     from symphony._boot.system import System as System
-    from symphony._components.collect import component as component
     from symphony._components.collect import factory as factory
     from symphony._components.handles import Handle as Handle
     from symphony._components.handles import Late as Late
+    from symphony._components.mark import component as component
     from symphony._core import ArbitrationEngine as ArbitrationEngine
     from symphony._core import ArtifactStore as ArtifactStore
     from symphony._core import BootEvent as BootEvent
@@ -27,16 +26,17 @@ if TYPE_CHECKING:
     from symphony._core import DagTracker as DagTracker
     from symphony._core import ExtensionHandle as ExtensionHandle
     from symphony._core import Grant as Grant
+    from symphony._core import Health as Health
     from symphony._core import IpcBus as IpcBus
     from symphony._core import Melody as Melody
     from symphony._core import PoolManager as PoolManager
     from symphony._core import Run as Run
     from symphony._core import StaleManager as StaleManager
+    from symphony._core import SwapReport as SwapReport
     from symphony._core import Topic as Topic
     from symphony._guest.launch import freeze_support as freeze_support
     from symphony._guest.launch import include as include
     from symphony._swap.experiment import Experiment as Experiment
-    from symphony._swap.report import SwapReport as SwapReport
     from symphony._swap.versions import ExtensionExperiment as ExtensionExperiment
     from symphony._work.conductor_thread import RunSummary as RunSummary
     from symphony._work.kit import OrchestraKit as OrchestraKit
@@ -54,13 +54,14 @@ _HOMES = {
     "Conductor": "conductor",
     "ConductorBootstrap": "_boot.stepwise",
     "DagTracker": "_core",
+    "Diagnostic": "_core",
     "Experiment": "_swap.experiment",
     "ExtensionExperiment": "_swap.versions",
     "ExtensionHandle": "_core",
     "Fifo": "conductor",
     "Grant": "_core",
     "Handle": "_components.handles",
-    "Health": "_boot.health",
+    "Health": "_core",
     "IpcBus": "_core",
     "Late": "_components.handles",
     "Melody": "_core",
@@ -70,12 +71,12 @@ _HOMES = {
     "Run": "_core",
     "RunSummary": "_work.conductor_thread",
     "StaleManager": "_core",
-    "SwapReport": "_swap.report",
+    "SwapReport": "_core",
     "System": "_boot.system",
     "SystemConfig": "config",
     "Topic": "_core",
     "boot": "_boot.starter",
-    "component": "_components.collect",
+    "component": "_components.mark",
     "factory": "_components.collect",
     "freeze_support": "_guest.launch",
     "include": "_guest.launch",
@@ -87,7 +88,7 @@ def __getattr__(name: str) -> object:
     import sys
 
     home = _HOMES.get(name)
-    if home is None and name.endswith(("Error", "Diagnostic")):
+    if home is None and name.endswith("Error"):
         home = "exceptions"
     if home is None:
         raise AttributeError(f"module `symphony` has no attribute `{name}`")
@@ -102,5 +103,5 @@ def __dir__() -> list[str]:
     """Every public name."""
     from symphony import exceptions
 
-    errors = [name for name in dir(exceptions) if name.endswith(("Error", "Diagnostic"))]
+    errors = [name for name in dir(exceptions) if name.endswith("Error")]
     return sorted([*_HOMES, *errors])

@@ -15,21 +15,21 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any, Literal, NoReturn, TypeVar, final
+from typing import Any, Literal, NoReturn, Protocol, TypeVar, final
 
 from _typeshed import SupportsRead
 from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
 
 from symphony._boot.container import Live
 from symphony._boot.late_binding import LateBinding
-from symphony._components.spec import ComponentSpec
+from symphony._swap.holders import Holder
 from symphony._work.async_calls import AsyncValues
+from symphony.exceptions import BootError, ManifestError, PlanError
 from symphony.records import (
     AuditEntry,
     BudgetViolation,
     ChildRecord,
     Comparison,
-    DiagnosticRecord,
     EngineStats,
     Metadata,
     Operation,
@@ -47,6 +47,7 @@ from symphony.records import (
 _StrPath: TypeAlias = str | os.PathLike[str]
 _Step: TypeAlias = Literal["start", "health", "stop"]
 _Health: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
+_Place: TypeAlias = Callable[[], tuple[str | None, int, int]]
 _Verdict: TypeAlias = Literal["keep", "archive", "delete"]
 _T = TypeVar("_T")
 
@@ -1142,8 +1143,8 @@ class Boot:
     def replace(self, key: str) -> None:
         """A component of the core is overridden: it is not started."""
 
-    def fault(self, fields: dict[str, Any]) -> None:
-        """A fault that Python found; told together with those of the plan."""
+    def faults(self, faults: Sequence[Diagnostic]) -> None:
+        """Faults that Python found; told together with those of the plan."""
 
     def add(self, live: Live, spec: ComponentSpec, conductor: bool) -> Slot:
         """Registers a Python component; gives the place in which another object may take over."""
@@ -1157,7 +1158,7 @@ class Boot:
 
     def newcomer_faults(
         self, specs: Sequence[ComponentSpec], place: int, called: str, is_up: bool
-    ) -> list[DiagnosticRecord]:
+    ) -> list[Diagnostic]:
         """What the planner has against the component at that place, which comes to all others later."""
 
     def inject(self, plan: FaultPlan) -> None:
@@ -1230,6 +1231,174 @@ class Running:
             InvalidValueError: They are negative or no number; nothing was stopped.
         """
 
+class Health:
+    """How a component is: return one from `health()`."""
+
+    def __new__(cls, state: str = "healthy", reason: str | None = None) -> Self:
+        """Keeps both.
+
+        Raises:
+            ValueError: `state` is none of the three words.
+        """
+
+    @property
+    def state(self) -> _Health:
+        """`healthy`, `degraded` or `unhealthy`."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why, for people."""
+
+    @classmethod
+    def degraded(cls, reason: str) -> Self:
+        """It works, with less than it should have."""
+
+    @classmethod
+    def unhealthy(cls, reason: str) -> Self:
+        """It does not work."""
+
+    def __hash__(self) -> int:
+        """Of state and reason."""
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str | None]]:
+        """Copies and pickles are made of both."""
+
+@final
+class SystemHealth:
+    """How a whole system is."""
+
+    @property
+    def state(self) -> _Health:
+        """`unhealthy` when a required component is; `degraded` when any other is not healthy; else `healthy`."""
+
+    @property
+    def reason(self) -> str | None:
+        """Which component made it so, and its reason; None of a healthy system."""
+
+    @property
+    def components(self) -> dict[str, Health]:
+        """The health of each component, by name.
+
+        One that the boot went on without is `unhealthy`, and so is one that did not answer in time.
+        """
+
+@final
+class SwapReport:
+    """What a swap did; its `str()` is its whole text.
+
+    Attributes:
+        component: The component's, member's or extension's name.
+        old: The class of what was taken out; of an extension its version and folder.
+        new: The class of what took its place; of an extension its version and folder.
+        handles: How many handles were rewritten.
+        holders: Who still holds the old object, with `file:line` and the edit; empty when it is drained.
+        drained: Whether nobody holds it any more. If not, it is left running and stopped with the system.
+        stop_error: What its stop raised.
+        notes: What else there is to know: what was stopped with it, what the new one lacks.
+        seconds: How long all of it took.
+    """
+
+    component: str
+    old: str
+    new: str
+    handles: int
+    holders: tuple[Holder, ...]
+    drained: bool
+    stop_error: BaseException | None
+    notes: tuple[str, ...]
+    seconds: float
+
+    def __new__(
+        cls,
+        component: str,
+        old: str,
+        new: str,
+        rewritten: Sequence[tuple[str, str]] = ...,
+        handles: int = 0,
+    ) -> Self:
+        """What is known once the sites are rewritten."""
+
+    @property
+    def rewritten(self) -> tuple[tuple[str, str], ...]:
+        """Consumer and attribute of each injection site that was rewritten."""
+
+@final
+class VariantReport:
+    """What one variant did."""
+
+    @property
+    def share(self) -> float:
+        """Its share of the calls, as asked for."""
+
+    @property
+    def calls(self) -> int:
+        """How many calls it had."""
+
+    @property
+    def errors(self) -> int:
+        """How many of them raised."""
+
+    @property
+    def p50(self) -> float | None:
+        """The median of the last calls' seconds; `None` before the first."""
+
+    @property
+    def p90(self) -> float | None:
+        """Their 90th percentile."""
+
+    @property
+    def p95(self) -> float | None:
+        """Their 95th percentile."""
+
+    @property
+    def p99(self) -> float | None:
+        """Their 99th percentile."""
+
+@final
+class ExperimentReport:
+    """What the variants of an experiment did; its `str()` is its whole text."""
+
+    def __new__(cls, component: str, variants: Sequence[tuple[str, float, CallCounts]]) -> Self:
+        """Takes the name, the share and the calls of each."""
+
+    @property
+    def component(self) -> str:
+        """The component's name."""
+
+    @property
+    def variants(self) -> dict[str, VariantReport]:
+        """A report of each variant, by name."""
+
+    def __getitem__(self, name: str, /) -> VariantReport:
+        """The report of one variant."""
+
+@final
+class CallBegun:
+    """The moment at which a call began."""
+
+@final
+class CallCounts:
+    """The calls that one variant of a component had."""
+
+    def __new__(cls) -> Self:
+        """No call was made yet."""
+
+    def begun(self) -> CallBegun:
+        """A call begins; it ends with what this gives."""
+
+    def ended(self, begun: CallBegun, failed: bool) -> None:
+        """A call ended."""
+
+    def is_idle(self) -> bool:
+        """Whether no call is inside it."""
+
+def shares_of(variants: Mapping[str, Any], split: Mapping[str, float] | None) -> dict[str, float]:
+    """The share of each variant; weights are made to sum to one.
+
+    Raises:
+        InvalidValueError: They are none.
+    """
+
 @final
 class PendingHealth:
     """A health question on its way."""
@@ -1238,8 +1407,8 @@ class PendingHealth:
     def calling(self) -> JobQueue:
         """The steps that belong to the asking thread, until this has ended."""
 
-    def result(self) -> tuple[_Health, str | None, list[tuple[str, tuple[_Health, str | None]]]]:
-        """State and reason of the whole, then name, state and reason of each component."""
+    def result(self) -> SystemHealth:
+        """How the system is."""
 
 @final
 class PendingShutdown:
@@ -1251,6 +1420,297 @@ class PendingShutdown:
 
     def result(self) -> list[str]:
         """What did not stop as it should."""
+
+@final
+class Diagnostic:
+    """One fault that a person can act on: the same for `boot()`, `check` and the manifest reader."""
+
+    def __new__(
+        cls,
+        code: str,
+        message: str,
+        *,
+        severity: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        path: Iterable[str] | None = None,
+        hint: str | None = None,
+        related: Iterable[tuple[str | None, int | None, int | None, str]] | None = None,
+    ) -> Self:
+        """Keeps the fields; a line or column of 0 is not known, and `None` here.
+
+        Raises:
+            InvalidValueError: There is no such code or severity.
+        """
+
+    @property
+    def code(self) -> str:
+        """Its stable word."""
+
+    @property
+    def severity(self) -> str:
+        """`error`, `warning` or `note`; only an error makes a check fail."""
+
+    @property
+    def message(self) -> str:
+        """What is wrong: a lowercase fragment, names in backticks, no full stop."""
+
+    @property
+    def file(self) -> str | None:
+        """The absolute path of the file in which a person wrote it."""
+
+    @property
+    def line(self) -> int | None:
+        """The line, from 1."""
+
+    @property
+    def column(self) -> int | None:
+        """The column in characters, from 1."""
+
+    @property
+    def path(self) -> list[str]:
+        """The ring or chain of names, each once."""
+
+    @property
+    def hint(self) -> str | None:
+        """What to do."""
+
+    @property
+    def related(self) -> list[tuple[str | None, int | None, int | None, str]]:
+        """The places of the edges, as (file, line, column, text)."""
+
+    @staticmethod
+    def from_dict(fields: Mapping[str, Any]) -> Diagnostic:
+        """The diagnostic of a dictionary of its fields."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys that `symphony check --json` promises."""
+
+    def text(self, directory: str | None = None, *, hint: bool = True, prefix: bool = True) -> str:
+        """The whole text.
+
+        Args:
+            directory: Places inside it are printed relative to it.
+            hint: Whether the hint ends the text.
+            prefix: Whether the severity begins it.
+        """
+
+    def __reduce__(self) -> tuple[Any, tuple[dict[str, Any]]]:
+        """Copies and pickles are made of its fields."""
+
+    __hash__: None  # type: ignore[assignment]
+
+@final
+class NeedSpec:
+    """One edge: a parameter asks for a key.
+
+    Attributes:
+        key: What it asks for: a type, or its qualified name where only the source was read.
+        file: The file of the parameter, with its line and column (0: not known yet).
+        default: It has a default: where the key is absent the parameter is left out of the call.
+        positional: It can only be given by position.
+        fits: The class of a component that has all that the key asks for, and does not provide it.
+        is_class: The key is a class of the user's, which could be registered.
+    """
+
+    key: Any
+    file: str | None
+    line: int
+    column: int
+    default: bool
+    positional: bool
+    fits: str | None
+    is_class: bool
+
+    def __new__(
+        cls,
+        parameter: str,
+        key: Any,
+        kind: str,
+        handle: bool,
+        named: str | None,
+        file: str | None,
+        line: int,
+        column: int = 0,
+    ) -> Self:
+        """Keeps the fields.
+
+        Raises:
+            InvalidValueError: There is no such kind.
+        """
+
+    @property
+    def parameter(self) -> str:
+        """The parameter that asks."""
+
+    @property
+    def kind(self) -> Literal["one", "optional", "every", "late"]:
+        """How it asks."""
+
+    @property
+    def handle(self) -> bool:
+        """It gets the handle and not the object."""
+
+    @property
+    def named(self) -> str | None:
+        """Only the provider of this name will do."""
+
+@final
+class ComponentSpec:
+    """One component, before anything of it runs. A word that is none of its set is an `InvalidValueError`.
+
+    Attributes:
+        name: Its name in errors, events and the report.
+        named: A person gave that name with `name=`.
+        target: What is called; for the kind `instance`, the instance.
+        kind: `class`, `function`, `generator`, `async-function`, `async-generator` or `instance`; `member` of the Pit.
+        module: The module that defines it, with its `qualname` there.
+        made: The type of the object that it makes, where that is said; its qualified name where only the source was
+            read.
+        provides: Its keys.
+        needs: Its edges.
+        phase: The phase in which it starts.
+        timeout: Its own deadline in seconds.
+        required: Its failure fails the boot.
+        main_thread: Its steps run on the thread that calls.
+        start: `sync`, `async` or nothing; so are `health` and `stop`.
+        file: Where it was written, with its line and column (0: not known yet).
+    """
+
+    name: str
+    named: bool
+    target: Any
+    kind: str
+    module: str
+    qualname: str
+    made: Any
+    provides: list[Any]
+    needs: list[NeedSpec]
+    phase: str
+    timeout: float | None
+    required: bool
+    main_thread: bool
+    start: str
+    health: str
+    stop: str
+    file: str | None
+    line: int
+    column: int
+
+    def __new__(cls, name: str, target: Any, kind: str, module: str, qualname: str) -> Self:
+        """A required component of the last phase that needs and provides nothing yet."""
+
+    @property
+    def thread(self) -> Literal["calling", "own", "shared"]:
+        """Where its steps run: on a thread of its own if there are some after its construction."""
+
+    @property
+    def is_async(self) -> bool:
+        """Whether one of its steps is."""
+
+def stand_in(specs: list[ComponentSpec], key: Any, spec: ComponentSpec) -> list[str]:
+    """Puts a replacement into the place of what provides a key, under all keys of that.
+
+    Returns:
+        The names of those of Symphony's own parts that it stands in for.
+    """
+
+@final
+class Signature:
+    """What a method may be called with, without `self`."""
+
+    def __new__(
+        cls,
+        positional: Sequence[tuple[str, bool, bool]],
+        keywords: Sequence[tuple[str, bool]],
+        star: bool,
+        stars: bool,
+    ) -> Self:
+        """Keeps them.
+
+        Args:
+            positional: For each its name, whether it has a default, whether it is positional only.
+            keywords: The keyword-only ones, and whether each has a default.
+            star: It takes `*args`.
+            stars: It takes `**kwargs`.
+        """
+
+@final
+class Member:
+    """A method or an attribute, of a Protocol or of what provides it."""
+
+    def __new__(
+        cls,
+        kind: str,
+        signature: Signature | None = None,
+        *,
+        is_async: bool = False,
+        plain: bool | Callable[[], bool] | None,
+    ) -> Self:
+        """Keeps them.
+
+        Args:
+            kind: `method`, `attribute`, or `unknown` where only running it would tell.
+            signature: What a method may be called with.
+            is_async: It is a coroutine function.
+            plain: Whether its result, or its value, is of a type that is said and that can be neither awaited nor
+                called; or what tells, because a type is looked up only where it matters. `None`: a text hides it.
+        """
+
+class _ContractLookup(Protocol):
+    """A class beside a Protocol that it provides.
+
+    Attributes:
+        made: What people read for the class.
+        protocol: What people read for the Protocol.
+        is_whole: Whether all that the class has is known.
+    """
+
+    made: str
+    protocol: str
+    is_whole: bool
+
+    def asked(self) -> Iterable[tuple[str, Member]]:
+        """The Protocol's members by name."""
+
+    def given(self, name: str, /) -> Member | None:
+        """The class's."""
+
+    def is_open(self, name: str, /) -> bool:
+        """Whether an object may have it though its class does not tell."""
+
+    def place(self, name: str, /) -> tuple[tuple[str | None, int, int], bool]:
+        """Where the class has it, or where the class itself stands."""
+
+    def asked_place(self, name: str, /) -> tuple[tuple[str | None, int, int], str | None]:
+        """Where the Protocol has it, and how it is written there."""
+
+def contract_faults(component: str, lookup: _ContractLookup) -> list[Diagnostic]:
+    """What is wrong with a component that provides a Protocol; a note where a text hides it."""
+
+def client_fault(
+    protocol: str,
+    method: str,
+    extension: str,
+    declared: Sequence[str],
+    asked: tuple[str | None, int, int],
+    manifest: tuple[str | None, int, int],
+) -> Diagnostic:
+    """The fault of a client's Protocol that names what its extension does not declare, with both places."""
+
+def unfollowed(component: str, text: str, place: tuple[str | None, int, int]) -> Diagnostic:
+    """The note on something of which only its import would tell."""
+
+def plan_error(
+    faults: Sequence[Diagnostic], *, phase: str | None = None
+) -> PlanError | ManifestError:
+    """The error for these faults: the class of their one code, `PlanError` for a mix; only errors choose it."""
+
+def boot_error(
+    message: str, *, code: str, phase: str | None = None, component: str | None = None
+) -> BootError:
+    """The error of a boot, or of what comes to one that is up: the class of its word."""
 
 @final
 class BootReport:
@@ -1590,8 +2050,8 @@ class Version:
 class TriedVersions:
     """Several versions that share the calls of one extension."""
 
-    def report(self) -> list[tuple[str, float, int, int, list[float]]]:
-        """Name, share, calls, errors and the seconds of the last calls of each."""
+    def report(self, component: str) -> ExperimentReport | None:
+        """What they did so far; `None` when it has ended."""
 
     def end(self, promoted: str | None, drain: float) -> list[dict[str, Any]]:
         """Ends it: that version has the name, or the one that had it before. What became of each of the others.
@@ -1778,7 +2238,7 @@ class SupervisorServer:
 
 def check_paths(
     paths: Sequence[_StrPath], read_operations: Callable[[Any, str], Any]
-) -> list[DiagnosticRecord]:
+) -> list[Diagnostic]:
     """Every fault of the manifests and Melodies at these paths."""
 
 def find_extensions(
@@ -1802,7 +2262,7 @@ def plan_specs(
     specs: Sequence[ComponentSpec],
     replaced: Sequence[str],
     config: str | None = None,
-) -> list[DiagnosticRecord]:
+) -> list[Diagnostic]:
     """Every fault that the planner finds in these components."""
 
 def own_parts_by_class() -> dict[Any, OwnPart]:
@@ -1825,15 +2285,16 @@ def known_phase(phase: str) -> None:
 def annotation_fault(
     name: str,
     module: str,
+    place: _Place,
     *,
     parameter: str | None = None,
     text: str | None = None,
     is_function: bool = True,
-) -> tuple[str, str, str]:
-    """What is wrong with the annotation of a parameter or of a result: code, message and hint."""
+) -> Diagnostic:
+    """What is wrong with the annotation of a parameter or of a result; the place is asked for once."""
 
-def main_thread_faults(name: str, phase: str, is_async: bool) -> list[tuple[str, str, str]]:
-    """What forbids a component to have its steps on the calling thread: code, message and hint of each."""
+def main_thread_faults(name: str, phase: str, is_async: bool, place: _Place) -> list[Diagnostic]:
+    """What forbids a component to have its steps on the calling thread; the place is asked for if anything does."""
 
 def qualify(specs: Sequence[ComponentSpec], conductor: ComponentSpec | None = None) -> None:
     """Gives different definitions of one name their module in front; the Conductor gives way to the others."""

@@ -1,22 +1,32 @@
 """Every exception that Symphony raises, and the diagnostic that several of them carry.
 
-The core raises these classes, built from fields; nothing else in the package raises a bare
-`Exception`. The invariant kept here: an exception's text, its hints and its fields are the same on
-every Python, only the place of the hints differs (notes from 3.11 on, the end of `str(error)`
+The core raises these classes, and says which one a word has; nothing else in the package raises a
+bare `Exception`. The invariant kept here: an exception's text, its hints and its fields are the same
+on every Python, only the place of the hints differs (notes from 3.11 on, the end of `str(error)`
 before).
 """
 
 from __future__ import annotations
 
-import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from typing import Any
 
     from symphony._core import BootReport
+    from symphony._core import Diagnostic as Diagnostic  # noqa: PLC0414 - users import it from here.
+else:
+
+    def __getattr__(name: str) -> object:
+        """The diagnostic is the core's, which who only marks components does not load."""
+        if name != "Diagnostic":
+            raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
+        from symphony._core import Diagnostic
+
+        globals()[name] = Diagnostic
+        return Diagnostic
 
 
 class SymphonyError(Exception):
@@ -69,148 +79,6 @@ class SymphonyError(Exception):
             self._notes = (*self._notes, text)
 
 
-class Diagnostic:
-    """One fault that a person can act on: the same for `boot()`, `check` and the manifest reader.
-
-    Attributes:
-        code: Its stable word.
-        severity: `error`, `warning` or `note`; only an error makes a check fail.
-        message: What is wrong: a lowercase fragment, names in backticks, no full stop.
-        file: The absolute path of the file in which a person wrote it.
-        line: The line, from 1.
-        column: The column in characters, from 1.
-        path: The ring or chain of names, each once.
-        hint: What to do.
-        related: The places of the edges, as (file, line, column, text).
-    """
-
-    __slots__ = (
-        "code",
-        "column",
-        "file",
-        "hint",
-        "line",
-        "message",
-        "path",
-        "related",
-        "severity",
-    )
-
-    def __init__(
-        self,
-        code: str,
-        message: str,
-        *,
-        severity: str = "error",
-        file: str | None = None,
-        line: int | None = None,
-        column: int | None = None,
-        path: Iterable[str] = (),
-        hint: str | None = None,
-        related: Iterable[tuple[str | None, int | None, int | None, str]] = (),
-    ) -> None:
-        """Keeps the fields; a line or column of 0 is not known, and `None` here."""
-        self.code = code
-        self.severity = severity
-        self.message = message
-        self.file = file
-        self.line = line or None
-        self.column = column or None
-        self.path: list[str] = list(path)
-        self.hint = hint
-        self.related: list[tuple[str | None, int | None, int | None, str]] = list(related)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Diagnostic:
-        """The diagnostic that the core hands over as a dictionary of its fields."""
-        return cls(
-            fields["code"],
-            fields["message"],
-            severity=fields.get("severity", "error"),
-            file=fields.get("file"),
-            line=fields.get("line"),
-            column=fields.get("column"),
-            path=fields.get("path") or (),
-            hint=fields.get("hint"),
-            related=[(edge[0], edge[1], edge[2], edge[3]) for edge in fields.get("related") or ()],
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The keys that `symphony check --json` promises."""
-        return {
-            "code": self.code,
-            "severity": self.severity,
-            "message": self.message,
-            "file": self.file,
-            "line": self.line,
-            "column": self.column,
-            "path": list(self.path),
-            "hint": self.hint,
-        }
-
-    def text(self, directory: str | None = None, *, hint: bool = True, prefix: bool = True) -> str:
-        """The whole text, as `Diagnostic::text` of the core prints it.
-
-        Args:
-            directory: Places inside it are printed relative to it.
-            hint: Whether the hint ends the text.
-            prefix: Whether the severity begins it.
-        """
-        lines = [f"{self.severity}: {self.message}" if prefix else self.message]
-        if self.related:
-            places = [(_place(file, line, directory), note) for file, line, _, note in self.related]
-        else:
-            places = [(_place(self.file, self.line, directory), "")] if self.file else []
-        width = max((len(place) for place, _ in places), default=0)
-        lines.extend(f"  {place:<{width}}  {note}".rstrip() for place, note in places)
-        if hint and self.hint:
-            lines.append(f"hint: {self.hint}")
-        return "\n".join(lines)
-
-    def __str__(self) -> str:
-        """The text with places relative to the working directory."""
-        return self.text(_working_directory())
-
-    def __repr__(self) -> str:
-        """Enough to find it in a list of many."""
-        place = f" at {_place(self.file, self.line, None)}" if self.file else ""
-        return f"<Diagnostic {self.severity} {self.code}: {self.message}{place}>"
-
-    def __eq__(self, other: object) -> bool:
-        """Diagnostics are equal when all of their fields are."""
-        if not isinstance(other, Diagnostic):
-            return NotImplemented
-        return self.to_dict() == other.to_dict() and self.related == other.related
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _working_directory() -> str | None:
-    """The working directory, or `None` where it was removed under us."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return None
-
-
-def _place(file: str | None, line: int | None, directory: str | None) -> str:
-    """`file:line`, relative to the directory where the file lies in it."""
-    if file is None:
-        return ""
-    if directory and file.startswith(directory.rstrip("/") + "/"):
-        file = file[len(directory.rstrip("/")) + 1 :]
-    return f"{file}:{line}" if line else file
-
-
-def _plan_text(diagnostics: list[Diagnostic]) -> str:
-    """The text of one fault, or of all, without the hints (those are notes)."""
-    directory = _working_directory()
-    if len(diagnostics) == 1:
-        return diagnostics[0].text(directory, hint=False, prefix=False)
-    faults = [fault.text(directory, hint=False) for fault in diagnostics]
-    return "\n".join([f"{len(faults)} faults in the plan", *faults])
-
-
 class BootError(SymphonyError):
     """The boot failed, and everything that had started was stopped again.
 
@@ -248,26 +116,16 @@ class BootError(SymphonyError):
 
 
 class _DiagnosedError(SymphonyError):
-    """An error that is made of diagnostics: text, hints and mostly the code are theirs where none are given."""
+    """An error that is made of diagnostics, from which the core takes text, hints and code."""
 
     diagnostics: list[Diagnostic]
-    _coded_by_faults = True
 
     def __init__(
         self, message: str = "", diagnostics: Iterable[Diagnostic] = (), **fields: Any
     ) -> None:
         """Keeps the fields and the diagnostics."""
-        faults = list(diagnostics)
-        hints = list(fields.pop("hints", ()))
-        if self._coded_by_faults and fields.get("code") is None:
-            wrong = (fault.code for fault in faults if fault.severity == "error")
-            fields["code"] = next(wrong, None)
-        super().__init__(
-            message or (_plan_text(faults) if faults else ""),
-            hints=hints or list(dict.fromkeys(fault.hint for fault in faults if fault.hint)),
-            **fields,
-        )
-        self.diagnostics = faults
+        super().__init__(message, **fields)
+        self.diagnostics = list(diagnostics)
 
 
 class PlanError(_DiagnosedError, BootError):
@@ -452,7 +310,6 @@ class MelodyError(_DiagnosedError):
     """
 
     code = "melody-invalid"
-    _coded_by_faults = False
 
 
 class PitError(SymphonyError):
@@ -507,42 +364,3 @@ class LateBindingError(SymphonyError):
     """A late edge was read before it was bound."""
 
     code = "late-binding"
-
-
-_PLAN_ERRORS: dict[str, type[PlanError]] = {
-    "dependency-cycle": CycleError,
-    "missing-dependency": MissingDependencyError,
-    "duplicate-component": DuplicateComponentError,
-    "phase-order": PhaseOrderError,
-}
-
-_BOOT_ERRORS: dict[str, type[BootError]] = {
-    "start-timeout": BootTimeoutError,
-    "unhealthy": UnhealthyError,
-    "state-locked": StateLockedError,
-    "manifest-invalid": ManifestError,
-    **_PLAN_ERRORS,
-}
-
-
-def plan_error(
-    message: str, diagnostics: Iterable[Diagnostic], **fields: Any
-) -> PlanError | ManifestError:
-    """The error for these faults: the class of their one code, `PlanError` for a mix.
-
-    Args:
-        message: The whole text; empty: made from the diagnostics.
-        diagnostics: All faults; only errors choose the class.
-        **fields: Further fields of `BootError`.
-    """
-    faults = list(diagnostics)
-    codes = {fault.code for fault in faults if fault.severity == "error"}
-    if codes == {"manifest-invalid"}:
-        return ManifestError(message, faults, **fields)
-    kind = _PLAN_ERRORS.get(next(iter(codes)), PlanError) if len(codes) == 1 else PlanError
-    return kind(message, faults, **fields)
-
-
-def boot_error(message: str, *, code: str, **fields: Any) -> BootError:
-    """The boot error of that code: its own class where there is one, else `BootError`."""
-    return _BOOT_ERRORS.get(code, BootError)(message, code=code, **fields)

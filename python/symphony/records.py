@@ -8,20 +8,6 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 
-class DiagnosticRecord(TypedDict):
-    """A fault: lines and columns count from 1, `related` holds (file, line, column, text) of each edge."""
-
-    code: str
-    severity: Literal["error", "warning", "note"]
-    message: str
-    file: str | None
-    line: int | None
-    column: int | None
-    path: list[str]
-    hint: str | None
-    related: list[tuple[str | None, int | None, int | None, str]]
-
-
 class BudgetViolation(TypedDict):
     """A budget that a boot exceeded: `ready`, `overhead`, `phases.<name>` in seconds, `memory` in MiB."""
 

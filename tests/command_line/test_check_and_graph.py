@@ -118,7 +118,7 @@ MELODY_FAULTS = {
             '    [[node]]\n    id = "c"\n    call = "echo.echo"\n    with = { value = "${a}" }\n',
         },
         "melody-invalid",
-        "the nodes wait for each other in a ring: `a` -> `b` -> `c` -> `a`",
+        "dependency cycle: `a` -> `b` -> `c` -> `a`",
         7,
         "take one of these references out",
     ),

@@ -8,8 +8,9 @@ import pytest
 from symphony._cli import _errors
 from symphony._cli._main import Terminated, build_parser, exit_code_of, main
 from symphony._cli._trace import write_trace
+from symphony._core import plan_error
 from symphony.batch import Tally
-from symphony.exceptions import BootError, Diagnostic, SymphonyError, plan_error
+from symphony.exceptions import BootError, Diagnostic, SymphonyError
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,6 @@ def test_an_error_prints_its_causes_then_its_hints():
 def test_a_plan_error_prints_every_fault(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     error = plan_error(
-        "",
         [
             Diagnostic("missing-dependency", "`A` needs `B`", file=f"{tmp_path}/a.py", line=3),
             Diagnostic("duplicate-component", "`C` stands twice", hint="take one out"),

@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Optional, Protocol
 
 import pytest
-from symphony._components.collect import collect, component, describe_conductor, factory
+from symphony._components.collect import collect, describe_conductor, factory
 from symphony._components.handles import Handle, Late
+from symphony._components.mark import component
 from symphony._components.places import locate
 from symphony.exceptions import BootError, InvalidValueError
 
@@ -249,7 +250,7 @@ def package(tmp_path, monkeypatch):
     write(
         "shop_parts/__init__.py",
         """
-        from symphony._components.collect import component
+        from symphony._components.mark import component
         @component
         class Front: ...
         Alias = Front
@@ -260,7 +261,7 @@ def package(tmp_path, monkeypatch):
         "shop_parts/back.py",
         """
         from shop_parts import Front
-        from symphony._components.collect import component
+        from symphony._components.mark import component
         @component(name="store-room")
         def room(front: Front) -> int: ...
         """,
@@ -268,7 +269,7 @@ def package(tmp_path, monkeypatch):
     write("shop_parts/deep/__init__.py", "")
     write(
         "shop_parts/deep/cellar.py",
-        "from symphony._components.collect import component\n@component\nclass Cellar: ...",
+        "from symphony._components.mark import component\n@component\nclass Cellar: ...",
     )
     write("shop_parts/__main__.py", "raise SystemExit('this is a program')")
     write("broken_part.py", "raise RuntimeError('no')")

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from symphony import exceptions
+from symphony._core import boot_error, plan_error
 from symphony.exceptions import (
     BootError,
     BootTimeoutError,
@@ -21,8 +22,6 @@ from symphony.exceptions import (
     PlanError,
     RemoteError,
     SymphonyError,
-    boot_error,
-    plan_error,
 )
 
 
@@ -90,7 +89,7 @@ def test_a_ring_prints_the_place_of_every_edge(monkeypatch, tmp_path):
         ],
         hint="declare `planner: Late[Planner]` at app/index.py:7",
     )
-    error = plan_error("", [fault])
+    error = plan_error([fault])
     assert type(error) is CycleError
     assert error.message == (
         "dependency cycle: `Planner` -> `Index` -> `Planner`\n"
@@ -105,10 +104,10 @@ def test_one_code_chooses_the_class_and_a_mix_is_the_plan_error_itself():
     missing = Diagnostic("missing-dependency", "`A` needs `B`")
     double = Diagnostic("duplicate-component", "`A` twice")
     note = Diagnostic("unverified", "`C`", severity="note")
-    assert type(plan_error("", [missing, missing, note])) is MissingDependencyError
-    assert type(plan_error("", [missing, double])) is PlanError
-    assert type(plan_error("", [Diagnostic("manifest-invalid", "x")])) is ManifestError
-    assert "2 faults" in str(plan_error("", [missing, double]))
+    assert type(plan_error([missing, missing, note])) is MissingDependencyError
+    assert type(plan_error([missing, double])) is PlanError
+    assert type(plan_error([Diagnostic("manifest-invalid", "x")])) is ManifestError
+    assert "2 faults" in str(plan_error([missing, double]))
 
 
 def test_codes_of_boot_errors_choose_their_class():

@@ -1,4 +1,4 @@
-"""One rule, one home: the same missing dependency, told by `boot()`, `check`, a swap and an override alike."""
+"""One rule, one home: the same fault, told by `boot()`, `check`, a swap, an override and a Melody alike."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import symphony
 from symphony import boot
 from symphony._cli._check import find_faults
-from symphony._core import Boot
+from symphony._core import NeedSpec
 
 SOURCE = """
 from symphony import component
@@ -25,6 +25,18 @@ class Needs:
 
 class Old:
     pass
+"""
+MELODY = """
+[melody]
+name = "ring"
+[[node]]
+id = "Store"
+call = "artifact-store.put"
+with = { data = "${User}" }
+[[node]]
+id = "User"
+call = "artifact-store.put"
+with = { data = "${Store}" }
 """
 TEXT = "`Needs` needs `Gone`, and nobody provides it"
 HINT = "add `Gone` to `components`"
@@ -100,30 +112,44 @@ def test_a_circle_is_one_fault_whoever_tells_it(tmp_path, monkeypatch):
             system.swap(parts.Store, parts.Store)
         (fault,) = swapped.value.diagnostics
         assert (fault.message, fault.related) == (checked.message, checked.related)
+    with pytest.raises(symphony.MelodyError) as played:
+        symphony.Melody.from_text(MELODY)
+    (fault,) = played.value.diagnostics
+    # Nodes where there were components: all else is the same.
+    assert fault.message == checked.message
+    assert fault.path == checked.path
+    assert [text for *_, text in fault.related] == [
+        text.replace("needs", "uses") for *_, text in checked.related
+    ]
     del sys.modules["one_ring_parts"]
+
+
+def test_a_ring_of_extensions_is_told_as_one_of_components(tmp_path):
+    (tmp_path / "Symphony.toml").write_text('[system]\nname = "x"\nextensions = ["*"]\n')
+    for name, other in (("store", "user"), ("user", "store")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "Symphony.toml").write_text(
+            f'[extension]\nname = "{name}"\nversion = "1"\nkind = "operator"\n'
+            f'command = ["true"]\nrequires = ["{other}"]\n'
+        )
+    rings = [fault for fault in find_faults([str(tmp_path)]) if fault.code == "dependency-cycle"]
+    assert rings[0].message == "dependency cycle: `store` -> `user` -> `store`"
 
 
 def test_a_word_that_is_none_of_its_set_is_no_default(module):
     from symphony._components.collect import collect
 
-    for field, word in (("phase", "pitt"), ("kind", "once")):
-        (spec,) = collect([module.Needs]).specs
-        setattr(spec if field == "phase" else spec.needs[0], field, word)
-        core = Boot(
-            path=None,
-            state=None,
-            workspace=None,
-            python=None,
-            members=None,
-            supervisor=[],
-            foreign_python=[],
-            timeout=None,
-            abort_on_hang=False,
-            stepwise=False,
-        )
+    (spec,) = collect([module.Needs]).specs
+    for field, word in (("phase", "pitt"), ("kind", "clas"), ("start", "now")):
         with pytest.raises(symphony.InvalidValueError, match=f"there is no .*`{word}`"):
-            core.add(object(), spec, False)
-        core.cancel()
+            setattr(spec, field, word)
+    with pytest.raises(symphony.InvalidValueError, match="there is no kind of need `once`"):
+        NeedSpec("gone", module.Gone, "once", False, None, None, 0)
+    with pytest.raises(symphony.InvalidValueError, match="there is no severity `bad`"):
+        symphony.Diagnostic("missing-dependency", "no", severity="bad")
+    with pytest.raises(symphony.InvalidValueError, match="there is no code `mising`"):
+        symphony.Diagnostic("mising", "no")
 
 
 def test_a_phase_that_does_not_exist_is_told_alike(tmp_path):

@@ -213,7 +213,6 @@ INNER = {
     "Options.__init__",
     "Override.__init__",
     "RunSummary.__init__",
-    "VariantReport.__init__",
     "checked_seconds",
     "swap_version",
     "run_step",

@@ -47,10 +47,6 @@ LATE_CIRCLES = {
         "_cli._run",
     ): "a command imports what it alone needs",
     (
-        "_components.contracts",
-        "_components.places",
-    ): "places are looked for where there is a fault only",
-    (
         "_guest.server",
         "extension",
     ): "what an author imports does not import the server before it runs",

@@ -12,12 +12,16 @@ pub mod steps;
 pub mod system;
 
 pub use event::boot_event::{BootEvent, EventSink, Level, Stamped, Status};
+pub use graph::contract::{
+    Claim, Member, MemberKind, Plainness, Verdict, client_fault, is_asked, unfollowed,
+};
 pub use graph::edges::Edge;
 pub use graph::error::PlanFaults;
 pub use graph::format::GraphFormat;
 pub use graph::newcomer::newcomer_faults;
 pub use graph::plan::{Plan, Planned};
 pub use graph::registry::Registry;
+pub use graph::signature::{Parameter, Signature};
 pub use graph::specification::{
     Advice, Called, Unusable, conductor_name, no_such, qualified_names, thread_faults,
 };
@@ -30,6 +34,8 @@ pub use report::children::{ChildSpan, ChildSpans};
 pub use report::memory::{peak as peak_memory, process_start};
 pub use report::outside::{Outside, OutsideWork};
 pub use report::spans::SpanReport;
+pub use report::swapped::Swapped;
+pub use report::trial::{VariantFigures, shares, trial_text};
 pub use run::blocking_threads::{Job, Threads};
 pub use run::error::{BootFailure, StopFailure};
 pub use run::executor::Boot;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-/// A place in a file. Lines and columns count from 1; a column of 0 is not known.
+/// A place in a file. Lines and columns count from 1; one of 0 is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Location {
     /// The file's path, absolute where it was read from disk.
     pub file: Arc<str>,
-    /// The line.
+    /// The line, or 0.
     pub line: u32,
     /// The column in characters, or 0.
     pub column: u32,
@@ -22,10 +22,10 @@ impl Location {
     /// `file:line`, the file relative to `directory` where it lies inside it.
     pub fn relative_to(&self, directory: Option<&str>) -> String {
         let file = directory
-            .and_then(|directory| self.file.strip_prefix(directory))
+            .and_then(|directory| self.file.strip_prefix(directory.trim_end_matches('/')))
             .and_then(|rest| rest.strip_prefix('/'))
             .unwrap_or(&self.file);
-        format!("{file}:{}", self.line)
+        if self.line > 0 { format!("{file}:{}", self.line) } else { file.to_owned() }
     }
 }
 

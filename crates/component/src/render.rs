@@ -16,6 +16,18 @@ pub fn error_text(message: &str, causes: &[String], hints: &[String]) -> String 
     text
 }
 
+/// The text of one fault, or of all, without the hints.
+pub fn faults_text(faults: &[Diagnostic], directory: Option<&str>) -> String {
+    if let [one] = faults {
+        return one.body(directory);
+    }
+    let mut text = format!("{} faults in the plan", faults.len());
+    for fault in faults {
+        let _ = write!(text, "\n{}: {}", fault.severity.as_str(), fault.body(directory));
+    }
+    text
+}
+
 /// `` `A` -> `B` -> `A` ``: a ring whose path has each name once.
 pub fn ring_text(path: &[String]) -> String {
     let mut text = String::new();
@@ -31,7 +43,16 @@ pub fn ring_text(path: &[String]) -> String {
 impl Diagnostic {
     /// The whole text of the diagnostic, places relative to `directory`.
     pub fn text(&self, directory: Option<&str>) -> String {
-        let mut text = format!("{}: {}", self.severity.as_str(), self.message);
+        let mut text = format!("{}: {}", self.severity.as_str(), self.body(directory));
+        if let Some(hint) = &self.hint {
+            let _ = write!(text, "\nhint: {hint}");
+        }
+        text
+    }
+
+    /// The message and its places, without what stands before it and the hint behind.
+    pub fn body(&self, directory: Option<&str>) -> String {
+        let mut text = self.message.clone();
         let places: Vec<(String, &str)> = if self.related.is_empty() {
             self.location.iter().map(|at| (at.relative_to(directory), "")).collect()
         } else {
@@ -45,9 +66,6 @@ impl Diagnostic {
         let width = places.iter().map(|(place, _)| place.chars().count()).max().unwrap_or(0);
         for (place, note) in &places {
             let _ = write!(text, "\n  {}", format!("{place:width$}  {note}").trim_end());
-        }
-        if let Some(hint) = &self.hint {
-            let _ = write!(text, "\nhint: {hint}");
         }
         text
     }

@@ -14,6 +14,7 @@ mod boot;
 mod door;
 mod pit;
 mod steps;
+mod swap;
 mod work;
 
 /// The extension module: every class and function that the facade uses.
@@ -22,11 +23,15 @@ mod core {
     #[pymodule_export]
     use crate::boot::check::{check_paths, find_extensions, plan_graph, plan_specs};
     #[pymodule_export]
+    use crate::boot::contracts::{Member, Signature, client_fault, contract_faults, unfollowed};
+    #[pymodule_export]
     use crate::boot::driver::Boot;
     #[pymodule_export]
     use crate::boot::events::{BootEvent, EventQueue};
     #[pymodule_export]
     use crate::boot::fault_plan::FaultPlan;
+    #[pymodule_export]
+    use crate::boot::health::{Health, SystemHealth};
     #[pymodule_export]
     use crate::boot::lawful::{annotation_fault, known_phase, main_thread_faults, qualify};
     #[pymodule_export]
@@ -36,11 +41,17 @@ mod core {
     #[pymodule_export]
     use crate::boot::running::{PendingHealth, PendingShutdown, Running};
     #[pymodule_export]
+    use crate::door::diagnostic::Diagnostic;
+    #[pymodule_export]
     use crate::door::edge::{OwnPart, own_parts_by_class};
+    #[pymodule_export]
+    use crate::door::exception::{boot_error, plan_error};
     #[pymodule_export]
     use crate::door::process::{is_main_thread, mark_forked};
     #[pymodule_export]
     use crate::door::span::checked_seconds;
+    #[pymodule_export]
+    use crate::door::spec::{ComponentSpec, NeedSpec, stand_in};
     #[pymodule_export]
     use crate::pit::{
         ArbitrationEngine, ArtifactFile, ArtifactStore, ArtifactWriter, DagTracker, Grant, Lease,
@@ -50,6 +61,12 @@ mod core {
     use crate::steps::swap::{PendingStep, Slot, Stepper};
     #[pymodule_export]
     use crate::steps::threads::{Job, JobQueue, Keeper, StackRequest};
+    #[pymodule_export]
+    use crate::swap::report::SwapReport;
+    #[pymodule_export]
+    use crate::swap::trial::{CallBegun, CallCounts, ExperimentReport, VariantReport, shares_of};
+    #[pymodule_export]
+    use crate::swap::versions::{TriedVersions, Version, bring_up, swap_version, try_versions};
     #[pymodule_export]
     use crate::work::bus::{IpcBus, Subscription, Topic};
     #[pymodule_export]
@@ -68,8 +85,6 @@ mod core {
     use crate::work::stream::Stream;
     #[pymodule_export]
     use crate::work::supervisor::SupervisorServer;
-    #[pymodule_export]
-    use crate::work::versions::{TriedVersions, Version, bring_up, swap_version, try_versions};
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from symphony._components.collect import ComponentSpec, NeedSpec
-    from symphony._core import Job
+    from symphony._core import ComponentSpec, Job, NeedSpec
 
 ABSENT: Any = object()
 """Stands where there is no object."""
@@ -57,9 +56,7 @@ class Live:
         self.slot: Any = None
         self.stepper: Any = None
         self.up = False
-        self.is_async = "async" in (spec.start, spec.health, spec.stop) or spec.kind.startswith(
-            "async"
-        )
+        self.is_async = spec.is_async
 
     def start(self, job: Job) -> Any:
         """Builds the object by injection and starts it.

@@ -11,8 +11,7 @@ from symphony.exceptions import BootError, LateBindingError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from symphony._boot.container import Container, Live
-    from symphony._components.collect import NeedSpec
-    from symphony._core import Job
+    from symphony._core import Job, NeedSpec
 
 NAME = "late-binding"
 

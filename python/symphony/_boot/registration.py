@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from symphony import _core
-from symphony._components.collect import ComponentSpec, collect, describe_conductor
+from symphony._components.collect import collect, describe_conductor
 from symphony.conductor import Conductor
-from symphony.exceptions import Diagnostic, plan_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from symphony._boot.container import Live
     from symphony._boot.starter import Starter
+    from symphony._core import ComponentSpec
 
 
 def register(starter: Starter, components: Iterable[Any]) -> None:
@@ -23,7 +23,7 @@ def register(starter: Starter, components: Iterable[Any]) -> None:
         starter.core.replace(name)
     for spec in collected.specs:
         _add(starter, starter.container.register(spec))
-    _refuse(starter, collected.diagnostics)
+    starter.core.faults(collected.diagnostics)
 
 
 def conductor_spec(starter: Starter) -> ComponentSpec:
@@ -42,7 +42,7 @@ def conductor_spec(starter: Starter) -> ComponentSpec:
         _core.qualify(others, spec)
     spec.phase = "conductor"
     spec.main_thread = True
-    _refuse(starter, faults)
+    starter.core.faults(faults)
     starter.spec = spec
     _add(starter, starter.container.register(spec), conductor=True)
     _add_late_binding(starter)
@@ -77,7 +77,7 @@ def resolve_conductor(starter: Starter, spec: ComponentSpec) -> None:
     specs = [found if live.spec is spec else live.spec for live in starter.container.lives]
     faults += newcomer_faults(starter, specs, found, found.name, is_up=False)
     if faults:
-        raise plan_error("", faults, phase="conductor")
+        raise _core.plan_error(faults, phase="conductor")
     spec.target, spec.kind, spec.needs = target, found.kind, found.needs
     spec.start, spec.health, spec.stop = found.start, found.health, found.stop
 
@@ -89,7 +89,7 @@ def newcomer_faults(
     called: str,
     *,
     is_up: bool,
-) -> list[Diagnostic]:
+) -> list[_core.Diagnostic]:
     """What the planner has against a component that comes later.
 
     Args:
@@ -107,13 +107,7 @@ def newcomer_faults(
 
         locate(specs)
         faults = starter.core.newcomer_faults(specs, place, called, is_up)
-    return [Diagnostic.from_dict(fault) for fault in faults]
-
-
-def _refuse(starter: Starter, faults: list[Diagnostic]) -> None:
-    """Hands faults to the core, which tells them together with its own."""
-    for fault in faults:
-        starter.core.fault({**fault.to_dict(), "related": fault.related})
+    return faults
 
 
 def _add(starter: Starter, live: Live, *, conductor: bool = False) -> None:

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Protocol, TypeVar, overload
 
-    from symphony._components.collect import ComponentSpec
-    from symphony._core import BootEvent, Job
+    from symphony._core import BootEvent, ComponentSpec, Job
     from symphony.conductor import Conductor
     from symphony.config import StrPath, SystemConfig
 

@@ -17,13 +17,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Generic, TypeVar, overload
 
-    from symphony._boot.health import SystemHealth
     from symphony._boot.starter import Starter
-    from symphony._components.collect import ComponentSpec
     from symphony._components.handles import Handle
+    from symphony._core import ComponentSpec
     from symphony._swap.experiment import Experiment
     from symphony._swap.override import Override
-    from symphony._swap.report import SwapReport
     from symphony._swap.versions import ExtensionExperiment
     from symphony._work.conductor_thread import RunSummary
     from symphony._work.pit import Pit
@@ -122,7 +120,7 @@ class System(Generic[C]):
         handle: Handle[T] = self._container.handle(key)
         return handle
 
-    def health(self, timeout: float = 1.0) -> SystemHealth:
+    def health(self, timeout: float = 1.0) -> _core.SystemHealth:
         """Asks every component how it is, side by side.
 
         One that does not answer in time is unhealthy, with its Python stack as reason, and costs the others nothing.
@@ -136,8 +134,6 @@ class System(Generic[C]):
             WrongThreadError: One with a health of its own says `main_thread=True`, and this is not the thread that
                 booted.
         """
-        from symphony._boot.health import Health, SystemHealth
-
         self._refuse_stopped()
         foreign = self._foreign("health")
         if foreign:
@@ -147,9 +143,7 @@ class System(Generic[C]):
             )
         pending = self._running.begin_health(timeout)
         self._starter.serve_later(pending.calling)
-        state, reason, components = pending.result()
-        found = {name: Health(*health) for name, health in components}
-        return SystemHealth(state, found, reason)
+        return pending.result()
 
     def swap(
         self,
@@ -157,7 +151,7 @@ class System(Generic[C]):
         new: Any,
         *,
         drain: float = 5.0,
-    ) -> SwapReport:
+    ) -> _core.SwapReport:
         """Puts something else into the place of a component, a Pit member or an extension while the system runs.
 
         The new one is built, started and asked for its health first; then everybody who was given the old one has the

@@ -13,9 +13,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from symphony._cli._main import FAILED, OK, USAGE
+from symphony._core import Diagnostic
 from symphony._static.graphs import read_graphs
 from symphony._static.operations import read_operations
-from symphony.exceptions import Diagnostic
 
 if TYPE_CHECKING:
     import argparse
@@ -49,10 +49,7 @@ def find_faults(paths: list[str]) -> list[Diagnostic]:
     """
     from symphony import _core
 
-    found = [
-        Diagnostic.from_dict(entry)
-        for entry in _core.check_paths([os.path.abspath(path) for path in paths], read_operations)
-    ]
+    found = _core.check_paths([os.path.abspath(path) for path in paths], read_operations)
     graphs, diagnostics = read_graphs(paths, _extensions(paths))
     found.extend(diagnostics)
     for graph in graphs:
@@ -85,8 +82,7 @@ def _plan(graph: SourceGraph) -> list[Diagnostic]:
     """What the planner of the core says of a graph; the one place that calls it."""
     from symphony import _core
 
-    found = _core.plan_specs(graph.specs, graph.replaced, graph.config)
-    faults = [Diagnostic.from_dict(entry) for entry in found]
+    faults = _core.plan_specs(graph.specs, graph.replaced, graph.config)
     if graph.unknown:
         return []
     if graph.open:

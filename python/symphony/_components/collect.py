@@ -18,15 +18,16 @@ from symphony._components.annotations import (
     resolve_result,
     text_of,
 )
-from symphony._components.spec import (
-    MARK,
+from symphony._components.mark import MARK, Options
+from symphony._core import (
     ComponentSpec,
+    Diagnostic,
     NeedSpec,
-    Options,
-    component,
+    annotation_fault,
+    main_thread_faults,
+    qualify,
     stand_in,
 )
-from symphony.exceptions import Diagnostic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -270,10 +271,9 @@ class Collector:
             if key not in spec.provides:
                 spec.provides.append(key)
         if spec.main_thread:
-            from symphony import _core
-
-            for fault in _core.main_thread_faults(spec.name, spec.phase, spec.is_async):
-                self._fault(spec, *fault)
+            self.diagnostics += main_thread_faults(
+                spec.name, spec.phase, spec.is_async, lambda: _place(spec)
+            )
 
     def _scope(self, function: Any, module: str, qualname: str) -> Scope:
         """Where the string annotations of a function are looked up."""
@@ -323,30 +323,22 @@ class Collector:
         is_function: bool = True,
     ) -> None:
         """Notes an annotation that cannot be used."""
-        from symphony import _core
-
-        fault = _core.annotation_fault(
-            spec.name, spec.module, parameter=parameter, text=text, is_function=is_function
+        fault = annotation_fault(
+            spec.name,
+            spec.module,
+            lambda: _place(spec, parameter),
+            parameter=parameter,
+            text=text,
+            is_function=is_function,
         )
-        self._fault(spec, *fault, parameter)
+        self.diagnostics.append(fault)
 
-    def _fault(
-        self,
-        spec: ComponentSpec,
-        code: str,
-        message: str,
-        hint: str,
-        parameter: str | None = None,
-    ) -> None:
-        """Notes a fault at the place of a component or of its parameter."""
-        from symphony._components.places import place
 
-        file, line, column = place(spec, parameter)
-        self.diagnostics.append(
-            Diagnostic(
-                code, message, file=file, line=line, column=column, path=[spec.name], hint=hint
-            )
-        )
+def _place(spec: ComponentSpec, parameter: str | None = None) -> tuple[str | None, int, int]:
+    """Where a person wrote it; asked only for a fault, because it reads the source."""
+    from symphony._components.places import place
+
+    return place(spec, parameter)
 
 
 def _unwrapped(function: Any) -> Any:
@@ -440,9 +432,7 @@ def collect(
         spec = _replacement(collector, key, replacement)
         collected.replaced.extend(stand_in(collected.specs, key, spec))
     if len({spec.name for spec in collected.specs}) < len(collected.specs):
-        from symphony import _core
-
-        _core.qualify(collected.specs)
+        qualify(collected.specs)
     collected.diagnostics.extend(_contract_faults(collected.specs))
     return collected
 
@@ -490,16 +480,3 @@ def _replacement(collector: Collector, key: Any, replacement: Any) -> ComponentS
     spec = ComponentSpec(text_of(key), replacement, "instance", made.__module__, made.__qualname__)
     spec.made = made
     return spec
-
-
-__all__ = [
-    "Collected",
-    "Collector",
-    "ComponentSpec",
-    "Factory",
-    "NeedSpec",
-    "collect",
-    "component",
-    "describe_conductor",
-    "factory",
-]

@@ -1,212 +1,29 @@
-"""Contracts: whether what provides a `Protocol` has its methods and attributes, as a type checker would see it.
+"""Contracts of live classes: what a `Protocol` asks for, and what a class that provides it has.
 
-Asked by `_components` for components that provide a `Protocol`, and by `_contract_source` for the
-same in text. The invariants kept here: nothing of this module is imported for a system without
-Protocols; a difference is a fault only where it is plain, and what is not known is no fault.
+Called for components that provide a `Protocol`. Only looked up here; what fits and what is said of
+it is told by the core, of a source alike. The invariant kept here: nothing of this module is imported
+for a system without Protocols.
 """
 
 from __future__ import annotations
 
 import sys
 
-from symphony.exceptions import Diagnostic
+from symphony._core import Member, Signature
+from symphony._core import contract_faults as faults_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
-    from symphony._components.spec import ComponentSpec
+    from symphony._components.places import Place
+    from symphony._core import ComponentSpec, Diagnostic
 
-METHOD, ATTRIBUTE, UNKNOWN = "method", "attribute", "unknown"
-# What `typing` and the compiler put into the body of a Protocol, or what nobody calls on an
-# instance.
-NOT_ASKED = frozenset(
-    (
-        "__init__",
-        "__new__",
-        "__del__",
-        "__getattr__",
-        "__getattribute__",
-        "__init_subclass__",
-        "__class_getitem__",
-        "__subclasshook__",
-        "__annotate__",
-        "__annotate_func__",
-        "__static_attributes__",
-        "__conditional_annotations__",
-    )
-)
-_OWN_OF_TYPING = frozenset(("_is_protocol", "_is_runtime_protocol", "_abc_impl"))
 _FUNCTION: Any = type(lambda: None)
 _COROUTINE, _ASYNC_GENERATOR = 0x80, 0x200
 _STAR, _STARS = 0x04, 0x08
-
-
-class Parameters:
-    """What a method may be called with, without `self`.
-
-    Attributes:
-        positional: For each its name, whether it has a default, whether it is positional only.
-        keywords: The keyword-only ones, and whether each has a default.
-        star: It takes `*args`.
-        stars: It takes `**kwargs`.
-    """
-
-    __slots__ = ("keywords", "positional", "star", "stars")
-
-    def __init__(
-        self,
-        positional: list[tuple[str, bool, bool]],
-        keywords: Mapping[str, bool],
-        *,
-        star: bool,
-        stars: bool,
-    ) -> None:
-        """Keeps the fields."""
-        self.positional = positional
-        self.keywords = keywords
-        self.star = star
-        self.stars = stars
-
-
-class Member:
-    """A method or an attribute, of a Protocol or of what provides it.
-
-    Attributes:
-        kind: `method`, `attribute`, or `unknown` where only running it would tell.
-        parameters: Those of a method.
-        is_async: It is a coroutine function.
-        plain: Whether its result, or its value, is of a type that is said and that can be neither
-            awaited nor called; or what tells, because a type is looked up only where it matters.
-        is_unsure: It was read from text, which does not tell whether it is plain, or what it is.
-    """
-
-    __slots__ = ("is_async", "is_unsure", "kind", "parameters", "plain")
-
-    def __init__(
-        self,
-        kind: str,
-        parameters: Parameters | None = None,
-        *,
-        is_async: bool = False,
-        plain: bool | Callable[[], bool] = False,
-        is_unsure: bool = False,
-    ) -> None:
-        """Keeps the fields."""
-        self.kind = kind
-        self.parameters = parameters
-        self.is_async = is_async
-        self.plain = plain
-        self.is_unsure = is_unsure
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the type is said, and can be neither awaited nor called."""
-        if not isinstance(self.plain, bool):
-            self.plain = self.plain()
-        return self.plain
-
-
-def missing_text(made: str, protocol: str, name: str, asked: Member) -> str:
-    """The message for a member that is not there."""
-    return f"`{made}` provides `{protocol}` and has no {asked.kind} `{name}`"
-
-
-def difference(made: str, protocol: str, name: str, asked: Member, given: Member) -> str | None:
-    """The message for a member that is not what the Protocol asks for; nothing where it may be.
-
-    Args:
-        made: What people read for the class that provides.
-        protocol: What people read for the Protocol.
-        name: The member's.
-        asked: As the Protocol has it.
-        given: As the class has it.
-    """
-    if UNKNOWN in (asked.kind, given.kind):
-        return None
-    given_text, asked_text = f"`{made}.{name}`", f"`{protocol}.{name}`"
-    told = None
-    if asked.kind != given.kind:
-        if asked.kind == METHOD and given.is_plain:
-            told = f"is no method, and {asked_text} is one"
-        elif given.kind == METHOD and asked.is_plain:
-            told = f"is a method, and {asked_text} is none"
-    elif asked.is_async and not given.is_async and given.is_plain:
-        told = f"is not `async`, and {asked_text} is"
-    elif given.is_async and not asked.is_async and asked.is_plain:
-        told = f"is `async`, and {asked_text} is not"
-    elif asked.parameters is not None and given.parameters is not None:
-        told = _parameters_differ(asked_text, asked.parameters, given.parameters)
-    return None if told is None else f"{given_text} {told}"
-
-
-def _parameters_differ(asked_text: str, asked: Parameters, given: Parameters) -> str | None:
-    """Whether some call that the Protocol allows would be refused.
-
-    Names of parameters that may be given by position may differ, as mypy has it, but not stand
-    in another order.
-    """
-    told = None
-    if not (asked.star and asked.stars):
-        # `(*args, **kwargs)` is how a Protocol says that it does not care.
-        told = _refused(asked_text, asked, given) or _demanded(asked_text, asked, given)
-        if told is None and asked.star and not given.star:
-            told = f"does not take `*` arguments, which {asked_text} does"
-        elif told is None and asked.stars and not given.stars:
-            told = f"does not take `**` arguments, which {asked_text} does"
-    return told
-
-
-def _demanded(asked_text: str, asked: Parameters, given: Parameters) -> str | None:
-    """The first argument that the method cannot do without and the Protocol does not give."""
-    for name, default, _ in given.positional[len(asked.positional) :]:
-        if not (default or name in asked.keywords):
-            return f"needs `{name}`, which {asked_text} does not give"
-    for name, default in given.keywords.items():
-        if not (default or name in asked.keywords):
-            return f"needs `{name}`, which {asked_text} does not give"
-    return None
-
-
-def _refused(asked_text: str, asked: Parameters, given: Parameters) -> str | None:
-    """The first argument of the Protocol that the method does not take, or not in that way."""
-    places = {name: at for at, (name, _, only) in enumerate(given.positional) if not only}
-    told = None
-    for index, (name, default, only) in enumerate(asked.positional):
-        if not only and places.get(name, index) != index:
-            told = f"takes `{name}` in another place than {asked_text} gives it"
-        elif index >= len(given.positional):
-            told = None if given.star else f"does not take `{name}`, which {asked_text} gives"
-        else:
-            taken, has_default, by_position = given.positional[index]
-            if default and not has_default:
-                told = f"needs `{taken}`, which {asked_text} may leave out"
-            elif given.stars and not (only or has_default) and (by_position or taken != name):
-                told = (
-                    f"takes `{name}=` among its `**` arguments, where {asked_text} means `{taken}`"
-                )
-        if told is not None:
-            return told
-    return _keyword_refused(asked_text, asked, given)
-
-
-def _keyword_refused(asked_text: str, asked: Parameters, given: Parameters) -> str | None:
-    """The first keyword of the Protocol that the method does not take, or cannot do without."""
-    by_name = {name: default for name, default, only in given.positional if not only}
-    by_name.update(given.keywords)
-    for name, default in asked.keywords.items():
-        if name not in by_name:
-            if not given.stars:
-                return f"does not take `{name}=`, which {asked_text} gives"
-        elif default and not by_name[name]:
-            return f"needs `{name}`, which {asked_text} may leave out"
-    return None
-
-
-def claims(spec: ComponentSpec) -> list[Any]:
-    """The Protocols that a component provides beside what it makes."""
-    return [key for key in spec.provides if is_protocol(key) and key is not spec.made]
+_LITERALS = (bool, int, float, complex, str, bytes, tuple, list, dict, set)
 
 
 def is_protocol(key: Any) -> bool:
@@ -217,64 +34,88 @@ def is_protocol(key: Any) -> bool:
 def contract_faults(specs: Iterable[ComponentSpec]) -> list[Diagnostic]:
     """Every member of a Protocol that its provider lacks or has in another way."""
     faults: list[Diagnostic] = []
-    known: dict[Any, dict[str, Member]] = {}
     compared: set[tuple[int, int]] = set()
     for spec in specs:
-        made = spec.made
-        if not isinstance(made, type):
-            continue
-        for protocol in claims(spec):
-            # What was registered twice has each fault once.
-            if (id(spec.target), id(protocol)) in compared:
+        for key in spec.provides:
+            if not is_protocol(key) or key is spec.made or not isinstance(spec.made, type):
                 continue
-            compared.add((id(spec.target), id(protocol)))
-            if protocol not in known:
-                known[protocol] = dict(_asked(protocol))
-            for name, asked in known[protocol].items():
-                text = _compare(spec, made, protocol, name, asked)
-                if text is not None:
-                    from symphony._components.places import contract_fault
-
-                    faults.append(contract_fault(spec, made, protocol, name, text))
+            # What was registered twice has each fault once.
+            if (id(spec.target), id(key)) not in compared:
+                compared.add((id(spec.target), id(key)))
+                faults += faults_of(spec.name, _Lookup(spec, spec.made, key))
     return faults
 
 
-def _compare(
-    spec: ComponentSpec, made: type, protocol: type, name: str, asked: Member
-) -> str | None:
-    """The message for one member; nothing where it fits, or may fit."""
-    given = _given(made, name)
-    if given is None:
-        if _made_while_running(spec, made, name):
-            return None
-        return missing_text(made.__name__, protocol.__name__, name, asked)
-    return difference(made.__name__, protocol.__name__, name, asked, given)
+class _Lookup:
+    """A live class beside a Protocol that it provides, as the core asks for their members."""
 
+    __slots__ = ("_made", "_protocol", "_spec", "is_whole", "made", "protocol")
 
-def _asked(protocol: type) -> Iterator[tuple[str, Member]]:
-    """What a Protocol asks for, in the order in which it was written, its base Protocols' too."""
-    seen: set[str] = set()
-    for base in protocol.__mro__:
-        if not is_protocol(base) or base.__module__ in ("typing", "typing_extensions"):
-            continue
-        body = vars(base)
-        annotations = _annotations_of(base)
-        for name in (*body, *annotations):
-            if name in seen or not _is_asked(name, body.get(name)):
+    def __init__(self, spec: ComponentSpec, made: type, protocol: type) -> None:
+        self._spec = spec
+        self._made = made
+        self._protocol = protocol
+        self.made = made.__name__
+        self.protocol = protocol.__name__
+        self.is_whole = True
+
+    def asked(self) -> Iterator[tuple[str, Member]]:
+        """What the Protocol has, in the order in which it was written, its base Protocols' too."""
+        seen: set[str] = set()
+        for base in self._protocol.__mro__:
+            if not is_protocol(base) or base.__module__ in ("typing", "typing_extensions"):
                 continue
-            seen.add(name)
-            if name in body:
-                yield name, _member(body[name], base)
-            else:
-                yield name, Member(ATTRIBUTE, plain=_plainness(annotations[name], base))
+            body = vars(base)
+            annotations = _annotations_of(base)
+            for name in (*body, *annotations):
+                if name in seen:
+                    continue
+                seen.add(name)
+                if name in body:
+                    yield name, _member(body[name], base)
+                else:
+                    yield name, Member("attribute", plain=_plainness(annotations[name], base))
 
+    def given(self, name: str) -> Member | None:
+        """What the class has under a name, nothing where no class of its line has it."""
+        for owner in self._made.__mro__:
+            if name in vars(owner):
+                return _UNKNOWN if owner is object else _member(vars(owner)[name], owner)
+            if name in _annotations_of(owner):
+                return _UNKNOWN
+        return None
 
-def _is_asked(name: str, value: Any) -> bool:
-    if name in NOT_ASKED or name in _OWN_OF_TYPING:
+    def is_open(self, name: str) -> bool:
+        """Whether an object may have a member that its class does not tell of."""
+        if self._spec.kind == "instance" and hasattr(self._spec.target, name):
+            return True
+        for owner in self._made.__mro__[:-1]:
+            body = vars(owner)
+            if "__getattr__" in body or "__getattribute__" in body:
+                return True
+            for value in body.values():
+                code = getattr(getattr(value, "__func__", value), "__code__", None)
+                if code is not None and _stores(code, name):
+                    return True
         return False
-    if name.startswith("__"):
-        return name.endswith("__") and type(value) is _FUNCTION
-    return not name.startswith("_abc_")
+
+    def place(self, name: str) -> tuple[Place, bool]:
+        """Where the class has a member, or where the class itself stands."""
+        # Only a fault pays for a look at the sources.
+        from symphony._components.places import class_place, member_of
+
+        found = member_of(self._made, name)
+        return (class_place(self._spec, self._made), False) if found is None else (found[0], True)
+
+    def asked_place(self, name: str) -> tuple[Place, str | None]:
+        """Where the Protocol has it, and how it is written there."""
+        from symphony._components.places import heading, member_of
+
+        found = member_of(self._protocol, name)
+        return ((None, 0, 0), None) if found is None else (found[0], heading(found[1]))
+
+
+_UNKNOWN = Member("unknown", plain=False)
 
 
 def _annotations_of(owner: type) -> Mapping[str, Any]:
@@ -287,18 +128,6 @@ def _annotations_of(owner: type) -> Mapping[str, Any]:
     return found
 
 
-def _given(made: type, name: str) -> Member | None:
-    """What a class has under a name, nothing where no class of its line has it."""
-    for owner in made.__mro__:
-        if name in vars(owner):
-            if owner is object:
-                return Member(UNKNOWN)
-            return _member(vars(owner)[name], owner)
-        if name in _annotations_of(owner):
-            return Member(UNKNOWN)
-    return None
-
-
 def _member(value: Any, owner: type) -> Member:
     """A value of a class body as a member."""
     dropped = 1
@@ -307,27 +136,24 @@ def _member(value: Any, owner: type) -> Member:
         value = value.__func__
     if type(value) is _FUNCTION:
         if hasattr(value, "__wrapped__"):
-            return Member(UNKNOWN)
+            return _UNKNOWN
         flags = value.__code__.co_flags
         result = value.__annotations__.get("return", _FUNCTION)
         return Member(
-            METHOD,
-            _parameters(value, dropped),
+            "method",
+            _signature(value, dropped),
             is_async=bool(flags & _COROUTINE),
             plain=False if flags & _ASYNC_GENERATOR else _plainness(result, owner),
         )
     if isinstance(value, property):
         returned = getattr(value.fget, "__annotations__", {}).get("return", _FUNCTION)
-        return Member(ATTRIBUTE, plain=_plainness(returned, owner))
+        return Member("attribute", plain=_plainness(returned, owner))
     if value is None or type(value) in _LITERALS:
-        return Member(ATTRIBUTE, plain=True)
-    return Member(UNKNOWN)
+        return Member("attribute", plain=True)
+    return _UNKNOWN
 
 
-_LITERALS = (bool, int, float, complex, str, bytes, tuple, list, dict, set)
-
-
-def _parameters(function: Any, dropped: int) -> Parameters | None:
+def _signature(function: Any, dropped: int) -> Signature | None:
     """The parameters of a function without its first, nothing where it has none to be called on."""
     code = function.__code__
     count: int = code.co_argcount
@@ -337,24 +163,18 @@ def _parameters(function: Any, dropped: int) -> Parameters | None:
     names: tuple[str, ...] = code.co_varnames
     first_default = count - len(function.__defaults__ or ())
     keyword_defaults = function.__kwdefaults__ or {}
-    return Parameters(
+    return Signature(
         [
-            (
-                names[index],
-                index >= first_default,
-                index < code.co_posonlyargcount or is_positional_only(names[index]),
-            )
+            (names[index], index >= first_default, index < code.co_posonlyargcount)
             for index in range(dropped, count)
         ],
-        {name: name in keyword_defaults for name in names[count : count + code.co_kwonlyargcount]},
-        star=star,
-        stars=stars,
+        [
+            (name, name in keyword_defaults)
+            for name in names[count : count + code.co_kwonlyargcount]
+        ],
+        star,
+        stars,
     )
-
-
-def is_positional_only(name: str) -> bool:
-    """Whether a parameter's name says so by the convention from before `/`."""
-    return name.startswith("__") and not name.endswith("__")
 
 
 def _plainness(annotation: Any, owner: type) -> Callable[[], bool]:
@@ -386,21 +206,6 @@ def _has_call(kind: type) -> bool:
     return any("__call__" in vars(owner) for owner in kind.__mro__)
 
 
-def _made_while_running(spec: ComponentSpec, made: type, name: str) -> bool:
-    """Whether an object may have a member that its class does not tell of."""
-    if spec.kind == "instance" and hasattr(spec.target, name):
-        return True
-    for owner in made.__mro__[:-1]:
-        body = vars(owner)
-        if "__getattr__" in body or "__getattribute__" in body:
-            return True
-        for value in body.values():
-            code = getattr(getattr(value, "__func__", value), "__code__", None)
-            if code is not None and _stores(code, name):
-                return True
-    return False
-
-
 def _stores(code: Any, name: str) -> bool:
     """Whether a function, or one inside it, sets an attribute of that name, or of any name."""
     if "setattr" in code.co_names or "__dict__" in code.co_names:
@@ -419,62 +224,3 @@ def _stores(code: Any, name: str) -> bool:
             if units[at] != extended:
                 argument = 0
     return any(_stores(inner, name) for inner in code.co_consts if hasattr(inner, "co_code"))
-
-
-def client_diagnostic(
-    label: str,
-    method: str,
-    extension: str,
-    declared: Iterable[str],
-    asked: tuple[str | None, int, int],
-    manifest: tuple[str | None, int, int],
-) -> Diagnostic:
-    """The fault of a client's Protocol that names what its extension does not declare.
-
-    Args:
-        label: What people read for the Protocol.
-        method: The method.
-        extension: The extension's name.
-        declared: The names of its operations.
-        asked: Where the Protocol has the method.
-        manifest: Where the extension says its name.
-    """
-    known = ", ".join(f"`{name}`" for name in declared) or "none"
-    return Diagnostic(
-        "contract-mismatch",
-        f"`{label}` names `{method}`, which extension `{extension}` does not declare",
-        file=asked[0],
-        line=asked[1],
-        column=asked[2],
-        path=[label, extension],
-        hint=f"extension `{extension}` declares {known}",
-        related=[(*asked, f"`{label}.{method}`"), (*manifest, f"extension `{extension}`")],
-    )
-
-
-def contract_diagnostic(
-    path: list[str],
-    text: str,
-    given: tuple[str | None, int, int, str],
-    asked: tuple[str | None, int, int, str],
-    wanted: str | None,
-) -> Diagnostic:
-    """The fault, with both places.
-
-    Args:
-        path: The component's name and the Protocol's.
-        text: What differs.
-        given: File, line and column of what is provided, and what stands there.
-        asked: The same of the Protocol.
-        wanted: How the Protocol writes the member.
-    """
-    return Diagnostic(
-        "contract-mismatch",
-        text,
-        file=given[0],
-        line=given[1],
-        column=given[2],
-        path=path,
-        hint=f"`{path[1]}` asks for `{wanted}`" if wanted else None,
-        related=[given, asked],
-    )

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from symphony._components.spec import ComponentSpec
-    from symphony.exceptions import Diagnostic
+    from symphony._core import ComponentSpec
 
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 Place = tuple["str | None", int, int]
@@ -88,29 +87,9 @@ def _remedy(key: type, specs: list[ComponentSpec]) -> tuple[str | None, bool]:
     return None, not ours and not _is_protocol(key)
 
 
-def contract_fault(
-    spec: ComponentSpec, made: type, protocol: type, member: str, text: str
-) -> Diagnostic:
-    """The fault of a member that a Protocol asks for, with its place and that of the Protocol's."""
-    from symphony._components.contracts import contract_diagnostic
-
-    sources = Sources()
-    given, asked = _member_of(made, member, sources), _member_of(protocol, member, sources)
-    made_text = f"`{made.__name__}`" if given is None else f"`{made.__name__}.{member}`"
-    file, line, column = _class_place(spec, made, sources) if given is None else given[0]
-    asked_file, asked_line, asked_column = (None, 0, 0) if asked is None else asked[0]
-    return contract_diagnostic(
-        [spec.name, protocol.__name__],
-        text,
-        (file, line, column, made_text),
-        (asked_file, asked_line, asked_column, f"`{protocol.__name__}.{member}`"),
-        None if asked is None else heading(asked[1]),
-    )
-
-
 def protocol_place(protocol: type, member: str) -> Place:
     """Where a Protocol has a member; nowhere where its source cannot be read."""
-    found = _member_of(protocol, member, Sources())
+    found = member_of(protocol, member)
     return (None, 0, 0) if found is None else found[0]
 
 
@@ -141,8 +120,9 @@ def member_node(node: ast.ClassDef, name: str) -> ast.stmt | None:
     return found
 
 
-def _member_of(owner: type, name: str, sources: Sources) -> tuple[Place, ast.stmt] | None:
+def member_of(owner: type, name: str) -> tuple[Place, ast.stmt] | None:
     """Where the class of a line that has a member wrote it, and how."""
+    sources = Sources()
     for base in owner.__mro__:
         if name in vars(base) or name in vars(base).get("__annotations__", {}):
             file, node = _class_node(base, sources)
@@ -171,8 +151,9 @@ def _class_node(owner: type, sources: Sources) -> tuple[str | None, ast.ClassDef
     return file, node if isinstance(node, ast.ClassDef) else None
 
 
-def _class_place(spec: ComponentSpec, made: type, sources: Sources) -> Place:
+def class_place(spec: ComponentSpec, made: type) -> Place:
     """Where a class was written; where that is not known, the component that makes it."""
+    sources = Sources()
     file, node = _class_node(made, sources)
     if file is None or node is None:
         return _place(spec, None, sources)

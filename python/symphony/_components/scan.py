@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from symphony._components.spec import MARK
+from symphony._components.mark import MARK
 from symphony.exceptions import BootError
 
 TYPE_CHECKING = False

@@ -11,10 +11,9 @@ import os
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function
-from symphony._components.spec import ComponentSpec, stand_in
-from symphony._core import qualify
+from symphony._core import ComponentSpec, qualify, stand_in, unfollowed
 from symphony._static.project import Project
-from symphony._static.reader import Reader, unfollowed
+from symphony._static.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -275,8 +274,7 @@ class BootCall:
         return None
 
     def _note(self, module: SourceModule, node: ast.AST, what: str) -> None:
-        message = f"{what}, which cannot be followed without importing"
-        self.diagnostics.append(unfollowed(module, node, message, module.name))
+        self.diagnostics.append(unfollowed(module.name, what, module.place(node)))
 
     def _qualify(self, module: SourceModule, node: ast.expr) -> str | None:
         """The full name of what stands in the call; nothing for what is a function's own."""

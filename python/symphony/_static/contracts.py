@@ -1,7 +1,8 @@
-"""Contracts in text: what `_contracts` tells of imported classes, told of sources that nobody runs.
+"""Contracts in text: what a `Protocol` asks for, and what a class that provides it has, of sources that nobody runs.
 
-Called by `_graph_source` for each graph. The invariant kept here: a fault has the words and the
-places that the boot would give it; what the text does not tell is a note.
+Called by `graphs` for each graph. Only looked up here; what fits and what is said of it is told by
+the core, of a live class alike. The invariant kept here: what the text does not tell is said to be
+hidden, never guessed.
 """
 
 from __future__ import annotations
@@ -10,36 +11,25 @@ import ast
 import builtins
 from typing import TYPE_CHECKING
 
-from symphony._components.contracts import (
-    ATTRIBUTE,
-    METHOD,
-    NOT_ASKED,
-    UNKNOWN,
-    Member,
-    Parameters,
-    client_diagnostic,
-    contract_diagnostic,
-    difference,
-    is_positional_only,
-    missing_text,
-)
 from symphony._components.places import Function, heading, member_node
-from symphony._static.reader import PROTOCOLS, unfollowed, yields
+from symphony._core import Member, Signature, client_fault, contract_faults
+from symphony._static.annotations import label_of
+from symphony._static.reader import PROTOCOLS, yields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Optional
+    from typing import Optional, Union
 
-    from symphony._components.spec import ComponentSpec
+    from symphony._components.places import Place
+    from symphony._core import ComponentSpec, Diagnostic
     from symphony._static.project import Project, SourceModule
-    from symphony.exceptions import Diagnostic
 
     Owner = tuple[SourceModule, ast.ClassDef]
-    Found = tuple[Member, Owner, Optional[ast.stmt]]
+    # The class of a line that has a member, and the statement in it.
+    Written = tuple[Owner, Optional[ast.stmt]]
+    AnyFunction = Union[ast.FunctionDef, ast.AsyncFunctionDef]
     # By name: file, line and column of the manifest, and the names of the operations.
     Extensions = dict[str, tuple[str, int, int, list[str]]]
-    # A class, the statement in it, and what people read.
-    Written = tuple[Owner, Optional[ast.stmt], str]
 
 _TRANSPARENT = frozenset(
     f"{module}.{name}"
@@ -109,7 +99,10 @@ class ContractReader:
         for spec in specs:
             for key in spec.provides:
                 if key != spec.made and isinstance(spec.made, str) and self.is_protocol(key):
-                    yield from self._compare(spec, spec.made, key)
+                    lookup = _Lookup(self, spec.made, key)
+                    # Made of a class of elsewhere: its import will tell.
+                    if lookup.line.owners:
+                        yield from contract_faults(spec.name, lookup)
 
     def clients(self, module: SourceModule, extensions: Extensions) -> Iterator[Diagnostic]:
         """Calls of `client("name", Protocol)` whose Protocol names what that extension lacks."""
@@ -137,11 +130,9 @@ class ContractReader:
                 asks = isinstance(member, Function) and not method.startswith("_")
                 if member is None or not asks or method in operations:
                     continue
-                asked_place = home.file, member.lineno, home.column(member)
-                manifest_place = file, line, column
-                yield client_diagnostic(
-                    node.name, method, name.value, operations, asked_place, manifest_place
-                )
+                manifest = file, line, column
+                place = home.place(member)
+                yield client_fault(node.name, method, name.value, operations, place, manifest)
 
     def is_protocol(self, key: str) -> bool:
         """Whether a class of the project has `Protocol` among its bases."""
@@ -149,10 +140,11 @@ class ContractReader:
         return (
             found is not None
             and isinstance(found[1], ast.ClassDef)
-            and self._says_protocol((found[0], found[1]))
+            and self.says_protocol((found[0], found[1]))
         )
 
-    def _says_protocol(self, owner: Owner) -> bool:
+    def says_protocol(self, owner: Owner) -> bool:
+        """Whether `Protocol` is among its bases."""
         module, node = owner
         return any(
             self.project.qualify(module, base.value if isinstance(base, ast.Subscript) else base)
@@ -160,75 +152,39 @@ class ContractReader:
             for base in node.bases
         )
 
-    def _compare(self, spec: ComponentSpec, made: str, protocol: str) -> Iterator[Diagnostic]:
-        line, asked_line = Line(self.project, made), Line(self.project, protocol)
-        if not line.owners:
-            # Made of a class of elsewhere: its import will tell.
-            return
-        made_label, label = made.rpartition(".")[2], protocol.rpartition(".")[2]
-        for name, (asked, owner, node) in self._asked(asked_line).items():
-            wanted = owner, node, f"{label}.{name}"
-            given = self._given(line, name)
-            if given is None:
-                text = missing_text(made_label, label, name, asked)
-                if _made_while_running(line, name):
-                    continue
-                if line.complete:
-                    yield _fault(spec, text, (line.owners[0], None, made_label), wanted)
-                else:
-                    yield _note(spec, line.owners[0], None, text)
-                continue
-            told = difference(made_label, label, name, asked, given[0])
-            if told is not None:
-                yield _fault(spec, told, (given[1], given[2], f"{made_label}.{name}"), wanted)
-            elif _may_differ(made_label, label, name, asked, given[0]):
-                text = f"`{made_label}.{name}` and `{label}.{name}`"
-                yield _note(spec, given[1], given[2], text)
+    def remedy(self, key: str, specs: list[ComponentSpec]) -> tuple[str | None, bool]:
+        """Which class would fit a key that nobody provides, and whether the key itself can be registered."""
+        found = self.project.definition(key)
+        if found is None:
+            ours = self.project.module(key.rpartition(".")[0]) is not None
+            elsewhere = not ours and key.partition(".")[0] not in ("builtins", "symphony", "typing")
+            return None, elsewhere and label_of(key).isidentifier()
+        if not isinstance(found[1], ast.ClassDef):
+            return None, False
+        is_protocol = self.says_protocol((found[0], found[1]))
+        asked = {name for name in _names(found[1]) if is_protocol and not name.startswith("_")}
+        for spec in specs:
+            if isinstance(spec.made, str) and spec.made != key:
+                owners = Line(self.project, spec.made).owners
+                has = {name for owner in owners for name in _names(owner[1])}
+                if any(owner[1] is found[1] for owner in owners) or (asked and asked <= has):
+                    return spec.made.rpartition(".")[2], False
+        return None, not is_protocol
 
-    def _asked(self, line: Line) -> dict[str, Found]:
-        """What the Protocols of a line ask for."""
-        found: dict[str, Found] = {}
-        for owner in line.owners:
-            if not self._says_protocol(owner):
-                continue
-            for name in _names(owner[1]):
-                if name in found or not _is_asked(owner[1], name):
-                    continue
-                node = member_node(owner[1], name)
-                member = self._member(owner, node, asked=True)
-                found[name] = (member, owner, node)
-        return found
-
-    def _given(self, line: Line, name: str) -> Found | None:
-        """What the classes of a line have under a name."""
-        for owner in line.owners:
-            node = member_node(owner[1], name)
-            if node is not None:
-                return self._member(owner, node, asked=False), owner, node
-            if name in _bound_inside(owner[1]) or name in _slots(owner[1]):
-                return Member(UNKNOWN), owner, None
-        if any(
-            name in vars(kind) for foreign in (*line.foreign, object) for kind in foreign.__mro__
-        ):
-            return Member(UNKNOWN), line.owners[0], None
-        return None
-
-    def _member(self, owner: Owner, node: ast.stmt | None, *, asked: bool) -> Member:
+    def member(self, owner: Owner, node: ast.stmt | None, *, asked: bool) -> Member:
         """A statement of a class body as a member."""
         module, _ = owner
         if isinstance(node, Function):
             return self._function(module, node)
         if isinstance(node, ast.AnnAssign) and node.value is None:
             if not asked:
-                return Member(UNKNOWN)
-            return self._plain(Member(ATTRIBUTE), module, node.annotation)
+                return _UNKNOWN
+            return Member("attribute", plain=self._plain(module, node.annotation))
         if isinstance(node, (ast.AnnAssign, ast.Assign)) and _is_literal(node.value):
-            return Member(ATTRIBUTE, plain=True)
-        return Member(UNKNOWN)
+            return Member("attribute", plain=True)
+        return _UNKNOWN
 
-    def _function(
-        self, module: SourceModule, node: ast.FunctionDef | ast.AsyncFunctionDef
-    ) -> Member:
+    def _function(self, module: SourceModule, node: AnyFunction) -> Member:
         dropped = 1
         for mark in node.decorator_list:
             name = self.project.qualify(module, mark)
@@ -240,26 +196,22 @@ class ContractReader:
                 getter = next(
                     (one for one in _functions(module, node) if one.name == node.name), node
                 )
-                return self._plain(Member(ATTRIBUTE), module, getter.returns)
+                return Member("attribute", plain=self._plain(module, getter.returns))
             elif name not in _TRANSPARENT:
-                return Member(UNKNOWN, is_unsure=True)
+                return Member("unknown", plain=None)
+        signature = _signature(node.args, dropped)
+        if isinstance(node, ast.AsyncFunctionDef) and yields(node):
+            return Member("method", signature, plain=False)
         asynchronous = isinstance(node, ast.AsyncFunctionDef)
-        member = Member(
-            METHOD, _parameters(node.args, dropped), is_async=asynchronous and not yields(node)
-        )
-        if asynchronous and yields(node):
-            return member
-        return self._plain(member, module, node.returns)
+        plain = self._plain(module, node.returns)
+        return Member("method", signature, is_async=asynchronous, plain=plain)
 
-    def _plain(self, member: Member, module: SourceModule, annotation: ast.expr | None) -> Member:
-        """Says whether the type of a member is one that can be neither awaited nor called."""
-        plain = None if annotation is None else self._is_plain(module, annotation)
-        member.plain = bool(plain)
-        member.is_unsure = annotation is not None and plain is None
-        return member
+    def _plain(self, module: SourceModule, annotation: ast.expr | None) -> bool | None:
+        """Whether a type can be neither awaited nor called; what is not said is no such type."""
+        return False if annotation is None else self._is_plain(module, annotation)
 
     def _is_plain(self, module: SourceModule, node: ast.expr) -> bool | None:  # noqa: C901, PLR0911
-        """As `_contracts` sees it; nothing where the text does not tell."""
+        """As a live class tells it; nothing where the text does not."""
         while isinstance(node, ast.Constant) and isinstance(node.value, str):
             try:
                 node = ast.parse(node.value.strip(), mode="eval").body
@@ -291,41 +243,68 @@ class ContractReader:
         return True if line.complete and line.owners else None
 
 
-def _may_differ(made: str, label: str, name: str, asked: Member, given: Member) -> bool:
-    """Whether they differ if what the text does not tell of them is the worst."""
-    if given.kind == UNKNOWN and given.is_unsure:
-        return asked.kind == METHOD
-    worst = [
-        Member(one.kind, one.parameters, is_async=one.is_async, plain=True)
-        if one.is_unsure
-        else one
-        for one in (asked, given)
-    ]
-    return difference(made, label, name, *worst) is not None
+_UNKNOWN = Member("unknown", plain=False)
 
 
-def _fault(spec: ComponentSpec, text: str, given: Written, asked: Written) -> Diagnostic:
-    """The diagnostic, with both places."""
-    _, node, label = asked
-    return contract_diagnostic(
-        [spec.name, label.rpartition(".")[0]],
-        text,
-        (*_place(*given[:2]), f"`{given[2]}`"),
-        (*_place(*asked[:2]), f"`{label}`"),
-        heading(node) if node is not None else None,
-    )
+class _Lookup:
+    """A class beside a Protocol that it provides, as the core asks for their members."""
 
+    __slots__ = ("_asked", "_reader", "is_whole", "line", "made", "protocol")
 
-def _note(spec: ComponentSpec, owner: Owner, node: ast.stmt | None, text: str) -> Diagnostic:
-    text = f"{text}, which cannot be followed without importing"
-    return unfollowed(owner[0], owner[1] if node is None else node, text, spec.name)
+    def __init__(self, reader: ContractReader, made: str, protocol: str) -> None:
+        self._reader = reader
+        self._asked: dict[str, Written] = {}
+        self.line = Line(reader.project, made)
+        self.made = made.rpartition(".")[2]
+        self.protocol = protocol.rpartition(".")[2]
+        self.is_whole = self.line.complete
+        for owner in Line(reader.project, protocol).owners:
+            for name in _names(owner[1]) if reader.says_protocol(owner) else ():
+                self._asked.setdefault(name, (owner, member_node(owner[1], name)))
 
+    def asked(self) -> Iterator[tuple[str, Member]]:
+        """What the Protocol has, its base Protocols' too."""
+        for name, written in self._asked.items():
+            yield name, self._reader.member(*written, asked=True)
 
-def _place(owner: Owner, node: ast.stmt | None) -> tuple[str, int, int]:
-    """File, line and column of a member, or of the class."""
-    module, definition = owner
-    place = definition if node is None else node
-    return module.file, place.lineno, module.column(place)
+    def given(self, name: str) -> Member | None:
+        """What the classes of the line have under a name."""
+        written = self._written(name)
+        if written is None:
+            kinds = (kind for one in (*self.line.foreign, object) for kind in one.__mro__)
+            return _UNKNOWN if any(name in vars(kind) for kind in kinds) else None
+        return _UNKNOWN if written[1] is None else self._reader.member(*written, asked=False)
+
+    def _written(self, name: str) -> Written | None:
+        for owner in self.line.owners:
+            node = member_node(owner[1], name)
+            if node is not None or name in _bound_inside(owner[1]) or name in _slots(owner[1]):
+                return owner, node
+        return None
+
+    def is_open(self, name: str) -> bool:
+        """Whether an object may have a member that its class does not tell of."""
+        for _, body in self.line.owners:
+            if not {"__getattr__", "__getattribute__"}.isdisjoint(_names(body)):
+                return True
+            for function in body.body:
+                if (
+                    isinstance(function, Function)
+                    and member_node(body, function.name) == function
+                    and any(_stores(node, name) for node in ast.walk(function))
+                ):
+                    return True
+        return False
+
+    def place(self, name: str) -> tuple[Place, bool]:
+        """Where the class has a member, or where the class itself stands."""
+        (module, body), node = self._written(name) or (self.line.owners[0], None)
+        return module.place(node or body), node is not None
+
+    def asked_place(self, name: str) -> tuple[Place, str | None]:
+        """Where the Protocol has it, and how it is written there."""
+        (module, body), node = self._asked[name]
+        return module.place(node or body), heading(node) if node is not None else None
 
 
 def _names(node: ast.ClassDef) -> list[str]:
@@ -340,15 +319,6 @@ def _names(node: ast.ClassDef) -> list[str]:
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             (declared if statement.value is None else defined)[statement.target.id] = None
     return [*defined, *(name for name in declared if name not in defined)]
-
-
-def _is_asked(node: ast.ClassDef, name: str) -> bool:
-    """As `_contracts` sees it."""
-    if name in NOT_ASKED:
-        return False
-    if name.startswith("__"):
-        return name.endswith("__") and isinstance(member_node(node, name), Function)
-    return True
 
 
 def _bound_inside(node: ast.ClassDef) -> set[str]:
@@ -374,9 +344,7 @@ def _slots(node: ast.ClassDef) -> set[str]:
     }
 
 
-def _functions(
-    module: SourceModule, node: ast.FunctionDef | ast.AsyncFunctionDef
-) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+def _functions(module: SourceModule, node: AnyFunction) -> Iterator[AnyFunction]:
     """The definitions that share a class body with one, in their order."""
     for owner in ast.walk(module.tree):
         if isinstance(owner, ast.ClassDef) and node in owner.body:
@@ -397,43 +365,26 @@ def _is_callable(kind: type) -> bool:
     return awaited or any("__call__" in vars(owner) for owner in kind.__mro__)
 
 
-def _parameters(arguments: ast.arguments, dropped: int) -> Parameters | None:
+def _signature(arguments: ast.arguments, dropped: int) -> Signature | None:
     """The parameters of a method without its first."""
     positional = [*arguments.posonlyargs, *arguments.args]
     if len(positional) < dropped and arguments.vararg is None:
         return None
     first_default = len(positional) - len(arguments.defaults)
     only = len(arguments.posonlyargs)
-    return Parameters(
+    return Signature(
         [
-            (
-                argument.arg,
-                index >= first_default,
-                index < only or is_positional_only(argument.arg),
-            )
+            (argument.arg, index >= first_default, index < only)
             for index, argument in enumerate(positional)
             if index >= dropped
         ],
-        {
-            argument.arg: default is not None
+        [
+            (argument.arg, default is not None)
             for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults)
-        },
-        star=arguments.vararg is not None,
-        stars=arguments.kwarg is not None,
+        ],
+        arguments.vararg is not None,
+        arguments.kwarg is not None,
     )
-
-
-def _made_while_running(line: Line, name: str) -> bool:
-    """Whether an object may have a member that its class does not tell of."""
-    for _, body in line.owners:
-        if not {"__getattr__", "__getattribute__"}.isdisjoint(_names(body)):
-            return True
-        for function in body.body:
-            if not isinstance(function, Function) or member_node(body, function.name) != function:
-                continue
-            if any(_stores(node, name) for node in ast.walk(function)):
-                return True
-    return False
 
 
 def _stores(node: ast.AST, name: str) -> bool:

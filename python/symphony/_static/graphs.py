@@ -12,12 +12,11 @@ import os
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function
-from symphony._core import qualify
+from symphony._core import Diagnostic, qualify
 from symphony._static.boot_call import BootCall, SourceGraph
 from symphony._static.contracts import ContractReader
 from symphony._static.project import Project, SourceModule, names_bound, source_files
 from symphony._static.reader import Reader
-from symphony.exceptions import Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,12 +100,13 @@ class _Reading:
 
     def add_remedies(self) -> None:
         """Finds what would help about each need that nobody provides."""
+        contracts = ContractReader(self.project)
         for graph in self.graphs:
             provided = {key for spec in graph.specs for key in spec.provides}
             for spec in graph.specs:
                 for need in spec.needs:
                     if need.key not in provided:
-                        need.fits, need.is_class = self.reader.remedy(need.key, graph.specs)
+                        need.fits, need.is_class = contracts.remedy(need.key, graph.specs)
 
     def _modules(self) -> Iterator[SourceModule]:
         """Parses what mentions Symphony; a file that cannot be parsed is a fault of its own."""

@@ -12,15 +12,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function
-from symphony._components.spec import ComponentSpec
+from symphony._core import ComponentSpec
 from symphony._static.project import Project, SourceModule, search_path
 from symphony._static.reader import Reader, yields
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from symphony._core import Diagnostic
     from symphony._static.project import Definition
-    from symphony.exceptions import Diagnostic
 
 
 def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
@@ -170,7 +170,9 @@ def factory_spec(path: str) -> tuple[ComponentSpec, list[Diagnostic]]:
         name, need.key = need.key, _loaded(need.key)
         if need.key is name:
             # Its type is not loaded, so only the text tells what to do about it.
-            need.fits, need.is_class = reader.remedy(name, [])
+            from symphony._static.contracts import ContractReader
+
+            need.fits, need.is_class = ContractReader(project).remedy(name, [])
     return spec, []
 
 

@@ -65,6 +65,11 @@ class SourceModule:
             # An annotation may use what only a function imports, as at run time.
             self.bindings.setdefault(imported, origin)
 
+    def place(self, node: ast.AST) -> tuple[str, int, int]:
+        """File, line and column of a node; zero for what is not known."""
+        line: int = getattr(node, "lineno", 0)
+        return self.file, line, self.column(node) if line else 0
+
     def column(self, node: ast.AST) -> int:
         """The column of a node in characters, from 1."""
         line: int = getattr(node, "lineno", 0)

@@ -10,10 +10,17 @@ import ast
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function, argument_of
-from symphony._components.spec import ComponentSpec, NeedSpec
-from symphony._core import annotation_fault, known_phase, main_thread_faults
-from symphony._static.annotations import AnnotationReader, Unfollowed, Untold, label_of
-from symphony.exceptions import Diagnostic, InvalidValueError
+from symphony._core import (
+    ComponentSpec,
+    Diagnostic,
+    NeedSpec,
+    annotation_fault,
+    known_phase,
+    main_thread_faults,
+    unfollowed,
+)
+from symphony._static.annotations import AnnotationReader, Unfollowed, Untold
+from symphony.exceptions import InvalidValueError
 
 if TYPE_CHECKING:
     from symphony._static.project import Definition, Project, SourceModule
@@ -91,8 +98,9 @@ class Reader:
             self._steps(spec, spec.made)
         self._options(spec, module, node)
         if spec.main_thread:
-            for fault in main_thread_faults(spec.name, spec.phase, spec.is_async):
-                self._fault(spec, module, node, *fault)
+            self.diagnostics += main_thread_faults(
+                spec.name, spec.phase, spec.is_async, lambda: module.place(node)
+            )
         return spec
 
     def _steps(self, spec: ComponentSpec, made: str, depth: int = 0) -> None:
@@ -347,56 +355,24 @@ class Reader:
                     known_phase(value.value)
                     spec.phase = value.value
                 except InvalidValueError as error:
-                    self._fault(spec, module, value, error.code, error.message, error.hints[0])
+                    file, line, column = module.place(value)
+                    self.diagnostics.append(
+                        Diagnostic(
+                            error.code,
+                            error.message,
+                            file=file,
+                            line=line,
+                            column=column,
+                            path=[spec.name],
+                            hint=error.hints[0],
+                        )
+                    )
             elif keyword.arg == "required":
                 spec.required = bool(value.value)
             elif keyword.arg == "main_thread":
                 spec.main_thread = bool(value.value)
             elif keyword.arg == "timeout" and isinstance(value.value, (int, float)):
                 spec.timeout = float(value.value)
-
-    def remedy(self, key: str, specs: list[ComponentSpec]) -> tuple[str | None, bool]:
-        """Which class would fit a key that nobody provides, and whether the key itself can be registered."""
-        label = label_of(key)
-        found = self.project.definition(key)
-        if found is None:
-            ours = self.project.module(key.rpartition(".")[0]) is not None
-            elsewhere = not ours and key.partition(".")[0] not in ("builtins", "symphony", "typing")
-            return None, elsewhere and label.isidentifier()
-        module, node = found
-        if not isinstance(node, ast.ClassDef):
-            return None, False
-        asked = self._asked(module, node)
-        for spec in specs:
-            if spec.made and spec.made != key and self._fits(spec.made, key, asked):
-                return spec.made.rpartition(".")[2], False
-        return None, asked is None
-
-    def _asked(self, module: SourceModule, node: ast.ClassDef) -> set[str] | None:
-        """The public names of a protocol; nothing for another class."""
-        bases = [
-            self.project.qualify(module, base.value if isinstance(base, ast.Subscript) else base)
-            for base in node.bases
-        ]
-        if not any(base in PROTOCOLS for base in bases):
-            return None
-        return {name for name in _members(node) if not name.startswith("_")}
-
-    def _fits(self, made: str, key: str, asked: set[str] | None, depth: int = 0) -> bool:
-        """Whether a class inherits from another one, or has all that a protocol asks for."""
-        found = self.project.definition(made)
-        if found is None or depth > 20:
-            return False
-        module, node = found
-        if not isinstance(node, ast.ClassDef):
-            return False
-        bases = [self.project.qualify(module, base) for base in node.bases]
-        if key in bases:
-            return True
-        if asked and asked <= _members(node):
-            return True
-        left = asked - _members(node) if asked else None
-        return any(self._fits(base, key, left, depth + 1) for base in bases if base)
 
     def _unusable(
         self,
@@ -407,62 +383,11 @@ class Reader:
         text: str | None = None,
     ) -> None:
         """An annotation that cannot be used."""
-        fault = annotation_fault(spec.name, spec.module, parameter=parameter, text=text)
-        self._fault(spec, module, node, *fault)
-
-    def _fault(
-        self,
-        spec: ComponentSpec,
-        module: SourceModule,
-        node: ast.AST,
-        code: str,
-        message: str,
-        hint: str,
-    ) -> None:
-        """An annotation or option that cannot be used."""
-        line = getattr(node, "lineno", None)
-        self.diagnostics.append(
-            Diagnostic(
-                code,
-                message,
-                file=module.file,
-                line=line,
-                column=module.column(node) if line else None,
-                path=[spec.name],
-                hint=hint,
-            )
+        fault = annotation_fault(
+            spec.name, spec.module, lambda: module.place(node), parameter=parameter, text=text
         )
+        self.diagnostics.append(fault)
 
     def _note(self, spec: ComponentSpec, module: SourceModule, node: ast.AST, what: str) -> None:
         """Something that the text alone does not tell."""
-        self.diagnostics.append(
-            unfollowed(
-                module, node, f"{what}, which cannot be followed without importing", spec.name
-            )
-        )
-
-
-def unfollowed(module: SourceModule, node: ast.AST, message: str, name: str) -> Diagnostic:
-    """The note on something that the text alone does not tell."""
-    return Diagnostic(
-        "unverified",
-        message,
-        severity="note",
-        file=module.file,
-        line=getattr(node, "lineno", None),
-        column=module.column(node) if getattr(node, "lineno", None) else None,
-        path=[name],
-    )
-
-
-def _members(node: ast.ClassDef) -> set[str]:
-    """The names that a class body defines or declares."""
-    names: set[str] = set()
-    for statement in node.body:
-        if isinstance(statement, (ast.ClassDef, *Function)):
-            names.add(statement.name)
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            names.add(statement.target.id)
-        elif isinstance(statement, ast.Assign):
-            names.update(t.id for t in statement.targets if isinstance(t, ast.Name))
-    return names
+        self.diagnostics.append(unfollowed(spec.name, what, module.place(node)))

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import _thread
 import time
-from collections import deque
 from hashlib import blake2b
 from random import Random
 
 from symphony._components.annotations import text_of
+from symphony._core import CallCounts, ExperimentReport, SwapReport, shares_of
 from symphony._swap import swap as swapping
-from symphony._swap.measures import ExperimentReport, VariantReport, shares_of
-from symphony._swap.report import SwapReport
 from symphony._swap.router import make_router
 from symphony._swap.sites import SHARED, bind_late
 from symphony._swap.trial import Trial
@@ -30,50 +28,20 @@ if TYPE_CHECKING:
 
     from symphony._boot.container import Live
     from symphony._boot.starter import Starter
-
-_KEPT = 4096
+    from symphony._core import CallBegun
 
 
 class Variant:
     """One object that is tried out, and the calls that it had."""
 
-    __slots__ = ("_lock", "calls", "errors", "live", "name", "running", "seconds", "share")
+    __slots__ = ("counts", "live", "name", "share")
 
     def __init__(self, name: str, live: Live, share: float) -> None:
         """No call was made yet."""
-        self._lock = _thread.allocate_lock()
         self.name = name
         self.live = live
         self.share = share
-        self.calls = 0
-        self.errors = 0
-        self.running = 0
-        self.seconds: deque[float] = deque(maxlen=_KEPT)
-
-    def begun(self) -> float:
-        """A call begins; gives its moment."""
-        with self._lock:
-            self.running += 1
-        return time.perf_counter()
-
-    def ended(self, begun: float, failed: bool) -> None:
-        """A call ended."""
-        seconds = time.perf_counter() - begun
-        with self._lock:
-            self.running -= 1
-            self.calls += 1
-            self.errors += failed
-            self.seconds.append(seconds)
-
-    def is_idle(self) -> bool:
-        """Whether no call is inside it."""
-        with self._lock:
-            return self.running == 0
-
-    def report(self) -> VariantReport:
-        """What it did so far."""
-        with self._lock:
-            return VariantReport(self.share, self.calls, self.errors, list(self.seconds))
+        self.counts = CallCounts()
 
 
 class Experiment(Trial):
@@ -106,7 +74,8 @@ class Experiment(Trial):
 
     def report(self) -> ExperimentReport:
         """What the variants did so far."""
-        return ExperimentReport(self.component, {one.name: one.report() for one in self._variants})
+        counts = [(one.name, one.share, one.counts) for one in self._variants]
+        return ExperimentReport(self.component, counts)
 
     def _end(self, name: str | None, drain: float) -> SwapReport:
         starter, standing = self._starter, self._standing
@@ -140,7 +109,9 @@ class Experiment(Trial):
         began = time.monotonic()
         for one in losers:
             left = max(0.0, drain - (time.monotonic() - began))
-            swapping.take_out(starter, one.live, left, report, text_of(self._kind), one.is_idle)
+            swapping.take_out(
+                starter, one.live, left, report, text_of(self._kind), one.counts.is_idle
+            )
         report.seconds = time.monotonic() - began
         return report
 
@@ -170,17 +141,17 @@ class Experiment(Trial):
                 if self._over:
                     chosen = None
                 else:
-                    begun = chosen.begun()
+                    begun = chosen.counts.begun()
         if chosen is None:
             return getattr(self.current(), name)(*args, **named)
         try:
             result = getattr(chosen.live.instance, name)(*args, **named)
         except BaseException:
-            chosen.ended(begun, failed=True)
+            chosen.counts.ended(begun, failed=True)
             raise
         if hasattr(type(result), "__await__"):
             return _awaited(chosen, begun, result)
-        chosen.ended(begun, failed=False)
+        chosen.counts.ended(begun, failed=False)
         return result
 
     def current(self) -> Any:
@@ -190,14 +161,14 @@ class Experiment(Trial):
         return self._starter.container.get(self._kind)
 
 
-async def _awaited(variant: Variant, begun: float, result: Any) -> Any:
+async def _awaited(variant: Variant, begun: CallBegun, result: Any) -> Any:
     """A call of an async method ends when it was awaited."""
     failed = True
     try:
         value = await result
         failed = False
     finally:
-        variant.ended(begun, failed)
+        variant.counts.ended(begun, failed)
     return value
 
 
@@ -271,6 +242,3 @@ def _put_router(
             live.slot.reclaim([live.stepper])
         raise
     swapping.swaps_of(container).experiments[standing] = experiment
-
-
-__all__ = ["Experiment", "ExperimentReport", "VariantReport", "begin"]

@@ -11,8 +11,7 @@ import _thread
 
 from symphony._boot.container import ABSENT, Live
 from symphony._components.annotations import text_of
-from symphony._components.spec import ComponentSpec
-from symphony._core import own_parts_by_class
+from symphony._core import ComponentSpec, own_parts_by_class
 from symphony._swap.holders import Holder
 from symphony._work.kit import calls_by_name
 from symphony._work.pit import Pit

@@ -16,24 +16,24 @@ from symphony._boot.container import ABSENT, Live
 from symphony._boot.registration import newcomer_faults
 from symphony._components.annotations import text_of
 from symphony._components.collect import Collector, Factory, lifecycle
-from symphony._components.spec import ComponentSpec
 from symphony._core import (
+    ComponentSpec,
+    Diagnostic,
     ExtensionHandle,
+    SwapReport,
+    boot_error,
     checked_seconds,
     main_thread_faults,
     own_parts_by_class,
+    plan_error,
 )
 from symphony._swap import holders, members, references
-from symphony._swap.report import SwapReport
 from symphony._swap.sites import SHARED, Sites, attribute, bind_late, names_of
 from symphony.exceptions import (
-    Diagnostic,
     InvalidValueError,
     StoppedError,
     SymphonyError,
     WrongThreadError,
-    boot_error,
-    plan_error,
 )
 
 TYPE_CHECKING = False
@@ -241,7 +241,7 @@ def _describe(key: Any, new: Any, caller: FrameType) -> ComponentSpec:
     if isinstance(key, type) and spec.kind != "class" and not spec.provides:
         lifecycle(spec, key)
     if collector.diagnostics:
-        raise plan_error("", collector.diagnostics)
+        raise plan_error(collector.diagnostics)
     return spec
 
 
@@ -262,11 +262,7 @@ def _check(starter: Starter, old: Live, spec: ComponentSpec, name: str) -> None:
     if spec.main_thread:
         from symphony._components.places import place
 
-        file, line, column = place(spec)
-        for code, text, hint in main_thread_faults(name, spec.phase, spec.is_async):
-            faults.append(
-                Diagnostic(code, text, file=file, line=line, column=column, path=[name], hint=hint)
-            )
+        faults += main_thread_faults(name, spec.phase, spec.is_async, lambda: place(spec))
     if any(getattr(key, "_is_protocol", False) for key in spec.provides):
         from symphony._components.contracts import contract_faults
 
@@ -278,7 +274,7 @@ def _check(starter: Starter, old: Live, spec: ComponentSpec, name: str) -> None:
         specs.append(spec)
     faults += newcomer_faults(starter, specs, spec, name, is_up=True)
     if faults:
-        raise plan_error("", faults)
+        raise plan_error(faults)
 
 
 def assert_thread(starter: Starter, *specs: ComponentSpec) -> None:

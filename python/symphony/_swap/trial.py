@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from symphony._boot.starter import Starter
-    from symphony._swap.measures import ExperimentReport
-    from symphony._swap.report import SwapReport
+    from symphony._core import ExperimentReport, SwapReport
 
     Self = TypeVar("Self", bound="Trial")
 

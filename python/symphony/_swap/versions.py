@@ -12,9 +12,8 @@ import os
 import time
 
 from symphony import _core
+from symphony._core import SwapReport
 from symphony._swap.holders import Holder
-from symphony._swap.measures import ExperimentReport, VariantReport, shares_of
-from symphony._swap.report import SwapReport
 from symphony._swap.trial import Trial
 from symphony._work.kit import OrchestraKit
 from symphony.exceptions import InvalidValueError, StoppedError
@@ -122,24 +121,20 @@ class ExtensionExperiment(Trial):
         self._tried = tried
         self._texts = texts
         self._old = old
-        self._last: ExperimentReport | None = None
+        self._last = _core.ExperimentReport(name, [])
         self._gate = _thread.allocate_lock()
 
-    def report(self) -> ExperimentReport:
+    def report(self) -> _core.ExperimentReport:
         """What the versions did so far; after the experiment what they did until its end."""
-        found = self._tried.report()
-        if not found and self._last is not None:
-            return self._last
-        variants = {
-            name: VariantReport(share, calls, errors, seconds)
-            for name, share, calls, errors, seconds in found
-        }
-        return ExperimentReport(self.component, variants)
+        now = self._tried.report(self.component)
+        if now is not None:
+            self._last = now
+        return self._last
 
     def _end(self, name: str | None, drain: float) -> SwapReport:
         with self._gate:
             began = time.monotonic()
-            self._last = self.report()
+            self.report()
             outcomes = self._tried.end(name, drain)
             new = self._old if name is None else self._texts[name]
             report = SwapReport(self.component, self._old, new, [("every caller", self.component)])
@@ -160,7 +155,7 @@ def begin(
 ) -> ExtensionExperiment:
     """Starts the versions, and has them share the extension's calls."""
     core, name = _kit(starter), name_of(extension)
-    shares = shares_of(variants, split)
+    shares = _core.shares_of(variants, split)
     old, folder = _current(core, name), core.version(name)[1]
     built: list[tuple[str, float, Version | None]] = []
     texts: dict[str, str] = {}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from symphony import _core
 from symphony._work.conductor_thread import Work
-from symphony.exceptions import plan_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeVar
 
-    from symphony import _core
     from symphony._work.pit import Pit
-    from symphony.exceptions import Diagnostic
     from symphony.records import EngineStats
 
     P = TypeVar("P")
@@ -87,26 +85,21 @@ class OrchestraKit:
         if declared is not None:
             absent = [method for method in wanted if method not in declared]
             if absent:
-                raise plan_error("", self._mismatches(name, protocol, absent, declared))
+                raise _core.plan_error(self._mismatches(name, protocol, absent, declared))
         return _Client(handle, protocol, wanted)  # type: ignore[return-value]
 
     def _mismatches(
         self, name: str, protocol: Any, absent: list[str], declared: list[str]
-    ) -> list[Diagnostic]:
+    ) -> list[_core.Diagnostic]:
         """The faults of methods that an extension does not declare, in the words of `symphony check`."""
-        from symphony._components.contracts import client_diagnostic
         from symphony._components.places import protocol_place
 
         _, folder = self._core.version(name)
         manifest = (f"{folder}/Symphony.toml", 0, 0)
+        label: str = protocol.__name__
         return [
-            client_diagnostic(
-                protocol.__name__,
-                method,
-                name,
-                declared,
-                protocol_place(protocol, method),
-                manifest,
+            _core.client_fault(
+                label, method, name, declared, protocol_place(protocol, method), manifest
             )
             for method in absent
         ]

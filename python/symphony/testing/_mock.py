@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from symphony._components.spec import component
+from symphony._components.mark import component
 from symphony._core import checked_seconds
 from symphony.exceptions import InvalidValueError
 

@@ -13,9 +13,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional, cast
 
 import symphony
-from symphony._boot.health import Health
 from symphony._components.handles import Late
-from symphony._core import own_parts_by_class
+from symphony._core import Health, own_parts_by_class
 from symphony.exceptions import (
     BootError,
     InvalidValueError,
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from symphony import BootReport
-    from symphony._boot.health import SystemHealth
+    from symphony._core import SystemHealth
 
 _SCENARIO = ("name", "timeout", "config", "components", "faults", "expect")
 _COMPONENT = (

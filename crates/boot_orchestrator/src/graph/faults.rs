@@ -2,7 +2,7 @@
 //!
 //! `bind`, `cycles` and `plan` call these; each is a pure function of descriptors.
 
-use component::{Code, Descriptor, Diagnostic, Need, NeedKind, Remedy, did_you_mean, ring_text};
+use component::{Code, Descriptor, Diagnostic, Need, NeedKind, Related, Remedy, did_you_mean};
 
 use crate::graph::edges::{Edge, Graph};
 
@@ -192,18 +192,15 @@ pub(crate) fn cycle(
 ) -> Diagnostic {
     let name = |index: u32| graph.descriptors[index as usize].name.to_string();
     let path: Vec<String> = ring.iter().map(|edge| name(edge.from)).collect();
-    let text = ring_text(&path);
-    let mut fault = Diagnostic::error(Code::DEPENDENCY_CYCLE, format!("dependency cycle: {text}"));
-    for edge in ring {
+    let edges = ring.iter().map(|edge| {
         let consumer = graph.descriptors[edge.from as usize];
         let need = &consumer.needs[edge.need as usize];
-        let place = need.location.clone().or_else(|| consumer.location.clone());
-        fault = fault.related(place, edge_text(graph, edge));
-    }
+        let location = need.location.clone().or_else(|| consumer.location.clone());
+        Related { location, text: edge_text(graph, edge) }
+    });
     let consumer = graph.descriptors[late.from as usize];
     let need = &consumer.needs[late.need as usize];
-    fault.location = fault.related.iter().find_map(|related| related.location.clone());
-    fault.path = path;
+    let fault = Diagnostic::cycle(Code::DEPENDENCY_CYCLE, path, edges.collect());
     fault.hint(late_edit(consumer, need, directory))
 }
 

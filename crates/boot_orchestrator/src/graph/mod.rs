@@ -1,6 +1,7 @@
 //! Descriptors become a plan, or every fault of their graph at once.
 
 pub(crate) mod bind;
+pub(crate) mod contract;
 pub(crate) mod cycles;
 pub(crate) mod edges;
 pub(crate) mod error;
@@ -9,4 +10,5 @@ pub(crate) mod format;
 pub(crate) mod newcomer;
 pub(crate) mod plan;
 pub(crate) mod registry;
+pub(crate) mod signature;
 pub(crate) mod specification;

@@ -11,5 +11,7 @@ pub(crate) mod outside;
 pub(crate) mod overhead;
 pub(crate) mod savings;
 pub(crate) mod spans;
+pub(crate) mod swapped;
 pub(crate) mod timeline;
+pub(crate) mod trial;
 pub(crate) mod waterfall;

@@ -1,6 +1,6 @@
 //! `requires`: everything that is asked for exists, and nobody asks in a ring.
 
-use component::{Code, Diagnostic, did_you_mean, ring_text};
+use component::{Code, Diagnostic, Related, did_you_mean};
 
 use super::Entry;
 use crate::document::Faults;
@@ -58,25 +58,17 @@ pub(super) fn check(
     for ring in rings(&edges) {
         let path: Vec<String> =
             ring.iter().map(|index| entries[*index].name().to_owned()).collect();
-        let mut fault = Diagnostic::error(
-            Code::DEPENDENCY_CYCLE,
-            format!("dependency cycle: {}", ring_text(&path)),
-        );
-        for (position, index) in ring.iter().enumerate() {
+        let edges = ring.iter().enumerate().map(|(position, index)| {
             let entry = &entries[*index];
             let next = &path[(position + 1) % path.len()];
             let place = entry.manifest.requires.iter().find(|required| required.value == *next);
-            fault = fault.related(
-                place.map(|required| required.at.clone()),
-                format!("`{}` requires `{next}`", entry.name()),
-            );
-        }
-        fault.location = fault.related.first().and_then(|edge| edge.location.clone());
-        fault.hint = Some(
-            "take one of them out of `requires`: an extension may still call one that it does not require"
-                .to_owned(),
+            let text = format!("`{}` requires `{next}`", entry.name());
+            Related { location: place.map(|required| required.at.clone()), text }
+        });
+        let edges = edges.collect();
+        let fault = Diagnostic::cycle(Code::DEPENDENCY_CYCLE, path, edges).hint(
+            "take one of them out of `requires`: an extension may still call one that it does not require",
         );
-        fault.path = path;
         faults.push(fault);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use component::{Code, Diagnostic, Severity, did_you_mean, ring_text};
+use component::{Code, Diagnostic, Related, Severity, did_you_mean};
 
 use super::model::{Melody, Node, OnError};
 use super::reference::Origin;
@@ -136,16 +136,13 @@ fn needs(
 
 fn ring_fault(melody: &Melody, ring: &[usize]) -> Diagnostic {
     let path: Vec<String> = ring.iter().map(|node| melody.nodes[*node].id.value.clone()).collect();
-    let message = format!("the nodes wait for each other in a ring: {}", ring_text(&path));
-    let mut fault = Diagnostic::error(Code::MELODY_INVALID, message);
-    for (position, index) in ring.iter().enumerate() {
+    let edges = ring.iter().enumerate().map(|(position, index)| {
         let (node, next) = (&melody.nodes[*index], &path[(position + 1) % path.len()]);
-        let (place, verb) = edge(node, next);
-        fault = fault.related(place, format!("`{}` {verb} `{next}`", node.id));
-    }
-    fault.location = fault.related.first().and_then(|edge| edge.location.clone());
-    fault.path = path;
-    fault.hint("take one of these references out")
+        let (location, verb) = edge(node, next);
+        Related { location, text: format!("`{}` {verb} `{next}`", node.id) }
+    });
+    let edges = edges.collect();
+    Diagnostic::cycle(Code::MELODY_INVALID, path, edges).hint("take one of these references out")
 }
 
 fn edge(node: &Node, next: &str) -> (Option<component::Location>, &'static str) {

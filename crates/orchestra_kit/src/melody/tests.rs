@@ -307,7 +307,7 @@ call = "reader.read"
 with = { deep = { er = ["${a.key}"] } }
 "#;
     insta::assert_snapshot!(faults(text), @"
-    error: the nodes wait for each other in a ring: `a` -> `b` -> `c` -> `a`
+    error: dependency cycle: `a` -> `b` -> `c` -> `a`
       m.toml:7   `a` uses `b`
       m.toml:11  `b` falls back to `c`
       m.toml:15  `c` uses `a`

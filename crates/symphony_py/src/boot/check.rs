@@ -13,8 +13,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::boot::sources::read_with;
-use crate::door::edge::{ComponentSpec, Keys};
-use crate::door::error::{Fields, diagnostics_list};
+use crate::door::diagnostic::{list, working_directory};
+use crate::door::edge::Keys;
+use crate::door::error::Fields;
+use crate::door::spec::ComponentSpec;
 
 /// Reads sources with the function that Python gives.
 struct Given(Py<PyAny>);
@@ -29,7 +31,7 @@ impl SourceReader for Given {
     }
 }
 
-/// Every fault of the manifests and Melodies at these paths, as dictionaries of their fields.
+/// Every fault of the manifests and Melodies at these paths.
 #[pyfunction]
 pub(crate) fn check_paths(
     py: Python<'_>,
@@ -42,7 +44,7 @@ pub(crate) fn check_paths(
         let sources = Sources { reader: Some(&reader), ..Sources::default() };
         orchestra_kit::check::check_paths(&paths, &members, sources)
     });
-    diagnostics_list(py, &faults)
+    list(py, &faults)
 }
 
 /// An extension: its name, file, line and column, and the names of its operations where they are known.
@@ -102,13 +104,13 @@ pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) ->
 #[pyo3(signature = (specs, replaced, config=None))]
 pub(crate) fn plan_specs<'py>(
     py: Python<'py>,
-    specs: Vec<ComponentSpec<'py>>,
+    specs: Vec<PyRef<'py, ComponentSpec>>,
     replaced: Vec<String>,
     config: Option<PathBuf>,
 ) -> PyResult<Bound<'py, PyList>> {
     let options = SystemOptions { manifest: config, ..SystemOptions::default() };
     let mut keys = Keys::default();
-    let specs = specs.iter().map(|spec| keys.descriptor(spec)).collect::<PyResult<Vec<_>>>()?;
+    let specs = specs.iter().map(|spec| keys.descriptor(py, spec)).collect::<PyResult<Vec<_>>>()?;
     let faults = py.detach(|| {
         let system =
             System::described(options).or_else(|_| System::described(SystemOptions::default()))?;
@@ -116,8 +118,8 @@ pub(crate) fn plan_specs<'py>(
             system.replace(&key);
         }
         let mut registry = Registry::new();
-        if let Ok(directory) = std::env::current_dir() {
-            registry.relative_to(directory.to_string_lossy().into_owned());
+        if let Some(directory) = working_directory() {
+            registry.relative_to(directory);
         }
         system.register(&mut registry);
         for descriptor in specs {
@@ -125,5 +127,5 @@ pub(crate) fn plan_specs<'py>(
         }
         registry.plan().map_err(|faults| faults.diagnostics)
     });
-    diagnostics_list(py, &faults.err().unwrap_or_default())
+    list(py, &faults.err().unwrap_or_default())
 }

@@ -10,15 +10,12 @@ use std::time::{Duration, Instant};
 use boot_orchestrator::steps::{ThreadKind, ThreadOrder};
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{BootFailure, Interruption, Outside, Passage, PhaseLatch, newcomer_faults};
-use component::{
-    Code, ComponentName, Descriptor, Diagnostic, Location, Need, NeedKind, Phase, Related, Remedy,
-    Severity, Step,
-};
+use component::{Code, ComponentName, Descriptor, Need, NeedKind, Phase, Remedy, Step};
 use orchestra_kit::supervisor::Environment;
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyList;
 
 use crate::boot::engine_thread::{Ended, EngineThread, Outcome, registry};
 use crate::boot::events::{EventQueue, Events};
@@ -26,10 +23,12 @@ use crate::boot::fault_plan::FaultPlan;
 use crate::boot::report::BootReport;
 use crate::boot::running::Running;
 use crate::boot::watchdog::Watchdog;
-use crate::door::edge::{ComponentSpec, Keys};
+use crate::door::diagnostic::{Diagnostic, list};
+use crate::door::edge::Keys;
 use crate::door::enter::{enter, guard, wait_polling};
-use crate::door::error::{Fields, Raised, diagnostics_list, failure_of, raise};
+use crate::door::error::{Fields, Raised, failure_of, raise};
 use crate::door::span::span;
+use crate::door::spec::ComponentSpec;
 use crate::steps::live::{Live, LiveComponent, LivePlace, LiveThreads};
 use crate::steps::swap::Slot;
 use crate::steps::threads::{JobQueue, Keeper};
@@ -39,7 +38,7 @@ use crate::work::kit::Kit;
 struct State {
     components: Vec<(Descriptor, Arc<LivePlace>)>,
     keys: Keys,
-    faults: Vec<Diagnostic>,
+    faults: Vec<component::Diagnostic>,
     outcome: Option<crossbeam_channel::Receiver<Outcome>>,
     outside: Vec<(String, Instant, u64)>,
     conductor: Option<ComponentName>,
@@ -167,18 +166,22 @@ impl Boot {
         self.system.replace(key);
     }
 
-    /// A fault that Python found; told together with those of the plan.
-    fn fault(&self, fields: &Bound<'_, PyDict>) -> PyResult<()> {
-        let fault = diagnostic_of(fields)?;
-        self.state.lock().faults.push(fault);
-        Ok(())
+    /// Faults that Python found; told together with those of the plan.
+    fn faults(&self, faults: Vec<PyRef<'_, Diagnostic>>) {
+        self.state.lock().faults.extend(faults.iter().map(|fault| fault.0.clone()));
     }
 
     /// Registers a Python component; gives its place, in which it may be swapped.
-    fn add(&self, live: Live, spec: ComponentSpec<'_>, conductor: bool) -> PyResult<Slot> {
+    fn add(
+        &self,
+        py: Python<'_>,
+        live: Live,
+        spec: PyRef<'_, ComponentSpec>,
+        conductor: bool,
+    ) -> PyResult<Slot> {
         // What a key is called its author's code may tell, which runs under no lock.
         let mut keys = std::mem::take(&mut self.state.lock().keys);
-        let mut descriptor = keys.descriptor(&spec)?;
+        let mut descriptor = keys.descriptor(py, &spec)?;
         let mut state = self.state.lock();
         state.keys = keys;
         if conductor {
@@ -190,7 +193,7 @@ impl Boot {
                 descriptor.needs.extend(state.components.iter().map(|(other, _)| after(other)));
             }
         }
-        let place = LivePlace::new(LiveComponent::new(live, spec.thread.0, &self.threads));
+        let place = LivePlace::new(LiveComponent::new(live, spec.thread_kind(), &self.threads));
         let slot = Slot::new(&place, &self.threads);
         state.components.push((descriptor, place));
         Ok(slot)
@@ -226,21 +229,21 @@ impl Boot {
     fn newcomer_faults<'py>(
         &self,
         py: Python<'py>,
-        specs: Vec<ComponentSpec<'py>>,
+        specs: Vec<PyRef<'py, ComponentSpec>>,
         place: usize,
         called: &str,
         is_up: bool,
     ) -> PyResult<Bound<'py, PyList>> {
         let mut keys = Keys::default();
         let mut others =
-            specs.iter().map(|spec| keys.descriptor(spec)).collect::<PyResult<Vec<_>>>()?;
+            specs.iter().map(|spec| keys.descriptor(py, spec)).collect::<PyResult<Vec<_>>>()?;
         if let Some(newcomer) = others.get_mut(place).filter(|_| is_up) {
             for need in &mut newcomer.needs {
                 need.remedy = Remedy::TooLate;
             }
         }
         let own = registry(&self.system, Vec::new());
-        diagnostics_list(py, &newcomer_faults(own, others, place, called.into()))
+        list(py, &newcomer_faults(own, others, place, called.into()))
     }
 
     /// Has steps go wrong on purpose; to be called before `start()`.
@@ -518,7 +521,10 @@ impl Boot {
     }
 
     /// Has Python add its components with exact places, and plans them; none where that finds no fault.
-    fn planned_again(&self, relocate: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Diagnostic>>> {
+    fn planned_again(
+        &self,
+        relocate: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Vec<component::Diagnostic>>> {
         relocate.call0()?;
         let components = std::mem::take(&mut self.state.lock().components);
         Ok(registry(&self.system, components).plan().err().map(|found| found.diagnostics))
@@ -542,41 +548,4 @@ fn late(component: &Descriptor) -> impl Iterator<Item = &Need> {
 fn is_payload(py: Python<'_>, failure: &BootFailure, error: &Py<PyAny>) -> bool {
     let raised = failure.payload.as_ref().and_then(|payload| payload.downcast_ref::<Raised>());
     raised.is_some_and(|raised| raised.0.bind(py).is(error))
-}
-
-/// A diagnostic from the fields that Python writes.
-pub(crate) fn diagnostic_of(fields: &Bound<'_, PyDict>) -> PyResult<Diagnostic> {
-    let text = |key: &str| -> PyResult<Option<String>> {
-        fields.get_item(key)?.map_or(Ok(None), |value| value.extract())
-    };
-    let number = |key: &str| -> PyResult<u32> {
-        let value: Option<u32> = fields.get_item(key)?.map_or(Ok(None), |value| value.extract())?;
-        Ok(value.unwrap_or(0))
-    };
-    let code = text("code")?.and_then(|code| Code::parse(&code)).unwrap_or(Code::INTERNAL);
-    let mut fault = Diagnostic::error(code, text("message")?.unwrap_or_default());
-    fault.severity = match text("severity")?.as_deref() {
-        Some("warning") => Severity::Warning,
-        Some("note") => Severity::Note,
-        _ => Severity::Error,
-    };
-    if let Some(file) = text("file")? {
-        fault.location = Some(Location::new(file, number("line")?, number("column")?));
-    }
-    fault.hint = text("hint")?;
-    if let Some(path) = fields.get_item("path")? {
-        fault.path = path.extract()?;
-    }
-    if let Some(related) = fields.get_item("related")? {
-        let related: Vec<(Option<String>, Option<u32>, Option<u32>, String)> = related.extract()?;
-        fault.related = related
-            .into_iter()
-            .map(|(file, line, column, text)| Related {
-                location: file
-                    .map(|file| Location::new(file, line.unwrap_or(0), column.unwrap_or(0))),
-                text,
-            })
-            .collect();
-    }
-    Ok(fault)
 }

@@ -11,6 +11,7 @@ use boot_orchestrator::{
 };
 use component::{Descriptor, Diagnostic};
 
+use crate::door::diagnostic::working_directory;
 use crate::steps::live::{LivePlace, LiveThreads};
 
 pub(crate) type Outcome = Result<Running, Ended>;
@@ -28,8 +29,8 @@ pub(crate) enum Ended {
 /// The components of the core together with those of Python.
 pub(crate) fn registry(system: &System, components: Vec<(Descriptor, Arc<LivePlace>)>) -> Registry {
     let mut registry = Registry::new();
-    if let Ok(directory) = std::env::current_dir() {
-        registry.relative_to(directory.to_string_lossy().into_owned());
+    if let Some(directory) = working_directory() {
+        registry.relative_to(directory);
     }
     system.register(&mut registry);
     for (descriptor, component) in components {

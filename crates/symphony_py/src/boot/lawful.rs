@@ -3,17 +3,20 @@
 //! Called by the collector of live objects and by the reader of sources. Invariant: nothing is decided here, the rules are
 //! in `graph/specification.rs` of `boot_orchestrator`.
 
-use boot_orchestrator::{Advice, Unusable, conductor_name, qualified_names, thread_faults};
+use boot_orchestrator::{Advice, Called, Unusable, conductor_name, qualified_names, thread_faults};
 use component::Phase;
 use pyo3::prelude::*;
 
+use crate::door::diagnostic::{Diagnostic, Place};
 use crate::door::edge::{Word, called};
+use crate::door::spec::ComponentSpec;
 
-/// Code, message and hint.
-type Told = (&'static str, String, String);
-
-fn told(advice: Advice) -> Told {
-    (advice.code.as_str(), advice.message, advice.hint)
+/// The fault of a component; what tells where it was written is asked only now.
+fn told(advice: Advice, name: &str, place: &Bound<'_, PyAny>) -> PyResult<Diagnostic> {
+    let Place(location) = place.call0()?.extract()?;
+    let mut fault = component::Diagnostic::error(advice.code, advice.message).at(location);
+    fault.path.push(name.to_owned());
+    Ok(Diagnostic(fault.hint(advice.hint)))
 }
 
 /// Refuses a word that is no phase.
@@ -24,14 +27,15 @@ pub(crate) fn known_phase(phase: Word<Phase>) {
 
 /// What is wrong with an annotation: of a parameter, or of a result; a text is what cannot be resolved.
 #[pyfunction]
-#[pyo3(signature = (name, module, *, parameter=None, text=None, is_function=true))]
+#[pyo3(signature = (name, module, place, *, parameter=None, text=None, is_function=true))]
 pub(crate) fn annotation_fault(
     name: &str,
     module: &str,
+    place: &Bound<'_, PyAny>,
     parameter: Option<&str>,
     text: Option<&str>,
     is_function: bool,
-) -> Told {
+) -> PyResult<Diagnostic> {
     let unusable = match (parameter, text) {
         (Some(parameter), None) => Unusable::Absent(parameter),
         (Some(_), Some(text)) => Unusable::Needed(text),
@@ -39,31 +43,37 @@ pub(crate) fn annotation_fault(
         (None, None) if is_function => Unusable::Silent,
         (None, None) => Unusable::Mute,
     };
-    told(unusable.advice(name, module))
+    told(unusable.advice(name, module), name, place)
 }
 
 /// What forbids a component to have its steps on the calling thread.
 #[pyfunction]
-pub(crate) fn main_thread_faults(name: &str, phase: Word<Phase>, is_async: bool) -> Vec<Told> {
-    thread_faults(name, phase.0, is_async).into_iter().map(told).collect()
+pub(crate) fn main_thread_faults(
+    name: &str,
+    phase: Word<Phase>,
+    is_async: bool,
+    place: &Bound<'_, PyAny>,
+) -> PyResult<Vec<Diagnostic>> {
+    let found = thread_faults(name, phase.0, is_async).into_iter();
+    found.map(|advice| told(advice, name, place)).collect()
 }
 
 /// Gives different definitions of one name their module in front; the Conductor gives way to the others.
 #[pyfunction]
 #[pyo3(signature = (specs, conductor=None))]
 pub(crate) fn qualify(
-    specs: Vec<Bound<'_, PyAny>>,
-    conductor: Option<&Bound<'_, PyAny>>,
-) -> PyResult<()> {
-    let others = specs.iter().map(called).collect::<PyResult<Vec<_>>>()?;
+    specs: Vec<Bound<'_, ComponentSpec>>,
+    conductor: Option<Bound<'_, ComponentSpec>>,
+) {
+    let others: Vec<Called> = specs.iter().map(|spec| called(&spec.borrow())).collect();
     if let Some(conductor) = conductor {
-        if let Some(name) = conductor_name(&called(conductor)?, &others) {
-            conductor.setattr("name", name)?;
+        let name = conductor_name(&called(&conductor.borrow()), &others);
+        if let Some(name) = name {
+            conductor.borrow_mut().name = name;
         }
-        return Ok(());
+        return;
     }
     for (place, name) in qualified_names(&others) {
-        specs[place].setattr("name", name)?;
+        specs[place].borrow_mut().name = name;
     }
-    Ok(())
 }

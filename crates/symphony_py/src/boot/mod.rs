@@ -1,10 +1,12 @@
 //! One boot as Python drives it, from its registration to the running system and its report.
 
 pub(crate) mod check;
+pub(crate) mod contracts;
 pub(crate) mod driver;
 pub(crate) mod engine_thread;
 pub(crate) mod events;
 pub(crate) mod fault_plan;
+pub(crate) mod health;
 pub(crate) mod lawful;
 pub(crate) mod log;
 pub(crate) mod lookup;

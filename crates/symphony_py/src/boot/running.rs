@@ -7,10 +7,10 @@ use std::time::Duration;
 use boot_orchestrator::Running as EngineRunning;
 use boot_orchestrator::steps::WorkBeside;
 use boot_orchestrator::system::System;
-use component::Health;
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
+use crate::boot::health::{Health, SystemHealth};
 use crate::boot::report::BootReport;
 use crate::door::enter::{enter, guard, wait_polling};
 use crate::door::error::Fields;
@@ -68,11 +68,11 @@ impl Running {
         let work = self.beside(py, "symphony-health", move |running| {
             let health = running.health(span);
             let state = health.health.as_str();
-            let components = health.components.into_iter().map(|entry| {
-                let reason = entry.health.reason().map(str::to_owned);
-                (entry.component.to_string(), (word(&entry.health), reason))
-            });
-            (state, health.health.reason().map(str::to_owned), components.collect())
+            let reason = health.health.reason().map(str::to_owned);
+            let components = health.components.into_iter();
+            let components =
+                components.map(|entry| (entry.component.to_string(), Health::of(&entry.health)));
+            SystemHealth::new(state, reason, components.collect())
         })?;
         Ok(PendingHealth { work })
     }
@@ -141,16 +141,10 @@ impl Drop for CloseAtEnd {
     }
 }
 
-const fn word(health: &Health) -> &'static str {
-    health.as_str()
-}
-
-type HealthAnswer = (&'static str, Option<String>, Vec<(String, (&'static str, Option<String>))>);
-
 /// A health question on its way.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct PendingHealth {
-    work: WorkBeside<Live, HealthAnswer>,
+    work: WorkBeside<Live, SystemHealth>,
 }
 
 #[pymethods]
@@ -161,10 +155,11 @@ impl PendingHealth {
         JobQueue::of(self.work.steps())
     }
 
-    /// State and reason of the whole, then name, state and reason of each component.
-    fn result(&self, py: Python<'_>) -> PyResult<HealthAnswer> {
+    /// How the system is.
+    fn result(&self, py: Python<'_>) -> PyResult<SystemHealth> {
         Ok(enter(py, || self.work.answer())?.unwrap_or_else(|| {
-            ("unhealthy", Some("nobody is left to be asked".to_owned()), Vec::new())
+            let reason = "nobody is left to be asked".to_owned();
+            SystemHealth::new("unhealthy", Some(reason), Vec::new())
         }))
     }
 }

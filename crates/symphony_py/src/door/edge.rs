@@ -1,4 +1,4 @@
-//! Specifications as `symphony/_components/spec.py` has them, on their way to the planner: the one place that reads them.
+//! Specifications on their way to the planner: words, keys, and Symphony's own parts.
 //!
 //! Callers: `boot/driver.rs` for a boot and what comes to it, `boot/check.rs` for the command line. Invariants: a word that
 //! is none of its set is an error and never a default; needs that were written in their component's file share its text.
@@ -10,13 +10,13 @@ use boot_orchestrator::steps::ThreadKind;
 use boot_orchestrator::system::own_parts;
 use boot_orchestrator::{Advice, Called, no_such};
 use component::{ComponentName, Descriptor, Location, Need, NeedKind, Phase, Remedy, Work};
-use pyo3::conversion::FromPyObjectOwned;
+use pyo3::PyTypeInfo as _;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyType};
-use pyo3::{PyTypeInfo as _, intern};
+use pyo3::types::{PyDict, PyType};
 
 use crate::door::error::Fields;
+use crate::door::spec::{ComponentSpec, NeedSpec};
 
 /// A word of a closed set.
 pub(crate) struct Word<T>(pub(crate) T);
@@ -27,6 +27,14 @@ pub(crate) trait Words: Copy + 'static {
     const NAMES: (&'static str, &'static str);
     /// Each word with what it stands for.
     const ALL: &'static [(&'static str, Self)];
+
+    /// Its word.
+    fn word(self) -> &'static str
+    where
+        Self: PartialEq,
+    {
+        Self::ALL.iter().find(|(_, one)| *one == self).map_or("", |(word, _)| word)
+    }
 }
 
 impl Words for Phase {
@@ -106,87 +114,12 @@ pub(crate) fn own_parts_by_class(py: Python<'_>) -> PyResult<Py<PyDict>> {
     Ok(found.clone_ref(py))
 }
 
-/// One edge, as it was read.
-pub(crate) struct NeedSpec<'py> {
-    key: Bound<'py, PyAny>,
-    kind: Word<NeedKind>,
-    named: Option<String>,
-    parameter: String,
-    file: Option<Bound<'py, PyString>>,
-    line: u32,
-    column: u32,
-    fits: Option<String>,
-    is_class: bool,
-}
-
-/// One component, as it was read.
-pub(crate) struct ComponentSpec<'py> {
-    pub(crate) name: String,
-    phase: Word<Phase>,
-    provides: Vec<Bound<'py, PyAny>>,
-    needs: Vec<NeedSpec<'py>>,
-    pub(crate) thread: Word<ThreadKind>,
-    required: bool,
-    timeout: Option<f64>,
-    pub(crate) target: Bound<'py, PyAny>,
-    file: Option<Bound<'py, PyString>>,
-    line: u32,
-    column: u32,
-}
-
-/// A field, with its own error: the derived conversion would tell every fault as a `TypeError`.
-fn field<'py, T: FromPyObjectOwned<'py>>(
-    object: Borrowed<'_, 'py, PyAny>,
-    name: &Bound<'py, PyString>,
-) -> PyResult<T> {
-    object.getattr(name)?.extract::<T>().map_err(Into::into)
-}
-
-impl<'py> FromPyObject<'_, 'py> for NeedSpec<'py> {
-    type Error = PyErr;
-
-    fn extract(need: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let py = need.py();
-        Ok(Self {
-            key: field(need, intern!(py, "key"))?,
-            kind: field(need, intern!(py, "kind"))?,
-            named: field(need, intern!(py, "named"))?,
-            parameter: field(need, intern!(py, "parameter"))?,
-            file: field(need, intern!(py, "file"))?,
-            line: field(need, intern!(py, "line"))?,
-            column: field(need, intern!(py, "column"))?,
-            fits: field(need, intern!(py, "fits"))?,
-            is_class: field(need, intern!(py, "is_class"))?,
-        })
-    }
-}
-
-impl<'py> FromPyObject<'_, 'py> for ComponentSpec<'py> {
-    type Error = PyErr;
-
-    fn extract(spec: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let py = spec.py();
-        Ok(Self {
-            name: field(spec, intern!(py, "name"))?,
-            phase: field(spec, intern!(py, "phase"))?,
-            provides: field(spec, intern!(py, "provides"))?,
-            needs: field(spec, intern!(py, "needs"))?,
-            thread: field(spec, intern!(py, "thread"))?,
-            required: field(spec, intern!(py, "required"))?,
-            timeout: field(spec, intern!(py, "timeout"))?,
-            target: field(spec, intern!(py, "target"))?,
-            file: field(spec, intern!(py, "file"))?,
-            line: field(spec, intern!(py, "line"))?,
-            column: field(spec, intern!(py, "column"))?,
-        })
-    }
-}
-
-impl ComponentSpec<'_> {
-    /// Whether it is a Conductor named by a string whose source tells nothing.
-    pub(crate) fn is_unread(&self) -> bool {
-        self.target.is_none() && self.file.is_none()
-    }
+/// The phase and the name of the part of Symphony that a key is, where it is one.
+pub(crate) fn own_part(key: &Bound<'_, PyAny>) -> PyResult<Option<(Phase, &'static str)>> {
+    let py = key.py();
+    let Some(own) = own_parts_by_class(py)?.bind(py).get_item(key)? else { return Ok(None) };
+    let name = own.cast_into::<OwnPart>()?.get().name;
+    Ok(own_parts().find(|part| part.name == name).map(|part| (part.phase, part.name)))
 }
 
 /// The planner's keys of Python's objects, made when they are first asked for.
@@ -197,24 +130,28 @@ pub(crate) struct Keys(HashMap<usize, component::Key>);
 
 impl Keys {
     /// What the planner is to know of a component.
-    pub(crate) fn descriptor(&mut self, spec: &ComponentSpec<'_>) -> PyResult<Descriptor> {
+    pub(crate) fn descriptor(
+        &mut self,
+        py: Python<'_>,
+        spec: &ComponentSpec,
+    ) -> PyResult<Descriptor> {
         let file: Option<Arc<str>> = match &spec.file {
-            Some(file) => Some(Arc::from(file.extract::<&str>()?)),
+            Some(file) => Some(Arc::from(file.bind(py).extract::<&str>()?)),
             None => None,
         };
-        let mut descriptor = Descriptor::new(ComponentName::from(spec.name.as_str()), spec.phase.0);
-        for key in &spec.provides {
-            descriptor.provides.push(self.of(key)?);
+        let mut descriptor = Descriptor::new(ComponentName::from(spec.name.as_str()), spec.phase);
+        for key in spec.provides.iter().flat_map(|keys| keys.bind(py).iter()) {
+            descriptor.provides.push(self.of(&key)?);
         }
         if descriptor.provides.is_empty() {
             // A Conductor whose factory does not say what it makes.
             descriptor.provides.push(component::Key::labelled("conductor", "Conductor"));
         }
-        descriptor.needs.reserve(spec.needs.len());
-        for need in &spec.needs {
+        for need in spec.needs.iter().flat_map(|needs| needs.bind(py).iter()) {
+            let need = need.cast::<NeedSpec>()?.borrow();
             let own = match (&need.file, &spec.file) {
                 (Some(one), Some(other)) if one.is(other) => file.clone(),
-                (Some(one), _) => Some(Arc::from(one.extract::<&str>()?)),
+                (Some(one), _) => Some(Arc::from(one.bind(py).extract::<&str>()?)),
                 (None, _) => None,
             };
             let (line, column) = (need.line, need.column);
@@ -224,10 +161,10 @@ impl Keys {
                 (None, false) => Remedy::Unknown,
             };
             descriptor.needs.push(Need {
-                key: self.of(&need.key)?,
-                kind: need.kind.0,
+                key: self.of(&need.key(py))?,
+                kind: need.need_kind(),
                 named: need.named.as_deref().map(ComponentName::from),
-                parameter: Some(Arc::from(need.parameter.as_str())),
+                parameter: Some(Arc::from(need.parameter(py).extract::<&str>()?)),
                 location: own.map(|file| Location { file, line, column }),
                 remedy,
             });
@@ -294,14 +231,11 @@ fn label_of(name: &str) -> String {
 }
 
 /// How a specification is called.
-pub(crate) fn called(spec: &Bound<'_, PyAny>) -> PyResult<Called> {
-    let module: String = spec.getattr("module")?.extract()?;
-    let target = spec.getattr("target")?;
-    let identity = if target.is_none() {
-        format!("{module}:{}", spec.getattr("qualname")?.extract::<String>()?)
-    } else {
-        format!("#{:x}", target.as_ptr() as usize)
-    };
-    let (name, is_given) = (spec.getattr("name")?.extract()?, spec.getattr("named")?.extract()?);
-    Ok(Called { name, is_given, module, identity })
+pub(crate) fn called(spec: &ComponentSpec) -> Called {
+    let identity = spec.target.as_ref().map_or_else(
+        || format!("{}:{}", spec.module, spec.qualname),
+        |target| format!("#{:x}", target.as_ptr() as usize),
+    );
+    let (name, module) = (spec.name.clone(), spec.module.clone());
+    Called { name, is_given: spec.named, module, identity }
 }

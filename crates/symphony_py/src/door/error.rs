@@ -1,13 +1,13 @@
 //! The only way from a Rust error to a Python exception, and from a Python exception to a failed step.
 //!
-//! The classes and their texts live in Python (`symphony/_boot/failures.py` builds them from fields), so that users read
-//! them where they import them from.
+//! Which class an error has is told by `door/exception.rs`; the classes live in Python, where users import them from.
 
 use std::sync::Arc;
 
 use component::{Code, Diagnostic, Failure, Hint, Step};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+
+use crate::door::exception::build;
 
 /// A Python exception on its way through Rust, untouched.
 pub(crate) struct Raised(pub(crate) Py<PyAny>);
@@ -99,46 +99,20 @@ impl Fields {
         self
     }
 
-    fn into_dict(self, py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-        let fields = PyDict::new(py);
-        fields.set_item("code", self.code)?;
-        fields.set_item("message", self.message)?;
-        fields.set_item("causes", self.causes)?;
-        fields.set_item("hints", self.hints)?;
-        fields.set_item("phase", self.phase)?;
-        fields.set_item("component", self.component)?;
-        fields.set_item("extension", self.extension)?;
-        fields.set_item("operation", self.operation)?;
-        fields.set_item("type_name", self.type_name)?;
-        fields.set_item("traceback", self.traceback)?;
-        fields.set_item("exit_code", self.exit_code)?;
-        fields.set_item("signal", self.signal)?;
-        fields.set_item("stderr", self.stderr)?;
-        fields.set_item("stack", self.stack)?;
-        fields.set_item("boot", self.boot)?;
-        fields.set_item("report", self.report)?;
-        fields.set_item("diagnostics", diagnostics_list(py, &self.diagnostics)?)?;
-        let rollback = PyList::empty(py);
-        for failure in self.rollback {
-            rollback.append(failure.into_dict(py)?)?;
+    /// The message, with where a step stands that hangs.
+    pub(crate) fn told(&self) -> String {
+        match &self.stack {
+            Some(stack) => {
+                let stack = stack.replace('\n', "\n    ");
+                format!("{}\n  it stands at:\n    {stack}", self.message)
+            }
+            None => self.message.clone(),
         }
-        fields.set_item("rollback", rollback)?;
-        let payload = self
-            .payload
-            .as_ref()
-            .and_then(|payload| payload.downcast_ref::<Raised>())
-            .map(|raised| raised.0.clone_ref(py));
-        fields.set_item("payload", payload)?;
-        Ok(fields)
     }
 
     /// The exception.
     pub(crate) fn raise(self, py: Python<'_>) -> PyErr {
-        let built = py
-            .import("symphony._boot.failures")
-            .and_then(|module| module.getattr("build"))
-            .and_then(|build| build.call1((self.into_dict(py)?,)));
-        match built {
+        match build(py, self) {
             Ok(error) => PyErr::from_value(error),
             Err(error) => error,
         }
@@ -148,36 +122,4 @@ impl Fields {
 /// A `PyErr` from any error of the crates below.
 pub(crate) fn raise(py: Python<'_>, error: &dyn Hint) -> PyErr {
     Fields::of(error).raise(py)
-}
-
-/// Diagnostics as dictionaries of their fields.
-pub(crate) fn diagnostics_list<'py>(
-    py: Python<'py>,
-    diagnostics: &[Diagnostic],
-) -> PyResult<Bound<'py, PyList>> {
-    let list = PyList::empty(py);
-    for fault in diagnostics {
-        let entry = PyDict::new(py);
-        entry.set_item("code", fault.code.as_str())?;
-        entry.set_item("severity", fault.severity.as_str())?;
-        entry.set_item("message", &fault.message)?;
-        entry.set_item("file", fault.location.as_ref().map(|at| at.file.to_string()))?;
-        entry.set_item("line", fault.location.as_ref().map(|at| at.line))?;
-        entry.set_item("column", fault.location.as_ref().map(|at| at.column))?;
-        entry.set_item("path", &fault.path)?;
-        entry.set_item("hint", &fault.hint)?;
-        let related = PyList::empty(py);
-        for edge in &fault.related {
-            let at = edge.location.as_ref();
-            related.append((
-                at.map(|at| at.file.to_string()),
-                at.map(|at| at.line),
-                at.map(|at| at.column),
-                &edge.text,
-            ))?;
-        }
-        entry.set_item("related", related)?;
-        list.append(entry)?;
-    }
-    Ok(list)
 }

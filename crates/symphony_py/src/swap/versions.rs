@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use boot_orchestrator::VariantFigures;
 use boot_orchestrator::system::System;
 use component::Code;
 use orchestra_kit::Catalogue;
@@ -14,6 +15,7 @@ use pyo3::types::PyDict;
 use crate::door::enter::{enter, guard};
 use crate::door::error::Fields;
 use crate::door::span::span;
+use crate::swap::trial::ExperimentReport;
 use crate::work::guest::signalled;
 use crate::work::kit::{fields_of_extension, fields_of_kit, stopped};
 
@@ -146,8 +148,6 @@ pub(crate) fn try_versions(
 /// The function of a trial that is called with a call's inputs.
 pub(crate) struct CallKey(pub(crate) Py<PyAny>);
 
-type Counts = (String, f64, u64, u64, Vec<f64>);
-
 /// Several versions that share the calls of one extension.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct TriedVersions {
@@ -158,14 +158,14 @@ pub(crate) struct TriedVersions {
 
 #[pymethods]
 impl TriedVersions {
-    /// Name, share, calls, errors and the seconds of the last calls of each.
-    fn report(&self) -> Vec<Counts> {
-        let tried = self.tried.lock();
-        let reports = tried.as_ref().map(Tried::report).unwrap_or_default();
-        reports
-            .into_iter()
-            .map(|one| (one.name, one.share, one.calls, one.errors, one.seconds))
-            .collect()
+    /// What they did so far; nothing when it has ended.
+    fn report(&self, component: String) -> Option<ExperimentReport> {
+        let reports = self.tried.lock().as_ref().map(Tried::report)?;
+        let variants = reports.into_iter().map(|one| {
+            let figures = VariantFigures::new(one.share, one.calls, one.errors, one.seconds);
+            (one.name, figures)
+        });
+        Some(ExperimentReport::of(component, variants.collect()))
     }
 
     /// Ends it: that version has the name, or the one that had it before. What became of each of the others.

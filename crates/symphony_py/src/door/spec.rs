@@ -1,0 +1,379 @@
+//! What the planner knows of a Python component: `ComponentSpec` and its edges.
+//!
+//! Made by `_components` at boot and by `_static` from text; read by the planner through `door/edge.rs`. The invariant kept
+//! here: a spec holds what was read, in the same fields whether a component was imported or only parsed, and a word that is
+//! none of its set is refused where it is written.
+
+use boot_orchestrator::steps::ThreadKind;
+use component::{NeedKind, Phase};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString};
+use pyo3::{PyTraverseError, PyVisit};
+
+use crate::door::edge::{Word, Words, own_part};
+
+/// What makes a component's object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Class,
+    Function,
+    Generator,
+    AsyncFunction,
+    AsyncGenerator,
+    Instance,
+    Member,
+}
+
+impl Words for Kind {
+    const NAMES: (&'static str, &'static str) = ("kind of component", "kinds");
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("class", Self::Class),
+        ("function", Self::Function),
+        ("generator", Self::Generator),
+        ("async-function", Self::AsyncFunction),
+        ("async-generator", Self::AsyncGenerator),
+        ("instance", Self::Instance),
+        ("member", Self::Member),
+    ];
+}
+
+/// Whether an object has one of the optional steps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StepKind {
+    Absent,
+    Sync,
+    Async,
+}
+
+impl Words for StepKind {
+    const NAMES: (&'static str, &'static str) = ("kind of step", "kinds");
+    const ALL: &'static [(&'static str, Self)] =
+        &[("", Self::Absent), ("sync", Self::Sync), ("async", Self::Async)];
+}
+
+/// One edge: a parameter asks for a key.
+#[pyclass(module = "symphony._core")]
+pub(crate) struct NeedSpec {
+    #[pyo3(get)]
+    parameter: Py<PyString>,
+    #[pyo3(get, set)]
+    key: Option<Py<PyAny>>,
+    kind: NeedKind,
+    #[pyo3(get)]
+    handle: bool,
+    #[pyo3(get)]
+    pub(crate) named: Option<String>,
+    #[pyo3(get, set)]
+    pub(crate) file: Option<Py<PyString>>,
+    #[pyo3(get, set)]
+    pub(crate) line: u32,
+    #[pyo3(get, set)]
+    pub(crate) column: u32,
+    #[pyo3(get, set)]
+    default: bool,
+    #[pyo3(get, set)]
+    positional: bool,
+    #[pyo3(get, set)]
+    pub(crate) fits: Option<String>,
+    #[pyo3(get, set)]
+    pub(crate) is_class: bool,
+}
+
+#[pymethods]
+impl NeedSpec {
+    #[new]
+    #[pyo3(signature = (parameter, key, kind, handle, named, file, line, column=0))]
+    fn new(
+        parameter: Py<PyString>,
+        key: Option<Py<PyAny>>,
+        kind: Word<NeedKind>,
+        handle: bool,
+        named: Option<String>,
+        file: Option<Py<PyString>>,
+        line: u32,
+        column: u32,
+    ) -> Self {
+        let kind = kind.0;
+        let (default, positional, fits, is_class) = (false, false, None, false);
+        Self {
+            parameter,
+            key,
+            kind,
+            handle,
+            named,
+            file,
+            line,
+            column,
+            default,
+            positional,
+            fits,
+            is_class,
+        }
+    }
+
+    #[getter]
+    fn kind(&self) -> &'static str {
+        self.kind.word()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let key = self.key(py).repr()?;
+        Ok(format!("<NeedSpec {}: {} {key}>", self.parameter.bind(py), self.kind()))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.key)
+    }
+
+    fn __clear__(&mut self) {
+        self.key = None;
+    }
+}
+
+impl NeedSpec {
+    pub(crate) fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        self.key.as_ref().map_or_else(|| py.None(), |key| key.clone_ref(py)).into_bound(py)
+    }
+
+    pub(crate) fn need_kind(&self) -> NeedKind {
+        self.kind
+    }
+
+    pub(crate) fn parameter<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
+        self.parameter.bind(py)
+    }
+}
+
+/// One component, before anything of it runs.
+#[pyclass(module = "symphony._core")]
+pub(crate) struct ComponentSpec {
+    #[pyo3(get, set)]
+    pub(crate) name: String,
+    #[pyo3(get, set)]
+    pub(crate) named: bool,
+    #[pyo3(get, set)]
+    pub(crate) target: Option<Py<PyAny>>,
+    kind: Kind,
+    #[pyo3(get, set)]
+    pub(crate) module: String,
+    #[pyo3(get, set)]
+    pub(crate) qualname: String,
+    #[pyo3(get, set)]
+    made: Option<Py<PyAny>>,
+    #[pyo3(get, set)]
+    pub(crate) provides: Option<Py<PyList>>,
+    #[pyo3(get, set)]
+    pub(crate) needs: Option<Py<PyList>>,
+    pub(crate) phase: Phase,
+    #[pyo3(get, set)]
+    pub(crate) timeout: Option<f64>,
+    #[pyo3(get, set)]
+    pub(crate) required: bool,
+    #[pyo3(get, set)]
+    main_thread: bool,
+    steps: [StepKind; 3],
+    #[pyo3(get, set)]
+    pub(crate) file: Option<Py<PyString>>,
+    #[pyo3(get, set)]
+    pub(crate) line: u32,
+    #[pyo3(get, set)]
+    pub(crate) column: u32,
+}
+
+#[pymethods]
+impl ComponentSpec {
+    /// A required component of the last phase that needs and provides nothing yet.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        name: String,
+        target: Option<Py<PyAny>>,
+        kind: Word<Kind>,
+        module: String,
+        qualname: String,
+    ) -> Self {
+        Self {
+            name,
+            named: false,
+            target,
+            kind: kind.0,
+            module,
+            qualname,
+            made: None,
+            provides: Some(PyList::empty(py).unbind()),
+            needs: Some(PyList::empty(py).unbind()),
+            phase: Phase::Conductor,
+            timeout: None,
+            required: true,
+            main_thread: false,
+            steps: [StepKind::Absent; 3],
+            file: None,
+            line: 0,
+            column: 0,
+        }
+    }
+
+    #[getter]
+    fn kind(&self) -> &'static str {
+        self.kind.word()
+    }
+
+    #[setter]
+    fn set_kind(&mut self, kind: Word<Kind>) {
+        self.kind = kind.0;
+    }
+
+    #[getter]
+    fn phase(&self) -> &'static str {
+        self.phase.as_str()
+    }
+
+    #[setter]
+    fn set_phase(&mut self, phase: Word<Phase>) {
+        self.phase = phase.0;
+    }
+
+    #[getter]
+    fn start(&self) -> &'static str {
+        self.steps[0].word()
+    }
+
+    #[setter]
+    fn set_start(&mut self, kind: Word<StepKind>) {
+        self.steps[0] = kind.0;
+    }
+
+    #[getter]
+    fn health(&self) -> &'static str {
+        self.steps[1].word()
+    }
+
+    #[setter]
+    fn set_health(&mut self, kind: Word<StepKind>) {
+        self.steps[1] = kind.0;
+    }
+
+    #[getter]
+    fn stop(&self) -> &'static str {
+        self.steps[2].word()
+    }
+
+    #[setter]
+    fn set_stop(&mut self, kind: Word<StepKind>) {
+        self.steps[2] = kind.0;
+    }
+
+    /// Where its steps run: on a thread of its own if there are some after its construction.
+    #[getter]
+    fn thread(&self) -> &'static str {
+        self.thread_kind().word()
+    }
+
+    /// Whether one of its steps is.
+    #[getter]
+    fn is_async(&self) -> bool {
+        matches!(self.kind, Kind::AsyncFunction | Kind::AsyncGenerator)
+            || self.steps.contains(&StepKind::Async)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let needs = self.needs.as_ref().map(|needs| needs.bind(py).repr()).transpose()?;
+        let needs = needs.map(|needs| needs.to_string()).unwrap_or_default();
+        Ok(format!("<ComponentSpec {} ({}) needs {needs}>", self.name, self.kind()))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.target)?;
+        visit.call(&self.made)?;
+        visit.call(&self.provides)?;
+        visit.call(&self.needs)
+    }
+
+    fn __clear__(&mut self) {
+        self.target = None;
+        self.made = None;
+        self.provides = None;
+        self.needs = None;
+    }
+}
+
+impl ComponentSpec {
+    pub(crate) fn thread_kind(&self) -> ThreadKind {
+        let is_generator = matches!(self.kind, Kind::Generator | Kind::AsyncGenerator);
+        if self.main_thread {
+            ThreadKind::Calling
+        } else if is_generator || self.steps.iter().any(|step| *step != StepKind::Absent) {
+            ThreadKind::Own
+        } else {
+            ThreadKind::Shared
+        }
+    }
+
+    /// Whether it is a Conductor named by a string whose source tells nothing.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.target.is_none() && self.file.is_none()
+    }
+}
+
+/// What a component provides; nothing of one that the collector has taken apart.
+fn provided<'py>(py: Python<'py>, spec: &ComponentSpec) -> Bound<'py, PyList> {
+    spec.provides.as_ref().map_or_else(|| PyList::empty(py), |provides| provides.bind(py).clone())
+}
+
+/// Puts a replacement into the place of what provides a key, under all keys of that.
+///
+/// Gives the names of those of Symphony's own parts that it stands in for.
+#[pyfunction]
+pub(crate) fn stand_in(
+    specs: &Bound<'_, PyList>,
+    key: &Bound<'_, PyAny>,
+    spec: &Bound<'_, ComponentSpec>,
+) -> PyResult<Vec<&'static str>> {
+    let py = specs.py();
+    let keys = provided(py, &spec.borrow());
+    let all = PyList::new(py, [key])?;
+    let mut left = Vec::new();
+    let mut first: Option<Bound<'_, ComponentSpec>> = None;
+    for one in specs.iter() {
+        let standing = one.cast::<ComponentSpec>()?;
+        let provides = provided(py, &standing.borrow());
+        if !provides.contains(key)? {
+            left.push(one);
+            continue;
+        }
+        for other in provides.iter() {
+            all.append(other)?;
+        }
+        if first.is_none() {
+            first = Some(standing.clone());
+            left.push(spec.clone().into_any());
+        }
+    }
+    let mut parts = Vec::new();
+    for key in all.iter() {
+        if let Some(part) = own_part(&key)? {
+            parts.push(part);
+        }
+        if !keys.contains(&key)? {
+            keys.append(key)?;
+        }
+    }
+    match &first {
+        Some(first) => {
+            let first = first.borrow();
+            let mut spec = spec.borrow_mut();
+            spec.phase = first.phase;
+            if spec.kind == Kind::Instance {
+                spec.name.clone_from(&first.name);
+                spec.named = first.named;
+            }
+        }
+        None => left.push(spec.clone().into_any()),
+    }
+    if let Some(part) = parts.last() {
+        // What stands in for a part of the core starts in its phase: others of it need it there.
+        spec.borrow_mut().phase = part.0;
+    }
+    specs.set_slice(0, specs.len(), PyList::new(py, left)?.as_any())?;
+    Ok(parts.into_iter().map(|(_, name)| name).collect())
+}

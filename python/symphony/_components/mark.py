@@ -1,0 +1,111 @@
+"""The `@component` mark, and what it says.
+
+Read by the collector and by the scan. The invariant kept here: who only marks components does not
+load the core.
+"""
+
+from __future__ import annotations
+
+from symphony.exceptions import InvalidValueError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar, overload
+
+    Target = TypeVar("Target", bound=Callable[..., Any])
+else:
+
+    def overload(function: Any) -> Any:
+        """Stands in for `typing.overload`, which only type checkers read."""
+        return function
+
+
+MARK = "__symphony_component__"
+
+
+class Options:
+    """What `@component` says of a class or function beyond its annotations."""
+
+    __slots__ = ("main_thread", "name", "phase", "provides", "required", "timeout")
+
+    def __init__(
+        self,
+        phase: str,
+        provides: Any,
+        timeout: float | None,
+        name: str | None,
+        required: bool,
+        main_thread: bool,
+    ) -> None:
+        """Checks and keeps the options.
+
+        Raises:
+            InvalidValueError: There is no such phase, or the timeout is no positive number.
+        """
+        if phase != "conductor":
+            from symphony import _core
+
+            _core.known_phase(phase)
+        if timeout is not None and not timeout > 0:
+            raise InvalidValueError(f"`timeout` takes a positive number of seconds, not {timeout}")
+        self.phase = phase
+        self.provides: tuple[Any, ...] = (
+            () if provides is None else provides if isinstance(provides, tuple) else (provides,)
+        )
+        self.timeout = timeout
+        self.name = name
+        self.required = required
+        self.main_thread = main_thread
+
+
+@overload
+def component(target: Target, /) -> Target: ...
+
+
+@overload
+def component(  # noqa: F811 - an overload.
+    *,
+    phase: str = "conductor",
+    provides: Any = None,
+    timeout: float | None = None,
+    name: str | None = None,
+    required: bool = True,
+    main_thread: bool = False,
+) -> Callable[[Target], Target]: ...
+
+
+def component(  # noqa: F811 - what the overloads describe.
+    target: Any = None,
+    /,
+    *,
+    phase: str = "conductor",
+    provides: Any = None,
+    timeout: float | None = None,
+    name: str | None = None,
+    required: bool = True,
+    main_thread: bool = False,
+) -> Any:
+    """Marks a class or a factory for the scan of its module, and says more than its annotations do.
+
+    Used bare, or with options. It only writes a mark: the class or function stays what it is.
+
+    Args:
+        target: The class or function, where it is used bare.
+        phase: The phase in which it starts.
+        provides: A type, or a tuple of types, that it provides beside itself.
+        timeout: Its own deadline in seconds.
+        name: Its name in errors, events and the report.
+        required: `False`: its failure leaves the system degraded and does not fail the boot.
+        main_thread: Its steps run on the thread that calls `boot()` and `shutdown()`.
+
+    Raises:
+        InvalidValueError: There is no such phase, or the timeout is no positive number.
+    """
+    options = Options(phase, provides, timeout, name, required, main_thread)
+
+    def mark(marked: Any) -> Any:
+        setattr(marked, MARK, options)
+        return marked
+
+    return mark if target is None else mark(target)
