@@ -11,6 +11,8 @@ from __future__ import annotations
 import _thread
 import sys
 
+from symphony._core import Health
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony._boot.event_loop import EventLoops
-    from symphony._boot.health import Health
     from symphony._boot.starter import Starter
     from symphony._core import Job, JobQueue, Keeper, StackRequest
 
@@ -95,9 +96,7 @@ def health_of(outcome: Any) -> tuple[str, str | None]:
         return ("healthy", None)
     if outcome is False:
         return ("unhealthy", _RETURNED.format("False"))
-    from symphony._boot.health import Health
-
-    said, reason = _said(outcome, Health)
+    said, reason = _said(outcome)
     if said in _STATES:
         told = None if reason is None else str(reason)
         return (
@@ -112,9 +111,9 @@ _RETURNED = "its `health()` returned {}"
 _LAWFUL = "; nothing, True, False, a `Health`, or a tuple of a state and a reason says how it is"
 
 
-def _said(outcome: Any, health: type[Health]) -> tuple[Any, Any]:
+def _said(outcome: Any) -> tuple[Any, Any]:
     """The state that a result names, and its reason; no state where it names none."""
-    if isinstance(outcome, health):
+    if isinstance(outcome, Health):
         return outcome.state, outcome.reason
     said: Any = outcome
     reason: Any = None
