@@ -66,17 +66,6 @@ impl Diagnostic {
         }
     }
 
-    /// Some need each other in a ring: of components, extensions or nodes of a Melody alike.
-    ///
-    /// # Arguments
-    /// * `path` - the names on the ring, each once.
-    /// * `edges` - for each of them the place of its need, and what stands there.
-    pub fn cycle(code: Code, path: Vec<String>, edges: Vec<Related>) -> Self {
-        let text = format!("dependency cycle: {}", crate::ring_text(&path));
-        let location = edges.iter().find_map(|edge| edge.location.clone());
-        Self { path, related: edges, location, ..Self::error(code, text) }
-    }
-
     /// Says how bad it is.
     #[must_use]
     pub fn severity(mut self, severity: Severity) -> Self {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::Diagnostic;
+use crate::diagnostic::Related;
+use crate::{Code, Diagnostic};
 
 /// Renders a message, its causes (outermost first) and its hints.
 pub fn error_text(message: &str, causes: &[String], hints: &[String]) -> String {
@@ -41,6 +42,17 @@ pub fn ring_text(path: &[String]) -> String {
 }
 
 impl Diagnostic {
+    /// Some need each other in a ring: of components, extensions or nodes of a Melody alike.
+    ///
+    /// # Arguments
+    /// * `path` - the names on the ring, each once.
+    /// * `edges` - for each of them the place of its need, and what stands there.
+    pub fn cycle(code: Code, path: Vec<String>, edges: Vec<Related>) -> Self {
+        let text = format!("dependency cycle: {}", ring_text(&path));
+        let location = edges.iter().find_map(|edge| edge.location.clone());
+        Self { path, related: edges, location, ..Self::error(code, text) }
+    }
+
     /// The whole text of the diagnostic, places relative to `directory`.
     pub fn text(&self, directory: Option<&str>) -> String {
         let mut text = format!("{}: {}", self.severity.as_str(), self.body(directory));

@@ -33,7 +33,9 @@ mod core {
     #[pymodule_export]
     use crate::boot::health::{Health, SystemHealth};
     #[pymodule_export]
-    use crate::boot::lawful::{annotation_fault, known_phase, main_thread_faults, qualify};
+    use crate::boot::lawful::{
+        annotation_fault, known_phase, main_thread_faults, qualify, stand_in,
+    };
     #[pymodule_export]
     use crate::boot::log::LogFollower;
     #[pymodule_export]
@@ -51,7 +53,7 @@ mod core {
     #[pymodule_export]
     use crate::door::span::checked_seconds;
     #[pymodule_export]
-    use crate::door::spec::{ComponentSpec, NeedSpec, stand_in};
+    use crate::door::spec::{ComponentSpec, NeedSpec};
     #[pymodule_export]
     use crate::pit::{
         ArbitrationEngine, ArtifactFile, ArtifactStore, ArtifactWriter, DagTracker, Grant, Lease,
@@ -65,8 +67,6 @@ mod core {
     use crate::swap::report::SwapReport;
     #[pymodule_export]
     use crate::swap::trial::{CallBegun, CallCounts, ExperimentReport, VariantReport, shares_of};
-    #[pymodule_export]
-    use crate::swap::versions::{TriedVersions, Version, bring_up, swap_version, try_versions};
     #[pymodule_export]
     use crate::work::bus::{IpcBus, Subscription, Topic};
     #[pymodule_export]
@@ -85,6 +85,8 @@ mod core {
     use crate::work::stream::Stream;
     #[pymodule_export]
     use crate::work::supervisor::SupervisorServer;
+    #[pymodule_export]
+    use crate::work::versions::{TriedVersions, Version, bring_up, swap_version, try_versions};
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

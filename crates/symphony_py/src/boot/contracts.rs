@@ -10,7 +10,7 @@ use boot_orchestrator::{Claim, MemberKind, Parameter, Plainness, Verdict};
 use pyo3::prelude::*;
 
 use crate::door::diagnostic::{Diagnostic, Place};
-use crate::door::edge::{Word, Words};
+use crate::door::words::{Word, Words};
 
 impl Words for MemberKind {
     const NAMES: (&'static str, &'static str) = ("kind of member", "kinds");

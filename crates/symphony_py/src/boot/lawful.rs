@@ -1,15 +1,17 @@
 //! What makes one specification lawful, as Python asks for it while it reads: words, names, threads, annotations.
 //!
-//! Called by the collector of live objects and by the reader of sources. Invariant: nothing is decided here, the rules are
-//! in `graph/specification.rs` of `boot_orchestrator`.
+//! Called by the collector of live objects and by the reader of sources. Invariant: nothing but what a
+//! replacement takes over is decided here, the rules are in `graph/specification.rs` of `boot_orchestrator`.
 
 use boot_orchestrator::{Advice, Called, Unusable, conductor_name, qualified_names, thread_faults};
 use component::Phase;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use crate::door::diagnostic::{Diagnostic, Place};
-use crate::door::edge::{Word, called};
+use crate::door::edge::{called, own_part};
 use crate::door::spec::ComponentSpec;
+use crate::door::words::Word;
 
 /// The fault of a component; what tells where it was written is asked only now.
 fn told(advice: Advice, name: &str, place: &Bound<'_, PyAny>) -> PyResult<Diagnostic> {
@@ -76,4 +78,67 @@ pub(crate) fn qualify(
     for (place, name) in qualified_names(&others) {
         specs[place].borrow_mut().name = name;
     }
+}
+
+/// What a component provides; nothing of one that the collector has taken apart.
+fn provided<'py>(py: Python<'py>, spec: &ComponentSpec) -> Bound<'py, PyList> {
+    spec.provides.as_ref().map_or_else(|| PyList::empty(py), |provides| provides.bind(py).clone())
+}
+
+/// Puts a replacement into the place of what provides a key, under all keys of that.
+///
+/// Gives the names of those of Symphony's own parts that it stands in for.
+#[pyfunction]
+pub(crate) fn stand_in(
+    specs: &Bound<'_, PyList>,
+    key: &Bound<'_, PyAny>,
+    spec: &Bound<'_, ComponentSpec>,
+) -> PyResult<Vec<&'static str>> {
+    let py = specs.py();
+    let keys = provided(py, &spec.borrow());
+    let all = PyList::new(py, [key])?;
+    let mut left = Vec::new();
+    let mut first: Option<Bound<'_, ComponentSpec>> = None;
+    for one in specs.iter() {
+        let standing = one.cast::<ComponentSpec>()?;
+        let provides = provided(py, &standing.borrow());
+        if !provides.contains(key)? {
+            left.push(one);
+            continue;
+        }
+        for other in provides.iter() {
+            all.append(other)?;
+        }
+        if first.is_none() {
+            first = Some(standing.clone());
+            left.push(spec.clone().into_any());
+        }
+    }
+    let mut parts = Vec::new();
+    for key in all.iter() {
+        if let Some(part) = own_part(&key)? {
+            parts.push(part);
+        }
+        if !keys.contains(&key)? {
+            keys.append(key)?;
+        }
+    }
+    match &first {
+        Some(first) => {
+            let first = first.borrow();
+            let mut spec = spec.borrow_mut();
+            spec.phase = first.phase;
+            if spec.is_instance() {
+                spec.name.clone_from(&first.name);
+                spec.named = first.named;
+            }
+        }
+        None => left.push(spec.clone().into_any()),
+    }
+    if let Some(part) = parts.last() {
+        // What stands in for a part of the core starts in its phase: others of it need it there.
+        spec.borrow_mut().phase = part.0;
+    }
+    specs.set_slice(0, specs.len(), PyList::new(py, left)?.as_any())?;
+    Ok(parts.into_iter().map(|(_, name)| name).collect())
 }

@@ -3,13 +3,13 @@
 //! Made by every binding that tells faults and by Python's readers of sources; taken back by the boot. Invariant: a word
 //! that is no severity or no code is an error and never a default.
 
+use boot_orchestrator::Advice;
 use component::{Code, Diagnostic as Fault, Location, Severity};
 use pyo3::IntoPyObjectExt as _;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
-use crate::door::edge::{Word, Words};
-use crate::door::error::Fields;
+use crate::door::words::{Word, Words, refused};
 
 /// File, line, column and what stands there, as Python has them.
 type Edge = (Option<String>, Option<u32>, Option<u32>, String);
@@ -46,9 +46,9 @@ impl FromPyObject<'_, '_> for CodeWord {
     fn extract(word: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         let text = word.extract::<&str>()?;
         Code::parse(text).map(Self).ok_or_else(|| {
-            let mut fields = Fields::new(Code::INVALID_VALUE, format!("there is no code `{text}`"));
-            fields.hints.push("`docs/errors.md` has a section for each".to_owned());
-            fields.raise(word.py())
+            let message = format!("there is no code `{text}`");
+            let hint = "`docs/errors.md` has a section for each".to_owned();
+            refused(word.py(), Advice { code: Code::INVALID_VALUE, message, hint })
         })
     }
 }

@@ -1,85 +1,20 @@
-//! Specifications on their way to the planner: words, keys, and Symphony's own parts.
+//! Specifications on their way to the planner: their keys, and Symphony's own parts.
 //!
-//! Callers: `boot/driver.rs` for a boot and what comes to it, `boot/check.rs` for the command line. Invariants: a word that
-//! is none of its set is an error and never a default; needs that were written in their component's file share its text.
+//! Callers: `boot/driver.rs` for a boot and what comes to it, `boot/check.rs` for the command line. Invariant: needs that
+//! were written in their component's file share its text.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use boot_orchestrator::steps::ThreadKind;
+use boot_orchestrator::Called;
 use boot_orchestrator::system::own_parts;
-use boot_orchestrator::{Advice, Called, no_such};
-use component::{ComponentName, Descriptor, Location, Need, NeedKind, Phase, Remedy, Work};
+use component::{ComponentName, Descriptor, Location, Need, Phase, Remedy, Work};
 use pyo3::PyTypeInfo as _;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
-use crate::door::error::Fields;
 use crate::door::spec::{ComponentSpec, NeedSpec};
-
-/// A word of a closed set.
-pub(crate) struct Word<T>(pub(crate) T);
-
-/// A closed set of words.
-pub(crate) trait Words: Copy + 'static {
-    /// What one is called, and what several are.
-    const NAMES: (&'static str, &'static str);
-    /// Each word with what it stands for.
-    const ALL: &'static [(&'static str, Self)];
-
-    /// Its word.
-    fn word(self) -> &'static str
-    where
-        Self: PartialEq,
-    {
-        Self::ALL.iter().find(|(_, one)| *one == self).map_or("", |(word, _)| word)
-    }
-}
-
-impl Words for Phase {
-    const NAMES: (&'static str, &'static str) = ("phase", "phases");
-    const ALL: &'static [(&'static str, Self)] = &[
-        (Self::Foundation.as_str(), Self::Foundation),
-        (Self::IpcBus.as_str(), Self::IpcBus),
-        (Self::Pit.as_str(), Self::Pit),
-        (Self::OrchestraKit.as_str(), Self::OrchestraKit),
-        (Self::Conductor.as_str(), Self::Conductor),
-    ];
-}
-
-impl Words for NeedKind {
-    const NAMES: (&'static str, &'static str) = ("kind of need", "kinds");
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("one", Self::One),
-        ("optional", Self::Optional),
-        ("every", Self::Every),
-        ("late", Self::Late),
-    ];
-}
-
-impl Words for ThreadKind {
-    const NAMES: (&'static str, &'static str) = ("kind of thread", "kinds");
-    const ALL: &'static [(&'static str, Self)] =
-        &[("shared", Self::Shared), ("own", Self::Own), ("calling", Self::Calling)];
-}
-
-impl<T: Words> FromPyObject<'_, '_> for Word<T> {
-    type Error = PyErr;
-
-    fn extract(word: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
-        let text = word.extract::<&str>()?;
-        let found = T::ALL.iter().find(|(known, _)| *known == text);
-        found.map(|(_, value)| Self(*value)).ok_or_else(|| {
-            let (one, many) = T::NAMES;
-            let Advice { code, message, hint } =
-                no_such(one, many, text, T::ALL.iter().map(|(known, _)| *known));
-            let mut fields = Fields::new(code, message);
-            fields.hints.push(hint);
-            fields.raise(word.py())
-        })
-    }
-}
 
 /// A part of Symphony that has a handle in Python.
 #[pyclass(frozen, get_all, module = "symphony._core")]

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use component::{Code, Diagnostic, Failure, Hint, Step};
 use pyo3::prelude::*;
 
-use crate::door::exception::build;
-
 /// A Python exception on its way through Rust, untouched.
 pub(crate) struct Raised(pub(crate) Py<PyAny>);
 
@@ -107,14 +105,6 @@ impl Fields {
                 format!("{}\n  it stands at:\n    {stack}", self.message)
             }
             None => self.message.clone(),
-        }
-    }
-
-    /// The exception.
-    pub(crate) fn raise(self, py: Python<'_>) -> PyErr {
-        match build(py, self) {
-            Ok(error) => PyErr::from_value(error),
-            Err(error) => error,
         }
     }
 }

@@ -65,8 +65,15 @@ fn other_class(code: &str) -> Option<&'static str> {
     })
 }
 
+impl Fields {
+    /// The exception.
+    pub(crate) fn raise(self, py: Python<'_>) -> PyErr {
+        build(py, self).map_or_else(|error| error, PyErr::from_value)
+    }
+}
+
 /// The exception of these fields, with its cause chained.
-pub(crate) fn build<'py>(py: Python<'py>, mut fields: Fields) -> PyResult<Bound<'py, PyAny>> {
+fn build<'py>(py: Python<'py>, mut fields: Fields) -> PyResult<Bound<'py, PyAny>> {
     let raised = fields.payload.as_ref().and_then(|payload| payload.downcast_ref::<Raised>());
     let mut payload = raised.map(|raised| raised.0.clone_ref(py).into_bound(py));
     let code = fields.code;

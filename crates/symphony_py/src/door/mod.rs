@@ -9,3 +9,4 @@ pub(crate) mod process;
 pub(crate) mod span;
 pub(crate) mod spec;
 pub(crate) mod values;
+pub(crate) mod words;

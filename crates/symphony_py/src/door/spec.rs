@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::door::edge::{Word, Words, own_part};
+use crate::door::words::{Word, Words};
 
 /// What makes a component's object.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -309,71 +309,13 @@ impl ComponentSpec {
         }
     }
 
+    /// Whether it is an object that was given.
+    pub(crate) fn is_instance(&self) -> bool {
+        self.kind == Kind::Instance
+    }
+
     /// Whether it is a Conductor named by a string whose source tells nothing.
     pub(crate) fn is_unread(&self) -> bool {
         self.target.is_none() && self.file.is_none()
     }
-}
-
-/// What a component provides; nothing of one that the collector has taken apart.
-fn provided<'py>(py: Python<'py>, spec: &ComponentSpec) -> Bound<'py, PyList> {
-    spec.provides.as_ref().map_or_else(|| PyList::empty(py), |provides| provides.bind(py).clone())
-}
-
-/// Puts a replacement into the place of what provides a key, under all keys of that.
-///
-/// Gives the names of those of Symphony's own parts that it stands in for.
-#[pyfunction]
-pub(crate) fn stand_in(
-    specs: &Bound<'_, PyList>,
-    key: &Bound<'_, PyAny>,
-    spec: &Bound<'_, ComponentSpec>,
-) -> PyResult<Vec<&'static str>> {
-    let py = specs.py();
-    let keys = provided(py, &spec.borrow());
-    let all = PyList::new(py, [key])?;
-    let mut left = Vec::new();
-    let mut first: Option<Bound<'_, ComponentSpec>> = None;
-    for one in specs.iter() {
-        let standing = one.cast::<ComponentSpec>()?;
-        let provides = provided(py, &standing.borrow());
-        if !provides.contains(key)? {
-            left.push(one);
-            continue;
-        }
-        for other in provides.iter() {
-            all.append(other)?;
-        }
-        if first.is_none() {
-            first = Some(standing.clone());
-            left.push(spec.clone().into_any());
-        }
-    }
-    let mut parts = Vec::new();
-    for key in all.iter() {
-        if let Some(part) = own_part(&key)? {
-            parts.push(part);
-        }
-        if !keys.contains(&key)? {
-            keys.append(key)?;
-        }
-    }
-    match &first {
-        Some(first) => {
-            let first = first.borrow();
-            let mut spec = spec.borrow_mut();
-            spec.phase = first.phase;
-            if spec.kind == Kind::Instance {
-                spec.name.clone_from(&first.name);
-                spec.named = first.named;
-            }
-        }
-        None => left.push(spec.clone().into_any()),
-    }
-    if let Some(part) = parts.last() {
-        // What stands in for a part of the core starts in its phase: others of it need it there.
-        spec.borrow_mut().phase = part.0;
-    }
-    specs.set_slice(0, specs.len(), PyList::new(py, left)?.as_any())?;
-    Ok(parts.into_iter().map(|(_, name)| name).collect())
 }

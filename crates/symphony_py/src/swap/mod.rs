@@ -1,5 +1,4 @@
-//! What swaps and experiments come to, and versions of extensions.
+//! What swaps and experiments come to, whatever they are of.
 
 pub(crate) mod report;
 pub(crate) mod trial;
-pub(crate) mod versions;

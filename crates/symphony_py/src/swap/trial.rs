@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::door::error::Fields;
+use crate::door::words::refused;
 
 /// So many of the last calls' times are kept.
 const KEPT: usize = 4096;
@@ -194,11 +194,7 @@ pub(crate) fn shares_of<'py>(
         weights.push(entry?.extract::<(String, f64)>()?);
     }
     let split = split.map(|_| weights.as_slice());
-    let shares = boot_orchestrator::shares(&names, split).map_err(|advice| {
-        let mut fields = Fields::new(advice.code, advice.message);
-        fields.hints.push(advice.hint);
-        fields.raise(py)
-    })?;
+    let shares = boot_orchestrator::shares(&names, split).map_err(|advice| refused(py, advice))?;
     let found = PyDict::new(py);
     for (name, share) in names.iter().zip(shares) {
         found.set_item(name, share)?;

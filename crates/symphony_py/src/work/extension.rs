@@ -16,11 +16,11 @@ use crate::door::enter::{enter, guard};
 use crate::door::error::Fields;
 use crate::door::span::{deadline, limit, span};
 use crate::door::values::{decode, encode_inputs};
-use crate::swap::versions::CallKey;
 use crate::work::completions::Completions;
 use crate::work::guest::signalled;
 use crate::work::kit::{CallResult, fields_of_call, stopped};
 use crate::work::stream::Stream;
+use crate::work::versions::CallKey;
 
 /// Whether this thread runs an event loop, which must not be made to wait.
 fn in_event_loop(py: Python<'_>) -> PyResult<bool> {

@@ -9,3 +9,4 @@ pub(crate) mod melody;
 pub(crate) mod policy;
 pub(crate) mod stream;
 pub(crate) mod supervisor;
+pub(crate) mod versions;
