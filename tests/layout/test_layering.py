@@ -139,6 +139,27 @@ def test_every_file_with_unsafe_is_named() -> None:
     assert named == with_unsafe
 
 
+# Calls that change files, and the opening of one. They stand in the file layer alone, where faults are injected.
+DISK_CALLS = re.compile(
+    r"\b(?:File::(?:open|create|create_new|options)|OpenOptions\b"
+    r"|fs::(?:rename|remove_file|remove_dir|remove_dir_all|create_dir|create_dir_all|write|copy|hard_link))"
+    r"|\.(?:sync_data|sync_all|set_len|write_all_at|write_at|read_exact_at)\("
+)
+
+
+def test_the_pits_members_touch_the_disk_through_the_file_layer() -> None:
+    """Without its tests; the libraries' loader is no member, and is killed in ways of its own."""
+    for path in tracked("crates/pit/src/*.rs"):
+        place = shown(path)
+        inside = place.startswith(("crates/pit/src/disk/", "crates/pit/src/library/"))
+        if inside or path.stem.endswith("_tests") or path.stem == "tests":
+            continue
+        code = re.split(r"#\[cfg\(test\)\]\s*(?:#\[[^\n]*\]\s*)?mod tests", code_of(path))[0]
+        code = re.sub(r"\bdisk::\w+\(", "", code)
+        found = [match.group() for match in DISK_CALLS.finditer(code)]
+        assert not found, f"{place}: {found} go around `crate::disk`"
+
+
 def test_no_lint_is_allowed_without_a_reason() -> None:
     for path in tracked("*.rs"):
         code = code_of(path)

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::disk;
+
 /// When a write counts as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
@@ -42,7 +44,7 @@ impl BatchedSync {
             if self.has_failed() {
                 return Err(broken());
             }
-            file.sync_data().inspect_err(|_| self.failed.store(true, Ordering::Release))?;
+            disk::sync_data(file).inspect_err(|_| self.failed.store(true, Ordering::Release))?;
             *synced = covered;
         }
         Ok(())

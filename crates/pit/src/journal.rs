@@ -9,10 +9,9 @@
 //!
 //! File: a header of 32 bytes (magic, format version, generation, checksum), then the frames of the records.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufReader, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use component::Health;
 use parking_lot::Mutex;
 
+use crate::disk::{self, OpenAs};
 use crate::durability::{self, BatchedSync};
 pub use crate::frame::MAX_RECORD;
 use crate::frame::{self, FRAME, Place};
@@ -124,7 +124,7 @@ impl Journal {
     pub fn begin(path: &Path, format: Format, durability: Durability) -> PitResult<Opening> {
         // The name is looked up as long as the journal is open, whatever the working directory is by then.
         let path = &std::path::absolute(path).map_err(PitError::io("find", path))?;
-        let file = match open_file(path) {
+        let file = match disk::open(path, OpenAs::Write) {
             Ok(file) if length_of(&file, path)? > 0 => file,
             // Created under another name and renamed: a header is there whole or not at all.
             Ok(_) => create(path, format, durability)?.0,
@@ -148,8 +148,8 @@ impl Journal {
         let records = journal_migration::records(path, format)?;
         let temporary = temporary_path(path);
         let named = write_whole(&temporary, format, records)
-            .and_then(|_| fs::rename(&temporary, path).map_err(PitError::io("replace", path)));
-        named.inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+            .and_then(|_| disk::rename(&temporary, path).map_err(PitError::io("replace", path)));
+        named.inspect_err(|_| drop(disk::remove(&temporary)))?;
         sync_folder_of(path)?;
         Self::begin(path, format, durability)
     }
@@ -261,18 +261,19 @@ impl Journal {
         let named =
             write_whole(&temporary, self.format, records).and_then(|(file, generation, end)| {
                 let tape = Tape::new(file, &temporary)?;
-                fs::rename(&temporary, &self.path).map_err(PitError::io("replace", &self.path))?;
+                disk::rename(&temporary, &self.path)
+                    .map_err(PitError::io("replace", &self.path))?;
                 Ok((tape, generation, end))
             });
         let (tape, generation, end) = named.inspect_err(|_| {
             // Gives its space back; the next attempt writes over it if that fails too.
-            drop(fs::remove_file(&temporary));
+            drop(disk::remove(&temporary));
         })?;
         // From the rename on the old file has no name: whatever fails now, nothing more may be appended to it.
         tail.tape = Arc::new(tape);
         tail.generation = generation;
         tail.end = end;
-        let flushed = folder.sync_all();
+        let flushed = disk::sync_folder(folder);
         if let Err(error) = &flushed {
             let path = self.path.display();
             tracing::warn!(%path, %error, "a journal's new name is not yet safe from a power cut");
@@ -293,7 +294,7 @@ impl Journal {
     /// From now on writes reach nothing and flushes fail, as on a disk that is about to go.
     #[cfg(test)]
     pub(crate) fn lose_the_disk(&self) {
-        let file = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        let file = disk::open(Path::new("/dev/null"), OpenAs::Write).unwrap();
         let mut tail = self.tail.lock();
         let identity = tail.tape.identity;
         tail.tape = Arc::new(Tape { file, sync: BatchedSync::default(), identity });
@@ -380,9 +381,9 @@ impl Journal {
         for record in records {
             push_frame(scratch, &self.path, tail.generation, tail.end, record)?;
         }
-        if let Err(error) = tail.tape.file.write_all_at(scratch, tail.end) {
+        if let Err(error) = disk::write_all_at(&tail.tape.file, scratch, tail.end) {
             // A later, shorter record must not leave the remains of this one behind it.
-            if tail.tape.file.set_len(tail.end).is_err() {
+            if disk::set_len(&tail.tape.file, tail.end).is_err() {
                 self.broken.store(true, Ordering::Release);
             }
             return Err(PitError::io("append to", &self.path)(error));
@@ -438,7 +439,7 @@ impl Opening {
         let truncated = length - offset;
         if truncated > 0 {
             refuse_damage_before_records(&file, &path, generation, offset, length)?;
-            file.set_len(offset).map_err(PitError::io("remove the torn tail of", &path))?;
+            disk::set_len(&file, offset).map_err(PitError::io("remove the torn tail of", &path))?;
             tracing::warn!(path = %path.display(), truncated, "removed the torn tail of a journal");
         }
         let tape = Arc::new(Tape::new(file, &path)?);
@@ -457,10 +458,6 @@ impl Tape {
     }
 }
 
-fn open_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open(path)
-}
-
 fn length_of(file: &File, path: &Path) -> PitResult<u64> {
     Ok(file.metadata().map_err(PitError::io("read the length of", path))?.len())
 }
@@ -475,9 +472,9 @@ fn create(path: &Path, format: Format, durability: Durability) -> PitResult<(Fil
     let temporary = temporary_path(path);
     let created = create_file(&temporary, format).map_err(PitError::io("create", &temporary))?;
     if durability == Durability::Power {
-        created.0.sync_data().map_err(PitError::io("flush", &temporary))?;
+        disk::sync_data(&created.0).map_err(PitError::io("flush", &temporary))?;
     }
-    fs::rename(&temporary, path).map_err(PitError::io("create", path))?;
+    disk::rename(&temporary, path).map_err(PitError::io("create", path))?;
     if durability == Durability::Power {
         sync_folder_of(path)?;
     }
@@ -485,10 +482,10 @@ fn create(path: &Path, format: Format, durability: Durability) -> PitResult<(Fil
 }
 
 fn create_file(path: &Path, format: Format) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    let file = disk::open(path, OpenAs::Emptied)?;
     // Keyed by the system's randomness; unlikely to repeat is all that is asked of it.
     let generation = RandomState::new().build_hasher().finish();
-    file.write_all_at(&journal_header::bytes(format, generation), 0)?;
+    disk::write_all_at(&file, &journal_header::bytes(format, generation), 0)?;
     Ok((file, generation))
 }
 
@@ -505,26 +502,26 @@ fn write_whole(
     for record in records {
         push_frame(&mut scratch, path, generation, end, &record)?;
         if scratch.len() >= KEEP_SCRATCH {
-            file.write_all_at(&scratch, end).map_err(writing())?;
+            disk::write_all_at(&file, &scratch, end).map_err(writing())?;
             end += scratch.len() as u64;
             scratch.clear();
         }
     }
-    file.write_all_at(&scratch, end).map_err(writing())?;
+    disk::write_all_at(&file, &scratch, end).map_err(writing())?;
     end += scratch.len() as u64;
     // Flushed whatever the durability: the old journal, which a power cut would have spared, is about to go.
-    file.sync_data().map_err(writing())?;
+    disk::sync_data(&file).map_err(writing())?;
     Ok((file, generation, end))
 }
 
 fn open_folder_of(path: &Path) -> PitResult<File> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder).map_err(PitError::io("open the folder", folder))
+    disk::open(folder, OpenAs::Read).map_err(PitError::io("open the folder", folder))
 }
 
 /// Makes the names in the folder of `path` survive a power cut.
 pub(crate) fn sync_folder_of(path: &Path) -> PitResult<()> {
-    open_folder_of(path)?.sync_all().map_err(PitError::io("flush the folder of", path))
+    disk::sync_folder(&open_folder_of(path)?).map_err(PitError::io("flush the folder of", path))
 }
 
 /// Adds a frame to `scratch`, which will be written at `base`.
@@ -560,7 +557,7 @@ fn refuse_damage_before_records(
     end: u64,
 ) -> PitResult<()> {
     let from = Place { generation, offset: offset + 1 };
-    let intact = frame::find(from, end, |buffer, at| file.read_exact_at(buffer, at));
+    let intact = frame::find(from, end, |buffer, at| disk::read_exact_at(file, buffer, at));
     if intact.map_err(PitError::io("read", path))?.is_none() {
         return Ok(());
     }

@@ -4,9 +4,9 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::disk;
 use crate::frame::{Place, array, checksum};
 use crate::{PitError, PitResult};
 
@@ -41,7 +41,7 @@ pub(crate) fn bytes(format: Format, generation: u64) -> [u8; HEADER_BYTES] {
 pub(crate) fn read(file: &File, path: &Path, format: Format) -> PitResult<u64> {
     let damage = |reason| PitError::Corrupt { path: path.to_owned(), offset: 0, reason };
     let mut bytes = [0; HEADER_BYTES];
-    match file.read_exact_at(&mut bytes, 0) {
+    match disk::read_exact_at(file, &mut bytes, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             return Err(damage("it is too short for a journal"));
         }

@@ -6,11 +6,11 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use component::memory;
 
+use crate::disk::{self, OpenAs};
 use crate::frame::{MAX_RECORD, Place, array, checksum};
 use crate::journal_header::{self, Format, HEADER};
 use crate::{PitError, PitResult};
@@ -32,7 +32,7 @@ pub(crate) fn applies(error: &PitError, format: Format) -> bool {
 /// [`PitError::Io`], [`PitError::Corrupt`] when intact records follow a damaged one.
 pub(crate) fn records(path: &Path, format: Format) -> PitResult<Vec<Vec<u8>>> {
     let reading = || PitError::io("read", path);
-    let mut file = File::open(path).map_err(reading())?;
+    let mut file = disk::open(path, OpenAs::Read).map_err(reading())?;
     let before = Format { version: BEFORE, ..format };
     let generation = journal_header::read(&file, path, before)?;
     let end = file.metadata().map_err(reading())?.len();
@@ -75,7 +75,7 @@ fn is_followed(file: &File, from: Place, end: u64) -> io::Result<bool> {
     let window = usize::try_from((end - from.offset).min(WINDOW)).unwrap_or_default();
     let mut rest = Vec::new();
     memory::resize(&mut rest, window)?;
-    file.read_exact_at(&mut rest, from.offset)?;
+    disk::read_exact_at(file, &mut rest, from.offset)?;
     for start in 1..window.saturating_sub(FRAME) {
         let length = u32::from_le_bytes(array(&rest[start..start + 4])) as usize;
         let Some(payload) = rest[start + FRAME..].get(..length) else { continue };

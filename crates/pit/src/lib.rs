@@ -6,8 +6,11 @@
 pub mod arbitration_engine;
 pub mod artifact_store;
 pub mod dag_tracker;
+mod disk;
 mod durability;
 mod error;
+#[cfg(test)]
+mod fault_table;
 mod frame;
 pub mod journal;
 mod journal_header;

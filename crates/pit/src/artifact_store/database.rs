@@ -3,10 +3,9 @@
 //! The state folder's lock is the root's alone. redb's own lock would be inherited by a forked child of the root and
 //! keep the next boot out for as long as that child lives.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use redb::{
     WriteTransaction,
 };
 
+use crate::disk::{self, OpenAs};
 use crate::{PitError, PitResult};
 
 /// The rows that a lookup reads; it sees the state of one commit.
@@ -29,7 +29,7 @@ pub(super) const CHECKED_BYTES: u64 = 32 << 20;
 /// Opens the database, with a look at all of its checksums or without; none where there is no file, or one that is
 /// damaged (it is removed, the journal has it all).
 pub(super) fn open(path: &Path, checked: bool) -> PitResult<Option<(Database, Snapshot)>> {
-    let file = match OpenOptions::new().read(true).write(true).open(path) {
+    let file = match disk::open(path, OpenAs::Write) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(PitError::io("open the index", path)(error)),
@@ -55,17 +55,12 @@ pub(super) fn length(path: &Path) -> PitResult<u64> {
 
 pub(super) fn create(path: &Path) -> PitResult<Database> {
     remove(path)?;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(PitError::io("create the index", path))?;
+    let file = disk::open(path, OpenAs::New).map_err(PitError::io("create the index", path))?;
     guarded(|| build(file, false)).map_err(|error| failed(path, error))
 }
 
 pub(super) fn remove(path: &Path) -> PitResult<()> {
-    match fs::remove_file(path) {
+    match disk::remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(PitError::io("remove the index", path)(error))
         }
@@ -159,23 +154,23 @@ impl StorageBackend for Unlocked {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
+        disk::read_exact_at(&self.0, out, offset)
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         #[cfg(test)]
         refusal::check()?;
-        self.0.set_len(length)
+        disk::set_len(&self.0, length)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        disk::sync_data(&self.0)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         #[cfg(test)]
         refusal::check()?;
-        self.0.write_all_at(data, offset)
+        disk::write_all_at(&self.0, data, offset)
     }
 }
 

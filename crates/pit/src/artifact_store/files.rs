@@ -3,14 +3,15 @@
 //! A blob is written under a temporary name and renamed when it is whole. Leftovers of a crash lie in one folder that
 //! is emptied at open.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ArtifactId;
 use super::record::Place;
+use crate::disk::{self, OpenAs};
 use crate::journal::sync_folder_of;
 use crate::{Durability, PitError, PitResult};
 
@@ -43,7 +44,7 @@ impl Files {
             counter: AtomicU64::new(0),
             session: RandomState::new().build_hasher().finish(),
         };
-        match fs::remove_dir_all(&files.temporary) {
+        match disk::remove_folder(&files.temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(PitError::io("empty the folder", &files.temporary)(error));
             }
@@ -55,7 +56,7 @@ impl Files {
     /// Begins a blob.
     pub(super) fn draft(&self) -> PitResult<Draft> {
         let path = self.temporary_path();
-        let create = || OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        let create = || disk::open(&path, OpenAs::New);
         let file = match create() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 make_folder(&self.temporary)?;
@@ -71,7 +72,9 @@ impl Files {
     pub(super) fn settle(&self, draft: &Draft) -> PitResult<()> {
         match self.durability {
             Durability::Process => Ok(()),
-            Durability::Power => draft.file.sync_data().map_err(PitError::io("flush", &draft.path)),
+            Durability::Power => {
+                disk::sync_data(&draft.file).map_err(PitError::io("flush", &draft.path))
+            }
         }
     }
 
@@ -100,10 +103,10 @@ impl Files {
         };
         let temporary = self.temporary_path();
         let moved =
-            fs::create_dir_all(&self.temporary).and_then(|()| fs::rename(&path, &temporary));
+            disk::make_folder(&self.temporary).and_then(|()| disk::rename(&path, &temporary));
         if moved.is_err() {
             // Slower under the caller's lock, but it needs no room for a folder or a name: the disk may be full.
-            fs::remove_file(&path).map_err(PitError::io("remove", &path))?;
+            disk::remove(&path).map_err(PitError::io("remove", &path))?;
             return Ok(None);
         }
         Ok(Some(Draft { path: temporary, file, adopted: false }))
@@ -124,14 +127,14 @@ impl Files {
     /// A crash between the rename into the archive and its record leaves a file in the other folder.
     fn locate(&self, id: &ArtifactId, place: Place) -> PitResult<(PathBuf, File)> {
         let path = self.path(id, place);
-        let error = match File::open(&path) {
+        let error = match disk::open(&path, OpenAs::Read) {
             Ok(file) => return Ok((path, file)),
             Err(error) => error,
         };
         let other = if place == Place::Archive { Place::File } else { Place::Archive };
         if error.kind() == io::ErrorKind::NotFound {
             let path = self.path(id, other);
-            if let Ok(file) = File::open(&path) {
+            if let Ok(file) = disk::open(&path, OpenAs::Read) {
                 return Ok((path, file));
             }
         }
@@ -139,12 +142,12 @@ impl Files {
     }
 
     fn rename_in(&self, from: &Path, to: &Path) -> PitResult<()> {
-        match fs::rename(from, to) {
+        match disk::rename(from, to) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if let Some(folder) = to.parent() {
                     make_folder(folder)?;
                 }
-                fs::rename(from, to).map_err(PitError::io("create", to))?;
+                disk::rename(from, to).map_err(PitError::io("create", to))?;
             }
             other => other.map_err(PitError::io("create", to))?,
         }
@@ -169,14 +172,14 @@ impl Files {
 impl Draft {
     /// Adds bytes.
     pub(super) fn write(&mut self, data: &[u8]) -> PitResult<()> {
-        self.file.write_all(data).map_err(PitError::io("write", &self.path))
+        disk::write_all(&self.file, data).map_err(PitError::io("write", &self.path))
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.adopted
-            && let Err(error) = fs::remove_file(&self.path)
+            && let Err(error) = disk::remove(&self.path)
             // The whole folder went, or the next store emptied it.
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -192,5 +195,5 @@ pub(super) fn is_absent(error: &PitError) -> bool {
 
 /// Makes a folder and those above it.
 pub(super) fn make_folder(path: &Path) -> PitResult<()> {
-    fs::create_dir_all(path).map_err(PitError::io("create the folder", path))
+    disk::make_folder(path).map_err(PitError::io("create the folder", path))
 }

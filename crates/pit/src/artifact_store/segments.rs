@@ -3,8 +3,7 @@
 //! No framing: the journal says what lies where, and the id is the checksum. Bytes that no record names are dead.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use super::record::Place;
+use crate::disk::{self, OpenAs};
 use crate::durability::BatchedSync;
 use crate::journal::sync_folder_of;
 use crate::{Durability, PitError, PitResult};
@@ -95,7 +95,7 @@ impl Segments {
             return Ok(stored);
         };
         let writing = || PitError::io("append to", &segment.path);
-        segment.file.write_all_at(data, offset).map_err(writing())?;
+        disk::write_all_at(&segment.file, data, offset).map_err(writing())?;
         let ticket = segment.sync.wrote();
         if self.durability == Durability::Power {
             segment.sync.settle(&segment.file, ticket).map_err(writing())?;
@@ -109,7 +109,7 @@ impl Segments {
             return Ok(Arc::clone(file));
         }
         let path = segment_path(&self.folder, number);
-        let file = Arc::new(File::open(&path).map_err(PitError::io("open", &path))?);
+        let file = Arc::new(disk::open(&path, OpenAs::Read).map_err(PitError::io("open", &path))?);
         let mut open = self.open.write();
         if open.len() >= OPEN_FILES {
             open.pop_first();
@@ -144,7 +144,7 @@ impl Segments {
             Some(_) => {}
         }
         let path = segment_path(&self.folder, number);
-        fs::remove_file(&path).map_err(PitError::io("remove", &path))?;
+        disk::remove(&path).map_err(PitError::io("remove", &path))?;
         tail.sealed.remove(&number);
         self.open.write().remove(&number);
         Ok(())
@@ -181,13 +181,7 @@ impl Segments {
 impl Segment {
     fn open(folder: &Path, number: u32) -> PitResult<Self> {
         let path = segment_path(folder, number);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(PitError::io("open", &path))?;
+        let file = disk::open(&path, OpenAs::Made).map_err(PitError::io("open", &path))?;
         let sync = BatchedSync::default();
         Ok(Self { number, path, file: Arc::new(file), sync, pending: AtomicU32::new(0) })
     }
@@ -206,7 +200,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let segments = Segments::open(folder.path(), Durability::Power).unwrap();
         // `fdatasync` of such a file is refused, writing to it is not.
-        let file = OpenOptions::new().read(true).write(true).open("/dev/null").unwrap();
+        let file = disk::open(Path::new("/dev/null"), OpenAs::Write).unwrap();
         segments.tail.lock().segment = Some(Arc::new(Segment {
             number: 0,
             path: segment_path(folder.path(), 0),

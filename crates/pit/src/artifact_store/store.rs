@@ -107,6 +107,11 @@ impl ArtifactStore {
         self.core.put(data, options)
     }
 
+    #[cfg(test)]
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.core.journal
+    }
+
     /// The bytes of an artifact, checked against its id.
     ///
     /// # Errors

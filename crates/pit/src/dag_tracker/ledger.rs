@@ -37,7 +37,7 @@ pub(super) struct Recovered {
 impl Ledger {
     /// Opens `dag.journal` in the folder and reads back the runs that were not completed, cancelled or forgotten.
     pub(super) fn open(folder: &Path, durability: Durability) -> PitResult<(Self, Recovered)> {
-        std::fs::create_dir_all(folder).map_err(PitError::io("create the folder", folder))?;
+        crate::disk::make_folder(folder).map_err(PitError::io("create the folder", folder))?;
         let path: PathBuf = folder.join("dag.journal");
         let mut shapes: HashMap<blake3::Hash, Arc<Shape>> = HashMap::new();
         let mut recovered = Recovered { runs: BTreeMap::new(), next: 1 };

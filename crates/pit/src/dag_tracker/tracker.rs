@@ -97,6 +97,11 @@ impl DagTracker {
         })
     }
 
+    #[cfg(test)]
+    pub(crate) fn journal(&self) -> &crate::journal::Journal {
+        self.ledger.as_ref().map(Ledger::journal).expect("a journal")
+    }
+
     /// Starts a run of a graph: each node's name with the names that it needs.
     ///
     /// # Errors

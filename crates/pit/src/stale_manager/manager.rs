@@ -86,7 +86,7 @@ impl StaleManager {
         if folder.is_file() {
             return Err(PitError::NotAFolder { path: folder.to_owned(), found: "a file" });
         }
-        std::fs::create_dir_all(folder).map_err(PitError::io("create the folder", folder))?;
+        crate::disk::make_folder(folder).map_err(PitError::io("create the folder", folder))?;
         let pins = Pins::open(&folder.join("pins"), durability, guard)?;
         let (rules, deciding) = (RwLock::default(), Mutex::new(()));
         Ok(Arc::new(Self { store, in_use, rules, pins, deciding }))
