@@ -229,6 +229,11 @@ def resolve_result(annotation: Any, kind: str, scope: Scope) -> Key:
     return resolve(annotation, scope)[0]
 
 
+def is_protocol(key: Any) -> bool:
+    """Whether it is a class made with `Protocol` among its bases."""
+    return isinstance(key, type) and key.__dict__.get("_is_protocol") is True
+
+
 def text_of(key: Key) -> str:
     """What people read for a key: its `__name__`, or how it is written."""
     if isinstance(key, str):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+from symphony._components.annotations import Scope, Unresolved, evaluate, is_protocol
 from symphony._core import Member, Signature
 from symphony._core import contract_faults as faults_of
 
@@ -24,11 +25,6 @@ _FUNCTION: Any = type(lambda: None)
 _COROUTINE, _ASYNC_GENERATOR = 0x80, 0x200
 _STAR, _STARS = 0x04, 0x08
 _LITERALS = (bool, int, float, complex, str, bytes, tuple, list, dict, set)
-
-
-def is_protocol(key: Any) -> bool:
-    """Whether it is a class made with `Protocol` among its bases."""
-    return isinstance(key, type) and key.__dict__.get("_is_protocol") is True
 
 
 def contract_faults(specs: Iterable[ComponentSpec]) -> list[Diagnostic]:
@@ -185,8 +181,6 @@ def _plainness(annotation: Any, owner: type) -> Callable[[], bool]:
 def _is_plain(annotation: Any, owner: type) -> bool:
     """Whether an annotation names a class whose objects can be neither awaited nor called."""
     if isinstance(annotation, str):
-        from symphony._components.annotations import Scope, Unresolved, evaluate
-
         module = sys.modules.get(owner.__module__)
         scope = Scope(vars(module) if module else {}, {}, {}, {})
         try:

@@ -11,7 +11,8 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import ast
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 
@@ -28,17 +29,29 @@ def names_bound_in(module: str) -> dict[str, Callable[[], Any]]:
     except (AttributeError, ImportError, OSError, SyntaxError, ValueError):
         return {}
     package = getattr(loaded, "__package__", None) or ""
-    bound: dict[str, Callable[[], Any]] = {}
-    for node in ast.walk(tree):
+    return {name: _import_of(*origin) for name, origin in imported_names(ast.walk(tree), package)}
+
+
+def imported_names(
+    nodes: Iterable[ast.AST], package: str
+) -> Iterator[tuple[str, tuple[str, str | None, str]]]:
+    """What the import statements among these bind.
+
+    Returns:
+        Each name with its module, the attribute of that where it is one (`*`: all of them), and the module that is
+        imported for it: `import a.b` binds `a`.
+    """
+    import ast
+
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                name = alias.asname or alias.name.partition(".")[0]
-                bound[name] = _module_import(alias.name, top=alias.asname is None)
+                top = alias.name.partition(".")[0]
+                yield alias.asname or top, (alias.name if alias.asname else top, None, alias.name)
         elif isinstance(node, ast.ImportFrom):
             origin = absolute(node.module, node.level, package)
             for alias in node.names:
-                bound[alias.asname or alias.name] = _name_import(origin, alias.name)
-    return bound
+                yield alias.asname or alias.name, (origin, alias.name, origin)
 
 
 def _source_of(module: str, loaded: Any) -> str | bytes:
@@ -63,22 +76,12 @@ def absolute(module: str | None, level: int, package: str) -> str:
     return f"{base}.{module}" if module else base
 
 
-def _module_import(module: str, *, top: bool) -> Callable[[], Any]:
-    """Imports a module; `import a.b` binds `a`."""
+def _import_of(module: str, name: str | None, imported: str) -> Callable[[], Any]:
+    """Imports a module, or a name from it, or the submodule of that name."""
 
     def run() -> Any:
-        __import__(module)
-        return sys.modules[module.partition(".")[0] if top else module]
-
-    return run
-
-
-def _name_import(module: str, name: str) -> Callable[[], Any]:
-    """Imports a name from a module, or the submodule of that name."""
-
-    def run() -> Any:
-        __import__(module)
-        found = getattr(sys.modules[module], name, None)
+        __import__(imported)
+        found = sys.modules[module] if name is None else getattr(sys.modules[module], name, None)
         if found is None:
             __import__(f"{module}.{name}")
             found = sys.modules[f"{module}.{name}"]

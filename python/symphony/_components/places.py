@@ -11,13 +11,67 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from symphony._components.annotations import is_protocol
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Union
 
     from symphony._core import ComponentSpec
 
+    Definition = Union[ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef]
+
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 Place = tuple["str | None", int, int]
+
+
+class Source:
+    """One parsed file.
+
+    Attributes:
+        file: Its path.
+        tree: Its syntax tree.
+    """
+
+    def __init__(self, file: str) -> None:
+        """Reads and parses the file.
+
+        Raises:
+            OSError: It cannot be read.
+            SyntaxError: It is not Python.
+            ValueError: It is not in the encoding that it declares.
+        """
+        if os.path.exists(file) and not os.path.isfile(file):
+            # Reading a pipe would wait for whoever writes to it.
+            raise OSError(f"`{file}` is not a regular file")
+        with open(file, "rb") as source:
+            text = source.read()
+        self.file = file
+        self.tree = ast.parse(text, file)
+        self._lines = text.split(b"\n")
+
+    def place(self, node: ast.AST) -> tuple[str, int, int]:
+        """File, line and column of a node, the column in characters; zero for what is not known."""
+        line: int = getattr(node, "lineno", 0)
+        if not 0 < line <= len(self._lines):
+            return self.file, line, 0
+        offset: int = getattr(node, "col_offset", 0)
+        return self.file, line, len(self._lines[line - 1][:offset].decode(errors="replace")) + 1
+
+    def definition(self, path: list[str], line: int) -> Definition | None:
+        """The definition at a qualified name; of several the one that begins at the line."""
+        found: list[ast.AST] = [self.tree]
+        for name in path:
+            if name != "<locals>":
+                found = [one for at in found for one in _definitions(at) if one.name == name]
+        chosen: Definition | None = None
+        for node in found:
+            if isinstance(node, (ast.ClassDef, *Function)):
+                first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
+                inside = first <= line <= (node.end_lineno or first)
+                if chosen is None or first == line or (inside and isinstance(node, ast.ClassDef)):
+                    chosen = node
+        return chosen
 
 
 class Sources:
@@ -25,28 +79,16 @@ class Sources:
 
     def __init__(self) -> None:
         """Has parsed nothing yet."""
-        self._known: dict[str, tuple[ast.Module, list[bytes]] | None] = {}
+        self._known: dict[str, Source | None] = {}
 
-    def tree(self, file: str) -> ast.Module | None:
-        """The tree of a file; nothing where it cannot be read or parsed."""
-        found = self._load(file)
-        return found[0] if found else None
-
-    def column(self, file: str, node: ast.AST) -> int:
-        """The column of a node in characters, from 1."""
-        found = self._load(file)
-        line: int = getattr(node, "lineno", 0)
-        offset: int = getattr(node, "col_offset", 0)
-        if not found or not 0 < line <= len(found[1]):
-            return offset + 1
-        return len(found[1][line - 1][:offset].decode(errors="replace")) + 1
-
-    def _load(self, file: str) -> tuple[ast.Module, list[bytes]] | None:
+    def of(self, file: str | None) -> Source | None:
+        """The source of a file; nothing where it cannot be read or parsed."""
+        if file is None or not os.path.isfile(file):
+            return None
+        file = os.path.abspath(file)
         if file not in self._known:
             try:
-                with open(file, "rb") as source:
-                    text = source.read()
-                self._known[file] = (ast.parse(text), text.split(b"\n"))
+                self._known[file] = Source(file)
             except (OSError, SyntaxError, ValueError):
                 self._known[file] = None
         return self._known[file]
@@ -84,7 +126,7 @@ def _remedy(key: type, specs: list[ComponentSpec]) -> tuple[str | None, bool]:
         if isinstance(made, type) and made is not key and _fits(made, key):
             return made.__name__, False
     ours = key.__module__.partition(".")[0] in ("builtins", "symphony", "typing")
-    return None, not ours and not _is_protocol(key)
+    return None, not ours and not is_protocol(key)
 
 
 def protocol_place(protocol: type, member: str) -> Place:
@@ -122,23 +164,19 @@ def member_node(node: ast.ClassDef, name: str) -> ast.stmt | None:
 
 def member_of(owner: type, name: str) -> tuple[Place, ast.stmt] | None:
     """Where the class of a line that has a member wrote it, and how."""
-    sources = Sources()
     for base in owner.__mro__:
         if name in vars(base) or name in vars(base).get("__annotations__", {}):
-            file, node = _class_node(base, sources)
-            found = member_node(node, name) if node is not None else None
-            if file is None or found is None:
-                return None
-            return (file, found.lineno, sources.column(file, found)), found
+            source, node = _class_node(base, Sources())
+            found = None if node is None else member_node(node, name)
+            return None if source is None or found is None else (source.place(found), found)
     return None
 
 
-def _class_node(owner: type, sources: Sources) -> tuple[str | None, ast.ClassDef | None]:
+def _class_node(owner: type, sources: Sources) -> tuple[Source | None, ast.ClassDef | None]:
     """The file of a class, and its definition."""
-    file = getattr(sys.modules.get(owner.__module__), "__file__", None)
-    if file is None or not os.path.isfile(file):
+    source = sources.of(getattr(sys.modules.get(owner.__module__), "__file__", None))
+    if source is None:
         return None, None
-    file = os.path.abspath(file)
     line = next(
         (
             value.__code__.co_firstlineno
@@ -147,37 +185,30 @@ def _class_node(owner: type, sources: Sources) -> tuple[str | None, ast.ClassDef
         ),
         0,
     )
-    node = _node(sources.tree(file), owner.__qualname__.split("."), line)
-    return file, node if isinstance(node, ast.ClassDef) else None
+    node = source.definition(owner.__qualname__.split("."), line)
+    return source, node if isinstance(node, ast.ClassDef) else None
 
 
 def class_place(spec: ComponentSpec, made: type) -> Place:
     """Where a class was written; where that is not known, the component that makes it."""
-    sources = Sources()
-    file, node = _class_node(made, sources)
-    if file is None or node is None:
-        return _place(spec, None, sources)
-    return file, node.lineno, sources.column(file, node)
+    source, node = _class_node(made, Sources())
+    return place(spec) if source is None or node is None else source.place(node)
 
 
 def _fits(made: type, key: type) -> bool:
     """Whether a class inherits from another one, or has all that a protocol asks for."""
     if key in made.__mro__:
         return True
-    if not _is_protocol(key):
+    if not is_protocol(key):
         return False
     asked = {
         name
         for base in key.__mro__
-        if _is_protocol(base)
+        if is_protocol(base)
         for name in (*vars(base), *getattr(base, "__annotations__", ()))
         if not name.startswith("_")
     }
     return bool(asked) and all(hasattr(made, name) for name in asked)
-
-
-def _is_protocol(key: type) -> bool:
-    return bool(key.__dict__.get("_is_protocol", False))
 
 
 def _place(spec: ComponentSpec, parameter: str | None, sources: Sources) -> Place:
@@ -192,42 +223,35 @@ def _place(spec: ComponentSpec, parameter: str | None, sources: Sources) -> Plac
         file = spec.file
     if file is None or not os.path.isfile(file):
         return spec.file, spec.line, 0
-    file = os.path.abspath(file)
-    node = _node(sources.tree(file), spec.qualname.split("."), spec.line)
-    if node is None:
-        return file, spec.line, 0
-    if parameter is not None and isinstance(node, Function):
-        argument = argument_of(node, parameter)
-        if argument is not None:
-            return file, argument.lineno, sources.column(file, argument)
-    return file, node.lineno, sources.column(file, node)
+    source = sources.of(file)
+    node = source.definition(spec.qualname.split("."), spec.line) if source else None
+    if source is None or node is None:
+        return os.path.abspath(file), spec.line, 0
+    argument = None if parameter is None else argument_of(node, parameter)
+    return source.place(argument or node)
 
 
 def _parameter_of_class(target: type, parameter: str, sources: Sources) -> Place | None:
     """The parameter in the `__init__` of the class that wrote it, or the field of a data class."""
     for owner in target.__mro__:
         initializer = vars(owner).get("__init__")
-        fields = vars(owner).get("__annotations__", {})
-        if initializer is None and parameter not in fields:
+        if initializer is None and parameter not in vars(owner).get("__annotations__", {}):
             continue
-        module = sys.modules.get(owner.__module__)
-        file = getattr(module, "__file__", None)
-        line = 0
+        file = getattr(sys.modules.get(owner.__module__), "__file__", None)
+        names, line = owner.__qualname__.split("."), 0
         code = getattr(initializer, "__code__", None)
         if code is not None and code.co_filename != "<string>":
             file, line = code.co_filename, code.co_firstlineno
-        if file is None or not os.path.isfile(file):
-            continue
-        file = os.path.abspath(file)
-        names = owner.__qualname__.split(".")
-        node = _node(sources.tree(file), [*names, "__init__"] if line else names, line)
+            names.append("__init__")
+        source = sources.of(file)
+        node = source.definition(names, line) if source else None
         found: ast.AST | None = None
         if isinstance(node, Function):
             found = argument_of(node, parameter)
         elif isinstance(node, ast.ClassDef):
-            found = field_of(node, parameter)
-        if found is not None:
-            return file, getattr(found, "lineno", 0), sources.column(file, found)
+            found = member_node(node, parameter)
+        if source is not None and found is not None:
+            return source.place(found)
     return None
 
 
@@ -240,41 +264,7 @@ def argument_of(node: ast.AST, parameter: str) -> ast.arg | None:
     return next((argument for argument in every if argument.arg == parameter), None)
 
 
-def field_of(node: ast.ClassDef, name: str) -> ast.AnnAssign | None:
-    """The annotated field of a class by its name."""
-    for statement in node.body:
-        if (
-            isinstance(statement, ast.AnnAssign)
-            and isinstance(statement.target, ast.Name)
-            and statement.target.id == name
-        ):
-            return statement
-    return None
-
-
-def _node(
-    tree: ast.AST | None, path: list[str], line: int
-) -> ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """The definition at a qualified name; of several the one that begins at the line."""
-    if tree is None:
-        return None
-    found = [tree]
-    for name in path:
-        if name != "<locals>":
-            found = [node for parent in found for node in _definitions(parent) if node.name == name]
-    chosen: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | None = None
-    for node in found:
-        if isinstance(node, (ast.ClassDef, *Function)):
-            first = min([node.lineno, *(mark.lineno for mark in node.decorator_list)])
-            inside = first <= line <= (node.end_lineno or first)
-            if chosen is None or first == line or (inside and isinstance(node, ast.ClassDef)):
-                chosen = node
-    return chosen
-
-
-def _definitions(
-    parent: ast.AST,
-) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+def _definitions(parent: ast.AST) -> Iterator[Definition]:
     """Classes and functions that are defined in a body, also inside its `if`, `try` and `with`."""
     for node in ast.iter_child_nodes(parent):
         if isinstance(node, (ast.ClassDef, *Function)):

@@ -10,7 +10,6 @@ import ast
 import os
 from typing import TYPE_CHECKING
 
-from symphony._components.places import Function
 from symphony._core import ComponentSpec, qualify, stand_in, unfollowed
 from symphony._static.project import Project
 from symphony._static.reader import Reader
@@ -18,7 +17,8 @@ from symphony._static.reader import Reader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from symphony._static.project import Definition, SourceModule
+    from symphony._components.places import Definition
+    from symphony._static.project import SourceModule
     from symphony.exceptions import Diagnostic
 
     Entry = tuple[SourceModule, Definition]
@@ -199,16 +199,8 @@ class BootCall:
             return []
         package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         project = Project([os.path.dirname(package)])
-        origin = "symphony.conductor"
-        while True:
-            home = project.module(origin)
-            bound = home.bindings.get(name) if home else None
-            if not isinstance(bound, str):
-                break
-            origin, _, name = bound.rpartition(".")
-        if home is None or not isinstance(bound, (ast.ClassDef, *Function)):
-            return []
-        return [Reader(project).describe(home, bound, conductor=True)]
+        found = project.followed(f"symphony.conductor.{name}")
+        return [Reader(project).describe(*found, conductor=True)] if found else []
 
     def _override(self, module: SourceModule, graph: SourceGraph, node: ast.expr) -> None:
         """Puts each replacement of a literal `overrides=` in the place of what provided its type."""
@@ -242,7 +234,7 @@ class BootCall:
         if isinstance(value, ast.Name) and value.id in self._local:
             self._note(module, value, f"what `overrides=` holds as `{value.id}`")
         spec = ComponentSpec(key.rpartition(".")[2], None, "instance", "", "")
-        spec.file, spec.line, spec.column = module.file, value.lineno, module.column(value)
+        spec.file, spec.line, spec.column = module.place(value)
         if isinstance(value, ast.Call):
             # The class of the instance, where it is made on the spot.
             spec.made = self._qualify(module, value.func)
@@ -250,7 +242,7 @@ class BootCall:
             if made is not None and isinstance(made[1], ast.ClassDef):
                 home, body = made
                 spec.module, spec.qualname = home.name, body.name
-                spec.file, spec.line, spec.column = home.file, body.lineno, home.column(body)
+                spec.file, spec.line, spec.column = home.place(body)
         return spec
 
     def _config(self, module: SourceModule, node: ast.expr | None) -> str | None:

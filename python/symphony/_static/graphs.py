@@ -21,8 +21,8 @@ from symphony._static.reader import Reader
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from symphony._components.places import Definition
     from symphony._static.contracts import Extensions
-    from symphony._static.project import Definition
 
 
 def read_graphs(

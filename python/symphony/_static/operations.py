@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony._core import Diagnostic
-    from symphony._static.project import Definition
 
 
 def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
@@ -159,7 +158,7 @@ def factory_spec(path: str) -> tuple[ComponentSpec, list[Diagnostic]]:
     """
     name, _, attribute = path.partition(":")
     project = Project(search_path())
-    found = _factory(project, f"{name}.{attribute}") if attribute else None
+    found = project.followed(f"{name}.{attribute}") if attribute else None
     if found is None:
         label = attribute.rpartition(".")[2] or name
         return ComponentSpec(label, None, "function", name, attribute), []
@@ -174,22 +173,6 @@ def factory_spec(path: str) -> tuple[ComponentSpec, list[Diagnostic]]:
 
             need.fits, need.is_class = ContractReader(project).remedy(name, [])
     return spec, []
-
-
-def _factory(project: Project, name: str) -> tuple[SourceModule, Definition] | None:
-    """The definition of a factory, also of one that the package itself defines."""
-    for _ in range(20):
-        found = project.definition(name)
-        if found is not None:
-            return found
-        owner, _, attribute = name.rpartition(".")
-        module = project.module(owner)
-        bound = module.bindings.get(attribute) if module else None
-        if not isinstance(bound, str):
-            canonical = project.canonical(name)
-            return project.definition(canonical) if canonical else None
-        name = bound
-    return None
 
 
 def _loaded(name: str) -> Any:

@@ -13,24 +13,22 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from symphony._components.module_imports import absolute
+from symphony._components.module_imports import imported_names
+from symphony._components.places import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Union
 
-    Definition = Union[ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef]
+    from symphony._components.places import Definition
 
 _PUBLIC_MODULES = ("symphony", "symphony.conductor", "symphony.extension")
 
 
-class SourceModule:
-    """One parsed file.
+class SourceModule(Source):
+    """One parsed file as a module.
 
     Attributes:
         name: Its dotted name from its import root.
-        file: Its absolute path.
-        tree: Its syntax tree.
         is_package: It is the `__init__.py` of a package.
         stars: The modules that it imports all names of.
         bindings: What each name at its top level stands for: a definition, an expression that was
@@ -47,34 +45,18 @@ class SourceModule:
             SyntaxError: It is not Python.
             ValueError: It is not in the encoding that it declares.
         """
-        if os.path.exists(file) and not os.path.isfile(file):
-            # Reading a pipe would wait for whoever writes to it.
-            raise OSError(f"`{file}` is not a regular file")
-        with open(file, "rb") as source:
-            text = source.read()
+        super().__init__(file)
         self.name = name
-        self.file = file
         self.is_package = os.path.basename(file) == "__init__.py"
-        self.tree = ast.parse(text, file)
-        self._lines = text.split(b"\n")
         self.stars: list[str] = []
         self.bindings: dict[str, Definition | ast.expr | str] = {}
         self.unsure: set[str] = set()
         self._bind_body(self.tree.body)
-        for imported, origin in self._imports_inside().items():
+        for imported, (origin, attribute, _) in imported_names(ast.walk(self.tree), self.package):
             # An annotation may use what only a function imports, as at run time.
-            self.bindings.setdefault(imported, origin)
-
-    def place(self, node: ast.AST) -> tuple[str, int, int]:
-        """File, line and column of a node; zero for what is not known."""
-        line: int = getattr(node, "lineno", 0)
-        return self.file, line, self.column(node) if line else 0
-
-    def column(self, node: ast.AST) -> int:
-        """The column of a node in characters, from 1."""
-        line: int = getattr(node, "lineno", 0)
-        offset: int = getattr(node, "col_offset", 0)
-        return len(self._lines[line - 1][:offset].decode(errors="replace")) + 1
+            if attribute != "*":
+                full = f"{origin}.{attribute}" if attribute else origin
+                self.bindings.setdefault(imported, full)
 
     @property
     def package(self) -> str:
@@ -124,35 +106,15 @@ class SourceModule:
         # Under `TYPE_CHECKING` stands what annotations mean.
         self._bind_body(rests, weak=True)
 
-    def _imports_inside(self) -> dict[str, str]:
-        """What imports bind anywhere in the module, by name."""
-        found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    top = alias.name.partition(".")[0]
-                    found[alias.asname or top] = alias.name if alias.asname else top
-            elif isinstance(node, ast.ImportFrom):
-                origin = absolute(node.module, node.level, self.package)
-                for alias in node.names:
-                    if alias.name != "*":
-                        found[alias.asname or alias.name] = f"{origin}.{alias.name}"
-        return found
-
-    def _bind(self, statement: ast.stmt) -> None:  # noqa: C901 - one case for each statement.
+    def _bind(self, statement: ast.stmt) -> None:
         if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             self.bindings[statement.name] = statement
-        elif isinstance(statement, ast.Import):
-            for alias in statement.names:
-                top = alias.name.partition(".")[0]
-                self.bindings[alias.asname or top] = alias.name if alias.asname else top
-        elif isinstance(statement, ast.ImportFrom):
-            origin = absolute(statement.module, statement.level, self.package)
-            for alias in statement.names:
-                if alias.name == "*":
+        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+            for name, (origin, attribute, _) in imported_names([statement], self.package):
+                if attribute == "*":
                     self.stars.append(origin)
                 else:
-                    self.bindings[alias.asname or alias.name] = f"{origin}.{alias.name}"
+                    self.bindings[name] = f"{origin}.{attribute}" if attribute else origin
         elif isinstance(statement, ast.Assign):
             for target in statement.targets:
                 if isinstance(target, ast.Name):
@@ -267,6 +229,21 @@ class Project:
         if bound is None or isinstance(bound, (str, ast.expr)) or attribute in module.unsure:
             return None
         return module, bound
+
+    def followed(self, name: str) -> tuple[SourceModule, Definition] | None:
+        """The definition of a name that modules pass on, also of one that the package itself defines."""
+        for _ in range(20):
+            found = self.definition(name)
+            if found is not None:
+                return found
+            owner, _, attribute = name.rpartition(".")
+            module = self.module(owner)
+            bound = module.bindings.get(attribute) if module else None
+            if not isinstance(bound, str):
+                canonical = self.canonical(name)
+                return self.definition(canonical) if canonical else None
+            name = bound
+        return None
 
     @staticmethod
     def qualname(module: SourceModule, node: Definition) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from symphony._components.places import Function, argument_of
+from symphony._components.places import Function
 from symphony._core import (
     ComponentSpec,
     Diagnostic,
@@ -23,7 +23,8 @@ from symphony._static.annotations import AnnotationReader, Unfollowed, Untold
 from symphony.exceptions import InvalidValueError
 
 if TYPE_CHECKING:
-    from symphony._static.project import Definition, Project, SourceModule
+    from symphony._components.places import Definition
+    from symphony._static.project import Project, SourceModule
 
 _ITERATORS = tuple(
     f"{module}.{name}"
@@ -83,7 +84,7 @@ class Reader:
             kind = f"async-{kind}" if asynchronous else kind
         qualname = self.project.qualname(module, node)
         spec = ComponentSpec(node.name, None, kind, module.name, qualname)
-        spec.file, spec.line, spec.column = module.file, node.lineno, module.column(node)
+        spec.file, spec.line, spec.column = module.place(node)
         if isinstance(node, ast.ClassDef):
             spec.made = f"{module.name}.{qualname}"
             spec.provides.append(spec.made)
@@ -234,25 +235,12 @@ class Reader:
         """The annotated parameters of a function from `first` on."""
         positional = [*node.args.posonlyargs, *node.args.args]
         defaults = len(positional) - len(node.args.defaults)
-        for index, argument in enumerate(positional[first:], first):
-            place = argument_of(node, argument.arg) or argument
-            self._need(
-                spec,
-                module,
-                argument.arg,
-                argument.annotation,
-                place,
-                has_default=index >= defaults,
-            )
+        every = [(argument, at >= defaults) for at, argument in enumerate(positional)][first:]
         for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults):
-            self._need(
-                spec,
-                module,
-                argument.arg,
-                argument.annotation,
-                argument,
-                has_default=default is not None,
-            )
+            every.append((argument, default is not None))
+        for argument, has_default in every:
+            name = argument.arg
+            self._need(spec, module, name, argument.annotation, argument, has_default=has_default)
 
     def _need(
         self,
@@ -281,10 +269,7 @@ class Reader:
             if key.startswith("builtins."):
                 return
             kind = "optional" if kind == "one" else kind
-        line = getattr(place, "lineno", 0)
-        need = NeedSpec(
-            parameter, key, kind, handle, named, module.file, line, module.column(place)
-        )
+        need = NeedSpec(parameter, key, kind, handle, named, *module.place(place))
         need.default = has_default
         spec.needs.append(need)
 
