@@ -387,19 +387,34 @@ class PoolManager:
     """Models and workers on lease: warm ones first, least recently used ones evicted under the memory cap."""
 
     def register(
-        self, name: str, factory: Callable[[], object], *, size: int, memory: int = 0
+        self,
+        name: str,
+        factory: Callable[[], object],
+        *,
+        size: int,
+        memory: int = 0,
+        start_timeout: float = 10.0,
+        check: Callable[[Any], bool] | None = None,
+        check_every: float = 0.0,
+        prewarm: bool = False,
     ) -> None:
         """Adds a pool; no worker is made yet.
 
         Args:
             name: Its name.
-            factory: Makes a worker, on the thread that leases it.
+            factory: Makes a worker, on the thread that leases it. One that raises costs that lease alone.
             size: How many workers may exist at once, at least 1.
             memory: What one worker takes of the memory cap, in bytes.
+            start_timeout: Seconds that the factory may take until whoever waits may have its place. A factory that
+                hangs so costs its own lease and not the pool; one that comes back later is used if there is place.
+            check: Asked of an idle worker before it is lent: `True`, or `False` for one that must not be used again.
+                What it raises means the same and goes to `sys.unraisablehook`. Also asked in the background.
+            check_every: Seconds for which a worker that was given back or passed its check is lent unasked.
+            prewarm: Workers that are missing by what was lately leased at once are made in the background.
 
         Raises:
-            InvalidValueError: There is one of that name, or the size is 0.
-            OverloadedError: One worker alone is above the cap, where one is set; `boot()` sets none.
+            InvalidValueError: There is one of that name, the size is 0, or a time is no number of seconds.
+            OverloadedError: One worker alone is above the memory cap.
         """
 
     def lease(self, name: str, timeout: float | None = None) -> Lease:
@@ -422,6 +437,17 @@ class PoolManager:
             NotFoundError: There is no such pool.
         """
 
+    def limit(self, memory: int | None) -> None:
+        """Sets what all workers may take together, in bytes; `None`: no limit, as at the start.
+
+        Idle workers above it are evicted, the one that was used longest ago first. Leased ones stay, and nothing is
+        made until they are fewer.
+
+        Raises:
+            OverloadedError: One worker of some pool is alone above it; nothing has changed.
+        """
+
+    def _prewarm_now(self, name: str) -> bool: ...
     def stats(self, name: str) -> PoolStats:
         """The figures of a pool.
 
@@ -430,15 +456,28 @@ class PoolManager:
         """
 
 @final
+class PoolUpkeep:
+    """What the thread that keeps the pools has."""
+
+    def keep(self) -> None:
+        """Has the pools that are due tended, each on a thread of its own, until the manager is closed."""
+
+    def tend(self, name: str) -> None:
+        """Asks the idle workers of a pool, and makes those that are missing."""
+
+@final
 class Lease:
     """The right to use one worker while the `with` block lasts."""
 
     def __enter__(self) -> Any:
         """Waits for a worker, or makes one.
 
+        A lease is entered once; one that was refused or timed out may be tried again.
+
         Raises:
             NotFoundError: There is no such pool.
             CallTimeoutError: None was free in time.
+            InvalidValueError: It was entered before.
             StoppedError: The system was shut down meanwhile.
             Exception: What the factory raised.
         """

@@ -168,25 +168,37 @@ class PoolStats(TypedDict):
         size: How many workers may exist.
         idle: Workers that wait to be leased.
         leased: Workers that are leased.
+        starting: Workers that a factory is making.
         waiting: Callers that wait.
         hits: Leases that found a warm worker.
         misses: Leases that had to make one.
         created: Workers that the factory made.
         failures: Factory calls that raised.
         evicted: Idle workers that were dropped to make room.
+        broken: Workers that were given back broken.
+        unhealthy: Idle workers that did not pass their check.
+        overdue: Factory calls that took so long that others were given their place.
+        timeouts: Leases that timed out.
         memory: What its workers take, in bytes.
+        demand: How many leases at once were seen lately: a peak that fades by half each minute.
     """
 
     size: int
     idle: int
     leased: int
+    starting: int
     waiting: int
     hits: int
     misses: int
     created: int
     failures: int
     evicted: int
+    broken: int
+    unhealthy: int
+    overdue: int
+    timeouts: int
     memory: int
+    demand: float
 
 
 class AuditEntry(TypedDict):

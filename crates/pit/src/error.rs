@@ -171,6 +171,15 @@ pub enum PitError {
         #[source]
         failure: Box<Failure>,
     },
+    /// A pool cannot ask whether a worker is healthy; the worker was dropped.
+    #[error("the check of pool `{pool}` failed")]
+    PoolCheck {
+        /// The pool.
+        pool: String,
+        /// What the check said.
+        #[source]
+        failure: Box<Failure>,
+    },
     /// The member was closed.
     #[error("`{member}` is stopped")]
     Stopped {
@@ -258,7 +267,7 @@ impl Hint for PitError {
             Self::TimedOut { .. } => Code::CALL_TIMEOUT,
             Self::Interrupted { .. } => Code::INTERRUPTED,
             Self::OverLimit { .. } => Code::OVERLOADED,
-            Self::Factory { failure, .. } => failure.code,
+            Self::Factory { failure, .. } | Self::PoolCheck { failure, .. } => failure.code,
             Self::Stopped { .. } => Code::STOPPED,
             Self::Abi { .. } => Code::ABI_MISMATCH,
             Self::Library { .. } => Code::PIT_LIBRARY,

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use component::{Code, Failure, Hint};
 use pit::PitError;
-use pit::pool_manager::{Factory, Lease, PoolManager, PoolManagerOptions, PoolOptions, Worker};
+use pit::pool_manager::{
+    Check, Factory, Lease, PoolManager, PoolManagerOptions, PoolOptions, Worker,
+};
 
 const LONG: Option<Duration> = Some(Duration::from_secs(20));
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -29,7 +31,7 @@ fn counting() -> (Factory, Arc<AtomicUsize>) {
 }
 
 fn pool(size: usize, memory: u64) -> PoolOptions {
-    PoolOptions { size, memory }
+    PoolOptions { size, memory, ..PoolOptions::default() }
 }
 
 fn manager(memory: Option<u64>) -> Arc<PoolManager> {
@@ -364,4 +366,219 @@ fn who_is_asked_while_waiting_keeps_the_place_in_the_line() {
         }
         assert_eq!(*order.lock().unwrap(), [0, 1, 2]);
     });
+}
+
+/// Three factories that never come back: each costs its own caller, and the pool goes on.
+#[test]
+fn a_factory_that_hangs_costs_one_lease_and_not_the_pool() {
+    within(|| {
+        let manager = manager(Some(10));
+        let (calls, hung) =
+            (AtomicUsize::new(0), Arc::new((Mutex::new(true), std::sync::Condvar::new())));
+        let hang = Arc::clone(&hung);
+        let factory: Factory = Arc::new(move || {
+            let number = calls.fetch_add(1, Ordering::SeqCst);
+            if number < 3 {
+                let waiting = hang.0.lock().unwrap();
+                drop(hang.1.wait_while(waiting, |hangs| *hangs).unwrap());
+            }
+            Ok(Box::new(number) as Worker)
+        });
+        let start_timeout = Duration::from_millis(50);
+        let options = PoolOptions { start_timeout, ..pool(1, 10) };
+        manager.register("model", factory, options).unwrap();
+        let lease = || {
+            let manager = Arc::clone(&manager);
+            thread::spawn(move || {
+                manager.lease("model", LONG).map(|lease| *lease.get::<usize>().unwrap())
+            })
+        };
+        let unlucky: Vec<_> = (0..3)
+            .map(|number| {
+                let thread = lease();
+                wait_for(|| manager.stats("model").unwrap().misses == number + 1);
+                thread
+            })
+            .collect();
+        let lucky = manager.lease("model", LONG).unwrap();
+        assert_eq!(lucky.get::<usize>(), Some(&3));
+        let stats = manager.stats("model").unwrap();
+        assert_eq!((stats.leased, stats.starting, stats.overdue), (1, 0, 3));
+        assert_eq!(manager.memory(), 10, "the hung ones count no more");
+        *hung.0.lock().unwrap() = false;
+        hung.1.notify_all();
+        wait_for(|| manager.stats("model").unwrap().created == 4);
+        assert_eq!(manager.stats("model").unwrap().leased, 1, "never more than the size");
+        drop(lucky);
+        // Who came too late gets what is there now.
+        for thread in unlucky {
+            assert_eq!(thread.join().unwrap().unwrap(), 3);
+        }
+        assert_eq!((manager.memory(), manager.stats("model").unwrap().idle), (10, 1));
+    });
+}
+
+/// The load takes longer than is allowed each time, and several ask: the first that is made is used, and all are served.
+#[test]
+fn factories_slower_than_their_time_still_serve_everybody() {
+    within(|| {
+        let manager = manager(None);
+        let factory: Factory = Arc::new(|| {
+            thread::sleep(Duration::from_millis(60));
+            Ok(Box::new(0usize) as Worker)
+        });
+        let start_timeout = Duration::from_millis(10);
+        manager.register("model", factory, PoolOptions { start_timeout, ..pool(1, 5) }).unwrap();
+        let threads: Vec<_> = (0..6)
+            .map(|_| {
+                let manager = Arc::clone(&manager);
+                thread::spawn(move || manager.lease("model", LONG).map(drop))
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap().unwrap();
+        }
+        let stats = manager.stats("model").unwrap();
+        assert_eq!((stats.idle, stats.leased, stats.starting), (1, 0, 0));
+        assert_eq!(manager.memory(), 5);
+    });
+}
+
+/// A check by which workers below that number are dead.
+fn alive_from(number: &Arc<AtomicUsize>) -> Check {
+    let number = Arc::clone(number);
+    Arc::new(move |worker| {
+        Ok(*worker.downcast_ref::<usize>().unwrap() >= number.load(Ordering::SeqCst))
+    })
+}
+
+#[test]
+fn an_idle_worker_that_died_is_not_lent() {
+    let manager = manager(Some(20));
+    let dead = Arc::new(AtomicUsize::new(0));
+    let (factory, made) = counting();
+    let options = PoolOptions { check: Some(alive_from(&dead)), ..pool(2, 10) };
+    manager.register("model", factory, options).unwrap();
+    let both = (manager.lease("model", NOW).unwrap(), manager.lease("model", NOW).unwrap());
+    drop(both);
+    dead.store(2, Ordering::SeqCst);
+    let lease = manager.lease("model", NOW).unwrap();
+    assert_eq!(lease.get::<usize>(), Some(&2), "both were dead, a third was made");
+    let stats = manager.stats("model").unwrap();
+    assert_eq!((stats.unhealthy, stats.hits, stats.misses, stats.leased), (2, 0, 3, 1));
+    assert_eq!((manager.memory(), made.load(Ordering::SeqCst)), (10, 3));
+}
+
+#[test]
+fn a_check_that_fails_costs_its_lease_and_its_worker() {
+    let manager = manager(Some(10));
+    let asked = AtomicUsize::new(0);
+    let check: Check = Arc::new(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => Err(Failure::new(Code::INTERRUPTED, "interrupted")),
+        1 => panic!("out of cheese"),
+        _ => Ok(true),
+    });
+    let options = PoolOptions { check: Some(check), ..pool(1, 10) };
+    manager.register("model", counting().0, options).unwrap();
+    for (code, cause) in
+        [(Code::INTERRUPTED, "interrupted"), (Code::START_FAILED, "it panicked: out of cheese")]
+    {
+        drop(manager.lease("model", NOW).unwrap());
+        let error = manager.lease("model", NOW).unwrap_err();
+        assert_eq!(error.to_string(), "the check of pool `model` failed");
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), cause);
+        assert_eq!(error.code(), code);
+        assert_eq!(manager.memory(), 0);
+    }
+    drop(manager.lease("model", NOW).unwrap());
+    drop(manager.lease("model", NOW).unwrap());
+    assert_eq!(manager.stats("model").unwrap().hits, 1);
+}
+
+#[test]
+fn the_upkeep_makes_what_is_missing_and_asks_who_is_idle() {
+    within(|| {
+        let manager = manager(None);
+        let dead = Arc::new(AtomicUsize::new(0));
+        let options = PoolOptions { check: Some(alive_from(&dead)), prewarm: true, ..pool(2, 1) };
+        manager.register("model", counting().0, options).unwrap();
+        let upkeep = manager.keep().unwrap();
+        assert!(manager.keep().is_none(), "one keeper is enough");
+        let keeper = {
+            let manager = Arc::downgrade(&manager);
+            thread::spawn(move || {
+                while upkeep.wait() {
+                    let Some(manager) = manager.upgrade() else { return };
+                    for name in manager.due() {
+                        manager.tend(&name).unwrap();
+                    }
+                }
+            })
+        };
+        let mut both = [manager.lease("model", NOW).unwrap(), manager.lease("model", NOW).unwrap()];
+        both.iter_mut().for_each(Lease::mark_broken);
+        drop(both);
+        wait_for(|| manager.stats("model").unwrap().idle == 2);
+        assert_eq!(manager.stats("model").unwrap().created, 4);
+        dead.store(4, Ordering::SeqCst);
+        // Nobody leases: they are asked all the same, dropped, and made anew.
+        wait_for(|| manager.stats("model").unwrap().unhealthy == 2);
+        wait_for(|| manager.stats("model").unwrap().created == 6);
+        assert!(*manager.lease("model", NOW).unwrap().get::<usize>().unwrap() >= 4);
+        assert_eq!(manager.stats("model").unwrap().hits, 1);
+        manager.close();
+        keeper.join().unwrap();
+    });
+}
+
+#[test]
+fn a_factory_that_fails_in_the_upkeep_is_left_alone_for_a_while() {
+    let manager = manager(None);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let factory: Factory = Arc::new(move || match counted.fetch_add(1, Ordering::SeqCst) {
+        0 => Ok(Box::new(0usize) as Worker),
+        _ => Err(Failure::new(Code::START_FAILED, "no weights")),
+    });
+    manager.register("model", factory, PoolOptions { prewarm: true, ..pool(1, 1) }).unwrap();
+    let mut lease = manager.lease("model", NOW).unwrap();
+    lease.mark_broken();
+    drop(lease);
+    assert_eq!(manager.due(), [Arc::from("model")]);
+    assert_eq!(manager.due(), [], "somebody is at it");
+    assert!(manager.tend("model").is_err());
+    assert_eq!(manager.due(), [], "not at once again");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_cap_that_is_lowered_evicts_what_was_used_longest_ago() {
+    let manager = manager(None);
+    for name in ["old", "new"] {
+        manager.register(name, counting().0, pool(2, 10)).unwrap();
+        drop(manager.lease(name, NOW).unwrap());
+    }
+    let leased = manager.lease("new", NOW).unwrap();
+    assert!(manager.limit(Some(9)).is_err(), "no worker would fit");
+    manager.limit(Some(10)).unwrap();
+    assert_eq!((manager.stats("old").unwrap().evicted, manager.memory()), (1, 10));
+    assert!(matches!(manager.lease("old", NOW), Err(PitError::TimedOut { .. })));
+    drop(leased);
+    drop(manager.lease("old", NOW).unwrap());
+    assert_eq!((manager.stats("new").unwrap().evicted, manager.memory()), (1, 10));
+    manager.limit(None).unwrap();
+    drop(manager.lease("new", NOW).unwrap());
+    assert_eq!(manager.memory(), 20);
+}
+
+/// Sums of what workers take may be beyond any one number.
+#[test]
+fn no_sum_of_memory_overflows() {
+    let manager = manager(None);
+    manager.register("huge", counting().0, pool(4, u64::MAX)).unwrap();
+    let leases: Vec<_> = (0..4).map(|_| manager.lease("huge", NOW).unwrap()).collect();
+    assert_eq!(manager.memory(), u64::MAX);
+    drop(leases);
+    manager.close();
+    assert_eq!(manager.memory(), 0);
 }

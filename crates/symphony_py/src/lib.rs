@@ -57,7 +57,7 @@ mod core {
     #[pymodule_export]
     use crate::pit::{
         ArbitrationEngine, ArtifactFile, ArtifactStore, ArtifactWriter, DagTracker, Grant, Lease,
-        MemberPort, MemberRequest, MemberSeat, PoolManager, StaleManager,
+        MemberPort, MemberRequest, MemberSeat, PoolManager, PoolUpkeep, StaleManager,
     };
     #[pymodule_export]
     use crate::steps::swap::{PendingStep, Slot, Stepper};

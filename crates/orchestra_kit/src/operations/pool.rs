@@ -37,13 +37,19 @@ fn stats(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
         ("size", count(stats.size)),
         ("idle", count(stats.idle)),
         ("leased", count(stats.leased)),
+        ("starting", count(stats.starting)),
         ("waiting", count(stats.waiting)),
         ("hits", number(stats.hits)),
         ("misses", number(stats.misses)),
         ("created", number(stats.created)),
         ("failures", number(stats.failures)),
         ("evicted", number(stats.evicted)),
+        ("broken", number(stats.broken)),
+        ("unhealthy", number(stats.unhealthy)),
+        ("overdue", number(stats.overdue)),
+        ("timeouts", number(stats.timeouts)),
         ("memory", number(stats.memory)),
+        ("demand", Value::Float(stats.demand)),
     ]))
 }
 

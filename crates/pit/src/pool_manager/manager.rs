@@ -1,5 +1,6 @@
 //! The manager: leases with a deadline, prewarming, eviction, figures.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,10 @@ use crate::{PitError, PitResult};
 
 use super::pool::{Idle, Pool};
 use super::table::{Table, Turn, Waiter};
+use super::upkeep::{SHORTEST_ROUND, Upkeep};
 use super::{Factory, Lease, PoolOptions, PoolStats, Worker};
 
-const MEMBER: &str = "pool-manager";
+pub(super) const MEMBER: &str = "pool-manager";
 
 /// How a manager is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,14 +26,15 @@ pub struct PoolManagerOptions {
 
 /// The pools of a system.
 pub struct PoolManager {
-    table: Mutex<Table>,
+    pub(super) table: Mutex<Table>,
+    pub(super) upkeep: Arc<Upkeep>,
 }
 
 impl PoolManager {
     /// A manager without pools.
     pub fn new(options: PoolManagerOptions) -> Arc<Self> {
         let table = Table { cap: options.memory, ..Table::default() };
-        Arc::new(Self { table: Mutex::new(table) })
+        Arc::new(Self { table: Mutex::new(table), upkeep: Arc::default() })
     }
 
     /// Adds a pool. No worker is made yet.
@@ -87,24 +90,68 @@ impl PoolManager {
             return Err(PitError::Stopped { member: MEMBER });
         }
         let pool = find(&table, name)?;
-        let turn = if table.may_pass(pool) { table.take(pool, &mut gone) } else { None };
         let name = Arc::clone(&table.pools[pool].name);
-        let turn = match turn {
-            Some(turn) => {
-                drop(table);
-                Ok(turn)
-            }
-            None => Self::wait(table, pool, timeout, interrupted),
+        let mut turn = if table.may_pass(pool) { table.take(pool, &mut gone) } else { None };
+        drop_unlocked(table, &mut gone);
+        loop {
+            let turn_now = match turn.take() {
+                Some(turn) => turn,
+                None => self.wait(pool, timeout, interrupted)?,
+            };
+            let worker = match turn_now {
+                Turn::Warm(worker, since) => match self.checked(pool, worker, since)? {
+                    ControlFlow::Break(worker) => worker,
+                    ControlFlow::Continue(instead) => {
+                        turn = Some(instead);
+                        continue;
+                    }
+                },
+                // What came too late, with its place given away, stands in line as everybody does.
+                Turn::Make(ticket) => match self.make(pool, ticket, true)? {
+                    Some(worker) => worker,
+                    None => continue,
+                },
+            };
+            return Ok(Lease::new(Arc::clone(self), pool, name, worker));
+        }
+    }
+
+    /// Asks a warm worker whether it is healthy, where its pool asks. One that is not is dropped, and what follows for
+    /// its caller is told.
+    fn checked(
+        &self,
+        pool: usize,
+        worker: Worker,
+        since: Option<Instant>,
+    ) -> PitResult<ControlFlow<Worker, Turn>> {
+        let Some(since) = since else { return Ok(ControlFlow::Break(worker)) };
+        let (check, every) = {
+            let options = &self.table.lock().pools[pool].options;
+            (options.check.clone(), options.check_every)
         };
-        // Evicted workers go here, after the lock.
-        drop(gone);
-        match turn? {
-            Turn::Warm(worker) => Ok(Lease::new(Arc::clone(self), pool, name, worker)),
-            Turn::Make => {
-                let worker = self.make(pool, true)?;
-                Ok(Lease::new(Arc::clone(self), pool, name, worker))
+        let Some(check) = check.filter(|_| since.elapsed() >= every) else {
+            return Ok(ControlFlow::Break(worker));
+        };
+        let mut gone = Vec::new();
+        match run(|| check(&worker)) {
+            Ok(true) => return Ok(ControlFlow::Break(worker)),
+            Ok(false) => {}
+            Err(failure) => {
+                let name = {
+                    let entry = &mut self.table.lock().pools[pool];
+                    entry.figures.hits -= 1;
+                    entry.name.to_string()
+                };
+                self.give_back(pool, worker, true);
+                return Err(PitError::PoolCheck { pool: name, failure: Box::new(failure) });
             }
         }
+        // Its place is kept for this caller; it is gone itself before another is made.
+        let mut table = self.table.lock();
+        let instead = table.take_instead(pool, &mut gone);
+        gone.push(worker);
+        drop_unlocked(table, &mut gone);
+        Ok(ControlFlow::Continue(instead))
     }
 
     /// Makes one idle worker on this thread, if the pool has place and memory for it. Never waits, and evicts nothing: a
@@ -113,37 +160,61 @@ impl PoolManager {
     /// # Errors
     /// There is no such pool, the factory failed, or the manager was closed.
     pub fn prewarm(&self, name: &str) -> PitResult<bool> {
-        let pool = {
+        let pool = self.index(name)?;
+        self.prewarm_at(pool)
+    }
+
+    pub(super) fn prewarm_at(&self, pool: usize) -> PitResult<bool> {
+        let ticket = {
             let mut table = self.table.lock();
-            if table.closed {
-                return Err(PitError::Stopped { member: MEMBER });
-            }
-            let pool = find(&table, name)?;
-            if !table.may_pass(pool) || !table.reserve_free(pool) {
-                return Ok(false);
-            }
-            pool
+            table.give_up_overdue();
+            let Some(ticket) = table.reserve_free(pool) else { return Ok(false) };
+            ticket
         };
-        let worker = self.make(pool, false)?;
+        let Some(worker) = self.make(pool, ticket, false)? else { return Ok(false) };
         self.put_idle(pool, worker);
         Ok(true)
+    }
+
+    /// Where a pool stands in the table of an open manager.
+    pub(super) fn index(&self, name: &str) -> PitResult<usize> {
+        let table = self.table.lock();
+        if table.closed {
+            return Err(PitError::Stopped { member: MEMBER });
+        }
+        find(&table, name)
     }
 
     /// The pools whose workers are fewer than lately were leased at once, with how many are missing: what a background
     /// thread should prewarm.
     pub fn cold(&self) -> Vec<(Arc<str>, usize)> {
         let table = self.table.lock();
-        let missing = |pool: &Pool| {
-            let wanted = pool.demand().round().min(pool.options.size as f64);
-            // Rounded, not negative and at most the size, so it is a whole number of workers.
-            (0..pool.options.size).take_while(|&count| (count as f64) < wanted).count()
-        };
-        table
-            .pools
-            .iter()
-            .map(|pool| (Arc::clone(&pool.name), missing(pool).saturating_sub(pool.count())))
-            .filter(|(_, missing)| *missing > 0)
-            .collect()
+        let missing = |pool: &Pool| (Arc::clone(&pool.name), pool.missing());
+        table.pools.iter().map(missing).filter(|(_, missing)| *missing > 0).collect()
+    }
+
+    /// Sets what all workers may take together, in bytes; none: no limit. Idle workers above it are evicted, the one that
+    /// was used longest ago first; leased ones stay, and nothing is made until they are fewer.
+    ///
+    /// # Errors
+    /// One worker of some pool is alone above it, or the manager was closed.
+    pub fn limit(&self, memory: Option<u64>) -> PitResult<()> {
+        let mut gone = Vec::new();
+        let mut table = self.table.lock();
+        if table.closed {
+            return Err(PitError::Stopped { member: MEMBER });
+        }
+        let above = |pool: &&Pool| memory.is_some_and(|cap| pool.options.memory > cap);
+        if let (Some(limit), Some(pool)) = (memory, table.pools.iter().find(above)) {
+            let (what, name) = ("memory for one worker of pool", pool.name.to_string());
+            return Err(PitError::OverLimit { what, name, wanted: pool.options.memory, limit });
+        }
+        table.cap = memory;
+        table.keep_cap(&mut gone);
+        table.serve(&mut gone);
+        drop_unlocked(table, &mut gone);
+        self.upkeep.ring();
+        Ok(())
     }
 
     /// The figures of a pool.
@@ -163,7 +234,7 @@ impl PoolManager {
 
     /// What all workers take together, in bytes.
     pub fn memory(&self) -> u64 {
-        self.table.lock().memory
+        u64::try_from(self.table.lock().memory).unwrap_or(u64::MAX)
     }
 
     /// Ends every wait and drops the idle workers; leased ones are dropped when they are given back.
@@ -173,20 +244,20 @@ impl PoolManager {
         table.closed = true;
         let mut freed = 0;
         for pool in &mut table.pools {
-            freed += pool.options.memory * pool.idle.len() as u64;
-            gone.extend(pool.idle.drain(..));
+            freed += u128::from(pool.options.memory) * pool.idle.len() as u128;
+            gone.extend(pool.idle.drain(..).map(|idle| idle.worker));
         }
         table.memory -= freed;
         for waiter in table.waiters.values() {
             waiter.bell.notify_one();
         }
-        drop(table);
-        drop(gone);
+        drop_unlocked(table, &mut gone);
+        self.upkeep.close();
     }
 
-    /// Waits for a turn. The caller's lock is taken over and free at return.
+    /// Waits for a turn.
     fn wait(
-        mut table: MutexGuard<'_, Table>,
+        &self,
         pool: usize,
         timeout: Option<Duration>,
         interrupted: Option<&dyn Fn() -> bool>,
@@ -194,6 +265,7 @@ impl PoolManager {
         let began = Instant::now();
         let deadline = timeout.and_then(|timeout| began.checked_add(timeout));
         let bell = Arc::new(Condvar::new());
+        let mut table = self.table.lock();
         let ticket = table.tick();
         table.waiters.insert(ticket, Waiter { pool, bell: Arc::clone(&bell), turn: None });
         table.unserved += 1;
@@ -201,16 +273,25 @@ impl PoolManager {
         // A newcomer that may not pass others may still fit behind them.
         table.serve(&mut gone);
         loop {
+            if !table.waiters.get(&ticket).is_some_and(|waiter| waiter.turn.is_some()) {
+                table.give_up_overdue();
+                table.serve(&mut gone);
+            }
             let waiter = table.waiters.get_mut(&ticket);
             if let Some(turn) = waiter.and_then(|waiter| waiter.turn.take()) {
                 table.waiters.remove(&ticket);
-                drop(table);
-                drop(gone);
+                drop_unlocked(table, &mut gone);
                 return Ok(turn);
             }
             let over = table.closed || deadline.is_some_and(|deadline| Instant::now() >= deadline);
             let given_up = !over && {
-                wait_once(&bell, &mut table, deadline, interrupted.is_some());
+                let until = [deadline, table.next_overdue()].into_iter().flatten().min();
+                if gone.is_empty() {
+                    wait_once(&bell, &mut table, until, interrupted.is_some());
+                } else {
+                    // What was evicted for others goes now, not at the end of this wait.
+                    MutexGuard::unlocked(&mut table, || gone.clear());
+                }
                 let served = table.waiters.get(&ticket).is_some_and(|waiter| waiter.turn.is_some());
                 !served && interrupted.is_some_and(|ask| MutexGuard::unlocked(&mut table, ask))
             };
@@ -226,8 +307,7 @@ impl PoolManager {
             let name = entry.name.to_string();
             // Whoever stood behind may go on.
             table.serve(&mut gone);
-            drop(table);
-            drop(gone);
+            drop_unlocked(table, &mut gone);
             return Err(if closed {
                 PitError::Stopped { member: MEMBER }
             } else if given_up {
@@ -238,42 +318,46 @@ impl PoolManager {
         }
     }
 
-    /// Calls the factory for a place that is reserved. The place is free again if that fails, or panics.
-    fn make(&self, pool: usize, lease: bool) -> PitResult<Worker> {
+    /// Calls the factory for a place that is reserved. The place is free again if that fails, or panics. None: it took so
+    /// long that others have its place, and its worker is dropped.
+    fn make(&self, pool: usize, ticket: u64, lease: bool) -> PitResult<Option<Worker>> {
         let (factory, name) = {
             let table = self.table.lock();
             let entry = &table.pools[pool];
             (Arc::clone(&entry.factory), entry.name.to_string())
         };
-        let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| factory()));
-        let made = made.unwrap_or_else(|panic| {
-            Err(Failure::new(Code::START_FAILED, format!("it panicked: {}", panic_text(&*panic))))
-        });
+        let made = run(|| factory());
         let mut gone = Vec::new();
         let mut table = self.table.lock();
-        let entry = &mut table.pools[pool];
-        entry.starting -= 1;
         let outcome = match made {
             Ok(worker) => {
+                let arrived = table.arrives(pool, ticket, &mut gone);
+                let entry = &mut table.pools[pool];
                 entry.figures.created += 1;
-                if lease {
+                if !arrived {
+                    gone.push(worker);
+                    Ok(None)
+                } else if lease {
                     entry.lent();
+                    Ok(Some(worker))
                 } else {
                     // Counted as leased until it is put among the idle ones.
                     entry.leased += 1;
+                    Ok(Some(worker))
                 }
-                Ok(worker)
             }
             Err(failure) => {
-                entry.figures.failures += 1;
-                let memory = entry.options.memory;
-                table.memory -= memory;
+                table.pools[pool].figures.failures += 1;
+                table.fails(pool, ticket);
                 table.serve(&mut gone);
                 Err(PitError::Factory { pool: name, failure: Box::new(failure) })
             }
         };
-        drop(table);
-        drop(gone);
+        let short = outcome.is_err() && Self::is_short(&table, pool);
+        drop_unlocked(table, &mut gone);
+        if short {
+            self.upkeep.ring();
+        }
         outcome
     }
 
@@ -281,17 +365,19 @@ impl PoolManager {
         if !broken {
             return self.put_idle(pool, worker);
         }
-        let mut gone = Vec::new();
+        let mut gone = vec![worker];
         let mut table = self.table.lock();
         let entry = &mut table.pools[pool];
         entry.leased -= 1;
         entry.figures.broken += 1;
-        let memory = entry.options.memory;
+        let memory = u128::from(entry.options.memory);
         table.memory -= memory;
         table.serve(&mut gone);
-        drop(table);
-        drop(gone);
-        drop(worker);
+        let short = Self::is_short(&table, pool) || memory > 0;
+        drop_unlocked(table, &mut gone);
+        if short {
+            self.upkeep.ring();
+        }
     }
 
     fn put_idle(&self, pool: usize, worker: Worker) {
@@ -301,16 +387,30 @@ impl PoolManager {
         let closed = table.closed;
         let entry = &mut table.pools[pool];
         entry.leased -= 1;
+        let mut asked_at = None;
         if closed {
-            let memory = entry.options.memory;
+            let memory = u128::from(entry.options.memory);
             table.memory -= memory;
             gone.push(worker);
         } else {
-            entry.idle.push_back(Idle { worker, tick });
+            let since = entry.idle_since();
+            let every = entry.options.check_every.max(SHORTEST_ROUND);
+            asked_at = since.and_then(|since| since.checked_add(every));
+            entry.idle.push_back(Idle { worker, tick, since });
+            // The cap may have been lowered while it was leased.
+            table.keep_cap(&mut gone);
             table.serve(&mut gone);
         }
-        drop(table);
-        drop(gone);
+        drop_unlocked(table, &mut gone);
+        if let Some(asked_at) = asked_at {
+            self.upkeep.wake_at(asked_at);
+        }
+    }
+
+    /// Whether whoever keeps the pools should look at this one.
+    fn is_short(table: &Table, pool: usize) -> bool {
+        let entry = &table.pools[pool];
+        entry.options.prewarm && entry.missing() > 0
     }
 }
 
@@ -323,6 +423,19 @@ impl std::fmt::Debug for PoolManager {
 fn find(table: &Table, name: &str) -> PitResult<usize> {
     let found = table.by_name.get(name).copied();
     found.ok_or_else(|| PitError::NotFound { kind: "pool", name: name.to_owned() })
+}
+
+/// Runs the destructors of workers after the lock.
+pub(super) fn drop_unlocked(table: MutexGuard<'_, Table>, gone: &mut Vec<Worker>) {
+    drop(table);
+    gone.clear();
+}
+
+/// Calls code of a user; a panic in it is a failure.
+pub(super) fn run<T>(code: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(code)).unwrap_or_else(|panic| {
+        Err(Failure::new(Code::START_FAILED, format!("it panicked: {}", panic_text(&*panic))))
+    })
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

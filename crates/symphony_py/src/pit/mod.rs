@@ -16,6 +16,6 @@ pub(crate) use artifact_writer::ArtifactWriter;
 pub(crate) use artifacts::{ArtifactStore, add};
 pub(crate) use dag::DagTracker;
 pub(crate) use member::member;
-pub(crate) use pool::{Lease, PoolManager};
+pub(crate) use pool::{Lease, PoolManager, PoolUpkeep};
 pub(crate) use stale::StaleManager;
 pub(crate) use stand_in::{MemberPort, MemberRequest, MemberSeat};
