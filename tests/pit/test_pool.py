@@ -358,7 +358,9 @@ def test_idle_workers_are_asked_and_missing_ones_made_in_the_background(pool):
 def test_the_upkeep_of_pools_does_not_keep_a_swap_waiting():
     with boot() as system:
         system.pit.pool.register("model", object, size=1, check=lambda _: True, prewarm=True)
-        assert system.swap(type(system.pit.pool), object()).drained
+        kind = type(system.pit.pool)
+        report = system.swap(kind, object())
+    assert report.drained
 
 
 def test_the_memory_cap_evicts_what_was_used_longest_ago(pool):

@@ -108,11 +108,14 @@ fn run(acts: Vec<Act>) {
         let (made, dead) = (Arc::clone(&made), Arc::clone(&dead));
         let factory = Arc::new(move || Ok(Box::new(made.fetch_add(1, Ordering::SeqCst)) as Worker));
         let check = Arc::new(move |worker: &Worker| {
-            Ok(!dead.lock().unwrap().contains(worker.downcast_ref::<usize>().unwrap()))
+            Ok(!dead
+                .lock()
+                .expect("nobody panics with it")
+                .contains(worker.downcast_ref::<usize>().expect("it is a number")))
         });
         let (size, memory, check) = (SIZE[pool], MEMORY[pool], Some(check as _));
         let options = PoolOptions { size, memory, check, ..PoolOptions::default() };
-        manager.register(NAMES[pool], factory, options).unwrap();
+        manager.register(NAMES[pool], factory, options).expect("it is lawful");
     }
     let mut model = Model::default();
     let mut held: Vec<Lease> = Vec::new();
@@ -140,19 +143,19 @@ fn run(acts: Vec<Act>) {
             Act::Die(at) if !model.idle.is_empty() => {
                 let (_, worker) = model.idle[at % model.idle.len()];
                 model.dead.insert(worker);
-                dead.lock().unwrap().insert(worker);
+                dead.lock().expect("nobody panics with it").insert(worker);
             }
             Act::Prewarm(pool) => {
                 let fits = model.count(pool) < SIZE[pool]
                     && model.cap.is_none_or(|cap| model.memory() + MEMORY[pool] <= cap);
-                assert_eq!(manager.prewarm(NAMES[pool]).unwrap(), fits);
+                assert_eq!(manager.prewarm(NAMES[pool]).expect("it is lawful"), fits);
                 if fits {
                     model.put_idle((pool, model.made));
                     model.made += 1;
                 }
             }
             Act::Limit(cap) => {
-                manager.limit(cap).unwrap();
+                manager.limit(cap).expect("it is lawful");
                 model.cap = cap;
                 model.keep_cap();
             }
@@ -160,7 +163,7 @@ fn run(acts: Vec<Act>) {
         }
         assert_eq!(manager.memory(), model.memory());
         for pool in 0..3 {
-            let stats = manager.stats(NAMES[pool]).unwrap();
+            let stats = manager.stats(NAMES[pool]).expect("it is lawful");
             let of = |list: &[(usize, usize)]| list.iter().filter(|(of, _)| *of == pool).count();
             assert_eq!((stats.idle, stats.leased), (of(&model.idle), of(&model.held)));
             assert!(stats.idle + stats.leased <= SIZE[pool]);

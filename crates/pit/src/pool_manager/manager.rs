@@ -273,7 +273,7 @@ impl PoolManager {
         // A newcomer that may not pass others may still fit behind them.
         table.serve(&mut gone);
         loop {
-            if !table.waiters.get(&ticket).is_some_and(|waiter| waiter.turn.is_some()) {
+            if table.waiters.get(&ticket).is_none_or(|waiter| waiter.turn.is_none()) {
                 table.give_up_overdue();
                 table.serve(&mut gone);
             }
