@@ -448,7 +448,8 @@ fn factories_slower_than_their_time_still_serve_everybody() {
 fn alive_from(number: &Arc<AtomicUsize>) -> Check {
     let number = Arc::clone(number);
     Arc::new(move |worker| {
-        Ok(*worker.downcast_ref::<usize>().unwrap() >= number.load(Ordering::SeqCst))
+        Ok(*worker.downcast_ref::<usize>().expect("it is a number")
+            >= number.load(Ordering::SeqCst))
     })
 }
 

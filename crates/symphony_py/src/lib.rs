@@ -9,6 +9,10 @@
     clippy::type_complexity,
     reason = "arguments and results of bindings have the shapes that Python gives and takes"
 )]
+#![expect(
+    clippy::doc_markdown,
+    reason = "the text of a method of a class is what Python's `help()` shows, in the form of its docstrings"
+)]
 
 mod boot;
 mod door;

@@ -278,7 +278,7 @@ impl Lease {
     /// From fresh to waiting; nobody else can enter it meanwhile.
     fn claim(&self, py: Python<'_>) -> PyResult<()> {
         let mut stage = self.stage.lock();
-        let state = match *stage {
+        let why = match *stage {
             Stage::Fresh => {
                 *stage = Stage::Waiting;
                 return Ok(());
@@ -290,7 +290,7 @@ impl Lease {
         drop(stage);
         let (doing, kind) = ("enter", "the lease of pool");
         let error =
-            PitError::WrongState { doing, kind, name: self.name.clone(), state: state.to_owned() };
+            PitError::WrongState { doing, kind, name: self.name.clone(), state: why.to_owned() };
         Err(raise(py, &error))
     }
 
