@@ -332,24 +332,72 @@ class DagTracker:
     its state does not allow the move.
     """
 
-    def submit(self, graph: Mapping[str, Iterable[str]], *, priority: int = 0) -> int:
-        """Starts a run of a graph.
+    def submit(
+        self,
+        graph: Mapping[str, Iterable[str]],
+        *,
+        priority: int = 0,
+        soft: Mapping[str, Iterable[str]] | None = None,
+        optional: Mapping[str, Iterable[str]] | None = None,
+        retries: int | Mapping[str, int] | None = None,
+        back_off: float = 0.1,
+        timeout: float | Mapping[str, float] | None = None,
+        deadline: float | None = None,
+        label: str = "",
+    ) -> int:
+        """Starts a run of a graph; nodes without needs are ready at once.
 
         Args:
-            graph: What each node needs, by name.
-            priority: 1000 critical, 100 high, 0 normal, -100 low, -1000 background.
+            graph: Each node with the nodes that must be done before it.
+            priority: 1000 critical, 100 high, 0 normal, -100 low, -1000 background; larger is served first by `take`.
+            soft: Further needs that may end in any way: a node waits until they have ended, and runs also where they
+                failed.
+            optional: As `soft`, of what need not be in the graph at all.
+            retries: How often a node that failed is tried again; or that for single nodes by name.
+            back_off: Seconds before the second attempt; they double with each further one, to five minutes at most.
+            timeout: Seconds after which a node that was started counts as failed; or that for single nodes by name.
+            deadline: Seconds from now after which everything that is not done fails, also after a restart.
+            label: Kept with the run and read back with it, for whoever goes on with it after a restart.
 
         Returns:
-            The number of the run; later runs have greater ones.
+            The number of the run; later runs have greater ones, and none is used twice in one state folder.
 
         Raises:
-            InvalidValueError: A node needs what is no node, or nodes need each other in a ring. Nothing was started.
+            InvalidValueError: A need that is no node, a ring, or a time that is no number of seconds. Nothing was
+                started.
         """
 
     def ready(self, run: int, limit: int = 0) -> list[str]:
-        """Lists nodes that can run now, at most `limit` (0: all).
+        """Lists nodes that can run now, at most `limit` (0: all), the one that became ready first in front.
 
-        A node is listed until it is completed, failed or skipped: callers that share a run divide the list themselves.
+        A node is listed until it is started, completed, failed or skipped.
+        """
+
+    def start(self, run: int, node: str | None = None) -> str | None:
+        """Starts a node: it is the caller's, and no other caller is given it. After a crash it is ready again.
+
+        Args:
+            run: The run.
+            node: The node; `None`: the one that became ready first.
+
+        Returns:
+            The node; `None` where no name was given and none is ready now.
+
+        Raises:
+            InvalidValueError: The node of that name is not ready; somebody else may have started it.
+        """
+
+    def take(self, limit: int = 1, timeout: float | None = 0.0) -> list[tuple[int, str]]:
+        """Starts the next nodes of all runs, by priority and by how long a run has waited.
+
+        A run gains 10 points of priority a second, so that no stream of urgent runs starves one in the background.
+
+        Args:
+            limit: At most so many.
+            timeout: Seconds to wait until there is one; `None`: for ever.
+
+        Returns:
+            Pairs of run and node, each given to one caller; none where there was none in time.
         """
 
     def complete(self, run: int, node: str, artifact: str | None = None) -> list[str]:
@@ -362,13 +410,16 @@ class DagTracker:
         """
 
     def fail(self, run: int, node: str, reason: str) -> list[str]:
-        """A node failed; returns those that are blocked by it."""
+        """A node failed; returns those that are blocked by it.
+
+        Where its run has retries left for it, it waits for its next attempt, and nothing is blocked.
+        """
 
     def skip(self, run: int, node: str, reason: str | None = None) -> list[str]:
         """A node is left out; returns those that became ready by it."""
 
     def retry(self, run: int, node: str) -> None:
-        """A node that failed may run again, and those that it blocked too."""
+        """A node that failed, or waits for its next attempt, may run again, and those that it blocked too."""
 
     def cancel(self, run: int) -> None:
         """Ends a run: nothing of it is ready any more."""

@@ -138,17 +138,32 @@ class StoreStats(TypedDict):
 
 
 NodeState = Literal[
-    "pending", "ready", "running", "completed", "failed", "skipped", "blocked", "cancelled"
+    "pending",
+    "ready",
+    "running",
+    "waiting",
+    "completed",
+    "failed",
+    "skipped",
+    "blocked",
+    "cancelled",
 ]
 RunState = Literal["active", "completed", "failed", "cancelled"]
 
 
-class NodeStatus(TypedDict):
-    """Where a node of a run stands; `artifact` as told to `complete`, `reason` of a failure or a skip."""
-
+class _NodeStatus(TypedDict):
     state: NodeState
     artifact: str | None
     reason: str | None
+
+
+class NodeStatus(_NodeStatus, total=False):
+    """Where a node of a run stands; `artifact` as told to `complete`, `reason` of a failure or a skip.
+
+    `attempts` is there where a node of a run with retries has failed: how often.
+    """
+
+    attempts: int
 
 
 class RunStatus(TypedDict):
@@ -157,6 +172,7 @@ class RunStatus(TypedDict):
     run: int
     state: RunState
     priority: int
+    label: str
     resumed: bool
     nodes: dict[str, NodeStatus]
 

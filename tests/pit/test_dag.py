@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+import time
+
 import pytest
+from conftest import wait_until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from symphony import InvalidValueError, NotFoundError, StoppedError, boot
@@ -220,3 +226,152 @@ def test_the_tracker_against_sets(graph, data):
                 freed = {n for n, needs in graph.items() if name in needs and {*needs} <= done}
                 assert set(getattr(dag, move)(run, name)) == freed
         assert dag.status(run)["state"] == ("failed" if failed else "completed")
+
+
+def test_two_callers_of_one_run_never_get_the_same_node(dag):
+    nodes = {f"n{number}": () for number in range(200)}
+    run, given = dag.submit(nodes), []
+
+    def work():
+        while True:
+            node = dag.start(run)
+            if node is None:
+                return
+            given.append(node)
+            dag.complete(run, node)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(given) == sorted(nodes)
+    assert dag.status(run)["state"] == "completed"
+
+
+def test_a_node_that_was_started_is_nobody_elses(dag):
+    run = dag.submit({"a": (), "b": ()})
+    assert dag.start(run, "b") == "b"
+    assert (dag.ready(run), states(dag, run)["b"]) == (["a"], "running")
+    with pytest.raises(InvalidValueError, match="cannot start node `b`: it is running"):
+        dag.start(run, "b")
+    assert (dag.start(run), dag.start(run)) == ("a", None)
+    with pytest.raises(NotFoundError, match="no node `c`"):
+        dag.start(run, "c")
+
+
+def test_a_run_is_gone_on_with_after_the_process_was_killed(workshop):
+    script = """
+import os, sys
+from symphony import boot
+dag = boot(config=sys.argv[1]).pit.dag
+run = dag.submit(
+    {"fetch": (), "parse": ["fetch"], "lint": (), "report": ()},
+    soft={"report": ["lint", "parse"]},
+    retries={"lint": 1},
+    back_off=600.0,
+    label="nightly",
+)
+dag.complete(run, dag.start(run, "fetch"), "page")
+dag.start(run, "parse")
+dag.fail(run, "lint", "flaky")
+print(run, flush=True)
+os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(workshop.config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -9, done.stderr
+    run = int(done.stdout)
+    with boot(config=workshop.config) as system:
+        dag = system.pit.dag
+        status = dag.status(run)
+        assert (status["label"], status["resumed"], status["state"]) == ("nightly", True, "active")
+        assert status["nodes"]["fetch"] == {
+            "state": "completed",
+            "artifact": "page",
+            "reason": None,
+        }
+        assert status["nodes"]["lint"] == {
+            "state": "waiting",
+            "artifact": None,
+            "reason": "flaky",
+            "attempts": 1,
+        }
+        # Who ran it died with it: it is given out again, and what was completed is not.
+        assert dag.take(9) == [(run, "parse")]
+        dag.complete(run, "parse")
+        dag.retry(run, "lint")
+        assert dag.fail(run, dag.start(run), "broken") == []
+        assert dag.start(run) == "report"
+
+
+def test_soft_and_optional_needs(dag):
+    run = dag.submit(
+        {"lint": (), "deploy": ("lint",), "report": ()},
+        soft={"report": ["lint"]},
+        optional={"report": ["coverage", "deploy"]},
+    )
+    assert dag.ready(run) == ["lint"]
+    dag.fail(run, "lint", "ugly")
+    assert dag.ready(run) == ["report"]
+    with pytest.raises(InvalidValueError, match="needs `lnt`, which is no node"):
+        dag.submit({"lint": (), "report": ()}, soft={"report": ["lnt"]})
+    with pytest.raises(InvalidValueError, match="cycle"):
+        dag.submit({"a": ("b",), "b": ()}, optional={"b": ["a"]})
+
+
+def test_a_failure_is_tried_again_with_a_pause(dag):
+    run = dag.submit({"a": (), "b": ("a",)}, retries=1, back_off=0.05)
+    dag.start(run)
+    assert dag.fail(run, "a", "flaky") == []
+    assert (dag.ready(run), states(dag, run)["a"]) == ([], "waiting")
+    began = time.monotonic()
+    assert dag.take(timeout=None) == [(run, "a")]
+    assert time.monotonic() - began >= 0.04
+    assert dag.fail(run, "a", "broken") == ["b"]
+    assert dag.status(run)["nodes"]["a"]["attempts"] == 2
+
+
+def test_a_node_and_a_run_that_take_too_long(dag):
+    run = dag.submit({"a": (), "b": ()}, timeout={"a": 0.02})
+    assert (dag.start(run), dag.start(run)) == ("a", "b")
+    assert wait_until(lambda: states(dag, run) == {"a": "failed", "b": "running"})
+    late = dag.submit({"a": (), "b": ("a",)}, deadline=0.05)
+    assert wait_until(lambda: dag.status(late)["state"] == "failed")
+    assert states(dag, late) == {"a": "failed", "b": "blocked"}
+    assert "deadline" in dag.status(late)["nodes"]["a"]["reason"]
+
+
+@pytest.mark.parametrize("name", ["timeout", "back_off", "deadline"])
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
+def test_times_that_are_no_number_of_seconds(dag, name, seconds):
+    with pytest.raises(InvalidValueError, match=f"`{name}` takes a number of seconds"):
+        dag.submit({"a": ()}, **{name: seconds})
+    dag.submit({"a": ()}, **{name: float("inf")})
+
+
+def test_retries_of_what_is_no_node(dag):
+    with pytest.raises(NotFoundError, match="no node of the graph `b`"):
+        dag.submit({"a": ()}, retries={"b": 1})
+    with pytest.raises(OverflowError):
+        dag.submit({"a": ()}, retries=-1)
+
+
+def test_the_most_urgent_run_is_taken_first(dag):
+    low, high = dag.submit({"a": ()}, priority=-100), dag.submit({"a": ()}, priority=100)
+    assert dag.take(9) == [(high, "a"), (low, "a")]
+    assert dag.take() == []
+
+
+def test_who_waits_for_a_node_of_any_run_gets_it(dag):
+    taken = []
+    thread = threading.Thread(target=lambda: taken.extend(dag.take(timeout=30)))
+    thread.start()
+    run = dag.submit({"a": ()})
+    thread.join(30)
+    assert taken == [(run, "a")]

@@ -16,6 +16,7 @@ pub(super) const TABLE: Table =
 const ROWS: &[Row] = &[
     Row { name: "submit", inputs: &["graph", "priority?"], waits: false, run: submit },
     Row { name: "ready", inputs: &["run", "limit?"], waits: false, run: ready },
+    Row { name: "start", inputs: &["run", "node?"], waits: false, run: start },
     Row { name: "complete", inputs: &["run", "node", "artifact?"], waits: false, run: complete },
     Row { name: "fail", inputs: &["run", "node", "reason"], waits: false, run: fail },
     Row { name: "skip", inputs: &["run", "node", "reason?"], waits: false, run: skip },
@@ -42,6 +43,12 @@ fn ready(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
     let limit = usize::try_from(inputs.count("limit", 0)?).unwrap_or(usize::MAX);
     let nodes = tracker(members)?.ready(run_id(inputs)?, limit);
     Ok(list(nodes.map_err(|error| refused(MEMBER, "list the ready nodes", error))?))
+}
+
+fn start(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
+    let node = tracker(members)?.start_next(run_id(inputs)?, inputs.text_or_none("node")?);
+    let node = node.map_err(|error| refused(MEMBER, "start", error))?;
+    Ok(node.as_deref().into())
 }
 
 fn complete(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use component::Health;
 use parking_lot::{Mutex, MutexGuard};
@@ -12,7 +13,7 @@ use crate::journal::{Journal, Written};
 use crate::{Durability, PitError, PitResult};
 
 use super::record::{self, Record};
-use super::run::Run;
+use super::run::{EXPIRED, Run};
 use super::{NodeState, RunId, RunState, Shape, Step};
 
 /// A journal shorter than this is not worth writing anew. Reading one back costs about a microsecond for each 40 bytes,
@@ -40,13 +41,12 @@ impl Ledger {
         crate::disk::make_folder(folder).map_err(PitError::io("create the folder", folder))?;
         let path: PathBuf = folder.join("dag.journal");
         let mut shapes: HashMap<blake3::Hash, Arc<Shape>> = HashMap::new();
+        let now = Instant::now();
         let mut recovered = Recovered { runs: BTreeMap::new(), next: 1 };
         let journal =
             Journal::begin(&path, record::FORMAT, durability)?.replay(None, |mark, bytes| {
-                replay(&mut shapes, &mut recovered, bytes).map_err(|reason| PitError::Corrupt {
-                    path: path.clone(),
-                    offset: mark.offset,
-                    reason,
+                replay(&mut shapes, &mut recovered, now, bytes).map_err(|reason| {
+                    PitError::Corrupt { path: path.clone(), offset: mark.offset, reason }
                 })
             })?;
         recovered.runs.retain(|_, run| matches!(run.state(), RunState::Active | RunState::Failed));
@@ -66,7 +66,7 @@ impl Ledger {
             record::write_shape(&mut graph, &run.shape);
         }
         let mut submit = Vec::with_capacity(64 + run.label.len());
-        record::write_submit(&mut submit, run.id, run.priority, &run.shape, &run.label);
+        record::write_submit(&mut submit, run.id, run.priority, &run.shape, &run.label, &run.about);
         let written = if graph.is_empty() {
             self.journal.write_all([submit.as_slice()])?
         } else {
@@ -97,6 +97,13 @@ impl Ledger {
     pub(super) fn cancel(&self, run: RunId) -> PitResult<Written> {
         let mut bytes = Vec::with_capacity(9);
         record::write_cancel(&mut bytes, run);
+        self.journal.write_all([bytes.as_slice()])
+    }
+
+    /// Writes that the deadline of a run has passed. The caller holds the run's lock.
+    pub(super) fn expire(&self, run: RunId) -> PitResult<Written> {
+        let mut bytes = Vec::with_capacity(9);
+        record::write_expire(&mut bytes, run);
         self.journal.write_all([bytes.as_slice()])
     }
 
@@ -176,7 +183,7 @@ impl Ledger {
 /// exactly what is blocked now.
 fn snapshot(run: &Run) -> impl Iterator<Item = Vec<u8>> + '_ {
     let mut submit = Vec::new();
-    record::write_submit(&mut submit, run.id, run.priority, &run.shape, &run.label);
+    record::write_submit(&mut submit, run.id, run.priority, &run.shape, &run.label, &run.about);
     let done = (0..run.shape.len()).filter_map(|node| match run.node_state(node) {
         NodeState::Completed => {
             Some(Step::Complete { node, artifact: run.artifact(node).map(AsRef::as_ref) })
@@ -186,33 +193,64 @@ fn snapshot(run: &Run) -> impl Iterator<Item = Vec<u8>> + '_ {
         }
         _ => None,
     });
+    // One that the deadline failed before its attempts were over fails by that again.
+    let by_itself =
+        |node: &u32| !run.expired || run.reason(*node).is_none_or(|reason| **reason != *EXPIRED);
     let failed = (0..run.shape.len())
         .filter(|&node| run.node_state(node) == NodeState::Failed)
+        .filter(by_itself)
         .map(|node| Step::Fail {
             node,
             reason: run.reason(node).map(AsRef::as_ref).unwrap_or_default(),
         });
-    let moves = done.chain(failed).map(|step| {
+    let moved = |step| {
         let mut bytes = Vec::new();
         record::write_move(&mut bytes, run.id, step);
         bytes
+    };
+    let attempts = |failed: bool| {
+        (0..run.shape.len()).filter_map(move |node| {
+            let (attempts, state) = (run.attempts(node), run.node_state(node));
+            if attempts == 0 || (state == NodeState::Failed) != failed {
+                return None;
+            }
+            // The failure itself is read after it, and must not be followed by another attempt.
+            let allowed = run.about.policy.retries(node);
+            let attempts = if failed { allowed.max(attempts - 1) } else { attempts };
+            let mut bytes = Vec::new();
+            let waiting = state == NodeState::Waiting;
+            record::write_attempts(&mut bytes, run.id, node, attempts, waiting);
+            Some(bytes)
+        })
+    };
+    let expired = run.expired.then(|| {
+        let mut bytes = Vec::new();
+        record::write_expire(&mut bytes, run.id);
+        bytes
     });
-    std::iter::once(submit).chain(moves)
+    std::iter::once(submit)
+        .chain(done.map(moved))
+        .chain(attempts(true))
+        .chain(failed.map(moved))
+        .chain(attempts(false))
+        .chain(expired)
 }
 
 fn replay(
     shapes: &mut HashMap<blake3::Hash, Arc<Shape>>,
     recovered: &mut Recovered,
+    now: Instant,
     bytes: &[u8],
 ) -> Result<(), &'static str> {
     match record::read(bytes)? {
         Record::Shape(digest, shape) => {
             shapes.insert(digest, shape);
         }
-        Record::Submit { run: id, priority, shape, label } => {
+        Record::Submit { run: id, priority, shape, label, about } => {
             let shape = shapes.get(&shape).ok_or("a run of a graph that was never written")?;
             let mut run = Run::new(id, shape, priority, Arc::from(label));
             run.resumed = true;
+            run.begin(about, now);
             recovered.runs.insert(id, run);
             recovered.next = recovered.next.max(id.0.saturating_add(1));
         }
@@ -224,7 +262,17 @@ fn replay(
             if !run.accepts_at_replay(step) {
                 return Err("a move that its node's state does not allow");
             }
-            run.perform(step, &mut Vec::new(), &mut Vec::new());
+            run.perform(step, now, &mut Vec::new(), &mut Vec::new());
+        }
+        Record::Attempts { run, node, attempts, waiting } => {
+            let run = recovered.runs.get_mut(&run).ok_or("a node of a run that is not known")?;
+            if node >= run.shape.len() {
+                return Err("a node beyond its graph");
+            }
+            run.restore(node, attempts, waiting, now);
+        }
+        Record::Expire(run) => {
+            recovered.runs.get_mut(&run).ok_or("the end of a run that is not known")?.expire();
         }
         Record::Cancel(run) => {
             recovered.runs.get_mut(&run).ok_or("a cancel of a run that is not known")?.cancel();

@@ -1,12 +1,17 @@
-//! One pass through a shape: pure state, no lock, no clock, no file.
+//! One pass through a shape: pure state, no lock, no clock, no file; moments are handed in.
 //!
 //! Every move is split in two: `accepts` says whether it is lawful without changing anything, `perform` cannot fail. Between the two stands the journal, so that what is in memory is never ahead of what is on disk. No move
 //! allocates for the nodes it passes through; the ready nodes are a linked list inside the node table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::record::About;
 use super::{NodeCounts, NodeState, RunId, RunState, Shape, Step};
+
+/// Why nodes of a run fail whose deadline has passed.
+pub(super) const EXPIRED: &str = "the deadline of the run has passed";
 
 /// No node: the end of the ready list.
 const NONE: u32 = u32::MAX;
@@ -35,6 +40,15 @@ pub(super) struct Run {
     pub(super) cancelled: bool,
     /// Taken out of the tracker while somebody still held it.
     pub(super) forgotten: bool,
+    pub(super) about: About,
+    /// The deadline has passed, and what was not done by then has failed.
+    pub(super) expired: bool,
+    /// The deadline as a moment of this process's clock.
+    pub(super) ends_at: Option<Instant>,
+    /// How often a node failed; only those that did.
+    attempts: HashMap<u32, u32>,
+    /// When the pause of a waiting node ends, or the time of a running one.
+    moments: BTreeMap<u32, Instant>,
     nodes: Vec<Node>,
     first: u32,
     last: u32,
@@ -66,6 +80,11 @@ impl Run {
             journaled: true,
             cancelled: false,
             forgotten: false,
+            about: About::default(),
+            expired: false,
+            ends_at: None,
+            attempts: HashMap::new(),
+            moments: BTreeMap::new(),
             nodes,
             first: NONE,
             last: NONE,
@@ -78,6 +97,12 @@ impl Run {
             run.set(root, NodeState::Ready);
         }
         run
+    }
+
+    /// Says what was submitted besides the graph.
+    pub(super) fn begin(&mut self, about: About, now: Instant) {
+        self.ends_at = about.policy.left().and_then(|left| now.checked_add(left));
+        self.about = about;
     }
 
     pub(super) fn node_state(&self, node: u32) -> NodeState {
@@ -103,7 +128,10 @@ impl Run {
     pub(super) fn state(&self) -> RunState {
         if self.cancelled {
             RunState::Cancelled
-        } else if self.counts.of(NodeState::Ready) + self.counts.of(NodeState::Running) > 0 {
+        } else if [NodeState::Ready, NodeState::Running, NodeState::Waiting]
+            .iter()
+            .any(|state| self.counts.of(*state) > 0)
+        {
             RunState::Active
         } else if self.counts.of(NodeState::Failed) > 0 {
             RunState::Failed
@@ -133,20 +161,96 @@ impl Run {
                     matches!(state, NodeState::Ready | NodeState::Running)
                 }
                 Step::Skip { .. } => !state.is_done(),
-                Step::Retry { .. } => state == NodeState::Failed,
+                Step::Retry { .. } => matches!(state, NodeState::Failed | NodeState::Waiting),
             }
+    }
+
+    pub(super) fn attempts(&self, node: u32) -> u32 {
+        self.attempts.get(&node).copied().unwrap_or(0)
+    }
+
+    /// What the clock has to do next, and when.
+    pub(super) fn next_moment(&self) -> Option<Instant> {
+        if self.state() != RunState::Active {
+            return None;
+        }
+        self.moments.values().copied().chain(self.ends_at).min()
+    }
+
+    /// A node whose time is over by now.
+    pub(super) fn overdue(&self, now: Instant) -> Option<u32> {
+        let over = |(node, at): (&u32, &Instant)| {
+            (*at <= now && self.node_state(*node) == NodeState::Running).then_some(*node)
+        };
+        self.moments.iter().find_map(over)
+    }
+
+    /// Nodes whose pause is over by now are ready.
+    pub(super) fn wake(&mut self, now: Instant) {
+        let over = |(node, at): (&u32, &Instant)| {
+            (*at <= now && self.node_state(*node) == NodeState::Waiting).then_some(*node)
+        };
+        let woken: Vec<u32> = self.moments.iter().filter_map(over).collect();
+        for node in woken {
+            self.set(node, NodeState::Ready);
+        }
+    }
+
+    /// Whether the deadline has passed and nobody has said so.
+    pub(super) fn must_expire(&self, now: Instant) -> bool {
+        !self.expired
+            && self.ends_at.is_some_and(|end| end <= now)
+            && self.state() == RunState::Active
+    }
+
+    /// Fails everything that is not done, without another attempt.
+    pub(super) fn expire(&mut self) {
+        self.expired = true;
+        let reason: Arc<str> = Arc::from(EXPIRED);
+        // A failure makes what only softly needs it ready, so it is gone through until nothing is.
+        while self.state() == RunState::Active && !self.cancelled {
+            for node in 0..self.shape.len() {
+                let state = self.node_state(node);
+                if matches!(state, NodeState::Ready | NodeState::Running | NodeState::Waiting) {
+                    self.fail_for_good(
+                        node,
+                        Some(Arc::clone(&reason)),
+                        &mut Vec::new(),
+                        &mut Vec::new(),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Sets how often a node had failed when its journal was written anew.
+    pub(super) fn restore(&mut self, node: u32, attempts: u32, waiting: bool, now: Instant) {
+        self.attempts.insert(node, attempts);
+        if waiting && self.node_state(node) == NodeState::Ready {
+            self.pause(node, now);
+        }
+    }
+
+    fn pause(&mut self, node: u32, now: Instant) {
+        self.set(node, NodeState::Waiting);
+        let pause = self.about.policy.pause(self.attempts(node));
+        self.moments.insert(node, now.checked_add(pause).unwrap_or(now));
     }
 
     /// The same for records that are read back: a journal that was written anew lists nodes by index, so a node may
     /// be completed there before what it needs.
     pub(super) fn accepts_at_replay(&self, step: Step<'_>) -> bool {
-        self.accepts(step) || !self.cancelled && self.node_state(step.node()) == NodeState::Pending
+        // Nor are the ends of pauses and times written down.
+        let state = self.node_state(step.node());
+        let moved_by_itself = matches!(state, NodeState::Pending | NodeState::Waiting);
+        self.accepts(step) || !self.cancelled && moved_by_itself
     }
 
     /// Makes a move that was accepted. What becomes ready and what becomes blocked is appended.
     pub(super) fn perform(
         &mut self,
         step: Step<'_>,
+        now: Instant,
         ready: &mut Vec<u32>,
         blocked: &mut Vec<u32>,
     ) -> Option<Arc<str>> {
@@ -156,7 +260,9 @@ impl Run {
                 self.complete(node, artifact.clone(), ready);
                 return artifact;
             }
-            Step::Fail { node, reason } => self.fail(node, Some(Arc::from(reason)), blocked),
+            Step::Fail { node, reason } => {
+                self.fail(node, Some(Arc::from(reason)), now, ready, blocked);
+            }
             Step::Skip { node, reason } => self.skip(node, reason.map(Arc::from), ready),
             Step::Retry { node } => {
                 self.retry(node);
@@ -171,8 +277,12 @@ impl Run {
         self.node_state(node) == NodeState::Ready
     }
 
-    pub(super) fn start(&mut self, node: u32) {
+    pub(super) fn start(&mut self, node: u32, now: Instant) {
         self.set(node, NodeState::Running);
+        let timeout = self.about.policy.timeout(node);
+        if let Some(end) = timeout.and_then(|timeout| now.checked_add(timeout)) {
+            self.moments.insert(node, end);
+        }
     }
 
     /// Marks a node as done; what became ready is appended.
@@ -181,7 +291,7 @@ impl Run {
         if let Some(artifact) = artifact {
             self.artifacts.insert(node, artifact);
         }
-        self.release_dependants(node, ready);
+        self.release(node, ready, |_| true);
     }
 
     /// Marks a node as done without a value; what became ready is appended.
@@ -189,22 +299,55 @@ impl Run {
         let before = self.node_state(node);
         self.set(node, NodeState::Skipped);
         self.remember(node, reason);
-        if matches!(before, NodeState::Failed | NodeState::Blocked) {
+        let had_ended = matches!(before, NodeState::Failed | NodeState::Blocked);
+        if had_ended {
             self.unblock(node);
         }
-        self.release_dependants(node, ready);
+        // What softly needs it was released when it ended first.
+        self.release(node, ready, |is_soft| !(had_ended && is_soft));
     }
 
-    /// Marks a node as failed; what it blocks is appended.
-    fn fail(&mut self, node: u32, reason: Option<Arc<str>>, blocked: &mut Vec<u32>) {
+    /// Marks a node as failed: it waits for its next attempt where its run grants one.
+    fn fail(
+        &mut self,
+        node: u32,
+        reason: Option<Arc<str>>,
+        now: Instant,
+        ready: &mut Vec<u32>,
+        blocked: &mut Vec<u32>,
+    ) {
+        let allowed = self.about.policy.retries(node);
+        if allowed > 0 {
+            let attempts = self.attempts(node).saturating_add(1);
+            self.attempts.insert(node, attempts);
+            if attempts <= allowed && !self.expired {
+                self.remember(node, reason);
+                self.pause(node, now);
+                return;
+            }
+        }
+        self.fail_for_good(node, reason, ready, blocked);
+    }
+
+    /// Marks a node as failed; what it blocks is appended, and what became ready as it only softly needs what ended here.
+    fn fail_for_good(
+        &mut self,
+        node: u32,
+        reason: Option<Arc<str>>,
+        ready: &mut Vec<u32>,
+        blocked: &mut Vec<u32>,
+    ) {
         self.set(node, NodeState::Failed);
         self.remember(node, reason);
+        let from = blocked.len();
         let shape = Arc::clone(&self.shape);
         let mut work = std::mem::take(&mut self.work);
         work.push(node);
         while let Some(node) = work.pop() {
             for &dependant in shape.dependants(node) {
-                if self.node_state(dependant) == NodeState::Pending {
+                if self.node_state(dependant) == NodeState::Pending
+                    && !is_soft(&shape, dependant, node)
+                {
                     self.set(dependant, NodeState::Blocked);
                     blocked.push(dependant);
                     work.push(dependant);
@@ -212,13 +355,39 @@ impl Run {
             }
         }
         self.work = work;
+        if shape.has_soft() {
+            self.release(node, ready, |is_soft| is_soft);
+            for ended in &blocked[from..] {
+                self.release(*ended, ready, |is_soft| is_soft);
+            }
+        }
     }
 
     /// Makes a failed node ready again, and what only it blocked pending.
     fn retry(&mut self, node: u32) {
+        let had_ended = self.node_state(node) == NodeState::Failed;
         self.reasons.remove(&node);
         self.set(node, NodeState::Ready);
-        self.unblock(node);
+        if had_ended {
+            self.hold(node);
+            self.unblock(node);
+        }
+    }
+
+    /// A node that had ended is to come again: what softly needs it waits for it again, if it has not begun.
+    fn hold(&mut self, node: u32) {
+        let shape = Arc::clone(&self.shape);
+        if !shape.has_soft() {
+            return;
+        }
+        for &dependant in shape.dependants(node) {
+            if is_soft(&shape, dependant, node) {
+                self.nodes[dependant as usize].open += 1;
+                if self.node_state(dependant) == NodeState::Ready {
+                    self.set(dependant, NodeState::Pending);
+                }
+            }
+        }
     }
 
     /// Ends every node that is not done.
@@ -239,9 +408,13 @@ impl Run {
         };
     }
 
-    fn release_dependants(&mut self, node: u32, ready: &mut Vec<u32>) {
+    /// Notes with the dependants of that kind that a node has ended; those that wait for nothing else are ready.
+    fn release(&mut self, node: u32, ready: &mut Vec<u32>, which: impl Fn(bool) -> bool) {
         let shape = Arc::clone(&self.shape);
         for &dependant in shape.dependants(node) {
+            if !which(is_soft(&shape, dependant, node)) {
+                continue;
+            }
             let entry = &mut self.nodes[dependant as usize];
             entry.open -= 1;
             if entry.open == 0 && entry.state == NodeState::Pending {
@@ -261,11 +434,13 @@ impl Run {
             for &dependant in shape.dependants(node) {
                 let held = |need: &u32| {
                     matches!(self.node_state(*need), NodeState::Failed | NodeState::Blocked)
+                        && !is_soft(&shape, dependant, *need)
                 };
                 if self.node_state(dependant) == NodeState::Blocked
                     && !shape.needs(dependant).iter().any(held)
                 {
                     self.set(dependant, NodeState::Pending);
+                    self.hold(dependant);
                     work.push(dependant);
                 }
             }
@@ -277,6 +452,9 @@ impl Run {
     fn set(&mut self, node: u32, state: NodeState) {
         let before = std::mem::replace(&mut self.nodes[node as usize].state, state);
         self.counts.shift(before, state);
+        if matches!(before, NodeState::Running | NodeState::Waiting) {
+            self.moments.remove(&node);
+        }
         if before == NodeState::Ready {
             let Node { next, previous, .. } = self.nodes[node as usize];
             match self.nodes.get_mut(previous as usize) {
@@ -301,6 +479,10 @@ impl Run {
     }
 }
 
+fn is_soft(shape: &Shape, node: u32, need: u32) -> bool {
+    shape.has_soft() && shape.soft_needs(node).contains(&need)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -323,10 +505,10 @@ mod tests {
             ("f", vec!["b"]),
         ]);
         let mut blocked = Vec::new();
-        run.fail(0, None, &mut blocked);
+        run.fail_for_good(0, None, &mut Vec::new(), &mut blocked);
         assert_eq!(blocked, [2, 3]);
         blocked.clear();
-        run.fail(1, None, &mut blocked);
+        run.fail_for_good(1, None, &mut Vec::new(), &mut blocked);
         assert_eq!(blocked, [4], "what is blocked already is not told twice");
         assert_eq!(run.state(), RunState::Failed);
         run.retry(0);
@@ -344,7 +526,7 @@ mod tests {
     #[test]
     fn skipping_a_failed_node_lets_its_dependants_run() {
         let mut run = run(&[("a", vec![]), ("b", vec!["a"]), ("c", vec!["b"])]);
-        run.fail(0, None, &mut Vec::new());
+        run.fail_for_good(0, None, &mut Vec::new(), &mut Vec::new());
         let mut ready = Vec::new();
         run.skip(0, None, &mut ready);
         assert_eq!(ready, [1]);
@@ -366,9 +548,9 @@ mod tests {
     #[test]
     fn ready_nodes_are_listed_oldest_first_and_leave_the_list_from_anywhere() {
         let mut run = run(&[("a", vec![]), ("b", vec![]), ("c", vec![])]);
-        run.start(1);
+        run.start(1, std::time::Instant::now());
         assert_eq!(run.ready().collect::<Vec<_>>(), [0, 2]);
-        run.fail(0, None, &mut Vec::new());
+        run.fail_for_good(0, None, &mut Vec::new(), &mut Vec::new());
         run.retry(0);
         assert_eq!(run.ready().collect::<Vec<_>>(), [2, 0]);
         run.cancel();

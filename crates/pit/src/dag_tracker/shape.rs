@@ -1,7 +1,8 @@
 //! The immutable graph of a workflow: validated once, shared by every run of it.
 //!
 //! Needs and dependants lie in two flat arrays each (compressed rows), so that walking the edges of a node touches
-//! one stretch of memory and allocates nothing. Valid by construction: no unknown need, no duplicate, no cycle.
+//! one stretch of memory and allocates nothing. Valid by construction: no unknown need, no duplicate, no cycle. A need may be
+//! soft: its node waits until it has ended, and runs however it ended.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -34,6 +35,8 @@ pub struct Shape {
     by_name: HashMap<Arc<str>, u32>,
     needs: Rows,
     dependants: Rows,
+    /// Of the needs of a node, those that are soft; no rows where none is.
+    soft: Rows,
     roots: Vec<u32>,
     digest: OnceLock<blake3::Hash>,
 }
@@ -45,7 +48,21 @@ impl Shape {
     /// A node that stands twice, a need that is no node (with the nearest name), a cycle (with its ring), or more
     /// nodes or edges than 32 bits count.
     pub fn new<N: AsRef<str>, M: AsRef<str>>(graph: &[(N, Vec<M>)]) -> PitResult<Arc<Self>> {
-        let edges: usize = graph.iter().map(|(_, needs)| needs.len()).sum();
+        Self::with_soft(graph, &[], &[])
+    }
+
+    /// The same with soft needs, which may end in any way, and optional ones, which are soft and may be no nodes of the
+    /// graph at all. What is named as an ordinary need too is one.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; soft or optional needs of what is no node.
+    pub fn with_soft<N: AsRef<str>, M: AsRef<str>>(
+        graph: &[(N, Vec<M>)],
+        soft: &[(N, Vec<M>)],
+        optional: &[(N, Vec<M>)],
+    ) -> PitResult<Arc<Self>> {
+        let all = || graph.iter().chain(soft).chain(optional);
+        let edges: usize = all().map(|(_, needs)| needs.len()).sum();
         if u32::try_from(graph.len().max(edges)).is_err() {
             return Err(PitError::OverLimit {
                 what: "graph",
@@ -64,31 +81,59 @@ impl Shape {
             names.push(name);
         }
         let mut rows = Vec::with_capacity(graph.len());
+        let find = |node: &str, need: &str| {
+            by_name.get(need).copied().ok_or_else(|| PitError::UnknownNeed {
+                node: node.to_owned(),
+                need: need.to_owned(),
+                similar: did_you_mean(need, names.iter().map(AsRef::as_ref)).map(str::to_owned),
+            })
+        };
         for (node, needs) in graph {
-            let mut row = Vec::with_capacity(needs.len());
-            for need in needs {
-                let need = need.as_ref();
-                row.push(*by_name.get(need).ok_or_else(|| PitError::UnknownNeed {
-                    node: node.as_ref().to_owned(),
-                    need: need.to_owned(),
-                    similar: did_you_mean(need, names.iter().map(AsRef::as_ref)).map(str::to_owned),
-                })?);
-            }
-            rows.push(row);
+            let row: PitResult<Vec<u32>> =
+                needs.iter().map(|need| find(node.as_ref(), need.as_ref())).collect();
+            rows.push(row?);
         }
-        Self::assemble(names, by_name, rows)
+        let mut soft_rows = Vec::new();
+        if !(soft.is_empty() && optional.is_empty()) {
+            soft_rows.resize(rows.len(), Vec::new());
+            let marked = soft.iter().map(|it| (it, true));
+            for ((node, needs), must_be) in marked.chain(optional.iter().map(|it| (it, false))) {
+                let node = node.as_ref();
+                let at = by_name.get(node).copied().ok_or_else(|| PitError::NotFound {
+                    kind: "node of the graph",
+                    name: node.to_owned(),
+                })? as usize;
+                for need in needs {
+                    let need = match by_name.get(need.as_ref()) {
+                        Some(need) => *need,
+                        None if must_be => find(node, need.as_ref())?,
+                        None => continue,
+                    };
+                    if !rows[at].contains(&need) {
+                        rows[at].push(need);
+                        soft_rows[at].push(need);
+                    }
+                }
+            }
+        }
+        Self::assemble(names, by_name, rows, soft_rows)
     }
 
     /// The same from indices: used when a shape is read back from the journal.
-    pub(super) fn from_indices(names: Vec<Arc<str>>, rows: Vec<Vec<u32>>) -> PitResult<Arc<Self>> {
+    pub(super) fn from_indices(
+        names: Vec<Arc<str>>,
+        rows: Vec<Vec<u32>>,
+        soft: Vec<Vec<u32>>,
+    ) -> PitResult<Arc<Self>> {
         let by_name = names.iter().zip(0u32..).map(|(name, at)| (Arc::clone(name), at)).collect();
-        Self::assemble(names, by_name, rows)
+        Self::assemble(names, by_name, rows, soft)
     }
 
     fn assemble(
         names: Vec<Arc<str>>,
         by_name: HashMap<Arc<str>, u32>,
         mut rows: Vec<Vec<u32>>,
+        soft: Vec<Vec<u32>>,
     ) -> PitResult<Arc<Self>> {
         for row in &mut rows {
             // First mention wins the place; rows are short, so the quadratic test beats a set.
@@ -102,9 +147,12 @@ impl Shape {
             row.truncate(kept);
         }
         let needs = flatten(&rows);
+        let soft = if soft.iter().all(Vec::is_empty) { Vec::new() } else { soft };
+        let soft = flatten(&soft);
         let dependants = turn(&needs, names.len());
         let roots = (0..narrow(names.len())).filter(|&node| needs.row(node).is_empty()).collect();
-        let shape = Self { names, by_name, needs, dependants, roots, digest: OnceLock::new() };
+        let digest = OnceLock::new();
+        let shape = Self { names, by_name, needs, dependants, soft, roots, digest };
         match shape.ring() {
             Some(ring) => Err(PitError::Cycle { ring }),
             None => Ok(Arc::new(shape)),
@@ -146,6 +194,16 @@ impl Shape {
         self.dependants.row(node)
     }
 
+    /// Of what a node needs, that which may end in any way.
+    pub fn soft_needs(&self, node: u32) -> &[u32] {
+        self.soft.row(node)
+    }
+
+    /// Whether any need is soft.
+    pub(super) fn has_soft(&self) -> bool {
+        !self.soft.items.is_empty()
+    }
+
     /// The nodes that need nothing, by index.
     pub fn roots(&self) -> &[u32] {
         &self.roots
@@ -163,6 +221,15 @@ impl Shape {
                 hasher.update(&narrow(row.len()).to_le_bytes());
                 for need in row {
                     hasher.update(&need.to_le_bytes());
+                }
+            }
+            if self.has_soft() {
+                for node in 0..self.len() {
+                    let row = self.soft_needs(node);
+                    hasher.update(&narrow(row.len()).to_le_bytes());
+                    for need in row {
+                        hasher.update(&need.to_le_bytes());
+                    }
                 }
             }
             hasher.finalize()
@@ -206,7 +273,7 @@ impl Shape {
 
 impl PartialEq for Shape {
     fn eq(&self, other: &Self) -> bool {
-        self.names == other.names && self.needs == other.needs
+        self.names == other.names && self.needs == other.needs && self.soft == other.soft
     }
 }
 
@@ -304,6 +371,25 @@ mod tests {
         assert_eq!(component::Hint::hints(&unknown), ["did you mean `parse`?"]);
         let twice = Shape::new(&graph(&[("a", &[]), ("a", &[])])).unwrap_err();
         assert_eq!(twice.to_string(), "the node `a` exists already");
+    }
+
+    #[test]
+    fn soft_needs_are_edges_that_are_told_apart() {
+        let nodes = graph(&[("a", &[]), ("b", &["a"]), ("c", &[])]);
+        let soft = graph(&[("c", &["b"]), ("b", &["a"])]);
+        let optional = graph(&[("b", &["absent", "c"])]);
+        let ring = Shape::with_soft(&nodes, &soft, &optional).unwrap_err();
+        assert_eq!(ring.to_string(), "the graph has a cycle: `b` -> `c` -> `b`");
+        let shape = Shape::with_soft(&nodes, &soft, &graph(&[("b", &["absent"])])).unwrap();
+        assert_eq!((shape.needs(1), shape.soft_needs(1)), ([0].as_slice(), [].as_slice()));
+        assert_eq!((shape.needs(2), shape.soft_needs(2)), ([1].as_slice(), [1].as_slice()));
+        assert_ne!(
+            shape.digest(),
+            Shape::new(&graph(&[("a", &[]), ("b", &["a"]), ("c", &["b"])])).unwrap().digest()
+        );
+        let unknown = Shape::with_soft(&nodes, &graph(&[("c", &["bb"])]), &[]).unwrap_err();
+        assert_eq!(unknown.to_string(), "node `c` needs `bb`, which is no node of the graph");
+        assert!(Shape::with_soft(&nodes, &[], &graph(&[("d", &[])])).is_err());
     }
 
     #[test]

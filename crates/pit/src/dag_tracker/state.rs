@@ -32,11 +32,13 @@ pub enum NodeState {
     Blocked,
     /// The run was cancelled before it was done.
     Cancelled,
+    /// It failed, and is tried again after a pause.
+    Waiting,
 }
 
 impl NodeState {
     /// How many states there are.
-    pub(super) const COUNT: usize = 8;
+    pub(super) const COUNT: usize = 9;
 
     /// The word in reports.
     pub const fn as_str(self) -> &'static str {
@@ -49,6 +51,7 @@ impl NodeState {
             Self::Skipped => "skipped",
             Self::Blocked => "blocked",
             Self::Cancelled => "cancelled",
+            Self::Waiting => "waiting",
         }
     }
 
@@ -61,7 +64,7 @@ impl NodeState {
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RunState {
-    /// A node is ready or running.
+    /// A node is ready or running, or is tried again after a pause.
     Active,
     /// Every node is completed or skipped.
     Completed,
@@ -115,6 +118,8 @@ pub struct NodeStatus {
     pub artifact: Option<Arc<str>>,
     /// Why it failed or was skipped.
     pub reason: Option<Arc<str>>,
+    /// How often it failed.
+    pub attempts: u32,
 }
 
 /// What is known of a run, at one moment.

@@ -1,5 +1,7 @@
 //! What a caller says to the tracker: submissions and moves, and the totals that it gets back.
 
+use super::RunPolicy;
+
 /// What a submission says besides its graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubmitOptions {
@@ -9,11 +11,21 @@ pub struct SubmitOptions {
     pub label: String,
     /// Whether this run is written to the tracker's journal, where it has one.
     pub journaled: bool,
+    /// Whether its nodes are given to whoever takes the next node of any run.
+    pub queued: bool,
+    /// Retries, back-off, timeouts, deadline.
+    pub policy: RunPolicy,
 }
 
 impl Default for SubmitOptions {
     fn default() -> Self {
-        Self { priority: crate::priority::NORMAL, label: String::new(), journaled: true }
+        Self {
+            priority: crate::priority::NORMAL,
+            label: String::new(),
+            journaled: true,
+            queued: false,
+            policy: RunPolicy::default(),
+        }
     }
 }
 
@@ -27,7 +39,7 @@ pub enum Step<'a> {
         /// The artifact that it made.
         artifact: Option<&'a str>,
     },
-    /// It ended without a result.
+    /// It ended without a result; it is tried again where its run says so.
     Fail {
         /// The node.
         node: u32,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use component::Health;
 use parking_lot::{Mutex, RwLock};
@@ -16,6 +17,8 @@ use crate::state_guard::UntilClosed;
 use crate::{Durability, PitError, PitResult, StateGuard};
 
 use super::ledger::Ledger;
+use super::queue::Queue;
+use super::record::About;
 use super::references::References;
 use super::run::Run;
 use super::{NodeStatus, RunId, RunState, RunStatus, Shape, Step, SubmitOptions, TrackerStats};
@@ -31,6 +34,7 @@ pub struct DagTracker {
     ledger: Option<Ledger>,
     rewriting: Mutex<()>,
     references: References,
+    pub(super) queue: Queue,
     resumed: u64,
     submitted: AtomicU64,
     steps: AtomicU64,
@@ -67,7 +71,12 @@ impl DagTracker {
         }
         let runs: BTreeMap<_, _> =
             recovered.runs.into_iter().map(|(id, run)| (id, Arc::new(Mutex::new(run)))).collect();
+        let queue = Queue::default();
+        for run in runs.values() {
+            requeue(&queue, &run.lock());
+        }
         Ok(Arc::new(Self {
+            queue,
             resumed: runs.len() as u64,
             runs: RwLock::new(runs),
             next: AtomicU64::new(recovered.next),
@@ -89,6 +98,7 @@ impl DagTracker {
             ledger: None,
             rewriting: Mutex::new(()),
             references: References::default(),
+            queue: Queue::default(),
             resumed: 0,
             submitted: AtomicU64::new(0),
             steps: AtomicU64::new(0),
@@ -100,14 +110,6 @@ impl DagTracker {
     #[cfg(test)]
     pub(crate) fn journal(&self) -> &crate::journal::Journal {
         self.ledger.as_ref().map(Ledger::journal).expect("a journal")
-    }
-
-    /// Starts a run of a graph: each node's name with the names that it needs.
-    ///
-    /// # Errors
-    /// As [`Shape::new`]; the journal cannot be written.
-    pub fn submit(&self, graph: &[(String, Vec<String>)], priority: i64) -> PitResult<RunId> {
-        self.submit_shape(&Shape::new(graph)?, priority)
     }
 
     /// Starts a run of a shape that was validated before.
@@ -127,6 +129,8 @@ impl DagTracker {
         let id = RunId(self.next.fetch_add(1, Ordering::Relaxed));
         let mut run = Run::new(id, shape, options.priority, Arc::from(options.label.as_str()));
         run.journaled = options.journaled && self.ledger.is_some();
+        let about = About { queued: options.queued, policy: options.policy.clone() };
+        run.begin(about, Instant::now());
         let mut written = None;
         {
             // Under the table's lock: a rewrite of the journal must see either both, record and run, or neither.
@@ -135,23 +139,12 @@ impl DagTracker {
             if let Some(ledger) = self.ledger.as_ref().filter(|_| run.journaled) {
                 written = Some(ledger.submit(&run)?);
             }
+            requeue(&self.queue, &run);
             runs.insert(id, Arc::new(Mutex::new(run)));
         }
         self.submitted.fetch_add(1, Ordering::Relaxed);
         self.settle(written)?;
         Ok(id)
-    }
-
-    /// The ready nodes of a run by name, the one that became ready first in front; at most `limit`, 0 for all. A node
-    /// is listed until it is started, completed, failed or skipped.
-    ///
-    /// # Errors
-    /// There is no such run.
-    pub fn ready(&self, run: RunId, limit: usize) -> PitResult<Vec<String>> {
-        self.with(run, |run| {
-            let limit = if limit == 0 { usize::MAX } else { limit };
-            Ok(run.ready().take(limit).map(|node| run.name(node)).collect())
-        })
     }
 
     /// The ready nodes of a run by index, in the same order; `ready` is cleared first.
@@ -176,25 +169,9 @@ impl DagTracker {
             if !run.may_start(node) {
                 return Err(run.refusal("start", node));
             }
-            run.start(node);
+            run.start(node, Instant::now());
             Ok(())
         })
-    }
-
-    /// Completes a node by name and says which nodes became ready.
-    ///
-    /// # Errors
-    /// There is no such run or node, the node is not ready or running, or the journal cannot be written.
-    pub fn complete(
-        &self,
-        run: RunId,
-        node: &str,
-        artifact: Option<&str>,
-    ) -> PitResult<Vec<String>> {
-        let (shape, node) = self.find(run, node)?;
-        let mut ready = Vec::new();
-        self.complete_index(run, node, artifact, &mut ready)?;
-        Ok(names(&shape, &ready))
     }
 
     /// Completes a node by index; `newly_ready` is cleared and then holds the nodes that became ready.
@@ -212,17 +189,6 @@ impl DagTracker {
         self.apply(run, &[Step::Complete { node, artifact }], newly_ready, &mut Vec::new())
     }
 
-    /// Fails a node by name and says which nodes are blocked by it.
-    ///
-    /// # Errors
-    /// As [`Self::complete`].
-    pub fn fail(&self, run: RunId, node: &str, reason: &str) -> PitResult<Vec<String>> {
-        let (shape, node) = self.find(run, node)?;
-        let mut blocked = Vec::new();
-        self.fail_index(run, node, reason, &mut blocked)?;
-        Ok(names(&shape, &blocked))
-    }
-
     /// Fails a node by index; `blocked` is cleared and then holds the nodes that are blocked by it.
     ///
     /// # Errors
@@ -238,17 +204,6 @@ impl DagTracker {
         self.apply(run, &[Step::Fail { node, reason }], &mut Vec::new(), blocked)
     }
 
-    /// Skips a node by name: it counts as done, without a value. Says which nodes became ready.
-    ///
-    /// # Errors
-    /// There is no such run or node, the node is done already, or the journal cannot be written.
-    pub fn skip(&self, run: RunId, node: &str, reason: Option<&str>) -> PitResult<Vec<String>> {
-        let (shape, node) = self.find(run, node)?;
-        let mut ready = Vec::new();
-        self.skip_index(run, node, reason, &mut ready)?;
-        Ok(names(&shape, &ready))
-    }
-
     /// Skips a node by index; `newly_ready` is cleared and then holds the nodes that became ready.
     ///
     /// # Errors
@@ -262,15 +217,6 @@ impl DagTracker {
     ) -> PitResult<RunState> {
         newly_ready.clear();
         self.apply(run, &[Step::Skip { node, reason }], newly_ready, &mut Vec::new())
-    }
-
-    /// Makes a failed node ready again; nodes that only it blocked wait again.
-    ///
-    /// # Errors
-    /// There is no such run or node, the node did not fail, or the journal cannot be written.
-    pub fn retry(&self, run: RunId, node: &str) -> PitResult<()> {
-        let (_, node) = self.find(run, node)?;
-        self.retry_index(run, node).map(drop)
     }
 
     /// The same by index.
@@ -306,8 +252,9 @@ impl DagTracker {
                 Some(ledger) if run.journaled => Some(ledger.steps(run.id, steps)?),
                 _ => None,
             };
+            let now = Instant::now();
             for step in steps {
-                if let Some(artifact) = run.perform(*step, newly_ready, blocked) {
+                if let Some(artifact) = run.perform(*step, now, newly_ready, blocked) {
                     self.references.hold(&artifact, run.id);
                 }
             }
@@ -369,6 +316,8 @@ impl DagTracker {
             if state == RunState::Failed {
                 self.references.release(entry.artifacts(), run);
             }
+            self.queue.leave(run);
+            self.queue.set_timer(run, None);
             drop(entry);
             runs.remove(&run);
         }
@@ -394,6 +343,7 @@ impl DagTracker {
                 state: run.node_state(node),
                 artifact: run.artifact(node).cloned(),
                 reason: run.reason(node).cloned(),
+                attempts: run.attempts(node),
             });
             Ok(RunStatus {
                 run: run.id,
@@ -417,6 +367,7 @@ impl DagTracker {
 
     /// Every run in memory with its state, oldest first.
     pub fn runs(&self) -> Vec<(RunId, RunState)> {
+        self.wake_due();
         self.all().into_iter().map(|(id, run)| (id, run.lock().state())).collect()
     }
 
@@ -456,6 +407,7 @@ impl DagTracker {
             let _runs = self.runs.write();
             self.closed.store(true, Ordering::Release);
         }
+        self.queue.close();
         let written = self.finish();
         self.guard.let_go();
         written
@@ -477,27 +429,57 @@ impl DagTracker {
         }
     }
 
-    fn check_open(&self) -> PitResult<()> {
+    pub(super) fn check_open(&self) -> PitResult<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(PitError::Stopped { member: "dag-tracker" });
         }
         Ok(())
     }
 
-    fn with<T>(&self, run: RunId, body: impl FnOnce(&mut Run) -> PitResult<T>) -> PitResult<T> {
+    pub(super) fn with<T>(
+        &self,
+        run: RunId,
+        body: impl FnOnce(&mut Run) -> PitResult<T>,
+    ) -> PitResult<T> {
         let entry = self.runs.read().get(&run).cloned().ok_or_else(|| unknown_run(run))?;
         let mut entry = entry.lock();
         self.check_open()?;
         if entry.forgotten {
             return Err(unknown_run(run));
         }
-        body(&mut entry)
+        if entry.about.policy.is_timed() {
+            self.catch_up(&mut entry, Instant::now())?;
+        }
+        let outcome = body(&mut entry);
+        if entry.about.queued || entry.about.policy.is_timed() {
+            requeue(&self.queue, &entry);
+        }
+        outcome
     }
 
-    fn find(&self, run: RunId, node: &str) -> PitResult<(Arc<Shape>, u32)> {
-        let shape = self.shape(run)?;
-        let index = shape.index(node).ok_or_else(|| unknown_node(run, node))?;
-        Ok((shape, index))
+    /// Does what the clock has done to a run: pauses that are over, nodes whose time is over, the deadline. The caller
+    /// holds the run's lock. What is written here need not be waited for: the clock does it again.
+    fn catch_up(&self, run: &mut Run, now: Instant) -> PitResult<()> {
+        let ledger = self.ledger.as_ref().filter(|_| run.journaled);
+        if run.must_expire(now) {
+            if let Some(ledger) = ledger {
+                ledger.expire(run.id).map(drop)?;
+            }
+            run.expire();
+            return Ok(());
+        }
+        run.wake(now);
+        while let Some(node) = run.overdue(now) {
+            let timeout = run.about.policy.timeout(node).unwrap_or_default();
+            let reason = format!("it had not ended after {timeout:?}");
+            let step = Step::Fail { node, reason: &reason };
+            if let Some(ledger) = ledger {
+                ledger.steps(run.id, &[step]).map(drop)?;
+            }
+            run.perform(step, now, &mut Vec::new(), &mut Vec::new());
+            self.steps.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn all(&self) -> Vec<(RunId, Arc<Mutex<Run>>)> {
@@ -541,16 +523,30 @@ impl DagTracker {
     }
 }
 
+/// Keeps a run's place in the queue and its timer true. The caller holds the run's lock.
+pub(super) fn requeue(queue: &Queue, run: &Run) {
+    if run.about.queued {
+        if !run.forgotten && run.ready().next().is_some() {
+            queue.enter(run.id, run.priority);
+        } else {
+            queue.leave(run.id);
+        }
+    }
+    if run.about.policy.is_timed() {
+        queue.set_timer(run.id, run.next_moment().filter(|_| !run.forgotten));
+    }
+}
+
 impl Run {
-    fn name(&self, node: u32) -> String {
+    pub(super) fn name(&self, node: u32) -> String {
         self.shape.name(node).map_or_else(|| node.to_string(), ToString::to_string)
     }
 
-    fn check(&self, node: u32) -> PitResult<()> {
+    pub(super) fn check(&self, node: u32) -> PitResult<()> {
         if node < self.shape.len() { Ok(()) } else { Err(unknown_node(self.id, &node.to_string())) }
     }
 
-    fn refusal(&self, doing: &'static str, node: u32) -> PitError {
+    pub(super) fn refusal(&self, doing: &'static str, node: u32) -> PitError {
         PitError::WrongState {
             doing,
             kind: "node",
@@ -569,15 +565,11 @@ impl Run {
     }
 }
 
-fn names(shape: &Shape, nodes: &[u32]) -> Vec<String> {
-    nodes.iter().filter_map(|&node| shape.name(node)).map(ToString::to_string).collect()
-}
-
 fn unknown_run(run: RunId) -> PitError {
     PitError::NotFound { kind: "run", name: run.to_string() }
 }
 
-fn unknown_node(run: RunId, node: &str) -> PitError {
+pub(super) fn unknown_node(run: RunId, node: &str) -> PitError {
     PitError::NotFound { kind: "node", name: format!("{node}` of run `{run}") }
 }
 

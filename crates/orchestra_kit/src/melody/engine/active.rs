@@ -8,6 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use pit::dag_tracker::RunId;
 
 use super::calls::Target;
+use super::queue::standing;
 use super::run::{RunFailure, Shared};
 use super::score::Score;
 use crate::KitError;
@@ -24,6 +25,8 @@ pub(super) struct Active {
     pub(super) score: Arc<Score>,
     pub(super) dag: Option<RunId>,
     pub(super) priority: i64,
+    /// Its place in the queues.
+    pub(super) standing: i64,
     pub(super) inputs: Vec<Payload>,
     pub(super) values: Vec<Option<Payload>>,
     pub(super) nodes: Vec<NodeRun>,
@@ -78,6 +81,7 @@ impl Active {
         Self {
             dag: None,
             priority,
+            standing: standing(priority),
             inputs,
             values: vec![None; count],
             nodes: std::iter::repeat_with(NodeRun::default).take(count).collect(),

@@ -1,17 +1,32 @@
 //! Nodes that are ready, one queue for each target.
 //!
-//! Order in a queue: larger priority, then older run, then the Melody's order. Choosing across queues is a merge of
+//! Order in a queue: larger standing (priority, and how long ago the run was submitted), then older run, then the Melody's order. Choosing across queues is a merge of
 //! their heads, so that a target without room holds up nobody else.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use pit::dag_tracker::AGEING;
 
 use super::calls::Target;
+
+/// What the standing of all runs is counted from.
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// A run's place among all, for as long as it lasts: a run gains as many points of priority a second as one of the DAG
+/// tracker, so that no stream of urgent runs starves one in the background. All gain alike, so the order of two never
+/// changes.
+pub(super) fn standing(priority: i64) -> i64 {
+    let since = i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX);
+    priority.saturating_mul(1000).saturating_sub(since.saturating_mul(AGEING))
+}
 
 /// A ready node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Task {
-    pub(super) priority: Reverse<i64>,
+    pub(super) standing: Reverse<i64>,
     pub(super) run: u64,
     pub(super) node: usize,
 }
@@ -120,8 +135,17 @@ mod tests {
 
     use super::{Queues, Target, Task};
 
-    fn task(priority: i64, run: u64, node: usize) -> Task {
-        Task { priority: Reverse(priority), run, node }
+    fn task(standing: i64, run: u64, node: usize) -> Task {
+        Task { standing: Reverse(standing), run, node }
+    }
+
+    #[test]
+    fn a_run_that_waits_overtakes_those_of_a_higher_priority_that_come_later() {
+        let background = super::standing(pit::priority::BACKGROUND);
+        assert!(background < super::standing(pit::priority::HIGH));
+        let seconds = (pit::priority::HIGH - pit::priority::BACKGROUND) / AGEING;
+        let much_later = super::standing(pit::priority::HIGH) - (seconds + 1) * 1000 * AGEING;
+        assert!(background > much_later);
     }
 
     #[test]

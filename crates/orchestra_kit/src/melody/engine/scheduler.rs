@@ -242,7 +242,7 @@ impl Scheduler {
     fn ready(&mut self, run: u64, node: usize) {
         let Some(active) = self.runs.get_mut(&run) else { return };
         active.nodes[node].stage = Stage::Ready { since: Instant::now() };
-        let task = Task { priority: Reverse(active.priority), run, node };
+        let task = Task { standing: Reverse(active.standing), run, node };
         self.queues.push(active.score.nodes[node].target, task);
         self.abstained = false;
     }
@@ -387,7 +387,7 @@ impl Scheduler {
             for (node, state) in active.nodes.iter().enumerate() {
                 match state.stage {
                     Stage::Ready { .. } => {
-                        let task = Task { priority: Reverse(active.priority), run, node };
+                        let task = Task { standing: Reverse(active.standing), run, node };
                         self.queues.remove(active.score.nodes[node].target, &task);
                     }
                     Stage::Sent { call, target, .. } => self.calls.cancel(target, call),
