@@ -375,12 +375,12 @@ fn a_factory_that_hangs_costs_one_lease_and_not_the_pool() {
         let manager = manager(Some(10));
         let (calls, hung) =
             (AtomicUsize::new(0), Arc::new((Mutex::new(true), std::sync::Condvar::new())));
-        let hang = Arc::clone(&hung);
+        let gate = Arc::clone(&hung);
         let factory: Factory = Arc::new(move || {
             let number = calls.fetch_add(1, Ordering::SeqCst);
             if number < 3 {
-                let waiting = hang.0.lock().unwrap();
-                drop(hang.1.wait_while(waiting, |hangs| *hangs).unwrap());
+                let waiting = gate.0.lock().unwrap();
+                drop(gate.1.wait_while(waiting, |hangs| *hangs).unwrap());
             }
             Ok(Box::new(number) as Worker)
         });

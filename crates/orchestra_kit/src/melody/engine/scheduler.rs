@@ -211,6 +211,7 @@ impl Scheduler {
             priority: active.priority,
             label: active.score.name.to_string(),
             journaled: self.journaled,
+            ..SubmitOptions::default()
         };
         let run = active.shared.id;
         let begun = self.dag.submit_with(&active.score.shape, &options).and_then(|dag| {
