@@ -143,8 +143,9 @@ mod tests {
     fn a_run_that_waits_overtakes_those_of_a_higher_priority_that_come_later() {
         let background = super::standing(pit::priority::BACKGROUND);
         assert!(background < super::standing(pit::priority::HIGH));
-        let seconds = (pit::priority::HIGH - pit::priority::BACKGROUND) / AGEING;
-        let much_later = super::standing(pit::priority::HIGH) - (seconds + 1) * 1000 * AGEING;
+        let seconds = (pit::priority::HIGH - pit::priority::BACKGROUND) / super::AGEING;
+        let much_later =
+            super::standing(pit::priority::HIGH) - (seconds + 1) * 1000 * super::AGEING;
         assert!(background > much_later);
     }
 
