@@ -113,7 +113,8 @@ impl DagTracker {
         let optional = optional.map(graph_of).transpose()?.unwrap_or_default();
         let shape = enter(py, || Shape::with_soft(&graph, &soft, &optional))?
             .map_err(|error| raise(py, &error))?;
-        let (retries, retries_of) = by_node(&shape, retries, PyAnyMethods::extract)?;
+        let (retries, retries_of) =
+            by_node(&shape, retries, |value: &Bound<'_, PyAny>| value.extract())?;
         let seconds = |value: &Bound<'_, PyAny>| span(py, "timeout", value.extract()?);
         let (timeout, timeout_of) = by_node(&shape, timeout, seconds)?;
         let policy = RunPolicy {
