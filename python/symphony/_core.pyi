@@ -34,6 +34,7 @@ from symphony.records import (
     Metadata,
     Operation,
     PoolStats,
+    ResourceStatus,
     RunState,
     RunStatus,
     SavingRecord,
@@ -547,17 +548,19 @@ class ArbitrationEngine:
         capacity: int,
         *,
         strategy: Literal["priority", "fair", "queue"] | str = "priority",
+        weights: Mapping[str, int] | None = None,
     ) -> None:
         """Adds a resource.
 
         Args:
             resource: Its name.
             capacity: How much there is, at least 1.
-            strategy: `priority`: the greatest first, with ageing; `fair`: owners in turn; `queue`: in the order of
-                asking.
+            strategy: `priority`: the greatest first, and each grant to another raises who waits; `fair`: the owner that
+                has had least for its weight; `queue`: in the order of asking.
+            weights: With `fair`: the weights of owners, at least 1; those that are not named have 1.
 
         Raises:
-            InvalidValueError: There is one of that name, the capacity is 0, or there is no such strategy.
+            InvalidValueError: There is one of that name, the capacity or a weight is 0, or there is no such strategy.
         """
 
     def request(
@@ -568,6 +571,7 @@ class ArbitrationEngine:
         *,
         priority: int = 0,
         timeout: float | None = ...,
+        lease: float | None = None,
     ) -> Grant:
         """Asks for an amount. To be denied or deferred is an answer, no error.
 
@@ -577,15 +581,26 @@ class ArbitrationEngine:
             amount: How much, at least 1.
             priority: 1000 critical, 100 high, 0 normal, -100 low, -1000 background.
             timeout: Seconds to wait; 0: decided at once, `None`: for ever.
+            lease: Seconds after which it is taken back unless it is renewed; `None`: it is held until it is released.
+
+        Returns:
+            The answer, with its reason. One that would wait for ever, as threads hold what each other wants, is
+            deferred at once, and the reason is the ring.
 
         Raises:
             NotFoundError: There is no such resource.
-            InvalidValueError: The amount is 0, or the timeout is no number of seconds.
+            InvalidValueError: The amount is 0, or a time is no number of seconds.
             StoppedError: The system was shut down meanwhile.
         """
 
+    def release(self, owner: str) -> int:
+        """Gives back all that an owner holds, whoever has the grants; how many grants that were."""
+
+    def status(self) -> dict[str, ResourceStatus]:
+        """Where each resource stands, by name."""
+
     def audit(self) -> list[AuditEntry]:
-        """The last 10,000 decisions, oldest first."""
+        """The last 10,000 decisions, oldest first, each with its reason."""
 
 @final
 class Grant:
@@ -598,6 +613,32 @@ class Grant:
     @property
     def reason(self) -> str:
         """Why, as a sentence."""
+
+    @property
+    def resource(self) -> str:
+        """The resource that was asked for."""
+
+    @property
+    def owner(self) -> str:
+        """For whom it was asked."""
+
+    @property
+    def amount(self) -> int:
+        """How much was asked for."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held now: granted, and neither released nor taken back at the end of its lease."""
+
+    def renew(self, lease: float | None = None) -> None:
+        """Begins the lease anew, from now on.
+
+        Args:
+            lease: Its seconds from now on; `None`: as many as before.
+
+        Raises:
+            InvalidValueError: It is not held any more, or that is no number of seconds.
+        """
 
     def release(self) -> None:
         """Gives it back; may be called twice."""

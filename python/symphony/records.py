@@ -238,9 +238,27 @@ class AuditEntry(TypedDict):
     owner: str
     amount: int
     priority: int
-    decision: Literal["granted", "denied", "deferred", "released"]
+    decision: Literal["granted", "denied", "deferred", "released", "expired", "deadlock"]
     reason: str
     waited: float
+
+
+class ResourceStatus(TypedDict):
+    """Where a resource of the arbitration engine stands.
+
+    Attributes:
+        strategy: Who is served first: `priority`, `fair` or `queue`.
+        capacity: How much there is.
+        used: How much is granted.
+        waiting: How many wait.
+        holders: Who holds how much.
+    """
+
+    strategy: Literal["priority", "fair", "queue"]
+    capacity: int
+    used: int
+    waiting: int
+    holders: dict[str, int]
 
 
 class SweepReport(TypedDict):

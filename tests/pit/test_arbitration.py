@@ -145,3 +145,85 @@ def test_after_the_shutdown():
         with pytest.raises(StoppedError, match="arbitration-engine") as caught:
             call()
         assert caught.value.code == "stopped"
+
+
+def test_owners_that_hold_what_each_other_wants_are_told_as_a_ring(engine):
+    for name in ("disk", "net"):
+        engine.define(name, 1)
+    meet, answers = threading.Barrier(2), {}
+
+    def work(owner, held, wanted):
+        with engine.request(held, owner):
+            meet.wait(30)
+            with_it = engine.request(wanted, owner, timeout=None)
+            answers[owner] = (with_it.outcome, with_it.reason)
+            with_it.release()
+
+    threads = [
+        threading.Thread(target=work, args=("ann", "disk", "net")),
+        threading.Thread(target=work, args=("bob", "net", "disk")),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(outcome for outcome, _ in answers.values()) == ["deferred", "granted"]
+    reason = next(reason for outcome, reason in answers.values() if outcome == "deferred")
+    assert reason in {
+        "deadlock: `ann` waits for `net`, held by `bob`, which waits for `disk`, held by `ann`",
+        "deadlock: `bob` waits for `disk`, held by `ann`, which waits for `net`, held by `bob`",
+    }
+    assert reason in [entry["reason"] for entry in engine.audit()]
+
+
+def test_a_lease_ends_unless_it_is_renewed(engine):
+    grant = engine.request("gpu", "ann", 2, lease=0.05)
+    assert (grant.held, grant.owner, grant.resource, grant.amount) == (True, "ann", "gpu", 2)
+    grant.renew(600)
+    assert engine.request("gpu", "bob", timeout=0.1).outcome == "deferred"
+    grant.renew(0.01)
+    with engine.request("gpu", "bob", timeout=30) as other:
+        assert (grant.held, other.held) == (False, True)
+        with pytest.raises(InvalidValueError, match="not held any more"):
+            grant.renew()
+    assert "expired" in [entry["decision"] for entry in engine.audit()]
+    with pytest.raises(InvalidValueError, match="`lease` takes a number of seconds"):
+        engine.request("gpu", "ann", lease=-1)
+
+
+def test_what_an_owner_holds_is_seen_and_given_back(engine):
+    grants = [engine.request("gpu", owner) for owner in ("ann", "bob")]
+    assert engine.status() == {
+        "gpu": {
+            "strategy": "priority",
+            "capacity": 2,
+            "used": 2,
+            "waiting": 0,
+            "holders": {"ann": 1, "bob": 1},
+        }
+    }
+    assert engine.release("ann") == 1
+    assert [grant.held for grant in grants] == [False, True]
+
+
+def test_shares_follow_the_weights(engine):
+    engine.define("slot", 1, strategy="fair", weights={"ann": 3})
+    served, stop = [], threading.Event()
+
+    def work(owner):
+        while not stop.is_set():
+            with engine.request("slot", owner, timeout=30):
+                served.append(owner)
+                if len(served) >= 2000:
+                    stop.set()
+
+    # Two of each, so that somebody of both always waits.
+    threads = [threading.Thread(target=work, args=(owner,)) for owner in ("ann", "bob") * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert served.count("ann") > 1.5 * served.count("bob")
+    for strategy, weights in (("fair", {"ann": 0}), ("queue", {"ann": 1})):
+        with pytest.raises(InvalidValueError, match="not a lawful"):
+            engine.define("other", 1, strategy=strategy, weights=weights)

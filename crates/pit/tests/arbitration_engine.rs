@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pit::arbitration_engine::{ArbitrationEngine, Outcome, Request, Strategy};
+use pit::arbitration_engine::{ArbitrationEngine, Decision, Outcome, Request, Strategy};
 
 const LONG: Option<Duration> = Some(Duration::from_secs(20));
 const NOW: Option<Duration> = Some(Duration::ZERO);
@@ -18,7 +18,7 @@ fn within<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
 }
 
 fn gpu(owner: &str, amount: u64, timeout: Option<Duration>) -> Request<'_> {
-    Request { resource: "gpu", owner, amount, priority: 0, timeout }
+    Request { amount, timeout, ..Request::new("gpu", owner) }
 }
 
 fn engine(capacity: u64, strategy: Strategy) -> Arc<ArbitrationEngine> {
@@ -222,4 +222,176 @@ fn a_wait_that_is_interrupted_leaves_the_line_and_lets_the_next_go_on() {
             engine.audit().iter().map(|entry| entry.decision.as_str()).collect();
         assert_eq!(decisions, ["granted", "deferred", "granted", "released"]);
     });
+}
+
+/// The same, by this thread alone.
+fn mine<'a>(resource: &'a str, owner: &'a str, timeout: Option<Duration>) -> Request<'a> {
+    Request { timeout, thread: Some(thread::current().id()), ..Request::new(resource, owner) }
+}
+
+#[test]
+fn threads_that_hold_what_each_other_wants_are_told_as_a_ring() {
+    within(|| {
+        let engine = ArbitrationEngine::new();
+        for name in ["x", "y", "z"] {
+            engine.define(name, 1, Strategy::Priority).unwrap();
+        }
+        let ring = [("a", "x", "y"), ("b", "y", "z"), ("c", "z", "x")];
+        let barrier = Arc::new(std::sync::Barrier::new(3));
+        let threads: Vec<_> = ring
+            .into_iter()
+            .map(|(owner, held, wanted)| {
+                let (engine, barrier) = (Arc::clone(&engine), Arc::clone(&barrier));
+                thread::spawn(move || {
+                    let _held = engine.request(mine(held, owner, NOW)).unwrap();
+                    barrier.wait();
+                    // For ever: without the ring told this would hang.
+                    let grant = engine.request(mine(wanted, owner, None)).unwrap();
+                    (grant.is_granted(), grant.reason().to_string())
+                })
+            })
+            .collect();
+        let answers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        let refused: Vec<_> = answers.iter().filter(|(granted, _)| !granted).collect();
+        assert_eq!(
+            refused.len(),
+            1,
+            "who closed the ring goes back, the others go on: {answers:?}"
+        );
+        let reason = &refused[0].1;
+        assert!(reason.starts_with("deadlock: "), "{reason}");
+        for (owner, _, wanted) in ring {
+            assert!(reason.contains(&format!("waits for `{wanted}`, held by")), "{reason}");
+            assert!(reason.contains(&format!("`{owner}`")), "{reason}");
+        }
+        let entry = engine.audit().into_iter().find(|entry| entry.decision == Decision::Deferred);
+        assert_eq!(&entry.unwrap().reason.to_string(), reason);
+    });
+}
+
+/// Both want a second piece of the same thing, of which there are two.
+#[test]
+fn a_ring_over_one_resource_is_one_too() {
+    within(|| {
+        let engine = engine(2, Strategy::Queue);
+        let barrier = Arc::new(std::sync::Barrier::new(2));
+        let threads = ["a", "b"].map(|owner| {
+            let (engine, barrier) = (Arc::clone(&engine), Arc::clone(&barrier));
+            thread::spawn(move || {
+                let _held = engine.request(mine("gpu", owner, NOW)).unwrap();
+                barrier.wait();
+                engine.request(mine("gpu", owner, None)).unwrap().is_granted()
+            })
+        });
+        let granted = threads.map(|thread| thread.join().unwrap());
+        assert_eq!(granted.iter().filter(|granted| **granted).count(), 1);
+    });
+}
+
+#[test]
+fn threads_of_one_owner_that_work_are_no_deadlock() {
+    within(|| {
+        let engine = ArbitrationEngine::new();
+        engine.define("x", 1, Strategy::Priority).unwrap();
+        engine.define("y", 1, Strategy::Priority).unwrap();
+        // `a` and `b` each hold one by this thread, which does not wait.
+        let held = engine.request(mine("x", "a", NOW)).unwrap();
+        let other = engine.request(mine("y", "b", NOW)).unwrap();
+        let waits = |resource: &'static str,
+                     owner: &'static str,
+                     engine: &Arc<ArbitrationEngine>| {
+            let engine = Arc::clone(engine);
+            thread::spawn(move || engine.request(mine(resource, owner, LONG)).unwrap().is_granted())
+        };
+        let first = waits("y", "a", &engine);
+        wait_for(|| engine.status()[1].waiting == 1);
+        let second = waits("x", "b", &engine);
+        wait_for(|| engine.status()[0].waiting == 1);
+        // It may be one, and is told; the waits go on.
+        let told = engine.audit().into_iter().find(|entry| entry.decision == Decision::Deadlock);
+        let expected = "deadlock: `b` waits for `x`, held by `a`, which waits for `y`, held by `b`";
+        assert_eq!(told.unwrap().reason.to_string(), expected);
+        drop((held, other));
+        assert!(first.join().unwrap() && second.join().unwrap());
+    });
+}
+
+#[test]
+fn a_thread_that_waits_for_what_it_holds_itself_is_told() {
+    within(|| {
+        let engine = engine(1, Strategy::Priority);
+        let _held = engine.request(mine("gpu", "a", NOW)).unwrap();
+        let grant = engine.request(mine("gpu", "a", None)).unwrap();
+        let reason = grant.reason().to_string();
+        assert_eq!(reason, "deadlock: `a` waits for `gpu`, held by `a`");
+        let timed = engine.request(mine("gpu", "b", Some(Duration::from_millis(20)))).unwrap();
+        assert_eq!(timed.reason().to_string(), "1 wanted, 0 of 1 free");
+    });
+}
+
+#[test]
+fn what_is_on_lease_comes_back_by_itself_and_goes_to_who_waits() {
+    within(|| {
+        let engine = engine(1, Strategy::Priority);
+        let lease = |span| Request { lease: Some(span), ..Request::new("gpu", "a") };
+        let grant = engine.request(lease(Duration::from_millis(30))).unwrap();
+        assert!(grant.is_held());
+        assert!(engine.request(gpu("b", 1, LONG)).unwrap().is_granted());
+        assert!(!grant.is_held());
+        assert!(grant.renew(None).is_err(), "it is another's");
+        grant.release();
+        let decisions: Vec<_> = engine.audit().iter().map(|entry| entry.decision).collect();
+        let expected =
+            [Decision::Granted, Decision::Expired, Decision::Granted, Decision::Released];
+        assert_eq!(decisions, expected);
+        assert_eq!(engine.audit()[1].reason.to_string(), "its lease of 30ms was over");
+        // Renewed, it stays; without a lease from then on, for ever.
+        let grant = engine.request(lease(Duration::from_millis(30))).unwrap();
+        grant.renew(Some(Duration::from_secs(600))).unwrap();
+        thread::sleep(Duration::from_millis(60));
+        assert!(grant.is_held());
+        assert!(!engine.request(gpu("b", 1, NOW)).unwrap().is_granted());
+    });
+}
+
+/// What a waiter is granted is on its lease from then on, and a lease is no reason for a deadlock.
+#[test]
+fn a_lease_that_began_after_a_wait_ends_too() {
+    within(|| {
+        let engine = engine(1, Strategy::Queue);
+        let held = engine.request(gpu("a", 1, NOW)).unwrap();
+        let waiting = {
+            let engine = Arc::clone(&engine);
+            let lease = Some(Duration::from_millis(20));
+            thread::spawn(move || {
+                let grant = engine.request(Request { lease, ..gpu("b", 1, LONG) }).unwrap();
+                (grant.is_granted(), engine.request(gpu("b", 1, LONG)).unwrap().is_granted())
+            })
+        };
+        wait_for(|| engine.status()[0].waiting == 1);
+        drop(held);
+        assert_eq!(waiting.join().unwrap(), (true, true));
+    });
+}
+
+#[test]
+fn all_that_an_owner_holds_is_given_back_at_once() {
+    let engine = engine(3, Strategy::Priority);
+    engine.define("disk", 1, Strategy::Queue).unwrap();
+    let grants = [
+        engine.request(gpu("a", 2, NOW)).unwrap(),
+        engine.request(Request::new("disk", "a")).unwrap(),
+        engine.request(gpu("b", 1, NOW)).unwrap(),
+    ];
+    assert_eq!(engine.release_owner("a"), 2);
+    assert_eq!(engine.release_owner("a"), 0);
+    assert_eq!(
+        grants.each_ref().map(pit::arbitration_engine::Grant::is_held),
+        [false, false, true]
+    );
+    drop(grants);
+    assert!(
+        engine.status().iter().all(|resource| resource.used == 0),
+        "nothing is given back twice"
+    );
 }

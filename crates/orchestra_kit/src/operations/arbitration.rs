@@ -26,7 +26,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "request",
-        inputs: &["resource", "owner", "amount?", "priority?", "timeout?"],
+        inputs: &["resource", "owner", "amount?", "priority?", "timeout?", "lease?"],
         waits: true,
         run: request,
     },
@@ -69,6 +69,9 @@ fn request(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
         amount: inputs.count("amount", 1)?,
         priority: inputs.int("priority", 0)?,
         timeout: patience(inputs.deadline, Some(timeout)),
+        lease: inputs.seconds("lease")?.filter(|span| *span < component::LONGEST),
+        // A guest releases by whatever worker serves it then.
+        thread: None,
     };
     let grant = arbitration.engine.request_polling(request, Some(&|| holdings.has_ended()));
     let grant = grant.map_err(|error| refused(MEMBER, "decide", error))?;

@@ -139,6 +139,14 @@ impl Arbiter {
         }
     }
 
+    /// Those who wait, first to last.
+    pub(super) fn line(&self) -> Vec<&Ask> {
+        match &self.line {
+            Line::Priority(line) | Line::Queue(line) => line.iter().collect(),
+            Line::Fair(fair) => fair.iter().collect(),
+        }
+    }
+
     fn first(&self) -> Option<&Ask> {
         match &self.line {
             Line::Priority(line) | Line::Queue(line) => line.first(),

@@ -17,6 +17,10 @@ pub enum Decision {
     Deferred,
     /// It was given back.
     Released,
+    /// Its lease was over, and it was taken back.
+    Expired,
+    /// Owners wait for each other; the wait goes on, as an owner may have threads that do not wait.
+    Deadlock,
 }
 
 impl Decision {
@@ -27,6 +31,8 @@ impl Decision {
             Self::Denied => "denied",
             Self::Deferred => "deferred",
             Self::Released => "released",
+            Self::Expired => "expired",
+            Self::Deadlock => "deadlock",
         }
     }
 }

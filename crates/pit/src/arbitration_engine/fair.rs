@@ -55,6 +55,12 @@ impl Fair {
         self.owners.get(name)?.line.first()
     }
 
+    /// Those who wait: owner by owner, which is the order of the next of each.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Ask> {
+        let lines = self.active.iter().filter_map(|(_, name)| self.owners.get(name));
+        lines.flat_map(|owner| owner.line.iter())
+    }
+
     pub(super) fn remove(&mut self, ticket: u64, granted: bool) -> Option<Ask> {
         let name = self.tickets.remove(&ticket)?;
         let owner = self.owners.get_mut(&name)?;

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::PitResult;
 
 use super::{ArbitrationEngine, Reason};
 
@@ -27,15 +30,16 @@ impl Outcome {
     }
 }
 
-/// The answer to a request. What was granted is held until [`Self::release`] or drop.
+/// The answer to a request. What was granted is held until [`Self::release`] or drop, or the end of its lease.
 #[derive(Debug)]
 #[must_use = "what was granted is given back when the grant is dropped"]
 pub struct Grant {
     pub(super) engine: Arc<ArbitrationEngine>,
-    pub(super) resource: usize,
+    pub(super) ticket: u64,
+    pub(super) resource: Arc<str>,
     pub(super) owner: Arc<str>,
     pub(super) amount: u64,
-    pub(super) priority: i64,
+    pub(super) lease: Option<Duration>,
     pub(super) outcome: Outcome,
     pub(super) reason: Reason,
     pub(super) released: AtomicBool,
@@ -55,6 +59,26 @@ impl Grant {
     /// Why.
     pub fn reason(&self) -> &Reason {
         &self.reason
+    }
+
+    /// Of what.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// Whether it is held now: it was granted, and neither released nor taken back at the end of its lease.
+    pub fn is_held(&self) -> bool {
+        self.is_granted()
+            && !self.released.load(Ordering::Acquire)
+            && self.engine.holds(self.ticket)
+    }
+
+    /// Begins the lease anew, from now on; with another length where one is given.
+    ///
+    /// # Errors
+    /// It is not held any more.
+    pub fn renew(&self, lease: Option<Duration>) -> PitResult<()> {
+        self.engine.renew(self, lease.or(self.lease))
     }
 
     /// Who asked.

@@ -3,10 +3,11 @@
 //! The rule of one resource is an `Arbiter`: pure, without clock or lock, so the same asks and releases in the same
 //! order give the same decisions. The engine around it adds waiting, deadlines and the audit. Invariants: no more than
 //! the capacity is ever granted; nobody starves under any strategy: whoever stands first is not overtaken, and everyone
-//! who waits comes to stand first.
+//! who waits comes to stand first; a thread that waits while it holds what makes its wait endless is told so.
 
 mod arbiter;
 mod audit;
+mod deadlock;
 mod engine;
 mod fair;
 mod grant;

@@ -32,6 +32,11 @@ impl Ordered {
         self.line.first_key_value().map(|(_, ask)| ask)
     }
 
+    /// Those who wait, in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Ask> {
+        self.line.values()
+    }
+
     pub(super) fn remove(&mut self, ticket: u64) -> Option<Ask> {
         self.line.remove(&self.keys.remove(&ticket)?)
     }

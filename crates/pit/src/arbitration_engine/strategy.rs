@@ -40,6 +40,21 @@ impl Strategy {
         }
     }
 
+    /// The same with weights by owner; owners that are not named have weight 1.
+    ///
+    /// # Errors
+    /// It is not the fair one, or a weight is 0.
+    pub fn weighted(self, given: BTreeMap<String, u32>) -> PitResult<Self> {
+        let zero = given.iter().find(|(_, weight)| **weight == 0);
+        let (value, expected) = match (&self, zero) {
+            (Self::Fair { .. }, None) => return Ok(Self::Fair { weights: given }),
+            (Self::Fair { .. }, Some((owner, _))) => (format!("0 of {owner}"), "at least 1"),
+            _ => (self.as_str().to_owned(), "`fair`, where weights are given"),
+        };
+        let what = if zero.is_some() { "weight" } else { "strategy" };
+        Err(PitError::Invalid { what, value, expected })
+    }
+
     /// Its word.
     pub const fn as_str(&self) -> &'static str {
         match self {

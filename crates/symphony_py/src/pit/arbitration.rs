@@ -1,5 +1,6 @@
 //! `pit.arbitration`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ::pit::arbitration_engine::{
@@ -33,23 +34,58 @@ impl ArbitrationEngine {
 
 #[pymethods]
 impl ArbitrationEngine {
-    #[pyo3(signature = (resource, capacity, *, strategy = "priority"))]
+    /// Adds a resource.
+    ///
+    /// Args:
+    ///     resource: Its name.
+    ///     capacity: How much there is, at least 1.
+    ///     strategy: Who is served first of those who wait. `priority`: the largest, and each grant to another raises who
+    ///         waits; `fair`: the owner that has had least for its weight (start-time fair queueing); `queue`: who asked first.
+    ///     weights: With `fair`: the weights of owners, at least 1; those that are not named have 1.
+    ///
+    /// Raises:
+    ///     InvalidValueError: There is one of that name, the capacity or a weight is 0, or there is no such strategy.
+    #[pyo3(signature = (resource, capacity, *, strategy = "priority", weights = None))]
     fn define(
         &self,
         py: Python<'_>,
         resource: &str,
         capacity: u64,
         strategy: &str,
+        weights: Option<BTreeMap<String, u32>>,
     ) -> PyResult<()> {
         let engine = self.engine(py)?;
         guard(py)?;
-        let strategy = Strategy::parse(strategy).map_err(|error| raise(py, &error))?;
+        let strategy = Strategy::parse(strategy);
+        let strategy = match weights {
+            Some(weights) => strategy.and_then(|strategy| strategy.weighted(weights)),
+            None => strategy,
+        };
+        let strategy = strategy.map_err(|error| raise(py, &error))?;
         engine.define(resource, capacity, strategy).map_err(|error| raise(py, &error))
     }
 
+    /// Asks for an amount of a resource. Being denied or deferred is an answer, not an error.
+    ///
+    /// Args:
+    ///     resource: Of what.
+    ///     owner: For whom.
+    ///     amount: How much, at least 1. More than there is, is denied.
+    ///     priority: Larger is served first, where the strategy looks at it.
+    ///     timeout: Seconds to wait; 0 decides at once, `None` waits for ever.
+    ///     lease: Seconds after which it is taken back unless it is renewed; `None`: it is held until it is released.
+    ///
+    /// Returns:
+    ///     The answer, with its reason. One that would wait for ever, as threads hold what each other wants, is deferred
+    ///     at once, and the reason is the ring.
+    ///
+    /// Raises:
+    ///     NotFoundError: There is no such resource.
+    ///     InvalidValueError: The amount is 0, or a time is no number of seconds.
+    ///     StoppedError: The system was shut down meanwhile.
     #[pyo3(
-        signature = (resource, owner, amount = 1, *, priority = 0, timeout = Some(0.0)),
-        text_signature = "($self, resource, owner, amount=1, *, priority=0, timeout=0.0)"
+        signature = (resource, owner, amount = 1, *, priority = 0, timeout = Some(0.0), lease = None),
+        text_signature = "($self, resource, owner, amount=1, *, priority=0, timeout=0.0, lease=None)"
     )]
     fn request(
         &self,
@@ -59,16 +95,49 @@ impl ArbitrationEngine {
         amount: u64,
         priority: i64,
         timeout: Option<f64>,
+        lease: Option<f64>,
     ) -> PyResult<Grant> {
         let engine = self.engine(py)?;
         let timeout = limit(py, "timeout", timeout)?;
-        let request = Request { resource, owner, amount, priority, timeout };
+        let lease = limit(py, "lease", lease)?;
+        let thread = Some(std::thread::current().id());
+        let request = Request { resource, owner, amount, priority, timeout, lease, thread };
         let grant = wait_asking(py, |asks| engine.request_polling(request, asks))?
             .map_err(|error| raise(py, &error))?;
         Ok(Grant { grant })
     }
 
-    /// The last decisions, oldest first.
+    /// Gives back all that an owner holds, whoever has the grants.
+    ///
+    /// Returns:
+    ///     How many grants that were.
+    fn release(&self, py: Python<'_>, owner: &str) -> PyResult<usize> {
+        let engine = self.engine(py)?;
+        enter(py, || engine.release_owner(owner))
+    }
+
+    /// Where each resource stands, by name, as `symphony.records.ResourceStatus` tells it.
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let engine = self.engine(py)?;
+        let resources = enter(py, || engine.status())?;
+        let status = PyDict::new(py);
+        for resource in resources {
+            let fields = PyDict::new(py);
+            fields.set_item("strategy", resource.strategy)?;
+            fields.set_item("capacity", resource.capacity)?;
+            fields.set_item("used", resource.used)?;
+            fields.set_item("waiting", resource.waiting)?;
+            let holders = PyDict::new(py);
+            for (owner, amount) in resource.holders {
+                holders.set_item(&*owner, amount)?;
+            }
+            fields.set_item("holders", holders)?;
+            status.set_item(&*resource.resource, fields)?;
+        }
+        Ok(status)
+    }
+
+    /// The last 10,000 decisions, oldest first, each with its reason, as `symphony.records.AuditEntry` tells them.
     fn audit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let engine = self.engine(py)?;
         let entries = enter(py, || engine.audit())?;
@@ -104,10 +173,47 @@ impl Grant {
         self.grant.outcome().as_str()
     }
 
-    /// Why.
+    /// Why, as a sentence.
     #[getter]
     fn reason(&self) -> String {
         self.grant.reason().to_string()
+    }
+
+    /// The resource that was asked for.
+    #[getter]
+    fn resource(&self) -> &str {
+        self.grant.resource()
+    }
+
+    /// For whom it was asked.
+    #[getter]
+    fn owner(&self) -> &str {
+        self.grant.owner()
+    }
+
+    /// How much was asked for.
+    #[getter]
+    fn amount(&self) -> u64 {
+        self.grant.amount()
+    }
+
+    /// Whether it is held now: granted, and neither released nor taken back at the end of its lease.
+    #[getter]
+    fn held(&self, py: Python<'_>) -> PyResult<bool> {
+        enter(py, || self.grant.is_held())
+    }
+
+    /// Begins the lease anew, from now on.
+    ///
+    /// Args:
+    ///     lease: Its seconds from now on; `None`: as many as before.
+    ///
+    /// Raises:
+    ///     InvalidValueError: It is not held any more, or that is no number of seconds.
+    #[pyo3(signature = (lease = None))]
+    fn renew(&self, py: Python<'_>, lease: Option<f64>) -> PyResult<()> {
+        let lease = limit(py, "lease", lease)?;
+        enter(py, || self.grant.renew(lease))?.map_err(|error| raise(py, &error))
     }
 
     /// Gives it back; may be called twice.
@@ -115,6 +221,10 @@ impl Grant {
         enter(py, || self.grant.release())
     }
 
+    /// The grant itself, where it was granted.
+    ///
+    /// Raises:
+    ///     RuntimeError: It was denied or deferred; the text has the reason.
     fn __enter__(this: &Bound<'_, Self>) -> PyResult<Py<Self>> {
         let grant = this.get();
         if grant.grant.outcome() != Outcome::Granted {
@@ -127,6 +237,7 @@ impl Grant {
         Ok(this.clone().unbind())
     }
 
+    /// Gives it back.
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
         self.release(py)
