@@ -668,6 +668,7 @@ class StaleManager:
         tag: str | None = None,
         named: str | None = None,
         quality_below: float | None = None,
+        score_below: float | None = None,
     ) -> None:
         """Adds a rule, or replaces the one of its name. The first rule whose conditions all hold decides.
 
@@ -679,11 +680,14 @@ class StaleManager:
             reads_below: Read fewer times than this.
             larger_than: More bytes than this.
             tag: It has this tag.
-            named: One of its names fits this pattern of `*` and `?`.
+            named: One of its names fits this pattern: `*` for any run of characters, `/` too, `?` for one; everything
+                else stands for itself.
             quality_below: It has a tag `quality=…` with less than this.
+            score_below: Its score, from 0 to 1, is less than this: half of it says how lately it was used, the rest how
+                often and how good it is, and large ones are worth less.
 
         Raises:
-            InvalidValueError: There is no such action, or it would delete everything.
+            InvalidValueError: There is no such action, a number is none, or it would delete everything.
         """
 
     def evaluate(self, id: str) -> _Verdict:
@@ -717,11 +721,25 @@ class StaleManager:
             InvalidValueError: That is no id.
         """
 
-    def sweep(self, *, dry_run: bool = False) -> SweepReport:
-        """Judges every artifact and does what the rules say.
+    def sweep(
+        self,
+        *,
+        dry_run: bool = False,
+        explain: bool = False,
+        limit: int | None = None,
+        rate: float | None = None,
+    ) -> SweepReport:
+        """Judges every artifact and does what the rules say, on the calling thread.
 
         Args:
             dry_run: Only tell it.
+            explain: Say in `reasons` of the report why, for each artifact that is touched or that only a pin or a run
+                keeps from it.
+            limit: At most so many are archived or deleted; `None`: all.
+            rate: At most so many a second; `None`: as fast as it goes.
+
+        Raises:
+            InvalidValueError: The rate is no number above 0.
         """
 
 # The bus ---------------------------------------------------------------------------------------

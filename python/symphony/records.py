@@ -261,7 +261,11 @@ class ResourceStatus(TypedDict):
     holders: dict[str, int]
 
 
-class SweepReport(TypedDict):
+class _Reasons(TypedDict, total=False):
+    reasons: dict[str, str]
+
+
+class SweepReport(_Reasons):
     """What a sweep did, or would do.
 
     Attributes:
@@ -272,6 +276,7 @@ class SweepReport(TypedDict):
         deleted: Ids that are gone.
         deleted_bytes: What that freed.
         failures: Ids that could not be treated, each with the reason.
+        reasons: With `explain`: why, for each id that is touched or only spared.
     """
 
     dry_run: bool

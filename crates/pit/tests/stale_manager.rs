@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pit::artifact_store::{ArtifactId, ArtifactStore, PutOptions};
-use pit::stale_manager::{Action, InUse, NothingInUse, Rule, StaleManager};
+use pit::stale_manager::{Action, InUse, NothingInUse, Rule, StaleManager, SweepOptions};
 use pit::{Durability, PitError};
+use proptest::prelude::*;
 
 #[derive(Default)]
 struct Runs(Mutex<Vec<ArtifactId>>);
@@ -256,4 +257,188 @@ fn a_pin_between_the_judgement_and_the_deletion_holds() {
     let report = stale.sweep(false).unwrap();
     assert_eq!((report.kept, report.pinned, report.deleted.len()), (1, 1, 0));
     assert!(store.exists(&id).unwrap());
+}
+
+#[test]
+fn a_sweep_says_why_and_keeps_to_its_limit_and_its_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let World { store, runs, stale } = open(folder.path());
+    let ids: Vec<_> = (0..6u8)
+        .map(|number| put(&store, &[number], &format!("n{number}"), &["scratch"]))
+        .collect();
+    let kept = put(&store, b"kept", "kept", &[]);
+    stale.rule(delete_tagged("scratch")).unwrap();
+    stale.pin(&ids[0]).unwrap();
+    runs.0.lock().push(ids[1]);
+    let explain = SweepOptions { dry_run: true, explain: true, ..SweepOptions::default() };
+    let dry = stale.sweep_with(&explain, None).unwrap();
+    let told: Vec<_> = dry.explained.iter().map(|why| (why.id, why.to_string())).take(3).collect();
+    let expected = [
+        (ids[0], "keep: it is pinned"),
+        (ids[1], "keep: it is in use by run 7"),
+        (ids[2], "delete: rule `scratch`: tagged `scratch`"),
+    ];
+    assert_eq!(told, expected.map(|(id, why)| (id, why.to_owned())));
+    assert!(dry.explained.iter().all(|why| why.id != kept), "nobody wants to touch it");
+
+    let two = SweepOptions { limit: Some(2), ..SweepOptions::default() };
+    let first = stale.sweep_with(&two, None).unwrap();
+    assert_eq!((first.deleted, first.limited), (ids[2..4].to_vec(), true));
+    let slowly = SweepOptions { rate: Some(20.0), ..SweepOptions::default() };
+    let began = std::time::Instant::now();
+    let rest = stale.sweep_with(&slowly, None).unwrap();
+    assert_eq!((rest.deleted, rest.limited), (ids[4..].to_vec(), false));
+    assert!(began.elapsed() >= Duration::from_millis(50), "one each 50 ms");
+    for rate in [0.0, -1.0, f64::NAN] {
+        let options = SweepOptions { rate: Some(rate), ..SweepOptions::default() };
+        assert!(stale.sweep_with(&options, None).is_err());
+    }
+}
+
+#[test]
+fn a_slow_sweep_is_given_up_when_it_is_asked_to_and_tells_what_it_did() {
+    within_a_minute(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let World { store, stale, .. } = open(folder.path());
+        for number in 0..3u8 {
+            put(&store, &[number], &format!("n{number}"), &["scratch"]);
+        }
+        stale.rule(delete_tagged("scratch")).unwrap();
+        // The second would come after a thousand seconds.
+        let options = SweepOptions { rate: Some(0.001), ..SweepOptions::default() };
+        let report = stale.sweep_with(&options, Some(&|| true)).unwrap();
+        assert_eq!(report.deleted.len(), 1);
+        assert_eq!(store.find(None, None).unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn a_rule_by_score_takes_what_is_worth_least() {
+    let folder = tempfile::tempdir().unwrap();
+    let World { store, stale, .. } = open(folder.path());
+    let good = put(&store, b"good", "good", &["quality=1.0"]);
+    let bad = put(&store, b"bad", "bad", &["quality=0.0"]);
+    stale.rule(Rule { score_below: Some(0.6), ..Rule::new("worth", Action::Delete) }).unwrap();
+    assert_eq!(stale.evaluate(&good).unwrap(), Action::Keep);
+    let why = stale.explain(&bad).unwrap().to_string();
+    let expected = "delete: rule `worth`: score 0.50 (recency 1.00, use 0.00, quality 0.00, lightness 1.00) below 0.6";
+    assert_eq!(why, expected);
+    for score in [-0.1, 1.1, f64::NAN] {
+        let rule = Rule { score_below: Some(score), ..Rule::new("worth", Action::Keep) };
+        assert!(stale.rule(rule).is_err());
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Put(u8),
+    Pin(u8),
+    Unpin(u8),
+    Use(u8),
+    Free(u8),
+    /// From then on what has this tag goes; the tags are the parities.
+    Doom(bool),
+    Spare(bool),
+    Sweep,
+    Reopen,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (0..8u8).prop_map(Act::Put),
+        2 => (0..8u8).prop_map(Act::Pin),
+        1 => (0..8u8).prop_map(Act::Unpin),
+        2 => (0..8u8).prop_map(Act::Use),
+        1 => (0..8u8).prop_map(Act::Free),
+        1 => any::<bool>().prop_map(Act::Doom),
+        1 => any::<bool>().prop_map(Act::Spare),
+        3 => Just(Act::Sweep),
+        1 => Just(Act::Reopen),
+    ]
+}
+
+fn parity(odd: bool) -> &'static str {
+    if odd { "odd" } else { "even" }
+}
+
+/// Sets, and one loop for a sweep.
+fn play(acts: &[Act]) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = open(folder.path());
+    let id = |number: u8| ArtifactId::of(&[number]);
+    let mut there = std::collections::BTreeSet::new();
+    let mut pinned = std::collections::BTreeSet::new();
+    let mut used = std::collections::BTreeSet::new();
+    let mut doomed = [false; 2];
+    for act in acts {
+        match *act {
+            Act::Put(number) => {
+                put(&world.store, &[number], &format!("n{number}"), &[parity(number % 2 == 1)]);
+                there.insert(number);
+            }
+            Act::Pin(number) => {
+                assert_eq!(world.stale.pin(&id(number)).is_ok(), there.contains(&number));
+                if there.contains(&number) {
+                    pinned.insert(number);
+                }
+            }
+            Act::Unpin(number) => {
+                assert_eq!(world.stale.unpin(&id(number)).unwrap(), pinned.remove(&number));
+            }
+            Act::Use(number) => {
+                if used.insert(number) {
+                    world.runs.0.lock().push(id(number));
+                }
+            }
+            Act::Free(number) => {
+                used.remove(&number);
+                world.runs.0.lock().retain(|held| *held != id(number));
+            }
+            Act::Doom(odd) => {
+                doomed[usize::from(odd)] = true;
+                let tag = Some(parity(odd).to_owned());
+                world.stale.rule(Rule { tag, ..Rule::new(parity(odd), Action::Delete) }).unwrap();
+            }
+            Act::Spare(odd) => {
+                doomed[usize::from(odd)] = false;
+                let tag = Some(parity(odd).to_owned());
+                world.stale.rule(Rule { tag, ..Rule::new(parity(odd), Action::Keep) }).unwrap();
+            }
+            Act::Sweep => {
+                let goes = |number: &u8| {
+                    doomed[usize::from(number % 2)]
+                        && !pinned.contains(number)
+                        && !used.contains(number)
+                };
+                let expected: std::collections::BTreeSet<_> =
+                    there.iter().filter(|number| goes(number)).map(|number| id(*number)).collect();
+                let report = world.stale.sweep(false).unwrap();
+                assert_eq!(
+                    report.deleted.into_iter().collect::<std::collections::BTreeSet<_>>(),
+                    expected
+                );
+                there.retain(|number| !goes(number));
+            }
+            Act::Reopen => {
+                // Rules and uses are of the process; artifacts and pins are not.
+                world.stale.close();
+                world.store.close().unwrap();
+                drop(world);
+                world = open(folder.path());
+                (doomed, used) = ([false; 2], std::collections::BTreeSet::new());
+            }
+        }
+        let found: std::collections::BTreeSet<_> =
+            world.store.find(None, None).unwrap().into_iter().collect();
+        assert_eq!(found, there.iter().map(|number| id(*number)).collect(), "after {act:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_does_what_the_model_does(acts in prop::collection::vec(act(), 1..40)) {
+        play(&acts);
+    }
 }

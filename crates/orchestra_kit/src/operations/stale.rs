@@ -2,7 +2,7 @@
 
 use ipc::Value;
 use pit::artifact_store::ArtifactId;
-use pit::stale_manager::{Action, Rule, StaleManager};
+use pit::stale_manager::{Action, NamePattern, Rule, StaleManager};
 
 use super::inputs::{Inputs, list, number};
 use super::members::{Members, Row, Table, refused};
@@ -27,6 +27,7 @@ const ROWS: &[Row] = &[
             "tag?",
             "named?",
             "quality_below?",
+            "score_below?",
         ],
         waits: false,
         run: rule,
@@ -62,8 +63,9 @@ fn rule(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
         reads_below: inputs.count_or_none("reads_below")?,
         larger_than: inputs.count_or_none("larger_than")?,
         tag: inputs.text_or_none("tag")?.map(str::to_owned),
-        named: inputs.text_or_none("named")?.map(str::to_owned),
+        named: inputs.text_or_none("named")?.map(NamePattern::from),
         quality_below: inputs.number_or_none("quality_below")?,
+        score_below: inputs.number_or_none("score_below")?,
         ..Rule::new(inputs.text("name")?, action)
     };
     manager(members)?.rule(rule).map_err(|error| refused(MEMBER, "take the rule", error))?;

@@ -135,18 +135,7 @@ impl StaleManager {
         let artifact = self.store.metadata(id)?;
         let (rules, now) = (self.rules(), now());
         let (verdict, ground) = self.judge(&rules, &artifact, now);
-        let mut deciding = None;
-        let reason = match ground {
-            Ground::Pinned => "it is pinned".to_owned(),
-            Ground::InUse(user) => format!("it is in use by {user}"),
-            Ground::NoRule => "no rule fits it".to_owned(),
-            Ground::Rule(number) => {
-                let rule = rules.get(number);
-                deciding = rule.map(|rule| rule.name.clone());
-                rule.map(|rule| rule.reasons(&artifact, now)).unwrap_or_default()
-            }
-        };
-        Ok(Explanation { id: *id, verdict, rule: deciding, reason })
+        Ok(explanation(&rules, &artifact, now, verdict, ground))
     }
 
     /// Keeps the artifact whatever the rules say, until it is unpinned. Answers whether it was not pinned before.
@@ -187,6 +176,28 @@ impl StaleManager {
         }
         (verdict, fitting.map_or(Ground::NoRule, Ground::Rule))
     }
+}
+
+/// A verdict in words.
+pub(super) fn explanation(
+    rules: &[Rule],
+    artifact: &Metadata,
+    now: f64,
+    verdict: Verdict,
+    ground: Ground,
+) -> Explanation {
+    let mut deciding = None;
+    let reason = match ground {
+        Ground::Pinned => "it is pinned".to_owned(),
+        Ground::InUse(user) => format!("it is in use by {user}"),
+        Ground::NoRule => "no rule fits it".to_owned(),
+        Ground::Rule(number) => {
+            let rule = rules.get(number);
+            deciding = rule.map(|rule| rule.name.clone());
+            rule.map(|rule| rule.reasons(artifact, now)).unwrap_or_default()
+        }
+    };
+    Explanation { id: artifact.id, verdict, rule: deciding, reason }
 }
 
 impl fmt::Debug for StaleManager {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::glob;
+use super::{NamePattern, Score};
 use crate::artifact_store::Metadata;
 use crate::{PitError, PitResult};
 
@@ -50,9 +50,11 @@ pub struct Rule {
     /// It has this tag.
     pub tag: Option<String>,
     /// One of its names fits this pattern of `*` and `?`.
-    pub named: Option<String>,
+    pub named: Option<NamePattern>,
     /// It has a [`QUALITY_TAG`] with less than this; what has none is not judged.
     pub quality_below: Option<f64>,
+    /// Its [`Score`] is less than this: age, use, quality and size weighed against each other.
+    pub score_below: Option<f64>,
 }
 
 impl Rule {
@@ -68,6 +70,7 @@ impl Rule {
             tag: None,
             named: None,
             quality_below: None,
+            score_below: None,
         }
     }
 
@@ -81,6 +84,15 @@ impl Rule {
         }
         if self.quality_below.is_some_and(f64::is_nan) {
             return refuse("rule", "given a quality that is a number");
+        }
+        if self.named.as_ref().is_some_and(|pattern| !pattern.is_lawful()) {
+            return refuse(
+                "rule",
+                "given a pattern with at most 126 different letters beyond ASCII",
+            );
+        }
+        if self.score_below.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+            return refuse("rule", "given a score between 0 and 1");
         }
         let unconditional = *self == Self::new(self.name.clone(), self.action);
         if unconditional && self.action == Action::Delete {
@@ -100,12 +112,14 @@ impl Rule {
             && self.reads_below.is_none_or(|limit| artifact.reads < limit)
             && self.larger_than.is_none_or(|limit| artifact.size > limit)
             && self.tag.as_ref().is_none_or(|tag| artifact.tags.contains(tag))
-            && self.named.as_ref().is_none_or(|pattern| {
-                artifact.names.iter().any(|(name, _)| glob::fits(pattern, name))
-            })
+            && self
+                .named
+                .as_ref()
+                .is_none_or(|pattern| artifact.names.iter().any(|(name, _)| pattern.fits(name)))
             && self
                 .quality_below
                 .is_none_or(|limit| quality(artifact).is_some_and(|quality| quality < limit))
+            && self.score_below.is_none_or(|limit| Score::of(artifact, now).value() < limit)
     }
 
     /// Why it fits, as words.
@@ -132,10 +146,13 @@ impl Rule {
             because(format_args!("tagged `{tag}`"));
         }
         if let Some(pattern) = &self.named {
-            because(format_args!("named like `{pattern}`"));
+            because(format_args!("named like `{}`", pattern.as_str()));
         }
         if let (Some(limit), Some(quality)) = (self.quality_below, quality(artifact)) {
             because(format_args!("quality {quality} (below {limit})"));
+        }
+        if let Some(limit) = self.score_below {
+            because(format_args!("{} below {limit}", Score::of(artifact, now)));
         }
         if text.is_empty() {
             text.push_str("it fits everything");
@@ -145,7 +162,7 @@ impl Rule {
 }
 
 /// What the artifact's quality tag says; the lowest where there are several.
-fn quality(artifact: &Metadata) -> Option<f64> {
+pub(super) fn quality(artifact: &Metadata) -> Option<f64> {
     artifact
         .tags
         .iter()

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use ::pit::artifact_store::ArtifactId;
-use ::pit::stale_manager::{Action, Rule, StaleManager as Manager};
+use ::pit::stale_manager::{Action, NamePattern, Rule, StaleManager as Manager, SweepOptions};
 use component::Code;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::member::MemberRef;
-use crate::door::enter::enter;
+use crate::door::enter::{enter, wait_asking};
 use crate::door::error::{Fields, raise};
 use crate::door::span::span;
 
@@ -36,9 +36,26 @@ fn id_of(py: Python<'_>, id: &str) -> PyResult<ArtifactId> {
 
 #[pymethods]
 impl StaleManager {
-    /// Adds a rule, or replaces the one of its name. The first rule that fits decides.
+    /// Adds a rule, or replaces the one of its name. The first rule whose conditions all hold decides.
+    ///
+    /// Args:
+    ///     name: Its name.
+    ///     action: What is done: `keep`, `archive` or `delete`.
+    ///     older_than: Put longer ago than this, in seconds.
+    ///     unused_for: Neither put nor read for longer than this, in seconds.
+    ///     reads_below: Read fewer times than this.
+    ///     larger_than: More bytes than this.
+    ///     tag: It has this tag.
+    ///     named: One of its names fits this pattern: `*` for any run of characters, `/` too, `?` for one; everything else
+    ///         stands for itself.
+    ///     quality_below: It has a tag `quality=…` with less than this.
+    ///     score_below: Its score, from 0 to 1, is less than this: half of it says how lately it was used, the rest how often
+    ///         and how good it is, and large ones are worth less.
+    ///
+    /// Raises:
+    ///     InvalidValueError: There is no such action, a number is none, or it would delete everything.
     #[pyo3(signature = (name, action, *, older_than = None, unused_for = None, reads_below = None,
-        larger_than = None, tag = None, named = None, quality_below = None))]
+        larger_than = None, tag = None, named = None, quality_below = None, score_below = None))]
     fn rule(
         &self,
         py: Python<'_>,
@@ -51,6 +68,7 @@ impl StaleManager {
         tag: Option<String>,
         named: Option<String>,
         quality_below: Option<f64>,
+        score_below: Option<f64>,
     ) -> PyResult<()> {
         let manager = self.manager(py)?;
         let action = match action {
@@ -70,12 +88,17 @@ impl StaleManager {
         rule.reads_below = reads_below;
         rule.larger_than = larger_than;
         rule.tag = tag;
-        rule.named = named;
+        rule.named = named.map(NamePattern::new);
         rule.quality_below = quality_below;
+        rule.score_below = score_below;
         enter(py, || manager.rule(rule))?.map_err(|error| raise(py, &error))
     }
 
-    /// `keep`, `archive` or `delete`.
+    /// What the rules say of an artifact: `keep`, `archive` or `delete`.
+    ///
+    /// Raises:
+    ///     NotFoundError: There is no such artifact.
+    ///     InvalidValueError: That is no id.
     fn evaluate(&self, py: Python<'_>, id: &str) -> PyResult<&'static str> {
         let manager = self.manager(py)?;
         let id = id_of(py, id)?;
@@ -83,7 +106,11 @@ impl StaleManager {
         Ok(verdict.as_str())
     }
 
-    /// Why.
+    /// What the rules say of an artifact, and why: the rule and what of it holds.
+    ///
+    /// Raises:
+    ///     NotFoundError: There is no such artifact.
+    ///     InvalidValueError: That is no id.
     fn explain(&self, py: Python<'_>, id: &str) -> PyResult<String> {
         let manager = self.manager(py)?;
         let id = id_of(py, id)?;
@@ -91,25 +118,54 @@ impl StaleManager {
         Ok(explanation.to_string())
     }
 
-    /// Keeps an artifact whatever the rules say.
+    /// Keeps an artifact whatever the rules say, also after a restart.
+    ///
+    /// Raises:
+    ///     NotFoundError: There is no such artifact.
+    ///     InvalidValueError: That is no id.
     fn pin(&self, py: Python<'_>, id: &str) -> PyResult<()> {
         let manager = self.manager(py)?;
         let id = id_of(py, id)?;
         enter(py, || manager.pin(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
     }
 
-    /// Lets the rules decide again.
+    /// Lets the rules decide again about an artifact that is pinned.
+    ///
+    /// Raises:
+    ///     InvalidValueError: That is no id.
     fn unpin(&self, py: Python<'_>, id: &str) -> PyResult<()> {
         let manager = self.manager(py)?;
         let id = id_of(py, id)?;
         enter(py, || manager.unpin(&id))?.map(|_| ()).map_err(|error| raise(py, &error))
     }
 
-    /// Judges every artifact and does what the rules say; with `dry_run` only tells it.
-    #[pyo3(signature = (*, dry_run = false))]
-    fn sweep<'py>(&self, py: Python<'py>, dry_run: bool) -> PyResult<Bound<'py, PyDict>> {
+    /// Judges every artifact and does what the rules say, on the calling thread. What is pinned or in use is never touched.
+    ///
+    /// Args:
+    ///     dry_run: Only tell it.
+    ///     explain: Say in `reasons` of the report why, for each artifact that is touched or that only a pin or a run keeps
+    ///         from it.
+    ///     limit: At most so many are archived or deleted; `None`: all.
+    ///     rate: At most so many a second; `None`: as fast as it goes.
+    ///
+    /// Returns:
+    ///     What was done, as `symphony.records.SweepReport` tells it.
+    ///
+    /// Raises:
+    ///     InvalidValueError: The rate is no number above 0.
+    #[pyo3(signature = (*, dry_run = false, explain = false, limit = None, rate = None))]
+    fn sweep<'py>(
+        &self,
+        py: Python<'py>,
+        dry_run: bool,
+        explain: bool,
+        limit: Option<u64>,
+        rate: Option<f64>,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let manager = self.manager(py)?;
-        let report = enter(py, || manager.sweep(dry_run))?.map_err(|error| raise(py, &error))?;
+        let options = SweepOptions { dry_run, explain, limit, rate };
+        let report = wait_asking(py, |asks| manager.sweep_with(&options, asks))?
+            .map_err(|error| raise(py, &error))?;
         let fields = PyDict::new(py);
         fields.set_item("dry_run", report.dry_run)?;
         fields.set_item("examined", report.examined)?;
@@ -128,6 +184,13 @@ impl StaleManager {
             .iter()
             .map(|failure| (failure.id.to_string(), failure.error.to_string()));
         fields.set_item("failures", failures.collect::<Vec<_>>())?;
+        if explain {
+            let reasons = PyDict::new(py);
+            for explanation in &report.explained {
+                reasons.set_item(explanation.id.to_string(), explanation.to_string())?;
+            }
+            fields.set_item("reasons", reasons)?;
+        }
         Ok(fields)
     }
 }
