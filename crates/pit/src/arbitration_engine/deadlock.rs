@@ -66,11 +66,12 @@ pub(super) fn ring(
         let mut served = false;
         for line in &mut lines {
             // What is served here is given back in the end, so it takes nothing away from those behind.
-            while let Some(first) = line.waiting.pop_front_if(|first| first.amount <= line.free) {
+            while let Some(first) = line.waiting.front().filter(|first| first.amount <= line.free) {
                 served = true;
                 if let Some(count) = waits.get_mut(&first.party) {
                     *count -= 1;
                 }
+                line.waiting.pop_front();
             }
         }
         give_back(&mut lines, &mut holdings, |party| waits.get(party) == Some(&0));

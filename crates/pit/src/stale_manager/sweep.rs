@@ -97,7 +97,7 @@ impl StaleManager {
                 // Ends the walk; told apart from a failure below.
                 return Err(PitError::Stopped { member: WALK_ENDED });
             }
-            self.treat(artifact, &rules, options, &mut report);
+            self.treat(&artifact, &rules, options, &mut report);
             Ok(())
         });
         match swept {
@@ -113,14 +113,14 @@ impl StaleManager {
 
     fn treat(
         &self,
-        artifact: Metadata,
+        artifact: &Metadata,
         rules: &[Rule],
         options: &SweepOptions,
         report: &mut SweepReport,
     ) {
         report.examined += 1;
         let now = now();
-        let (verdict, ground) = self.judge(rules, &artifact, now);
+        let (verdict, ground) = self.judge(rules, artifact, now);
         let is_spared = matches!(ground, Ground::Pinned | Ground::InUse(_));
         match verdict {
             Action::Keep => report.keep(&ground),
@@ -129,11 +129,11 @@ impl StaleManager {
                 report.kept += 1;
                 return;
             }
-            Action::Archive => self.archive(&artifact, report),
-            Action::Delete => self.delete(&artifact, report),
+            Action::Archive => self.archive(artifact, report),
+            Action::Delete => self.delete(artifact, report),
         }
         if options.explain && (verdict != Action::Keep || is_spared) {
-            report.explained.push(explanation(rules, &artifact, now, verdict, ground));
+            report.explained.push(explanation(rules, artifact, now, verdict, ground));
         }
     }
 
