@@ -9,6 +9,7 @@ mod lease;
 mod manager;
 mod pool;
 mod table;
+mod tending;
 mod upkeep;
 
 pub use lease::Lease;

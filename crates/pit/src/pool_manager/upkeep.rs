@@ -1,23 +1,12 @@
-//! The upkeep of pools: who is missing is made, who is idle is asked, by whoever keeps the pools in the background.
+//! What wakes whoever keeps the pools of a manager in the background.
 //!
-//! Callers: the door to Python, which has the threads. One of them waits on [`Upkeep`], which holds no manager, asks
-//! [`PoolManager::due`], and has each pool that is due tended on a thread of its own. Invariant: a pool is tended by one
-//! thread at a time, so a check or a factory that hangs there costs the upkeep of that pool alone.
+//! Callers: the manager rings; the door to Python, which has the threads, waits. It holds no manager, so that a keeper does not
+//! keep one in its place.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{PitError, PitResult};
-
-use super::PoolManager;
-use super::manager::{drop_unlocked, run};
-use super::pool::{Idle, Pool};
-
-/// After a factory that failed in the background the pool is left alone this long, doubling to [`LONGEST_PAUSE`].
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Idle workers are asked no more often in the background, whatever a pool wishes for its leases.
 pub(super) const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 
@@ -56,6 +45,11 @@ impl Upkeep {
         }
     }
 
+    /// Whether the caller is the first who wants to keep the pools.
+    pub(super) fn claim(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().kept, true)
+    }
+
     /// Whoever keeps the pools cannot any more: somebody else may.
     pub fn leave(&self) {
         self.state.lock().kept = false;
@@ -83,139 +77,4 @@ impl Upkeep {
             self.bell.notify_one();
         }
     }
-}
-
-impl PoolManager {
-    /// What to wait on for the upkeep, for the first who asks; none: somebody keeps these pools already.
-    pub fn keep(&self) -> Option<Arc<Upkeep>> {
-        let mut state = self.upkeep.state.lock();
-        (!std::mem::replace(&mut state.kept, true)).then(|| Arc::clone(&self.upkeep))
-    }
-
-    /// The pools that are to be tended now; each is left out until its [`Self::tend`] has ended, or was put off.
-    pub fn due(&self) -> Vec<Arc<str>> {
-        let now = Instant::now();
-        let mut table = self.table.lock();
-        let (mut due, mut next) = (Vec::new(), None::<Instant>);
-        for index in 0..table.pools.len() {
-            let at = if table.pools[index].tending.busy {
-                None
-            } else {
-                moment(&table.pools[index], table.has_free(index), now)
-            };
-            let Some(at) = at else { continue };
-            if at <= now {
-                table.pools[index].tending.busy = true;
-                due.push(Arc::clone(&table.pools[index].name));
-            } else {
-                next = Some(next.map_or(at, |before| before.min(at)));
-            }
-        }
-        drop(table);
-        if let Some(next) = next {
-            self.upkeep.wake_at(next);
-        }
-        due
-    }
-
-    /// Asks the idle workers of a pool, then makes those that are missing. On the thread that calls.
-    ///
-    /// # Errors
-    /// There is no such pool, the check or the factory failed, or the manager was closed. The pool is left alone for a
-    /// while then.
-    pub fn tend(&self, name: &str) -> PitResult<()> {
-        let pool = self.index(name)?;
-        let outcome = self.check_idle(pool).and_then(|()| self.make_missing(pool));
-        self.tended(pool, outcome.is_err());
-        outcome
-    }
-
-    /// Says that a pool cannot be tended now; it is due again in a while.
-    pub fn put_off(&self, name: &str) {
-        if let Ok(pool) = self.index(name) {
-            self.tended(pool, true);
-        }
-    }
-
-    fn tended(&self, pool: usize, failed: bool) {
-        let mut table = self.table.lock();
-        let tending = &mut table.pools[pool].tending;
-        tending.busy = false;
-        tending.failures = if failed { tending.failures.saturating_add(1) } else { 0 };
-        let pause = PAUSE.saturating_mul(1 << tending.failures.saturating_sub(1).min(16));
-        let pause = failed.then(|| pause.min(LONGEST_PAUSE));
-        tending.not_before = pause.and_then(|pause| Instant::now().checked_add(pause));
-        drop(table);
-        self.upkeep.ring();
-    }
-
-    /// Asks each idle worker that was not asked for long; those that are not healthy are dropped.
-    fn check_idle(&self, pool: usize) -> PitResult<()> {
-        let began = Instant::now();
-        loop {
-            let mut table = self.table.lock();
-            if table.closed {
-                return Ok(());
-            }
-            let entry = &mut table.pools[pool];
-            let Some(check) = entry.options.check.clone() else { return Ok(()) };
-            let every = entry.options.check_every.max(SHORTEST_ROUND);
-            let asked = |idle: &Idle| idle.since.is_some_and(|since| since + every <= began);
-            let Some(at) = entry.idle.iter().position(asked) else { return Ok(()) };
-            let Some(mut idle) = entry.idle.remove(at) else { return Ok(()) };
-            entry.checking += 1;
-            let name = entry.name.to_string();
-            drop(table);
-            let healthy = run(|| check(&idle.worker));
-            let mut gone = Vec::new();
-            let mut table = self.table.lock();
-            let closed = table.closed;
-            let entry = &mut table.pools[pool];
-            entry.checking -= 1;
-            if matches!(healthy, Ok(true)) && !closed {
-                idle.since = Some(Instant::now());
-                // Back where it stood: being asked is not being used.
-                let at = entry.idle.partition_point(|other| other.tick < idle.tick);
-                entry.idle.insert(at, idle);
-                table.keep_cap(&mut gone);
-            } else {
-                entry.figures.unhealthy += u64::from(!closed);
-                let memory = u128::from(entry.options.memory);
-                table.memory -= memory;
-                gone.push(idle.worker);
-            }
-            table.serve(&mut gone);
-            drop_unlocked(table, &mut gone);
-            healthy.map_err(|failure| PitError::PoolCheck {
-                pool: name,
-                failure: Box::new(failure),
-            })?;
-        }
-    }
-
-    fn make_missing(&self, pool: usize) -> PitResult<()> {
-        loop {
-            {
-                let table = self.table.lock();
-                let entry = &table.pools[pool];
-                if table.closed || !entry.options.prewarm || entry.missing() == 0 {
-                    return Ok(());
-                }
-            }
-            if !self.prewarm_at(pool)? {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// When a pool is to be tended. None: nothing in it will be due by itself.
-fn moment(pool: &Pool, has_free: bool, now: Instant) -> Option<Instant> {
-    let every = pool.options.check_every.max(SHORTEST_ROUND);
-    let check = pool.options.check.is_some();
-    let asked = pool.idle.iter().filter_map(|idle| idle.since).min();
-    let asked = asked.filter(|_| check).and_then(|since| since.checked_add(every));
-    let missing = (pool.options.prewarm && has_free && pool.missing() > 0).then_some(now);
-    let at = [asked, missing].into_iter().flatten().min()?;
-    Some(pool.tending.not_before.map_or(at, |not_before| at.max(not_before)))
 }

@@ -11,6 +11,6 @@ mod sweep;
 pub use in_use::{InUse, NothingInUse};
 pub use manager::{Explanation, StaleManager, Verdict};
 pub use pattern::NamePattern;
-pub use rule::{Action, QUALITY_TAG, Rule};
-pub use score::Score;
+pub use rule::{Action, Rule};
+pub use score::{QUALITY_TAG, Score};
 pub use sweep::{SweepFailure, SweepOptions, SweepReport};

@@ -3,12 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::{NamePattern, Score};
+use super::NamePattern;
+use super::score::{Score, quality};
 use crate::artifact_store::Metadata;
 use crate::{PitError, PitResult};
-
-/// A tag `quality=0.7` says how good an artifact is.
-pub const QUALITY_TAG: &str = "quality=";
 
 /// What may be done with an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,7 +49,7 @@ pub struct Rule {
     pub tag: Option<String>,
     /// One of its names fits this pattern of `*` and `?`.
     pub named: Option<NamePattern>,
-    /// It has a [`QUALITY_TAG`] with less than this; what has none is not judged.
+    /// It has a [`super::QUALITY_TAG`] with less than this; what has none is not judged.
     pub quality_below: Option<f64>,
     /// Its [`Score`] is less than this: age, use, quality and size weighed against each other.
     pub score_below: Option<f64>,
@@ -159,15 +157,6 @@ impl Rule {
         }
         text
     }
-}
-
-/// What the artifact's quality tag says; the lowest where there are several.
-pub(super) fn quality(artifact: &Metadata) -> Option<f64> {
-    artifact
-        .tags
-        .iter()
-        .filter_map(|tag| tag.strip_prefix(QUALITY_TAG)?.parse().ok())
-        .reduce(f64::min)
 }
 
 fn days(seconds: f64) -> String {

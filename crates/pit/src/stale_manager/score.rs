@@ -5,7 +5,8 @@
 
 use crate::artifact_store::Metadata;
 
-use super::rule::quality;
+/// A tag `quality=0.7` says how good an artifact is.
+pub const QUALITY_TAG: &str = "quality=";
 
 /// What was not used for so many days counts half.
 const HALF_LIFE_DAYS: f64 = 30.0;
@@ -59,6 +60,15 @@ impl std::fmt::Display for Score {
             self.value()
         )
     }
+}
+
+/// What the artifact's quality tag says; the lowest where there are several.
+pub(super) fn quality(artifact: &Metadata) -> Option<f64> {
+    artifact
+        .tags
+        .iter()
+        .filter_map(|tag| tag.strip_prefix(QUALITY_TAG)?.parse().ok())
+        .reduce(f64::min)
 }
 
 #[cfg(test)]
