@@ -107,36 +107,46 @@ impl ArtifactFile {
 
 #[pymethods]
 impl ArtifactFile {
+    /// The next bytes, at most `size` of them; `None` or negative: all that are left.
     #[pyo3(signature = (size = None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
         self.read_up_to(py, limit_of(size))
     }
 
+    /// The bytes that are there without another read of the disk, at most `size`; empty only at the end.
     #[pyo3(signature = (size = -1, /))]
     fn read1<'py>(&self, py: Python<'py>, size: i64) -> PyResult<Bound<'py, PyBytes>> {
         let limit = usize::try_from(size).unwrap_or(usize::MAX);
         self.ready(py, limit)
     }
 
+    /// The bytes that `read1` would give, without moving.
     #[pyo3(signature = (_size = 0, /))]
     fn peek<'py>(&self, py: Python<'py>, _size: i64) -> PyResult<Bound<'py, PyBytes>> {
         let ready = self.with(py, |reader| Ok(reader.fill_buf()?.to_vec()))?;
         Ok(PyBytes::new(py, &ready))
     }
 
+    /// Fills a buffer; says how many bytes it got, fewer than it holds only at the end.
+    ///
+    /// Raises:
+    ///     TypeError: The buffer cannot be written.
     fn readinto(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
         self.fill(py, buffer, false)
     }
 
+    /// As `readinto`, with one read of the disk at most.
     fn readinto1(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>) -> PyResult<usize> {
         self.fill(py, buffer, true)
     }
 
+    /// The bytes up to and with the next `\n`, at most `size`; `for line in file` gives them one by one.
     #[pyo3(signature = (size = None, /))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<i64>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.line(py, limit_of(size))?))
     }
 
+    /// The lines that are left; no more once they hold `hint` bytes.
     #[pyo3(signature = (hint = None, /))]
     fn readlines<'py>(&self, py: Python<'py>, hint: Option<i64>) -> PyResult<Bound<'py, PyList>> {
         // Zero is no limit here, as in every file.
@@ -154,6 +164,11 @@ impl ArtifactFile {
         Ok(lines)
     }
 
+    /// Moves to an offset from the start (0), from here (1) or from the end (2); returns the new position.
+    ///
+    /// Raises:
+    ///     ValueError: A negative offset from the start, or another `whence`.
+    ///     OSError: That place is before the start.
     #[pyo3(signature = (offset, whence = 0, /))]
     fn seek(&self, py: Python<'_>, offset: i64, whence: i64) -> PyResult<u64> {
         let from = match whence {
@@ -167,22 +182,27 @@ impl ArtifactFile {
         self.with(py, |reader| seek(reader, from))
     }
 
+    /// How far from the start it stands.
     fn tell(&self, py: Python<'_>) -> PyResult<u64> {
         self.with(py, BufReader::stream_position)
     }
 
+    /// True.
     fn readable(&self, py: Python<'_>) -> PyResult<bool> {
         self.with(py, |_| Ok(true))
     }
 
+    /// True.
     fn seekable(&self, py: Python<'_>) -> PyResult<bool> {
         self.with(py, |_| Ok(true))
     }
 
+    /// False.
     fn writable(&self, py: Python<'_>) -> PyResult<bool> {
         self.with(py, |_| Ok(false))
     }
 
+    /// False.
     fn isatty(&self, py: Python<'_>) -> PyResult<bool> {
         self.with(py, |_| Ok(false))
     }
@@ -192,11 +212,13 @@ impl ArtifactFile {
         self.with(py, |_| Ok(()))
     }
 
+    /// Always raises: it has no descriptor of its own.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
         self.flush(py)?;
         Err(unsupported(py, "fileno: an artifact has no file of its own"))
     }
 
+    /// Always raises: an artifact never changes.
     #[pyo3(signature = (_data, /))]
     fn write(&self, py: Python<'_>, _data: &Bound<'_, PyAny>) -> PyResult<usize> {
         self.flush(py)?;
@@ -206,18 +228,21 @@ impl ArtifactFile {
         ))
     }
 
+    /// Always raises: an artifact never changes.
     #[pyo3(signature = (_lines, /))]
     fn writelines(&self, py: Python<'_>, _lines: &Bound<'_, PyAny>) -> PyResult<()> {
         self.flush(py)?;
         Err(unsupported(py, "writelines: an artifact never changes"))
     }
 
+    /// Always raises: an artifact never changes.
     #[pyo3(signature = (_size = None, /))]
     fn truncate(&self, py: Python<'_>, _size: Option<i64>) -> PyResult<u64> {
         self.flush(py)?;
         Err(unsupported(py, "truncate: an artifact never changes"))
     }
 
+    /// Always raises: there is nothing beneath it.
     fn detach(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.flush(py)?;
         Err(unsupported(py, "detach: there is nothing beneath an artifact"))
@@ -229,11 +254,13 @@ impl ArtifactFile {
         self.with(py, |reader| Ok(reader.get_ref().size()))
     }
 
+    /// Whether it was closed.
     #[getter]
     fn closed(&self, py: Python<'_>) -> PyResult<bool> {
         enter(py, || self.reader.lock().is_none())
     }
 
+    /// Lets go of it; may be called twice.
     fn close(&self, py: Python<'_>) {
         // Also after a fork, and also when a reader's end takes its time.
         py.detach(|| drop(self.reader.lock().take()));

@@ -105,6 +105,10 @@ impl ArtifactWriter {
 
 #[pymethods]
 impl ArtifactWriter {
+    /// Adds bytes; returns how many. After one that raised `SymphonyError` nothing can be stored any more.
+    ///
+    /// Raises:
+    ///     TypeError: That is text; `io.TextIOWrapper(writer)` takes it.
     #[pyo3(signature = (data, /))]
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let Some(bytes) = bytes_of(data)? else {
@@ -127,6 +131,7 @@ impl ArtifactWriter {
         Ok(bytes.len())
     }
 
+    /// Adds one after the other.
     #[pyo3(signature = (lines, /))]
     fn writelines(&self, py: Python<'_>, lines: &Bound<'_, PyAny>) -> PyResult<()> {
         for line in lines.try_iter()? {
@@ -147,6 +152,7 @@ impl ArtifactWriter {
         id.map_err(|why| PyValueError::new_err(format!("the artifact has no id: {why}")))
     }
 
+    /// How many bytes were written.
     fn tell(&self, py: Python<'_>) -> PyResult<u64> {
         let size = enter(py, || match &*self.state.lock() {
             State::Open(writer) => Some(writer.size()),
@@ -155,18 +161,22 @@ impl ArtifactWriter {
         size.ok_or_else(closed)
     }
 
+    /// False.
     fn readable(&self, py: Python<'_>) -> PyResult<bool> {
         self.check_open(py).map(|()| false)
     }
 
+    /// False.
     fn seekable(&self, py: Python<'_>) -> PyResult<bool> {
         self.check_open(py).map(|()| false)
     }
 
+    /// True.
     fn writable(&self, py: Python<'_>) -> PyResult<bool> {
         self.check_open(py).map(|()| true)
     }
 
+    /// False.
     fn isatty(&self, py: Python<'_>) -> PyResult<bool> {
         self.check_open(py).map(|()| false)
     }
@@ -176,11 +186,13 @@ impl ArtifactWriter {
         self.check_open(py)
     }
 
+    /// Always raises: it has no descriptor of its own.
     fn fileno(&self, py: Python<'_>) -> PyResult<i32> {
         self.check_open(py)?;
         Err(unsupported(py, "fileno: an artifact has no file of its own"))
     }
 
+    /// Always raises.
     #[pyo3(signature = (_size = None, /))]
     fn read(&self, py: Python<'_>, _size: Option<i64>) -> PyResult<Py<PyAny>> {
         self.check_open(py)?;
@@ -190,23 +202,27 @@ impl ArtifactWriter {
         ))
     }
 
+    /// Always raises: it is written from its start to its end.
     #[pyo3(signature = (_offset, _whence = 0, /))]
     fn seek(&self, py: Python<'_>, _offset: i64, _whence: i64) -> PyResult<u64> {
         self.check_open(py)?;
         Err(unsupported(py, "seek: an artifact is written from its start to its end"))
     }
 
+    /// Always raises: it is written from its start to its end.
     #[pyo3(signature = (_size = None, /))]
     fn truncate(&self, py: Python<'_>, _size: Option<i64>) -> PyResult<u64> {
         self.check_open(py)?;
         Err(unsupported(py, "truncate: an artifact is written from its start to its end"))
     }
 
+    /// Always raises: there is nothing beneath it.
     fn detach(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.check_open(py)?;
         Err(unsupported(py, "detach: there is nothing beneath an artifact"))
     }
 
+    /// Whether it was closed.
     #[getter]
     fn closed(&self, py: Python<'_>) -> PyResult<bool> {
         enter(py, || !matches!(&*self.state.lock(), State::Open(_)))

@@ -88,6 +88,21 @@ impl ArtifactStore {
     #[expect(clippy::unused_self, reason = "it is a method so that it costs what one costs")]
     const fn _nothing(&self) {}
 
+    /// Stores bytes; a text is stored as UTF-8. The same bytes are stored once.
+    ///
+    /// Args:
+    ///     data: The bytes, or a file that is open for reading bytes: it is read from where it stands to its end, in
+    ///         pieces, and closed by whoever opened it. Where its `read` raises, nothing is stored.
+    ///     name: A name, of which this becomes the newest version.
+    ///     tags: Added to those that it has.
+    ///     parents: The ids of what it was made from; history, so one of them may be gone.
+    ///
+    /// Returns:
+    ///     The id: BLAKE3 of the bytes, 64 hexadecimal digits.
+    ///
+    /// Raises:
+    ///     InvalidValueError: A parent's id is no id.
+    ///     TypeError: `data` is neither text nor bytes nor a file of bytes.
     #[pyo3(signature = (data, *, name = None, tags = Vec::new(), parents = Vec::new()))]
     fn put(
         &self,
@@ -116,6 +131,17 @@ impl ArtifactStore {
         ))
     }
 
+    /// Begins an artifact that is written piece by piece: `with store.writer(name="n") as out: out.write(b"…")`.
+    ///
+    /// Nothing of it is there before its end, and nothing of it stays where the `with` ends by an exception.
+    ///
+    /// Args:
+    ///     name: As for `put`.
+    ///     tags: As for `put`.
+    ///     parents: As for `put`.
+    ///
+    /// Raises:
+    ///     InvalidValueError: A parent's id is no id, or that is no lawful name or tag.
     #[pyo3(signature = (*, name = None, tags = Vec::new(), parents = Vec::new()))]
     fn writer(
         &self,
@@ -131,6 +157,11 @@ impl ArtifactStore {
         Ok(ArtifactWriter::new(writer))
     }
 
+    /// The bytes.
+    ///
+    /// Raises:
+    ///     NotFoundError: There is no such artifact.
+    ///     InvalidValueError: That is no id.
     fn get<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Bound<'py, PyBytes>> {
         let store = self.store(py)?;
         let id = id_of(py, id)?;
@@ -138,6 +169,13 @@ impl ArtifactStore {
         python_bytes(py, &bytes)
     }
 
+    /// Opens an artifact as a binary file: `zipfile.ZipFile(store.open(id))`.
+    ///
+    /// It can be read to its end also when the artifact is deleted meanwhile.
+    ///
+    /// Raises:
+    ///     NotFoundError: There is no such artifact.
+    ///     InvalidValueError: That is no id.
     fn open(&self, py: Python<'_>, id: &str) -> PyResult<ArtifactFile> {
         let store = self.store(py)?;
         let id = id_of(py, id)?;
@@ -145,12 +183,21 @@ impl ArtifactStore {
         Ok(ArtifactFile::new(reader))
     }
 
+    /// Whether there is such an artifact.
+    ///
+    /// Raises:
+    ///     InvalidValueError: That is no id.
     fn exists(&self, py: Python<'_>, id: &str) -> PyResult<bool> {
         let store = self.store(py)?;
         let id = id_of(py, id)?;
         enter(py, || store.exists(&id))?.map_err(|error| raise(py, &error))
     }
 
+    /// What is known of an artifact.
+    ///
+    /// Raises:
+    ///     NotFoundError: There is no such artifact.
+    ///     InvalidValueError: That is no id.
     fn metadata<'py>(&self, py: Python<'py>, id: &str) -> PyResult<Bound<'py, PyDict>> {
         let store = self.store(py)?;
         let id = id_of(py, id)?;
@@ -169,6 +216,7 @@ impl ArtifactStore {
         Ok(entry)
     }
 
+    /// The ids of those that have this name and this tag; without both, of all.
     #[pyo3(signature = (*, name = None, tag = None))]
     fn find(
         &self,
@@ -182,18 +230,25 @@ impl ArtifactStore {
         Ok(found.iter().map(ToString::to_string).collect())
     }
 
+    /// The ids that had this name, oldest first; empty where nothing had it.
     fn versions(&self, py: Python<'_>, name: String) -> PyResult<Vec<String>> {
         let store = self.store(py)?;
         let versions = enter(py, || store.versions(&name))?.map_err(|error| raise(py, &error))?;
         Ok(versions.iter().map(ToString::to_string).collect())
     }
 
+    /// Removes an artifact, with its names.
+    ///
+    /// Raises:
+    ///     NotFoundError: There is no such artifact.
+    ///     InvalidValueError: That is no id.
     fn delete(&self, py: Python<'_>, id: &str) -> PyResult<()> {
         let store = self.store(py)?;
         let id = id_of(py, id)?;
         enter(py, || store.delete(&id))?.map_err(|error| raise(py, &error))
     }
 
+    /// Reads every artifact and compares its bytes with its id.
     fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let store = self.store(py)?;
         let report = enter(py, || store.verify())?.map_err(|error| raise(py, &error))?;
@@ -203,6 +258,7 @@ impl ArtifactStore {
         Ok(entry)
     }
 
+    /// Figures.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let store = self.store(py)?;
         let stats = enter(py, || store.stats())?;
