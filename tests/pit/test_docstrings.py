@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 from symphony import boot
@@ -46,4 +47,4 @@ def test_arguments_that_a_method_takes_by_name_are_told(name):
             text, signature = inspect.getdoc(member), inspect.signature(member)
             kinds = signature.parameters.values()
             for argument in (it for it in kinds if it.kind is it.KEYWORD_ONLY):
-                assert f"{argument.name}:" in text or f"`{argument.name}`" in text, method
+                assert re.search(rf"\b{argument.name}\b", text), method
