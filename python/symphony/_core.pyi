@@ -1380,6 +1380,7 @@ class Running:
             InvalidValueError: They are negative or no number; nothing was stopped.
         """
 
+@disjoint_base
 class Health:
     """How a component is: return one from `health()`."""
 
