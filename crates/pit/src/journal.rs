@@ -143,6 +143,27 @@ impl Journal {
         Ok(Opening { path: path.to_owned(), format, durability, file, generation, length })
     }
 
+    /// Brings a journal that is there to `format` before it is opened, if it is one of `before`, whose records are lawful
+    /// there too, or of a version that becomes one of `before`.
+    ///
+    /// # Errors
+    /// [`PitError::Io`], or [`PitError::Corrupt`] of one that is brought up.
+    pub(crate) fn raise_version(
+        path: &Path,
+        before: Format,
+        format: Format,
+        durability: Durability,
+    ) -> PitResult<()> {
+        let found =
+            disk::open(path, OpenAs::Read).map(|file| journal_header::read(&file, path, before));
+        if let Ok(Err(error)) = found
+            && journal_migration::applies(&error, before)
+        {
+            drop(Self::migrate(path, before, durability)?);
+        }
+        journal_migration::raise(path, before, format)
+    }
+
     /// Puts a journal of this version in the place of one of the version before, with the same records.
     fn migrate(path: &Path, format: Format, durability: Durability) -> PitResult<Opening> {
         let records = journal_migration::records(path, format)?;

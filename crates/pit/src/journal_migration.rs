@@ -26,6 +26,23 @@ pub(crate) fn applies(error: &PitError, format: Format) -> bool {
     matches!(error, PitError::Format { found: BEFORE, .. }) && format.version == NOW
 }
 
+/// Makes a journal of the version before, whose frames and records are lawful in `format` as they are, one of `format`.
+/// Any other is left for the open to judge.
+///
+/// # Errors
+/// [`PitError::Io`].
+pub(crate) fn raise(path: &Path, before: Format, format: Format) -> PitResult<()> {
+    let file = match disk::open(path, OpenAs::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(PitError::io("open the journal", path))?,
+    };
+    let Ok(generation) = journal_header::read(&file, path, before) else { return Ok(()) };
+    // 32 bytes of one sector: a crash leaves the one header or the other.
+    disk::write_all_at(&file, &journal_header::bytes(format, generation), 0)
+        .and_then(|()| disk::sync_data(&file))
+        .map_err(PitError::io("write the header of", path))
+}
+
 /// The records of a journal of the version before, oldest first; a torn tail is left out.
 ///
 /// # Errors

@@ -416,7 +416,7 @@ fn a_failing_source_stores_nothing() {
     }
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let error = store.put_reader(Failing(3 << 20), &plain()).unwrap_err();
+    let error = store.put_reader(Failing(30 << 20), &plain()).unwrap_err();
     assert!(matches!(error, PitError::Io { .. }));
     assert_eq!(store.stats().artifacts, 0);
     assert_eq!(fs::read_dir(folder.path().join("temporary")).unwrap().count(), 0);

@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
+use super::chunk_writer::ChunkWriter;
+use super::chunks::CHUNKED;
 use super::files::Draft;
 use super::index::{Index, not_found};
 use super::record::{Entry, Place, Put, Record, encode};
 use super::segments::Stored;
-use super::store::{Core, LARGE_BLOB, now};
+use super::store::{Core, LARGE_BLOB, check, now};
 use super::{ArtifactId, Metadata, PutOptions};
 use crate::PitResult;
 
@@ -20,9 +22,36 @@ pub(super) enum Blob {
 }
 
 impl Core {
+    pub(super) fn put(&self, data: &[u8], options: &PutOptions) -> PitResult<ArtifactId> {
+        check(options)?;
+        let id = ArtifactId::of(data);
+        let size = data.len() as u64;
+        let _open = self.enter()?;
+        let known = self.has_whole(&id)?;
+        if data.len() >= CHUNKED {
+            if !known || !self.commit(id, size, options, None)? {
+                self.commit_chunks(id, size, options, ChunkWriter::of(self, data)?)?;
+            }
+            self.count_put(known);
+            return Ok(id);
+        }
+        let mut blob = if known { None } else { Some(self.write(&id, data)?) };
+        while !self.commit(id, size, options, blob.take())? {
+            // It was deleted, moved or found damaged between the look and the record.
+            blob = Some(self.write(&id, data)?);
+        }
+        self.count_put(known);
+        Ok(id)
+    }
+
+    /// Whether that content is there and was not found damaged.
+    pub(super) fn has_whole(&self, id: &ArtifactId) -> PitResult<bool> {
+        Ok(self.entry(id)?.is_some() && !self.damage.knows(id))
+    }
+
     pub(super) fn write(&self, id: &ArtifactId, data: &[u8]) -> PitResult<Blob> {
         // Small content that was archived is mended where it is.
-        let in_file = |entry: Arc<Entry>| !matches!(entry.place, Place::Segment(..));
+        let in_file = |entry: Arc<Entry>| entry.place.is_file();
         if data.len() < LARGE_BLOB && !self.entry(id)?.is_some_and(in_file) {
             return Ok(Blob::Small(self.segments.append(data)?));
         }
@@ -34,17 +63,6 @@ impl Core {
         draft.write(data)?;
         self.files.settle(&draft)?;
         Ok(draft)
-    }
-
-    /// Records a put of content that was written to a file of its own.
-    pub(super) fn commit_large(
-        &self,
-        id: ArtifactId,
-        size: u64,
-        options: &PutOptions,
-        draft: Draft,
-    ) -> PitResult<bool> {
-        self.commit(id, size, options, Some(Blob::Large(draft)))
     }
 
     /// Records a put. False: the content is not there whole, and `blob` was none or for another kind of place.
@@ -65,24 +83,16 @@ impl Core {
             (_, Some(Blob::Large(_))) => Place::File,
             _ => return Ok(false),
         };
-        let record = Record::Put(Put {
-            id,
-            place,
-            size,
-            at: now(),
-            name: options.name.clone(),
-            tags: options.tags.clone(),
-            parents: options.parents.clone(),
-        });
+        let record = Record::Put(Put::new(id, place, size, now(), options));
         if !whole
             && let Some(Blob::Large(draft)) = blob.take_if(|blob| matches!(blob, Blob::Large(_)))
         {
             self.files.adopt(draft, &id, place)?;
         }
-        if let Some(old) = existing.as_ref().filter(|old| old.place != place) {
+        if existing.as_ref().is_some_and(|old| old.place != place) {
             // First, so that no put is in the journal whose bytes are still the damaged ones.
             drop(self.record(&mut index, &Record::Move(id, place))?);
-            self.release(&index, old);
+            self.release(&mut index);
         }
         self.damage.forget(&id);
         let written = self.record(&mut index, &record);
@@ -121,16 +131,24 @@ impl Core {
         let written = self.record(&mut index, &Record::Delete(*id))?;
         self.touches.forget(id);
         self.damage.forget(id);
-        self.release(&index, &entry);
+        self.release(&mut index);
         drop(index);
         // First: after a power cut the journal may still name what is taken away.
         self.journal.settle(written)?;
+        if entry.place.is_file() {
+            self.discard_unless_named(id, entry.place)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes away the file of content that is gone, or lies elsewhere now.
+    pub(super) fn discard_unless_named(&self, id: &ArtifactId, place: Place) -> PitResult<()> {
         // The name goes under the lock, lest a put of the same content adopts it; the file itself after it.
         let index = self.index.write();
-        let stays = matches!(entry.place, Place::Segment(..)) || index.get(id)?.is_some();
-        let removed = if stays { None } else { self.files.discard(id, entry.place)? };
+        let stays = index.get(id)?.is_some_and(|entry| entry.place.is_file());
+        let removed = if stays { None } else { self.files.discard(id, place)? };
         drop(index);
         drop(removed);
-        Ok(true)
+        Ok(())
     }
 }

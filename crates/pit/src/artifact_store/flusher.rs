@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::changes::Changes;
 use super::store::Core;
@@ -55,6 +55,8 @@ fn run(core: &Core, changes: &Changes) {
     if let Err(error) = core.check_index() {
         // Whoever reads it hears of that too, and tries again.
         tracing::warn!(%error, "the artifact index could not be checked");
+    } else {
+        core.remove_what_a_crash_left();
     }
     let mut failures = 0;
     while gather(core, changes, failures) {
@@ -81,7 +83,9 @@ fn gather(core: &Core, changes: &Changes, failures: u32) -> bool {
     let due = Instant::now() + GATHER.saturating_mul(1 << failures.min(5)).min(LONGEST);
     while !*stopping && Instant::now() < due {
         changes.wake.wait_until(&mut stopping, (Instant::now() + LOOK).min(due));
-        if failures == 0 && core.index.read().waiting() >= MANY_ROWS {
+        // Without the lock: whoever has the index may be about to say that something changed.
+        let waiting = MutexGuard::unlocked(&mut stopping, || core.index.read().waiting());
+        if failures == 0 && waiting >= MANY_ROWS {
             break;
         }
     }

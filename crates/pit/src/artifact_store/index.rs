@@ -3,7 +3,7 @@
 //! Invariant: a change is prepared (all that can fail), then journaled, then applied (which cannot fail), all under
 //! the store's lock. So the index is always the sum of the journal up to `mark`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub(super) struct Index {
     rows: Rows,
     cache: EntryCache,
     sums: Sums,
+    /// Segments in which nothing may live any more.
+    emptied: BTreeSet<u32>,
 }
 
 /// What is kept beside the rows; written with each batch.
@@ -47,14 +49,14 @@ pub(super) struct Change {
     next_sequence: u64,
     artifacts: i64,
     bytes: i64,
-    live: Vec<(u32, i64)>,
+    pub(super) live: Vec<(u32, i64)>,
 }
 
 /// A page of the walk over all artifacts, in the order of first puts.
 pub(super) type Page = Vec<(ArtifactId, Arc<Entry>)>;
 
 /// The key names the version of the rows' shapes too: rows of another version have no sums and are rebuilt.
-const SUMS: &[u8] = b"s1";
+const SUMS: &[u8] = b"s2";
 
 impl Index {
     /// Opens the rows; the mark says how much of the journal they cover.
@@ -69,14 +71,15 @@ impl Index {
         };
         let mark =
             sums.as_ref().map(|sums| Mark { generation: sums.generation, offset: sums.offset });
-        let index = Self { rows, cache: EntryCache::default(), sums: sums.unwrap_or_default() };
+        let (cache, emptied) = (EntryCache::default(), BTreeSet::new());
+        let index = Self { rows, cache, sums: sums.unwrap_or_default(), emptied };
         Ok((index, mark))
     }
 
     /// An index of the same file without any rows, in the place of this one once it has them.
     pub(super) fn emptied(&self) -> PitResult<Self> {
         let (cache, sums) = (EntryCache::default(), Sums::default());
-        Ok(Self { rows: self.rows.emptied()?, cache, sums })
+        Ok(Self { rows: self.rows.emptied()?, cache, sums, emptied: BTreeSet::new() })
     }
 
     /// Looks at the checksums of the database, if it has no more bytes than `limit`; answers whether it did.
@@ -119,6 +122,11 @@ impl Index {
     /// The artifacts with `tag`, in the order of their first puts.
     pub(super) fn tagged(&self, tag: &str) -> PitResult<Vec<ArtifactId>> {
         self.ids(&word_key(b't', tag))
+    }
+
+    /// The artifacts that were made from it directly, in the order of their first puts.
+    pub(super) fn derived(&self, parent: &ArtifactId) -> PitResult<Vec<ArtifactId>> {
+        self.ids(&derived_prefix(parent))
     }
 
     /// All artifacts, in the order of their first puts.
@@ -167,11 +175,17 @@ impl Index {
             Record::Put(put) => self.prepare_put(&mut change, put)?,
             Record::Delete(id) => {
                 if let Some(entry) = self.get(id)? {
+                    if entry.place == Place::Chunks {
+                        self.prepare_unlist(&mut change, id)?;
+                    }
                     change.remove(*id, &entry);
                 }
             }
             Record::Move(id, place) => {
                 if let Some(entry) = self.get(id)? {
+                    if entry.place == Place::Chunks {
+                        self.prepare_unlist(&mut change, id)?;
+                    }
                     change.release(&entry);
                     let moved = Entry { place: *place, ..Entry::clone(&entry) };
                     change.occupy(&moved);
@@ -188,11 +202,15 @@ impl Index {
                     }
                 }
             }
-            Record::Entry(id, entry) => {
-                for (name, version) in &entry.names {
-                    change.put(version_key(name, *version), encode(id)?);
-                }
-                change.add(*id, entry.clone())?;
+            Record::PutChunks(put, chunks) => {
+                self.prepare_chunks(&mut change, put, chunks)?;
+                self.prepare_put(&mut change, put)?;
+            }
+            Record::MoveChunks(chunks) => self.prepare_moves(&mut change, chunks)?,
+            Record::Entry(id, entry) => change.add_named(*id, entry)?,
+            Record::EntryChunks(id, entry, chunks) => {
+                self.prepare_list(&mut change, id, chunks)?;
+                change.add_named(*id, entry)?;
             }
             Record::Version(name, version) => {
                 change.put(word_key(b'v', name), version.to_be_bytes().to_vec());
@@ -217,6 +235,10 @@ impl Index {
             last_read: 0.0,
         });
         entry.last_put = entry.last_put.max(put.at);
+        if put.place == Place::Chunks {
+            // Where it was damaged elsewhere it lies here now.
+            entry.place = put.place;
+        }
         if let Some(name) = &put.name {
             let last = self.last_version(name)?;
             // The same content put again as the newest version is that version.
@@ -236,6 +258,7 @@ impl Index {
         for parent in &put.parents {
             if !entry.parents.contains(parent) {
                 entry.parents.push(*parent);
+                change.put(derived_key(parent, entry.sequence), encode(&put.id)?);
             }
         }
         if existing.is_some() { change.set(put.id, entry) } else { change.add(put.id, entry) }
@@ -253,6 +276,10 @@ impl Index {
         for (segment, bytes) in change.live {
             let live = sums.live.entry(segment).or_default();
             *live = live.saturating_add_signed(bytes);
+            if *live == 0 {
+                sums.live.remove(&segment);
+                self.emptied.insert(segment);
+            }
         }
         for (id, entry) in change.entries {
             match entry {
@@ -268,6 +295,19 @@ impl Index {
         self.sums.generation = mark.generation;
         self.sums.offset = mark.offset;
         self.sums.records = records;
+    }
+
+    /// Says that nothing may live in the segment.
+    pub(super) fn may_be_empty(&mut self, segment: u32) {
+        self.emptied.insert(segment);
+    }
+
+    /// The segments in which nothing lives any more since this was asked last.
+    pub(super) fn take_emptied(&mut self) -> impl Iterator<Item = u32> + use<> {
+        let emptied = std::mem::take(&mut self.emptied);
+        let dead: Vec<_> =
+            emptied.into_iter().filter(|segment| self.sums.live(*segment) == 0).collect();
+        dead.into_iter()
     }
 
     /// Whether rows are read from the database, too, and not from memory alone.
@@ -291,6 +331,10 @@ impl Index {
         Ok(self.rows.freeze())
     }
 
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
     /// The rows, for [`Rows::thaw`].
     pub(super) fn rows_mut(&mut self) -> &mut Rows {
         &mut self.rows
@@ -301,14 +345,23 @@ impl Index {
     }
 
     /// What a row says; one that says nothing is damage of the index, which the journal can mend.
-    fn row<T: DeserializeOwned>(&self, bytes: &[u8]) -> PitResult<T> {
+    pub(super) fn row<T: DeserializeOwned>(&self, bytes: &[u8]) -> PitResult<T> {
         decode(bytes).map_err(|error| self.rows.damage(error.to_string()))
+    }
+
+    /// The error for a row that other rows name and that is not there.
+    pub(super) fn says_nothing_of(&self, what: &str) -> PitError {
+        self.rows.damage(format!("it says nothing of {what} that it names"))
     }
 }
 
 impl Change {
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+    pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.rows.push((key, Some(value)));
+    }
+
+    pub(super) fn remove_row(&mut self, key: Vec<u8>) {
+        self.rows.push((key, None));
     }
 
     fn set(&mut self, id: ArtifactId, entry: Entry) -> PitResult<()> {
@@ -317,7 +370,18 @@ impl Change {
         Ok(())
     }
 
-    /// Adds an entry that was not there.
+    /// Adds a whole entry that was not there.
+    fn add_named(&mut self, id: ArtifactId, entry: &Entry) -> PitResult<()> {
+        for (name, version) in &entry.names {
+            self.put(version_key(name, *version), encode(&id)?);
+        }
+        for parent in &entry.parents {
+            self.put(derived_key(parent, entry.sequence), encode(&id)?);
+        }
+        self.add(id, entry.clone())
+    }
+
+    /// Adds an entry that was not there, but for the rows of its names and parents.
     fn add(&mut self, id: ArtifactId, entry: Entry) -> PitResult<()> {
         for tag in &entry.tags {
             self.put(tag_key(tag, entry.sequence), encode(&id)?);
@@ -333,6 +397,9 @@ impl Change {
     fn remove(&mut self, id: ArtifactId, entry: &Entry) {
         self.rows.push((entry_key(&id), None));
         self.rows.push((order_key(entry.sequence), None));
+        for parent in &entry.parents {
+            self.rows.push((derived_key(parent, entry.sequence), None));
+        }
         for (name, version) in &entry.names {
             self.rows.push((version_key(name, *version), None));
         }
@@ -351,7 +418,7 @@ impl Change {
         }
     }
 
-    fn release(&mut self, entry: &Entry) {
+    pub(super) fn release(&mut self, entry: &Entry) {
         if let Place::Segment(number, _) = entry.place {
             self.live.push((number, -signed(entry.size)));
         }
@@ -364,7 +431,7 @@ impl Sums {
     }
 }
 
-fn signed(size: u64) -> i64 {
+pub(super) fn signed(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
@@ -400,6 +467,20 @@ fn word_key(kind: u8, word: &str) -> Vec<u8> {
 fn version_key(name: &str, version: u64) -> Vec<u8> {
     let mut key = word_key(b'n', name);
     key.extend_from_slice(&version.to_be_bytes());
+    key
+}
+
+/// Of what was made from `parent`, in the order of first puts.
+fn derived_key(parent: &ArtifactId, sequence: u64) -> Vec<u8> {
+    let mut key = derived_prefix(parent);
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+fn derived_prefix(parent: &ArtifactId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(41);
+    key.push(b'd');
+    key.extend_from_slice(parent.as_bytes());
     key
 }
 

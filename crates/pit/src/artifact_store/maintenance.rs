@@ -4,13 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::sync::atomic::Ordering;
 
 use super::database::CHECKED_BYTES;
 use super::files::is_absent;
 use super::index::{Index, not_found};
 use super::record::{Entry, Place, Record, encode};
 use super::store::{ArtifactStore, Core};
-use super::{ArtifactId, Metadata, VerifyReport};
+use super::{ArtifactId, ArtifactReader, Metadata, VerifyReport};
 use crate::{PitError, PitResult};
 
 const PAGE: usize = 1024;
@@ -78,6 +79,7 @@ impl ArtifactStore {
             }
         }
         if !sparse.is_empty() {
+            self.core.rewrite_chunks(&sparse)?;
             self.walk(|id, entry| match entry.place {
                 Place::Segment(number, _) if sparse.contains(&number) => {
                     self.core.rewrite(id, entry)
@@ -144,6 +146,9 @@ impl Core {
                 }
             }
         }
+        if self.segments.holds().take_kept() {
+            self.remove_all_dead();
+        }
         let Some(batch) = self.index.write().freeze()? else { return Ok(()) };
         // The index must never be ahead of the journal, also after a power cut.
         self.journal.sync()?;
@@ -159,25 +164,37 @@ impl Core {
             Err(error) if is_absent(&error) => return Ok(false),
             other => other?,
         };
-        let mut hasher = blake3::Hasher::new();
-        loop {
-            match reader.read(chunk) {
-                Ok(0) => return Ok(hasher.finalize().as_bytes() == id.as_bytes()),
-                Ok(count) => hasher.update(&chunk[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(_) => return Ok(false),
-            };
+        let intact = is_content(id, &mut reader, chunk);
+        // So that a put stores no more anew than what is damaged.
+        if !intact && let Some(chunks) = reader.chunks() {
+            drop(chunks.find_damage());
+        }
+        Ok(intact)
+    }
+
+    /// Removes the segments in which nothing lives any more. The record that emptied them is written by then, so one
+    /// that cannot be removed is no reason to say that it was not.
+    pub(super) fn release(&self, index: &mut Index) {
+        for number in index.take_emptied() {
+            if let Err(error) = self.remove_dead(number) {
+                tracing::warn!(%error, "a segment in which nothing lives stays until the next sweep");
+            }
         }
     }
 
-    /// Removes the segment of an entry that left it, when nothing lives there any more. The record is
-    /// written by then, so a segment that cannot be removed is no reason to say that it was not.
-    pub(super) fn release(&self, index: &Index, entry: &Entry) {
-        if let Place::Segment(number, _) = entry.place
-            && index.sums().live(number) == 0
-            && let Err(error) = self.remove_dead(number)
-        {
-            tracing::warn!(%error, "a segment in which nothing lives stays until the next sweep");
+    /// Looks at all segments for such as nothing lives in: what a crash left, or a reader held until now.
+    pub(super) fn remove_all_dead(&self) {
+        let mut index = self.index.write();
+        for number in self.segments.numbers() {
+            index.may_be_empty(number);
+        }
+        self.release(&mut index);
+    }
+
+    /// What was written and not recorded before the process was killed. Only by an index that is known to be right.
+    pub(super) fn remove_what_a_crash_left(&self) {
+        if self.vouched.load(Ordering::Acquire) {
+            self.remove_all_dead();
         }
     }
 
@@ -195,6 +212,7 @@ impl Core {
             Place::Archive => return Ok(true),
             Place::File => None,
             Place::Segment(..) => Some(self.draft(&self.read(id)?)?),
+            Place::Chunks => Some(self.copy(id)?),
         };
         let mut index = self.index.write();
         if index.get(id)?.ok_or_else(|| not_found(id))?.place != entry.place {
@@ -205,7 +223,7 @@ impl Core {
             None => self.files.archive(id)?,
         }
         let written = self.record(&mut index, &Record::Move(*id, Place::Archive))?;
-        self.release(&index, &entry);
+        self.release(&mut index);
         drop(index);
         self.journal.settle(written)?;
         Ok(true)
@@ -225,7 +243,7 @@ impl Core {
             return Ok(());
         }
         let written = self.record(&mut index, &Record::Move(*id, stored.place))?;
-        self.release(&index, entry);
+        self.release(&mut index);
         drop(index);
         self.journal.settle(written)
     }
@@ -263,7 +281,7 @@ impl Core {
         Ok(())
     }
 
-    fn write_journal_anew(&self, index: &mut Index) -> PitResult<()> {
+    pub(super) fn write_journal_anew(&self, index: &mut Index) -> PitResult<()> {
         // Errors of the walk end the iteration; the rewrite is then refused before it replaces anything.
         let mut failure = None;
         let mut count = 0;
@@ -282,6 +300,18 @@ impl Core {
         let mark = self.journal.rewrite(collected)?;
         index.moved_to(mark, count);
         Ok(())
+    }
+}
+
+fn is_content(id: &ArtifactId, reader: &mut ArtifactReader, chunk: &mut [u8]) -> bool {
+    let mut hasher = blake3::Hasher::new();
+    loop {
+        match reader.read(chunk) {
+            Ok(0) => return hasher.finalize().as_bytes() == id.as_bytes(),
+            Ok(count) => hasher.update(&chunk[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(_) => return false,
+        };
     }
 }
 
@@ -312,9 +342,15 @@ impl<'a> Snapshot<'a> {
                         Some((_, last)) => Stage::Entries(Some(last.sequence)),
                         None => Stage::Names(None),
                     };
-                    let entries = page.into_iter().rev();
-                    self.waiting
-                        .extend(entries.map(|(id, entry)| Record::Entry(id, Entry::clone(&entry))));
+                    for (id, entry) in page.into_iter().rev() {
+                        let entry = Entry::clone(&entry);
+                        self.waiting.push(match entry.place {
+                            Place::Chunks => {
+                                Record::EntryChunks(id, entry, self.index.chunks(&id)?)
+                            }
+                            _ => Record::Entry(id, entry),
+                        });
+                    }
                 }
                 Stage::Names(after) => {
                     let names = self.index.names(after.as_deref(), PAGE)?;

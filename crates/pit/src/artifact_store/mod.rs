@@ -1,16 +1,22 @@
 //! The artifact store: content-addressed blobs with names, versions, tags and lineage.
 //!
-//! Journal first. A put writes the blob (an append to a segment, or a file of its own from 64 KiB on), then one record
-//! to the journal, and is acknowledged. The index is derived: changes wait in memory until a background thread brings
+//! Journal first. A put writes the blob (an append to a segment, a file of its own from 64 KiB on, or from 1 MiB on those
+//! of its chunks that are not stored yet), then one record to the journal, and is acknowledged. The index is derived: changes wait in memory until a background thread brings
 //! them to redb in one batch; what it missed is replayed from the journal at the next open.
 
 mod cache;
 mod changes;
+mod chunk_commit;
+mod chunk_move;
+mod chunk_reader;
+mod chunk_writer;
+mod chunks;
 mod commit;
 mod damage;
 mod database;
 mod files;
 mod flusher;
+mod holds;
 mod id;
 mod index;
 mod maintenance;
@@ -26,6 +32,7 @@ mod touches;
 mod witness;
 mod writer;
 
+pub use chunks::CHUNKED;
 pub use id::ArtifactId;
 pub use metadata::{Metadata, PutOptions, StoreStats, VerifyReport};
 pub use reader::ArtifactReader;

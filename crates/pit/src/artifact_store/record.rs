@@ -5,12 +5,14 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::ArtifactId;
+use super::{ArtifactId, PutOptions};
 use crate::journal::{Format, MAX_RECORD};
 use crate::{PitError, PitResult};
 
 pub(super) const MEMBER: &str = "artifact-store";
-pub(super) const FORMAT: Format = Format { magic: *b"symartf\0", version: 2 };
+pub(super) const FORMAT: Format = Format { magic: *b"symartf\0", version: 3 };
+/// The version before, in which no content lay in chunks; its records are read as they are.
+pub(super) const FORMAT_BEFORE: Format = Format { version: 2, ..FORMAT };
 /// Names and tags are part of index keys.
 pub(super) const MAX_WORD: usize = 1024;
 
@@ -23,6 +25,25 @@ pub(super) enum Place {
     File,
     #[serde(rename = "a")]
     Archive,
+    /// In chunks, of which the index has a list.
+    #[serde(rename = "c")]
+    Chunks,
+}
+
+impl Place {
+    /// Whether it is a file of its own.
+    pub(super) fn is_file(self) -> bool {
+        matches!(self, Self::File | Self::Archive)
+    }
+}
+
+/// A part of large content, and where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Chunk {
+    pub(super) id: ArtifactId,
+    pub(super) segment: u32,
+    pub(super) offset: u64,
+    pub(super) size: u32,
 }
 
 /// One thing that happened to the store.
@@ -47,6 +68,14 @@ pub(super) enum Record {
     /// The next sequence number, when the journal is written anew.
     #[serde(rename = "q")]
     Sequence(u64),
+    /// A put of content that lies in these chunks.
+    #[serde(rename = "P")]
+    PutChunks(Put, Vec<Chunk>),
+    #[serde(rename = "M")]
+    MoveChunks(Vec<Chunk>),
+    /// A whole entry whose content lies in these chunks, when the journal is written anew.
+    #[serde(rename = "E")]
+    EntryChunks(ArtifactId, Entry, Vec<Chunk>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +87,19 @@ pub(super) struct Put {
     pub(super) name: Option<String>,
     pub(super) tags: Vec<String>,
     pub(super) parents: Vec<ArtifactId>,
+}
+
+impl Put {
+    pub(super) fn new(
+        id: ArtifactId,
+        place: Place,
+        size: u64,
+        at: f64,
+        options: &PutOptions,
+    ) -> Self {
+        let PutOptions { name, tags, parents } = options.clone();
+        Self { id, place, size, at, name, tags, parents }
+    }
 }
 
 /// All that the index knows about one artifact.

@@ -33,7 +33,8 @@ impl<'a> Replay<'a> {
     pub(super) fn record(&mut self, mark: Mark, bytes: &[u8]) -> PitResult<()> {
         let record = decode::<Record>(bytes)?;
         if let Record::Delete(id) = &record {
-            self.deleted.extend(self.index.get(id)?.map(|entry| (*id, entry.place)));
+            let place = self.index.get(id)?.map(|entry| entry.place);
+            self.deleted.extend(place.filter(|place| place.is_file()).map(|place| (*id, place)));
         }
         let change = self.index.prepare(&record)?;
         self.index.apply(change, mark);

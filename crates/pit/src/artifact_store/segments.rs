@@ -10,13 +10,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::changes::Changes;
+use super::holds::{Hold, Holds};
 use super::record::Place;
 use crate::disk::{self, OpenAs};
 use crate::durability::BatchedSync;
 use crate::journal::sync_folder_of;
 use crate::{Durability, PitError, PitResult};
 
-const SEGMENT_BYTES: u64 = 64 << 20;
+/// How long a segment becomes.
+pub(super) const SEGMENT_BYTES: u64 = 64 << 20;
+/// The newest segment goes too, when nothing lives in it and it is longer than this; a shorter one is written on.
+const WORTH_REMOVING: u64 = 1 << 20;
 /// Segments kept open for reading.
 const OPEN_FILES: usize = 64;
 
@@ -26,6 +31,7 @@ pub(super) struct Segments {
     durability: Durability,
     tail: Mutex<Tail>,
     open: RwLock<BTreeMap<u32, Arc<File>>>,
+    holds: Arc<Holds>,
 }
 
 #[derive(Debug)]
@@ -61,7 +67,11 @@ impl Drop for Stored {
 }
 
 impl Segments {
-    pub(super) fn open(folder: &Path, durability: Durability) -> PitResult<Self> {
+    pub(super) fn open(
+        folder: &Path,
+        durability: Durability,
+        changes: Arc<Changes>,
+    ) -> PitResult<Self> {
         let mut sealed = BTreeMap::new();
         let listing = fs::read_dir(folder).map_err(PitError::io("list the folder", folder))?;
         for file in listing {
@@ -85,7 +95,8 @@ impl Segments {
             tail.end = length;
         }
         let open = RwLock::new(BTreeMap::new());
-        Ok(Self { folder: folder.to_owned(), durability, tail: Mutex::new(tail), open })
+        let (folder, tail, holds) = (folder.to_owned(), Mutex::new(tail), Holds::new(changes));
+        Ok(Self { folder, durability, tail, open, holds })
     }
 
     /// Appends a blob; it is on the disk too where the durability asks for it.
@@ -101,6 +112,30 @@ impl Segments {
             segment.sync.settle(&segment.file, ticket).map_err(writing())?;
         }
         Ok(stored)
+    }
+
+    /// Who keeps segments where they are.
+    pub(super) fn holds(&self) -> &Arc<Holds> {
+        &self.holds
+    }
+
+    /// Makes a file of `length` bytes, to which `name` gives its name, a full segment. Nobody else removes it as long as
+    /// `hold` lives.
+    pub(super) fn adopt(
+        &self,
+        length: u64,
+        hold: &Hold,
+        name: impl FnOnce(&Path) -> PitResult<()>,
+    ) -> PitResult<u32> {
+        let number = {
+            let mut tail = self.tail.lock();
+            tail.next += 1;
+            tail.next - 1
+        };
+        hold.add(number);
+        name(&segment_path(&self.folder, number))?;
+        self.tail.lock().sealed.insert(number, (length, None));
+        Ok(number)
     }
 
     /// The file that holds the segment.
@@ -123,6 +158,13 @@ impl Segments {
         segment_path(&self.folder, number)
     }
 
+    /// All segments, oldest first.
+    pub(super) fn numbers(&self) -> Vec<u32> {
+        let tail = self.tail.lock();
+        let newest = tail.segment.as_ref().map(|segment| segment.number);
+        tail.sealed.keys().copied().chain(newest).collect()
+    }
+
     /// Full segments and their lengths, oldest first.
     pub(super) fn sealed(&self) -> Vec<(u32, u64)> {
         self.tail.lock().sealed.iter().map(|(number, (length, _))| (*number, *length)).collect()
@@ -138,9 +180,18 @@ impl Segments {
     pub(super) fn remove_dead(&self, number: u32) -> PitResult<()> {
         let mut tail = self.tail.lock();
         let busy = |segment: &Arc<Segment>| segment.pending.load(Ordering::Acquire) > 0;
+        if tail.end >= WORTH_REMOVING
+            && tail.segment.as_ref().is_some_and(|segment| segment.number == number)
+        {
+            // What follows goes to a new one; if this one is still in use, it goes later.
+            let (end, segment) = (tail.end, tail.segment.take());
+            tail.sealed.insert(number, (end, segment));
+            tail.end = 0;
+        }
         match tail.sealed.get(&number) {
             None => return Ok(()),
             Some((_, segment)) if segment.as_ref().is_some_and(busy) => return Ok(()),
+            Some(_) if self.holds.keep(number) => return Ok(()),
             Some(_) => {}
         }
         let path = segment_path(&self.folder, number);
@@ -198,7 +249,7 @@ mod tests {
     #[test]
     fn what_follows_a_flush_that_failed_goes_to_another_segment() {
         let folder = tempfile::tempdir().unwrap();
-        let segments = Segments::open(folder.path(), Durability::Power).unwrap();
+        let segments = Segments::open(folder.path(), Durability::Power, Arc::default()).unwrap();
         // `fdatasync` of such a file is refused, writing to it is not.
         let file = disk::open(Path::new("/dev/null"), OpenAs::Write).unwrap();
         segments.tail.lock().segment = Some(Arc::new(Segment {

@@ -3,6 +3,7 @@
 //! Callers: the Pit's handle in Python, Melodies, the stale manager. Invariant: what a put acknowledged is there after
 //! the process was killed, and no lock is held while a blob is read or written.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -14,11 +15,14 @@ use component::{Health, memory};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 use super::changes::Changes;
+use super::chunk_reader::Chunks;
 use super::damage::Damage;
 use super::files::{Files, is_absent, make_folder};
 use super::flusher::Flusher;
+use super::holds::Hold;
 use super::index::{Index, not_found};
-use super::record::{Entry, FORMAT, MEMBER, Place, check_word};
+use super::reader::{Buffer, Source};
+use super::record::{Entry, FORMAT, FORMAT_BEFORE, MEMBER, Place, check_word};
 use super::replay::Replay;
 use super::segments::Segments;
 use super::touches::Touches;
@@ -42,12 +46,12 @@ pub struct ArtifactStore {
 
 #[derive(Debug)]
 pub(super) struct Core {
-    pub(super) segments: Segments,
+    pub(super) segments: Arc<Segments>,
     pub(super) files: Files,
     pub(super) journal: Journal,
     pub(super) index: RwLock<Index>,
     pub(super) touches: Touches,
-    pub(super) damage: Damage,
+    pub(super) damage: Arc<Damage>,
     /// Whether the index may be read: its checksums were looked at, or it is too large for that.
     pub(super) checked: AtomicBool,
     /// Whether the checksums of all that is in the index were looked at.
@@ -59,7 +63,7 @@ pub(super) struct Core {
     pub(super) flushing: Mutex<()>,
     pub(super) counters: Counters,
     /// Wakes the thread that brings the index up to date.
-    pub(super) changes: Changes,
+    pub(super) changes: Arc<Changes>,
     closed: Arc<AtomicBool>,
     /// Shared by whoever changes files, taken alone once by the close.
     gate: RwLock<()>,
@@ -192,7 +196,7 @@ impl ArtifactStore {
     /// [`PitError::NotFound`], [`PitError::Index`].
     pub fn lineage(&self, id: &ArtifactId) -> PitResult<Vec<ArtifactId>> {
         let mut ancestors = self.metadata(id)?.parents;
-        let mut seen: std::collections::HashSet<_> = ancestors.iter().copied().collect();
+        let mut seen: HashSet<_> = ancestors.iter().copied().collect();
         seen.insert(*id);
         let mut next = 0;
         while let Some(ancestor) = ancestors.get(next).copied() {
@@ -202,6 +206,24 @@ impl ArtifactStore {
             }
         }
         Ok(ancestors)
+    }
+
+    /// What was made of the artifact, what was made of that, and so on, nearest first; also where it is gone itself.
+    ///
+    /// # Errors
+    /// [`PitError::Index`], [`PitError::Stopped`].
+    pub fn derived(&self, id: &ArtifactId) -> PitResult<Vec<ArtifactId>> {
+        self.check_open()?;
+        let mut found = self.core.look(|index| index.derived(id))?;
+        let mut seen: HashSet<_> = found.iter().copied().collect();
+        seen.insert(*id);
+        let mut next = 0;
+        while let Some(made) = found.get(next).copied() {
+            next += 1;
+            let further = self.core.look(|index| index.derived(&made))?;
+            found.extend(further.into_iter().filter(|made| seen.insert(*made)));
+        }
+        Ok(found)
     }
 
     /// Deletes an artifact with its names and tags.
@@ -314,8 +336,11 @@ impl Core {
         refuse_missing_journal(folder)?;
         let segments = folder.join("segments");
         make_folder(&segments)?;
-        let opening = Journal::begin(&folder.join("journal"), FORMAT, durability)?;
-        let segments = Segments::open(&segments, durability)?;
+        let journal = folder.join("journal");
+        Journal::raise_version(&journal, FORMAT_BEFORE, FORMAT, durability)?;
+        let opening = Journal::begin(&journal, FORMAT, durability)?;
+        let changes = Arc::<Changes>::default();
+        let segments = Arc::new(Segments::open(&segments, durability, Arc::clone(&changes))?);
         let files = Files::open(folder, durability)?;
         let (mut index, mark) = Index::open(&folder.join("index.redb"))?;
         refuse_emptied_journal(folder, &opening, mark)?;
@@ -340,7 +365,7 @@ impl Core {
         };
         // A crash may have come between the record of a deletion and the deletion.
         for (id, place) in deleted {
-            if !matches!(place, Place::Segment(..)) && index.get(&id)?.is_none() {
+            if index.get(&id)?.is_none() {
                 files.abandon(&id, place);
             }
         }
@@ -352,14 +377,14 @@ impl Core {
             journal,
             index: RwLock::new(index),
             touches: Touches::default(),
-            damage: Damage::default(),
+            damage: Arc::default(),
             checked: AtomicBool::new(is_new),
             vouched: AtomicBool::new(is_new),
             rebuilds: AtomicU64::new(0),
             trouble: Mutex::new(None),
             flushing: Mutex::new(()),
             counters: Counters::default(),
-            changes: Changes::default(),
+            changes,
             closed: Arc::default(),
             gate: RwLock::new(()),
             guard: UntilClosed::new(guard),
@@ -407,26 +432,6 @@ impl Core {
         }
     }
 
-    pub(super) fn put(&self, data: &[u8], options: &PutOptions) -> PitResult<ArtifactId> {
-        check(options)?;
-        let id = ArtifactId::of(data);
-        let size = data.len() as u64;
-        let _open = self.enter()?;
-        let known = self.has_whole(&id)?;
-        let mut blob = if known { None } else { Some(self.write(&id, data)?) };
-        while !self.commit(id, size, options, blob.take())? {
-            // It was deleted, moved or found damaged between the look and the record.
-            blob = Some(self.write(&id, data)?);
-        }
-        self.count_put(known);
-        Ok(id)
-    }
-
-    /// Whether that content is there and was not found damaged.
-    pub(super) fn has_whole(&self, id: &ArtifactId) -> PitResult<bool> {
-        Ok(self.entry(id)?.is_some() && !self.damage.knows(id))
-    }
-
     pub(super) fn count_put(&self, known: bool) {
         self.counters.puts.fetch_add(1, Ordering::Relaxed);
         if known {
@@ -445,6 +450,11 @@ impl Core {
             limit: usize::MAX as u64,
         })?;
         let mut data = memory::with_room(size)?;
+        if let Some(chunks) = reader.chunks() {
+            data.resize(size, 0);
+            self.read_chunks(id, &entry, chunks, &mut data)?;
+            return Ok(data);
+        }
         match reader.read_to_end(&mut data) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(self.damaged(id, &entry, "the artifact's bytes end too soon"));
@@ -461,22 +471,60 @@ impl Core {
         Ok(data)
     }
 
+    /// The same of one in chunks.
+    fn read_chunks(
+        &self,
+        id: &ArtifactId,
+        entry: &Entry,
+        chunks: &Chunks,
+        data: &mut [u8],
+    ) -> PitResult<()> {
+        let mut left = &mut *data;
+        for number in 0..chunks.count() {
+            let Some((chunk, rest)) = left.split_at_mut_checked(chunks.length(number)) else {
+                break;
+            };
+            chunks.read(number, chunk)?;
+            left = rest;
+        }
+        if ArtifactId::of(data) == *id {
+            return Ok(());
+        }
+        let reason = "the artifact's bytes do not match its id";
+        Err(chunks.find_damage().unwrap_or_else(|| self.damaged(id, entry, reason)))
+    }
+
     pub(super) fn open_blob(&self, id: &ArtifactId) -> PitResult<(ArtifactReader, Arc<Entry>)> {
         let mut lookups = 1;
         loop {
-            let entry = self.entry(id)?.ok_or_else(|| not_found(id))?;
-            let opened = match entry.place {
-                Place::Segment(number, offset) => {
+            let (entry, chunks) = self.look(|index| {
+                let entry = index.get(id)?.ok_or_else(|| not_found(id))?;
+                if entry.place != Place::Chunks {
+                    return Ok((entry, None));
+                }
+                let (chunks, hold) = (index.chunks(id)?, Hold::new(self.segments.holds()));
+                for chunk in &chunks {
+                    hold.add(chunk.segment);
+                }
+                Ok((entry, Some((chunks, hold))))
+            })?;
+            let opened = match (entry.place, chunks) {
+                (_, Some((chunks, hold))) => {
+                    let (segments, damage) = (Arc::clone(&self.segments), Arc::clone(&self.damage));
+                    let chunks = Arc::new(Chunks::new(*id, chunks, segments, damage, hold));
+                    return Ok((
+                        self.reader(Source::Chunks(chunks, Buffer::default()), &entry),
+                        entry,
+                    ));
+                }
+                (Place::Segment(number, offset), None) => {
                     self.segments.file(number).map(|file| (file, offset))
                 }
-                place => self.files.open_blob(id, place).map(|file| (Arc::new(file), 0)),
+                (place, None) => self.files.open_blob(id, place).map(|file| (Arc::new(file), 0)),
             };
             match opened {
                 Ok((file, start)) => {
-                    return Ok((
-                        ArtifactReader::new(file, start, entry.size, Arc::clone(&self.closed)),
-                        entry,
-                    ));
+                    return Ok((self.reader(Source::File(file, start), &entry), entry));
                 }
                 Err(error) if is_absent(&error) && lookups < LOOKUPS => lookups += 1,
                 Err(error) => {
@@ -489,11 +537,17 @@ impl Core {
         }
     }
 
+    fn reader(&self, source: Source, entry: &Entry) -> ArtifactReader {
+        ArtifactReader::new(source, entry.size, Arc::clone(&self.closed))
+    }
+
     fn damaged(&self, id: &ArtifactId, entry: &Entry, reason: &'static str) -> PitError {
         self.damage.found(id);
         let (path, offset) = match entry.place {
             Place::Segment(number, offset) => (self.segments.path(number), offset),
-            place => (self.files.path(id, place), 0),
+            place if place.is_file() => (self.files.path(id, place), 0),
+            // Each of its chunks is what it was.
+            _ => (self.journal.path().to_owned(), 0),
         };
         PitError::Corrupt { path, offset, reason }
     }

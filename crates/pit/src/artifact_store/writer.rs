@@ -4,13 +4,13 @@
 //! there before [`ArtifactWriter::finish`] returned, and of a writer that is dropped before that nothing stays.
 
 use std::io::{self, Read};
-use std::mem;
 use std::sync::Arc;
 
 use component::memory;
 
-use super::files::Draft;
-use super::store::{ArtifactStore, Core, LARGE_BLOB, check};
+use super::chunk_writer::ChunkWriter;
+use super::chunks::CHUNKED;
+use super::store::{ArtifactStore, Core, check};
 use super::{ArtifactId, PutOptions};
 use crate::{PitError, PitResult};
 
@@ -24,9 +24,7 @@ pub struct ArtifactWriter {
     options: PutOptions,
     hasher: blake3::Hasher,
     size: u64,
-    /// What came so far, as long as that is small.
-    head: Vec<u8>,
-    draft: Option<Draft>,
+    chunks: ChunkWriter,
 }
 
 impl ArtifactStore {
@@ -61,8 +59,8 @@ impl ArtifactStore {
 
 impl ArtifactWriter {
     pub(super) fn new(core: Arc<Core>, options: PutOptions) -> Self {
-        let (hasher, head) = (blake3::Hasher::new(), Vec::new());
-        Self { core, options, hasher, size: 0, head, draft: None }
+        let (hasher, chunks) = (blake3::Hasher::new(), ChunkWriter::new(&core));
+        Self { core, options, hasher, size: 0, chunks }
     }
 
     /// Adds bytes.
@@ -73,18 +71,7 @@ impl ArtifactWriter {
         let _open = self.core.enter()?;
         self.hasher.update(data);
         self.size += data.len() as u64;
-        if let Some(draft) = &mut self.draft {
-            return draft.write(data);
-        }
-        if self.head.len() + data.len() < LARGE_BLOB {
-            self.head.extend_from_slice(data);
-            return Ok(());
-        }
-        let mut draft = self.core.files.draft()?;
-        draft.write(&mem::take(&mut self.head))?;
-        draft.write(data)?;
-        self.draft = Some(draft);
-        Ok(())
+        self.chunks.write(&self.core, data)
     }
 
     /// How many bytes came so far.
@@ -97,13 +84,16 @@ impl ArtifactWriter {
     /// # Errors
     /// As [`super::ArtifactStore::put`]; then nothing of it stays.
     pub fn finish(self) -> PitResult<ArtifactId> {
-        let Some(draft) = self.draft else { return self.core.put(&self.head, &self.options) };
-        self.core.files.settle(&draft)?;
-        let id = ArtifactId::from_bytes(*self.hasher.finalize().as_bytes());
-        let _open = self.core.enter()?;
-        let known = self.core.has_whole(&id)?;
-        self.core.commit_large(id, self.size, &self.options, draft)?;
-        self.core.count_put(known);
+        let Self { core, options, hasher, size, chunks } = self;
+        if let Some(all) = chunks.uncut().filter(|all| all.len() < CHUNKED) {
+            return core.put(all, &options);
+        }
+        let id = ArtifactId::from_bytes(*hasher.finalize().as_bytes());
+        let _open = core.enter()?;
+        let known = core.has_whole(&id)?;
+        let content = chunks.finish(&core)?;
+        core.commit_chunks(id, size, &options, content)?;
+        core.count_put(known);
         Ok(id)
     }
 }
