@@ -174,7 +174,7 @@ fn attempts_waits_and_soft_needs_survive_a_restart_and_a_rewrite() {
     tracker.fail(run, "w", "once").unwrap();
     tracker.fail(run, "x", "at once").unwrap();
     let check = |tracker: &DagTracker| {
-        let states = ["soft", "a", "b", "w", "x"].map(|node| state(tracker, run, node));
+        let found = ["soft", "a", "b", "w", "x"].map(|node| state(tracker, run, node));
         let expected = [
             NodeState::Ready,
             NodeState::Failed,
@@ -182,7 +182,7 @@ fn attempts_waits_and_soft_needs_survive_a_restart_and_a_rewrite() {
             NodeState::Waiting,
             NodeState::Failed,
         ];
-        assert_eq!(states, expected);
+        assert_eq!(found, expected);
         let status = tracker.status(run).unwrap();
         assert_eq!(
             status.nodes.iter().map(|node| node.attempts).collect::<Vec<_>>(),
@@ -415,9 +415,9 @@ fn play(needs: &[Vec<u8>], retries: u32, moves: &[(usize, u8)], folder: &Path) {
             }
         }
         let status = tracker.status(run).expect("it is known");
-        let states: Vec<_> = status.nodes.iter().map(|node| word(node.state)).collect();
+        let found: Vec<_> = status.nodes.iter().map(|node| word(node.state)).collect();
         let expected: Vec<_> = (0..count).map(|node| model.expected(node)).collect();
-        assert_eq!(states, expected, "after {act} of {text}, retries {retries}: {model:?}");
+        assert_eq!(found, expected, "after {act} of {text}, retries {retries}: {model:?}");
     }
 }
 
