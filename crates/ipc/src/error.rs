@@ -1,11 +1,19 @@
 //! What can go wrong on a lane, as fields. Callers match on [`CallError`]; a host records [`Closed`].
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use component::{Code, Hint};
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Kind;
+
+/// How long the word or the type of a failure may be that is sent, in bytes.
+const WORD: usize = 1024;
+/// How long its message, and its traceback.
+const TEXT: usize = 256 * 1024;
+/// How many causes it may have.
+const CAUSES: usize = 64;
 
 /// Bytes that are not one value of the protocol's subset of msgpack.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -189,7 +197,7 @@ pub enum Closed {
 
 /// An operation that failed in the peer: the payload of an `Error` frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", self.text())]
 pub struct RemoteFailure {
     /// Its stable word.
     pub code: String,
@@ -218,6 +226,36 @@ impl RemoteFailure {
         }
     }
 
+    /// What failed, for people: it begins with the type where the message alone says nothing, as that of a `KeyError`.
+    fn text(&self) -> Cow<'_, str> {
+        let (kind, message) = (self.type_name.as_str(), self.message.as_str());
+        let key_alone = kind.rsplit('.').next() == Some("KeyError");
+        let says_something = !key_alone && message.trim().contains(char::is_whitespace);
+        match (kind.is_empty(), message.is_empty()) {
+            (true, true) => Cow::Borrowed("it gave no reason"),
+            (false, true) => Cow::Borrowed(kind),
+            (true, false) => Cow::Borrowed(message),
+            (false, false) if says_something || message.starts_with(kind) => Cow::Borrowed(message),
+            (false, false) => Cow::Owned(format!("{kind}: {message}")),
+        }
+    }
+
+    /// The same with texts that fit one frame, whatever was raised: the middle of what is too long gives way.
+    #[must_use]
+    pub(crate) fn shortened(mut self) -> Self {
+        for (text, limit) in [
+            (&mut self.code, WORD),
+            (&mut self.type_name, WORD),
+            (&mut self.message, TEXT),
+            (&mut self.traceback, TEXT),
+        ] {
+            shorten(text, limit);
+        }
+        self.causes.truncate(CAUSES);
+        self.causes.iter_mut().for_each(|cause| shorten(cause, TEXT / 4));
+        self
+    }
+
     /// A failure made from an error that has a stable word.
     pub fn from_hint(error: &dyn Hint) -> Self {
         let mut failure = Self::new(error.code(), error.to_string());
@@ -228,6 +266,18 @@ impl RemoteFailure {
         }
         failure
     }
+}
+
+/// Leaves the beginning and the end of a text that is too long, and says how much is gone.
+fn shorten(text: &mut String, limit: usize) {
+    if text.len() <= limit {
+        return;
+    }
+    let head = (0..=limit / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let tail = text.len() - limit / 2;
+    let tail = (tail..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+    let left_out = tail - head;
+    *text = format!("{} [... {left_out} bytes ...] {}", &text[..head], &text[tail..]);
 }
 
 /// Why a call has no result.
@@ -389,5 +439,41 @@ impl Hint for ReceiveError {
             Self::TimedOut => Code::CALL_TIMEOUT,
             Self::Closed => Code::STOPPED,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use component::Code;
+
+    use super::{RemoteFailure, TEXT};
+
+    fn failure(type_name: &str, message: &str) -> RemoteFailure {
+        let type_name = type_name.to_owned();
+        RemoteFailure { type_name, ..RemoteFailure::new(Code::REMOTE_ERROR, message) }
+    }
+
+    #[test]
+    fn the_type_is_told_where_the_message_alone_says_nothing() {
+        for (kind, message, text) in [
+            ("KeyError", "'user id'", "KeyError: 'user id'"),
+            ("AssertionError", "", "AssertionError"),
+            ("ValueError", "17", "ValueError: 17"),
+            ("ValueError", "no such file", "no such file"),
+            ("m.Panic", "m.Panic: it broke", "m.Panic: it broke"),
+            ("", "x", "x"),
+            ("", "", "it gave no reason"),
+        ] {
+            assert_eq!(failure(kind, message).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_keeps_its_beginning_and_its_end() {
+        let long = format!("begins{}ends", "\u{e4}".repeat(20 << 20));
+        let short = failure("E", &long).shortened().message;
+        assert!(short.starts_with("begins") && short.ends_with("ends"), "{} bytes", short.len());
+        assert!(short.len() < TEXT + 100);
+        assert_eq!(failure("E", "as it is").shortened().message, "as it is");
     }
 }

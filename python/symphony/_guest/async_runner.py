@@ -95,6 +95,7 @@ class AsyncRunner:
         """
         self._cancelled = cancelled
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._given_up: set[int] = set()
         self._loop = asyncio.new_event_loop()
         self._watching = False
         self._thread = threading.Thread(target=self._run, name="symphony-async", daemon=True)
@@ -104,20 +105,24 @@ class AsyncRunner:
         """Return the correlation of the operation that the asking code runs in, if any."""
         return _correlation.get()
 
+    def was_given_up(self, correlation: int) -> bool:
+        """Tell whether an operation was cancelled from here: by its caller, or at the end."""
+        return correlation in self._given_up
+
     def start(
         self,
         correlation: int,
         work: Coroutine[Any, Any, None],
-        was_cancelled: Callable[[int], None],
+        unanswered: Callable[[int, BaseException], None],
     ) -> None:
         """Start an operation; it answers by itself.
 
         Args:
             correlation: The request that it answers.
             work: What runs it and answers.
-            was_cancelled: Answers for an operation that ended by cancellation.
+            unanswered: Answers for an operation that was cancelled before its first step.
         """
-        self._loop.call_soon_threadsafe(self._begin, correlation, work, was_cancelled)
+        self._loop.call_soon_threadsafe(self._begin, correlation, work, unanswered)
 
     def close(self) -> None:
         """Cancel what still runs, give it a moment to clean up, and end the thread."""
@@ -127,7 +132,8 @@ class AsyncRunner:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_forever()
+            while not self._run_on():
+                pass
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
         except SystemExit as leaving:
@@ -138,11 +144,24 @@ class AsyncRunner:
                 leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
             )
 
+    def _run_on(self) -> bool:
+        """Run the loop; False when a task of an operation's own broke out of it, which the others survive."""
+        try:
+            self._loop.run_forever()
+        except SystemExit:
+            raise
+        except BaseException:  # noqa: BLE001  # A task keeps what it raised; KeyboardInterrupt leaves the loop too.
+            import traceback
+
+            traceback.print_exc()
+            return False
+        return True
+
     def _begin(
         self,
         correlation: int,
         work: Coroutine[Any, Any, None],
-        was_cancelled: Callable[[int], None],
+        unanswered: Callable[[int, BaseException], None],
     ) -> None:
         _correlation.set(correlation)  # The task's context is a copy of this callback's.
         task = self._loop.create_task(work)
@@ -152,7 +171,8 @@ class AsyncRunner:
             del self._tasks[correlation]
             if task.cancelled():
                 work.close()  # Cancelled before its first step, it was never awaited.
-                was_cancelled(correlation)
+                unanswered(correlation, asyncio.CancelledError())
+            self._given_up.discard(correlation)
 
         task.add_done_callback(ended)
         if not self._watching:
@@ -163,6 +183,7 @@ class AsyncRunner:
         """Cancel the tasks of requests that were given up; runs only while there are tasks."""
         for correlation, task in list(self._tasks.items()):
             if self._cancelled(correlation):
+                self._given_up.add(correlation)
                 task.cancel()
         self._watching = bool(self._tasks)
         if self._watching:
@@ -171,6 +192,7 @@ class AsyncRunner:
     def _end(self) -> None:
         async def finish() -> None:
             tasks = list(self._tasks.values())
+            self._given_up.update(self._tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -106,7 +106,9 @@ def serve_lane(entry: str, folder: str, lane: GuestLane, begun: float | None = N
         set_up = time.monotonic()
         try:
             extension = load(entry, folder)
-        except Exception as fault:  # noqa: BLE001  # Whatever an author's module raises.
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as fault:  # noqa: BLE001  # Whatever an author's module raises.
             report = describe_fault(fault)
             sys.stderr.write(report[2])
             lane.error(START, "start-failed", *report, *causes_of(fault))
@@ -263,7 +265,10 @@ class Server:
                     self._send_list(correlation, values)
             else:
                 self._lane.reply(correlation, function(**inputs))
-        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
+        except SystemExit:
+            # It ends the extension, as it ends a program.
+            raise
+        except BaseException as raised:  # noqa: BLE001  # Whatever an operation raises.
             self.send_fault(correlation, raised)
         finally:
             self._serving = None
@@ -306,15 +311,17 @@ class Server:
             work = self._run_async_stream(correlation, function, inputs, as_stream)
         else:
             work = self._run_async(correlation, function, inputs)
-        self._runner.start(correlation, work, self.send_cancelled)
+        self._runner.start(correlation, work, self._send_raised)
 
     async def _run_async(
         self, correlation: int, function: Callable[..., Any], inputs: dict[str, Any]
     ) -> None:
         try:
             self._lane.reply(correlation, await function(**inputs))
-        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
-            self.send_fault(correlation, raised)
+        except SystemExit:
+            raise
+        except BaseException as raised:  # noqa: BLE001  # Whatever an operation raises.
+            self._send_raised(correlation, raised)
 
     async def _run_async_stream(
         self,
@@ -323,28 +330,53 @@ class Server:
         inputs: dict[str, Any],
         as_stream: bool,
     ) -> None:
-        values: AsyncIterator[Any] = function(**inputs)
+        gathered: list[Any] = []
+        wanted = True
         try:
-            if as_stream:
-                from symphony._guest.async_runner import send_values
+            values: AsyncIterator[Any] = function(**inputs)
+            try:
+                if as_stream:
+                    from symphony._guest.async_runner import send_values
 
-                if await send_values(self._lane, correlation, values):
-                    self._lane.end(correlation)
+                    wanted = await send_values(self._lane, correlation, values)
                 else:
-                    self.send_cancelled(correlation)
+                    gathered = [value async for value in values]
+            finally:
+                close = getattr(values, "aclose", None)
+                if close is not None:
+                    await close()
+            if not wanted:
+                self.send_cancelled(correlation)
+            elif as_stream:
+                self._lane.end(correlation)
             else:
-                self._lane.reply(correlation, [value async for value in values])
-        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
+                self._lane.reply(correlation, gathered)
+        except SystemExit:
+            raise
+        except BaseException as raised:  # noqa: BLE001  # Whatever an operation raises.
+            self._send_raised(correlation, raised)
+
+    def _send_raised(self, correlation: int, raised: BaseException) -> None:
+        """Answer for an asynchronous operation that raised.
+
+        A `CancelledError` is the word for a caller that gave the call up only where one did: an operation may raise
+        its own.
+        """
+        given_up = self._runner is not None and self._runner.was_given_up(correlation)
+        if given_up and type(raised).__name__ == "CancelledError":
+            self.send_cancelled(correlation)
+        else:
             self.send_fault(correlation, raised)
-        finally:
-            close = getattr(values, "aclose", None)
-            if close is not None:
-                await close()
 
     def send_fault(self, correlation: int, raised: BaseException) -> None:
         """Answer a request with what its operation raised."""
-        described = describe_fault(raised)
-        self._lane.error(correlation, "remote-error", *described, *causes_of(raised))
+        try:
+            described = describe_fault(raised)
+            causes = causes_of(raised)
+        except BaseException as fault:  # noqa: BLE001  # No memory, or no stack left, to tell it with.
+            described = ("", type(raised).__name__, f"(not described: {type(fault).__name__})\n")
+            causes = ()
+        self._lane.error(correlation, "remote-error", *described, *causes)
 
     def send_cancelled(self, correlation: int) -> None:
         """Answer a request that its caller gave up."""
@@ -366,14 +398,26 @@ def describe_fault(fault: BaseException) -> tuple[str, str, str]:
     if kind.__module__ not in ("builtins", "__main__"):
         name = f"{kind.__module__}.{name}"
     message = _text_of(fault)
+    if not isinstance(fault, Exception):
+        # What no `except Exception` would have seen, as a Rust panic, is named in any case.
+        message = f"{name}: {message}" if message else name
     import traceback
 
     frames = _own_frames_removed(fault.__traceback__)
     try:
         text = "".join(traceback.format_exception(kind, fault, frames))
-    except Exception as unprintable:  # noqa: BLE001  # An author's `__str__`.
+    except BaseException as unprintable:  # noqa: BLE001  # An author's `__str__`.
         text = f"{name}: {message}\n(no traceback: {type(unprintable).__name__})\n"
-    return message, name, text
+    return _as_utf8(message), _as_utf8(name), _as_utf8(text)
+
+
+def _as_utf8(text: str) -> str:
+    """Return a text that can be sent: what is no character, as the bytes of a file name, is escaped."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
 
 
 def causes_of(fault: BaseException) -> tuple[list[str], ...]:
@@ -397,14 +441,14 @@ def causes_of(fault: BaseException) -> tuple[list[str], ...]:
         seen.add(id(inner))
         cause = inner
         name, message = type(cause).__qualname__, _text_of(cause)
-        causes.append(f"{name}: {message}" if message else name)
+        causes.append(_as_utf8(f"{name}: {message}" if message else name))
     return (causes,) if causes else ()
 
 
 def _text_of(fault: BaseException) -> str:
     try:
         return str(fault)
-    except Exception as unprintable:  # noqa: BLE001  # An author's `__str__`.
+    except BaseException as unprintable:  # noqa: BLE001  # An author's `__str__`.
         kind = type(fault).__qualname__
         return f"<unprintable `{kind}`: its str() raised `{type(unprintable).__name__}`>"
 

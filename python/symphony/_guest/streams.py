@@ -112,7 +112,9 @@ class Streams:
             if close is not None:
                 close()
             self._lane.end(correlation)
-        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
+        except SystemExit:
+            raise
+        except BaseException as raised:  # noqa: BLE001  # Whatever an operation raises.
             self._fail(correlation, raised)
 
     def _fail(self, correlation: int, raised: BaseException) -> None:
@@ -122,7 +124,9 @@ class Streams:
         try:
             if close is not None:
                 close()
-        except Exception as late:  # noqa: BLE001  # As `finally` has it: the last one, with the first as its context.
+        except SystemExit:
+            raise
+        except BaseException as late:  # noqa: BLE001  # As `finally` has it: the last one, with the first as its context.
             raised = late
         if self._lane.cancelled(correlation):
             self._answers.send_cancelled(correlation)
@@ -137,7 +141,9 @@ class Streams:
             if close is not None:
                 close()
             self._answers.send_cancelled(correlation)
-        except Exception as raised:  # noqa: BLE001  # Whatever an operation raises.
+        except SystemExit:
+            raise
+        except BaseException as raised:  # noqa: BLE001  # Whatever an operation raises.
             self._answers.send_fault(correlation, raised)
         finally:
             self._answers.enter(None)

@@ -133,7 +133,7 @@ impl Lane {
                 }
                 book.servers.push_back(Arc::clone(&waiter));
             }
-            let ended = core.wait(&waiter, deadline, poll);
+            let ended = core.wait_for_work(&waiter, deadline, poll);
             core.book.lock().servers.retain(|other| !Arc::ptr_eq(other, &waiter));
             // A request may have been given to this thread while it gave up.
             let last = waiter.take();
@@ -164,7 +164,7 @@ impl Lane {
         }
         let (kind, body) = match result {
             Ok(value) => (Kind::Reply, value),
-            Err(failure) => (Kind::Error, Payload::serialize(&failure)?),
+            Err(failure) => (Kind::Error, Payload::serialize(&failure.shortened())?),
         };
         if body.size() > MAX_LENGTH as usize {
             let error = CallError::TooLarge { length: body.size(), limit: MAX_LENGTH as usize };
@@ -180,7 +180,8 @@ impl Lane {
     /// # Errors
     /// [`CallError::Closed`] when the lane is closed.
     pub fn fail_start(&self, failure: &RemoteFailure) -> Result<(), CallError> {
-        self.0.answer(Header::new(Kind::Error, 0), &Payload::serialize(failure)?)
+        let failure = failure.clone().shortened();
+        self.0.answer(Header::new(Kind::Error, 0), &Payload::serialize(&failure)?)
     }
 
     /// Whether [`Lane::next_event`] would not have to wait.
