@@ -3,6 +3,7 @@
 //! Knows `pit`, `ipc` and `component`; knows no Python. What Python has to tell (the operations that a source
 //! declares) comes in through traits.
 
+mod backoff;
 pub mod catalogue;
 pub mod check;
 pub mod document;

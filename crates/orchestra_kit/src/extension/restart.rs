@@ -6,14 +6,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The second restart waits so long, each further one twice as long.
-const FIRST_DELAY: Duration = Duration::from_millis(100);
+use crate::backoff::{Backoff, HEALTHY};
+
 /// No restart waits longer.
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// Nor one that the system around it refused: nothing is known to be wrong with it, and it is waited for.
 const LONGEST_REFUSED: Duration = Duration::from_secs(5);
-/// So long without a failure, and the past is forgotten.
-pub(super) const HEALTHY: Duration = Duration::from_secs(60);
 
 /// What follows a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +28,9 @@ pub(super) struct Restarts {
     budget: usize,
     window: Duration,
     failures: VecDeque<Instant>,
-    in_a_row: u32,
-    /// Ends in a row that were not its own.
-    strange: u32,
+    own: Backoff,
+    /// Of ends that were not its own.
+    strange: Backoff,
     noise: u64,
 }
 
@@ -40,7 +38,8 @@ impl Restarts {
     /// `seed` spreads the delays of extensions that fail together.
     pub(super) fn new(budget: u32, window: Duration, seed: u64) -> Self {
         let budget = usize::try_from(budget).unwrap_or(usize::MAX);
-        Self { budget, window, failures: VecDeque::new(), in_a_row: 0, strange: 0, noise: seed | 1 }
+        let (own, strange) = (Backoff::up_to(LONGEST_DELAY), Backoff::up_to(LONGEST_REFUSED));
+        Self { budget, window, failures: VecDeque::new(), own, strange, noise: seed | 1 }
     }
 
     /// It failed now, after being ready for so long (None: it never was).
@@ -55,26 +54,17 @@ impl Restarts {
         if self.failures.len() > self.budget {
             return Verdict::Quarantine;
         }
-        let delay = self.delay(self.in_a_row);
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        Verdict::After(delay.min(LONGEST_DELAY))
+        let delay = self.own.after(ready_for);
+        Verdict::After(self.spread(delay).min(LONGEST_DELAY))
     }
 
     /// The system around it ended it, or did not start it: it is started again for as long as that takes.
     pub(super) fn refused(&mut self, was_ready: bool) -> Verdict {
         if was_ready {
-            self.strange = 0;
+            self.strange.forget();
         }
-        let delay = self.delay(self.strange);
-        self.strange = self.strange.saturating_add(1);
-        Verdict::After(delay.min(LONGEST_REFUSED))
-    }
-
-    fn delay(&mut self, in_a_row: u32) -> Duration {
-        match in_a_row {
-            0 => Duration::ZERO,
-            count => self.spread(FIRST_DELAY.saturating_mul(1 << (count - 1).min(16))),
-        }
+        let delay = self.strange.after(None);
+        Verdict::After(self.spread(delay).min(LONGEST_REFUSED))
     }
 
     /// How many failures count at present.
@@ -85,8 +75,8 @@ impl Restarts {
     /// A person started it anew.
     pub(super) fn reset(&mut self) {
         self.failures.clear();
-        self.in_a_row = 0;
-        self.strange = 0;
+        self.own.forget();
+        self.strange.forget();
     }
 
     /// Up to a quarter more or less.
@@ -103,7 +93,8 @@ impl Restarts {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{HEALTHY, Restarts, Verdict};
+    use super::{Restarts, Verdict};
+    use crate::backoff::HEALTHY;
 
     const WINDOW: Duration = Duration::from_secs(300);
 

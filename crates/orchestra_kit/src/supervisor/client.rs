@@ -6,7 +6,7 @@
 //! under a lock.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -19,39 +19,19 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::backoff::Backoff;
 use super::launch::{Launch, Link, SEND_LIMIT, begin, how_it_ended};
 use super::protocol::{
     BREATH, Ending, FromSupervisor, LONGEST, Received, Span, SpawnRequest, Termination,
     ToSupervisor, encode, receive, send,
 };
+use super::watch::{Process, Watch};
+use crate::backoff::Backoff;
 use crate::error::SupervisorError;
 
+/// No pause before another attempt is longer: whatever kept it down may be over, and an attempt costs one process.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Lines of its standard error that are kept for an error.
 const LINES: usize = 20;
-
-/// A guest's process, held by a descriptor: nothing is ever signalled by a bare number.
-#[derive(Debug)]
-pub struct Process {
-    /// Its number, for people.
-    pub pid: i32,
-    descriptor: OwnedFd,
-}
-
-impl Process {
-    /// Kills this one process, without the supervisor. Gone already is as good.
-    fn kill(&self) {
-        let _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
-    }
-}
-
-/// Who is told of one guest. Called on the supervisor's thread: must not block.
-pub trait Watch: Send + Sync {
-    /// Its process exists.
-    fn spawned(&self, process: &Arc<Process>);
-    /// It ended, or never was: the last call.
-    fn ended(self: Arc<Self>, ending: Ending);
-}
 
 struct Guest {
     watch: Arc<dyn Watch>,
@@ -84,6 +64,8 @@ struct Inner {
     guests: BTreeMap<u64, Guest>,
     backoff: Backoff,
     up_since: Option<Instant>,
+    /// When the one that comes up in another's place is given up.
+    until: Option<Instant>,
     /// One that never was up once is not started again: the system does not live yet, and its boot says why.
     ever_up: bool,
     lines: VecDeque<String>,
@@ -115,8 +97,9 @@ impl Supervisor {
                 stage: Stage::Starting,
                 link: Some(Arc::new(link)),
                 guests: BTreeMap::new(),
-                backoff: Backoff::default(),
+                backoff: Backoff::up_to(LONGEST_PAUSE),
                 up_since: None,
+                until: None,
                 ever_up: false,
                 lines: VecDeque::new(),
             }),
@@ -164,7 +147,7 @@ impl Supervisor {
     pub fn descriptors(&self) -> Vec<RawFd> {
         let Some(inner) = self.shared.inner.try_lock() else { return Vec::new() };
         let guests = inner.guests.values().filter_map(|guest| guest.process.as_ref());
-        let guests = guests.map(|process| process.descriptor.as_raw_fd());
+        let guests = guests.map(|process| process.descriptor());
         inner.link.iter().flat_map(|link| link.descriptors()).chain(guests).collect()
     }
 
@@ -322,7 +305,7 @@ impl Inner {
         if matches!(self.stage, Stage::Stopping) || !self.ever_up {
             return Attempt::Over;
         }
-        let pause = self.backoff.next(up_for);
+        let pause = self.backoff.after(up_for);
         self.stage = if pause.is_zero() {
             Stage::Starting
         } else {
@@ -359,7 +342,14 @@ impl Shared {
             PollFd::new(&link.process, PollFlags::IN),
             PollFd::new(&link.errors, PollFlags::IN),
         ];
-        if let Err(error) = poll(&mut watched, None)
+        let until = self.inner.lock().until;
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let polled = poll(&mut watched, left.and_then(|left| left.try_into().ok()).as_ref());
+        if polled == Ok(0) {
+            self.give_up(link);
+            return false;
+        }
+        if let Err(error) = polled
             && error != Errno::INTR
         {
             // It lives, so nothing is given up: the kernel had no memory for the wait.
@@ -381,6 +371,16 @@ impl Shared {
             self.hear(link, buffer);
         }
         gone
+    }
+
+    /// One that was to take another's place did not come up: it is killed, and its end brings the next attempt.
+    fn give_up(&self, link: &Link) {
+        let mut inner = self.inner.lock();
+        inner.until = None;
+        if matches!(inner.stage, Stage::Starting) {
+            tracing::error!(pid = link.pid, after = ?self.launch.start_limit, "the supervisor does not come up and is killed");
+            let _ = pidfd_send_signal(&link.process, Signal::KILL);
+        }
     }
 
     /// Handles every waiting message. What is none is the end of this supervisor.
@@ -411,6 +411,7 @@ impl Shared {
                 let mut inner = self.inner.lock();
                 if matches!(inner.stage, Stage::Starting) {
                     inner.stage = Stage::Up(spans);
+                    inner.until = None;
                     inner.up_since = Some(Instant::now());
                     inner.ever_up = true;
                     self.changed.notify_all();
@@ -420,7 +421,7 @@ impl Shared {
                 let Some(descriptor) = descriptors.pop() else {
                     return self.unheld(link, id, pid);
                 };
-                let process = Arc::new(Process { pid, descriptor });
+                let process = Arc::new(Process::new(pid, descriptor));
                 let watch = self.inner.lock().guests.get_mut(&id).map(|guest| {
                     guest.process = Some(Arc::clone(&process));
                     Arc::clone(&guest.watch)
@@ -549,10 +550,11 @@ impl Shared {
             }
             Ok(fresh) => {
                 inner.link = Some(Arc::new(fresh));
+                inner.until = Some(Instant::now() + self.launch.start_limit);
                 Attempt::Runs
             }
             Err(error) => {
-                let pause = inner.backoff.next(None);
+                let pause = inner.backoff.after(None);
                 let error = chain(&error);
                 tracing::warn!(error, ?pause, "no other supervisor can be started yet");
                 if !stopping {

@@ -23,6 +23,9 @@ use crate::error::SupervisorError;
 /// The variables that the supervisor, and so every guest, gets from the root. `LC_*` beside them.
 const ALLOWED: &[&str] = &["PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME"];
 
+/// How long a supervisor that takes another's place has to come up.
+const START: Duration = Duration::from_secs(10);
+
 /// How long an order may wait for room in the socket: longer, and the supervisor hangs.
 pub(super) const SEND_LIMIT: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,7 @@ pub struct Launch {
     pub(super) program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    pub(super) start_limit: Duration,
 }
 
 impl Launch {
@@ -51,6 +55,7 @@ impl Launch {
                 .filter(|(name, _)| name.to_str().is_some_and(allowed))
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
+            start_limit: START,
         }
     }
 
@@ -63,6 +68,13 @@ impl Launch {
     ) -> Self {
         let own = ["-I", "-S", "-c", code].into_iter().map(OsString::from);
         Self::new(interpreter, own.chain(arguments.into_iter().map(Into::into)), environment)
+    }
+
+    /// How long one that takes another's place has to say that it takes orders; the first one's time is its boot's.
+    #[must_use]
+    pub const fn start_limit(mut self, limit: Duration) -> Self {
+        self.start_limit = limit;
+        self
     }
 
     /// One more variable, as an embedded interpreter's `PYTHONHOME`.

@@ -4,7 +4,6 @@
 //! [`protocol`] over one sequenced-packet socket. Invariant: when the root ends, by whatever means, no process that
 //! the supervisor started is left.
 
-mod backoff;
 pub mod client;
 mod descriptors;
 mod environment;
@@ -12,10 +11,12 @@ mod launch;
 pub mod protocol;
 pub mod server;
 mod tree;
+mod watch;
 
-pub use client::{Process, Supervisor, Watch};
+pub use client::Supervisor;
 pub use environment::Environment;
 pub use launch::Launch;
 pub(crate) use protocol::is_shortage;
 pub use protocol::{Ending, Program, Span, SpawnRequest, Status, Termination};
 pub use server::{LANE_VARIABLE, Order, Prepared, Server, Start};
+pub use watch::{Process, Watch};

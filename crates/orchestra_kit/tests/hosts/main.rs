@@ -21,6 +21,7 @@ fn main() -> std::process::ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["supervisor"] => roles::supervisor(),
+        ["hanging-supervisor", sign] => roles::hanging_supervisor(sign),
         ["broken-supervisor"] => roles::broken_supervisor(),
         ["stage", request, supervisor] => roles::stage(request, supervisor),
         ["guest", kind, name] => roles::guest(kind, name),

@@ -36,6 +36,14 @@ pub(crate) fn supervisor() -> ExitCode {
     }
 }
 
+/// One that hangs before it comes up where the sign says so, which is taken away: the next one does not.
+pub(crate) fn hanging_supervisor(sign: &str) -> ExitCode {
+    if std::fs::remove_file(sign).is_ok() {
+        std::thread::sleep(Duration::from_secs(1000));
+    }
+    supervisor()
+}
+
 /// One that never comes up.
 pub(crate) fn broken_supervisor() -> ExitCode {
     eprintln!("no module named `symphony`");

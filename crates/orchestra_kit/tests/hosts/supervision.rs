@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("nothing_survives_the_kill_of_the_root", nothing_survives_the_kill_of_the_root),
     ("nothing_survives_a_stop", nothing_survives_a_stop),
     ("a_dead_supervisor_is_replaced", a_dead_supervisor_is_replaced),
+    ("one_that_hangs_in_anothers_place_is_given_up", one_that_hangs_in_anothers_place_is_given_up),
     ("a_guest_has_its_lane_and_nothing_else", a_guest_has_its_lane_and_nothing_else),
     ("what_a_crash_leaves_in_its_session_is_killed", what_a_crash_leaves_in_its_session_is_killed),
 ];
@@ -32,6 +33,30 @@ fn a_supervisor_that_fails_says_why() {
     assert_eq!(how, "ended with exit code 1");
     assert_eq!(lines, ["no module named `symphony`"]);
     assert!(Supervisor::start(Launch::new("/nonexistent", [""; 0], &environment())).is_err());
+}
+
+fn one_that_hangs_in_anothers_place_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let sign = folder.path().join("hang");
+    let arguments = ["hanging-supervisor", sign.to_str().unwrap()];
+    let launch = Launch::new(std::env::current_exe().unwrap(), arguments, &environment())
+        .start_limit(Duration::from_millis(500));
+    let supervisor = Supervisor::start(launch).unwrap();
+    supervisor.wait_up(Instant::now() + Duration::from_secs(20)).unwrap();
+    std::fs::write(&sign, "").unwrap();
+    let first = supervisor.pid().unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(first.cast_signed()).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    assert!(soon(Duration::from_secs(20), || !sign.exists()), "no other was started");
+    assert!(
+        soon(Duration::from_secs(20), || supervisor.health().is_ok()),
+        "{:?}",
+        supervisor.health()
+    );
+    supervisor.stop(Instant::now() + Duration::from_secs(20)).unwrap();
 }
 
 /// The root's pipe is held open by another process, as a forked child of it would; its pidfd still tells.
