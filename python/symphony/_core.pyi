@@ -1334,6 +1334,9 @@ class Boot:
     def advance(self, phase: str) -> bool:
         """Lets a stepwise boot go on through a phase; false when the boot ended without it."""
 
+    def handed(self) -> Running | None:
+        """The system that `result()` gave, once more, and never again: its taker has it, or ends it."""
+
     def result(self, relocate: Callable[[], Any]) -> Running:
         """The running system; to be called after the calling thread's queue has ended.
 
@@ -1370,6 +1373,10 @@ class Running:
 
     def begin_health(self, timeout: float) -> PendingHealth:
         """Begins to ask every component how it is, for so many seconds each."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the shutdown was begun."""
 
     def begin_shutdown(self, timeout: float) -> PendingShutdown | None:
         """Begins the shutdown, of so many seconds; `None` when it was begun before and has ended.
@@ -1567,6 +1574,10 @@ class PendingShutdown:
     @property
     def calling(self) -> JobQueue:
         """The steps that belong to the asking thread, until this has ended."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
 
     def result(self) -> list[str]:
         """What did not stop as it should."""
@@ -2003,8 +2014,12 @@ class JobQueue:
     def take(self) -> Job | None:
         """Waits for the next step, without a timeout; `None` when the thread may end."""
 
-    def take_polling(self) -> Job | None:
-        """Waits for the next step on the thread that called `boot()`, letting signals through."""
+    def take_polling(self, timeout: float | None = None) -> Job | None:
+        """Waits for the next step on the thread that called `boot()`, letting signals through; `None` at the end.
+
+        Args:
+            timeout: Seconds after which it is `None` too; `None`: no limit.
+        """
 
     def take_now(self) -> Job | Literal[False] | None:
         """The step that waits already; `False` where none does, `None` when none comes any more."""

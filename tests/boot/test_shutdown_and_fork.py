@@ -201,3 +201,34 @@ def test_a_child_that_is_forked_while_given_up_work_goes_on_keeps_no_lock(worksh
         tmp_path,
     )
     assert (ended.returncode, ended.stdout) == (0, "True\n"), ended.stderr
+
+
+@pytest.mark.parametrize("where", ["stop", "async stop", "health"])
+def test_a_step_that_shuts_its_system_down_does_not_wait_for_itself(where, tmp_path):
+    ended = boot_scripts.run(
+        """
+        class Base:
+            def stop(self): say("base stopped")
+        class Ends:
+            def __init__(self, base: Base): pass
+        def end():
+            system.shutdown(float("inf"))
+            say("back")
+        async def end_later(self): end()
+        if sys.argv[1] == "async stop": Ends.stop = end_later
+        else: setattr(Ends, sys.argv[1], lambda self: end())
+        asked = []
+        if sys.argv[1] == "health":
+            # The boot asks as well, before there is a system.
+            Ends.health = lambda self: end() if asked else asked.append(1)
+        system = boot(components=[Base, Ends])
+        if sys.argv[1] == "health": system.health()
+        system.shutdown(float("inf"))
+        try: system.health()
+        except symphony.StoppedError: say("stopped")
+        """,
+        tmp_path,
+        where,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "back\nbase stopped\nstopped\n"

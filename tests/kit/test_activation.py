@@ -18,6 +18,7 @@ from symphony.exceptions import (
     CallTimeoutError,
     ExtensionError,
     QuarantinedError,
+    SymphonyError,
 )
 from workshop import ECHO, descendants, wait_until
 
@@ -289,3 +290,65 @@ def test_what_it_prints_goes_to_the_log_with_its_name_and_never_to_our_stdout(
     assert names == {"symphony.extension.chatty"}
     for text in ("from stderr", "from a child"):
         assert text in caplog.text
+
+
+def test_restarts_at_once_come_to_one_new_run(workshop):
+    workshop.extension("echo", ECHO)
+    with running(workshop) as system:
+        echo = system.kit.extension("echo")
+        echo.activate()
+        for _ in range(4):
+            before, pids = echo.pid, []
+
+            def restart(pids=pids):
+                echo.options(timeout=20).restart()
+                pids.append(echo.pid)
+
+            threads = [threading.Thread(target=restart) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30)
+            # One that came when the new run was there already has another; none was ended that somebody waited for.
+            assert len(pids) == 4
+            assert before not in pids
+            assert echo.call("echo", value=1) == 1
+
+
+def test_a_restart_of_one_that_loads_ends_that_and_both_waiters_get_the_next(workshop):
+    flag = workshop.folder / "loads-slowly"
+    flag.touch()
+    source = f"import os, time\nif os.path.exists({str(flag)!r}): time.sleep(30)\n" + ECHO
+    workshop.extension("echo", source, '[extension.limits]\nstart = "40s"\nqueue = 8')
+    with running(workshop) as system:
+        echo = system.kit.extension("echo").options(timeout=20)
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(echo.call("echo", value=2)))
+        thread.start()
+        assert wait_until(lambda: echo.state == "loading", 10)
+        flag.unlink()
+        echo.restart()
+        thread.join(20)
+        assert answers == [2]
+
+
+def test_a_restart_goes_on_when_nobody_waits_for_it(workshop):
+    workshop.extension(
+        "echo", "import time\n" + ECHO + "\n@extension.operation\ndef nap():\n    time.sleep(30)\n"
+    )
+    with running(workshop) as system:
+        echo = system.kit.extension("echo")
+
+        def nap():
+            with pytest.raises(SymphonyError):
+                echo.call("nap")
+
+        thread = threading.Thread(target=nap)
+        thread.start()
+        assert wait_until(lambda: echo.state == "ready", 10)
+        before = echo.pid
+        time.sleep(0.2)
+        with pytest.raises(CallTimeoutError):
+            echo.options(timeout=0.05).restart()
+        thread.join(20)
+        assert wait_until(lambda: echo.state == "ready" and echo.pid != before, 20)

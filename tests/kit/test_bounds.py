@@ -200,6 +200,7 @@ PLACES = {
 INNER = {
     "Boot.__new__",
     "GuestLane.call",
+    "JobQueue.take_polling",
     "Lane.call",
     "LogFollower.take",
     "Running.begin_health",

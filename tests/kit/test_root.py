@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 from kit_processes import alive, kill, running, supervisor_of
 from symphony import boot
-from symphony.exceptions import ExtensionCrashedError, ExtensionError, SymphonyError
+from symphony.exceptions import ExtensionCrashedError, ExtensionError, StoppedError, SymphonyError
 from workshop import ECHO, descendants, run_python, wait_until
 
 BUSY = (
@@ -326,3 +327,74 @@ def test_two_roots_do_not_share_a_state(workshop):
     assert Path(workshop.folder / ".symphony").is_dir()
     with running(workshop):
         pass
+
+
+STREAM = """
+@extension.operation
+def numbers(count: int):
+    yield from range(count)
+"""
+
+
+def test_after_the_shutdown_every_handle_says_so(workshop):
+    workshop.extension("echo", ECHO + STREAM)
+    melody = workshop.melody(
+        '[melody]\nname = "m"\n[[node]]\nid = "n"\ncall = "echo.echo"\nwith = { value = 1 }\n'
+    )
+    with running(workshop) as system:
+        echo, topic, bus, kit = (
+            system.kit.extension("echo"),
+            system.bus.topic("t"),
+            system.bus,
+            system.kit,
+        )
+        stream, subscription = echo.stream("numbers", count=20), topic.subscribe()
+        assert next(stream) == 0
+        run = system.submit(melody)
+        assert run.result() == {"n": 1}
+        waiting = []
+        thread = threading.Thread(target=lambda: waiting.append(list(topic.subscribe())))
+        thread.start()
+        time.sleep(0.1)
+        topic.publish(1)
+    thread.join(20)
+    # A loop that waited for the next value has ended, with what came before.
+    assert waiting == [[1]]
+    # So has the wait for what was published before; whoever asks for more is told.
+    assert subscription.get(timeout=1.0) == 1
+    for use in (
+        lambda: topic.publish(1),
+        lambda: topic.subscribe(),
+        lambda: next(subscription),
+        lambda: subscription.get(timeout=0.1),
+        lambda: bus.topic("u"),
+        lambda: bus.loan(3),
+        lambda: next(stream),
+        lambda: echo.call("echo", value=1),
+        lambda: echo.call_many("echo", [{"value": 1}]),
+        lambda: echo.stream("numbers", count=1),
+        lambda: echo.activate(),
+        lambda: echo.restart(),
+        lambda: kit.extension("echo"),
+        lambda: system.submit(melody),
+        lambda: system.run(),
+        lambda: system.health(),
+    ):
+        with pytest.raises(StoppedError):
+            use()
+    # What it came to is known; what is given back is given back.
+    assert run.result() == {"n": 1}
+    stream.close()
+    subscription.close()
+
+
+def test_a_result_that_does_not_come_says_how_long_it_was_waited_for(workshop):
+    workshop.extension(
+        "slow", "import time\n@extension.operation\ndef nap():\n    time.sleep(20)\n"
+    )
+    melody = workshop.melody('[melody]\nname = "m"\n[[node]]\nid = "n"\ncall = "slow.nap"\n')
+    with running(workshop) as system:
+        run = system.submit(melody)
+        with pytest.raises(TimeoutError, match="`m` did not end in 300 ms"):
+            run.result(timeout=0.3)
+        run.cancel()

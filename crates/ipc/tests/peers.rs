@@ -400,3 +400,42 @@ fn published_values_arrive_in_order() {
         }
     });
 }
+
+/// Pings and looks for so long; the longest silence that was seen.
+fn longest_silence(lane: &ipc::Lane, looks: Duration) -> Duration {
+    lane.ping().unwrap();
+    let end = Instant::now() + looks;
+    let mut longest = Duration::ZERO;
+    while Instant::now() < end {
+        longest = longest.max(lane.silence().unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    longest
+}
+
+#[test]
+fn a_peer_is_silent_only_while_somebody_listens() {
+    watched(|| {
+        let host = echoing(4);
+        let options = CallOptions::default();
+        let (free, held) = mpsc::channel::<()>();
+        let (tell, holds) = mpsc::channel();
+        let hold = Box::new(move |_| {
+            tell.send(()).unwrap();
+            held.recv().unwrap();
+        });
+        // Its answer is told on the thread that reads, which is then kept from reading.
+        host.lane.submit("echo", &inputs(1), &options, hold).unwrap();
+        holds.recv().unwrap();
+        let seen = longest_silence(&host.lane, Duration::from_millis(600));
+        assert!(seen < Duration::from_millis(300), "{seen:?} though its answer lies here");
+        free.send(()).unwrap();
+        while host.lane.silence().is_some() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut host = host_with(HostOptions::default());
+        greet(&mut host);
+        let seen = longest_silence(&host.lane, Duration::from_millis(600));
+        assert!(seen > Duration::from_millis(400), "{seen:?} of a peer that says nothing");
+    });
+}

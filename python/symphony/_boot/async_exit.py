@@ -23,7 +23,7 @@ class _OneStep:
     def __init__(self, job: _core.Job) -> None:
         self._job: _core.Job | None = job
 
-    def take_polling(self) -> _core.Job | None:
+    def take_polling(self, _timeout: float | None = None) -> _core.Job | None:
         """The step, once."""
         job, self._job = self._job, None
         return job

@@ -58,6 +58,11 @@ class Live:
         self.up = False
         self.is_async = spec.is_async
 
+    @property
+    def threads_in_step(self) -> list[int]:
+        """The threads that run a step of its system, each as often as it does."""
+        return self._container.threads_in_step
+
     def start(self, job: Job) -> Any:
         """Builds the object by injection and starts it.
 
@@ -172,6 +177,7 @@ class Container:
         lates: Every late handle, with the need and the component that it was made for.
         lists: Every list of all providers of a key, likewise.
         members: The Pit's members that were asked to give their place to others, by their types.
+        threads_in_step: The threads that run a step of its components at present, each as often as it does.
         swaps: What was swapped out or is tried out; `None` as long as nothing was.
         turn: Another number before and after each rewrite of `instances`, for who reads meanwhile.
     """
@@ -188,6 +194,7 @@ class Container:
         "members",
         "stopped",
         "swaps",
+        "threads_in_step",
         "turn",
     )
 
@@ -204,6 +211,7 @@ class Container:
         self.instances: dict[Any, Any] = {}
         self.found: dict[Any, Any] = {}
         self.lives: list[Live] = []
+        self.threads_in_step: list[int] = []
         self.stopped = False
 
     def register(self, spec: ComponentSpec) -> Live:

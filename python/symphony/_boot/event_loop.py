@@ -76,12 +76,15 @@ class _Loop:
         return lines if running is None else lines + called[::-1]
 
     async def _step(self, job: Job, awaitable: Awaitable[Any]) -> None:
+        in_step = job.live.threads_in_step
+        in_step.append(self._thread)
         try:
             outcome = await awaitable
             finish(job, outcome)
         except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
             job.fail(error)
         finally:
+            in_step.remove(self._thread)
             self.tasks.pop(id(job.live), None)
             self._end_if_done()
 

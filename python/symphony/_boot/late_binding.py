@@ -30,6 +30,11 @@ class LateBinding:
         self._container = container
         self.is_async = False
 
+    @property
+    def threads_in_step(self) -> list[int]:
+        """The threads that run a step of its system, each as often as it does."""
+        return self._container.threads_in_step
+
     def start(self, job: Job | None) -> None:
         """Binds every late edge of what started.
 

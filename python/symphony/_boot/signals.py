@@ -89,6 +89,33 @@ def release(starter: Starter) -> None:
             _signal.signal(number, handler)
 
 
+def came_from_handler(error: BaseException) -> bool:
+    """Whether a signal's handler raised this, of the program's or of the interpreter's.
+
+    What was raised in the middle of a step that way is nothing that the step did.
+    """
+    if isinstance(error, InterruptedStep):
+        return False
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        return True
+    frames = error.__traceback__
+    codes: set[Any] = set()
+    while frames is not None:
+        codes.add(frames.tb_frame.f_code)
+        frames = frames.tb_next
+    for number in range(1, _signal.SIGRTMAX + 1):
+        handler: Any = _signal.getsignal(number)
+        # A function, a method, or an object that is called.
+        for called in (
+            handler,
+            getattr(handler, "__func__", None),
+            vars(type(handler)).get("__call__"),
+        ):
+            if getattr(called, "__code__", None) in codes:
+                return True
+    return False
+
+
 def within_interrupted(starter: Starter) -> bool:
     """Whether this boot runs inside a step of another one that was interrupted, so that it has to end too.
 

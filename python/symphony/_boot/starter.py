@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     class Steps(Protocol):
         """Steps for the calling thread: a `JobQueue`, or what stands for one."""
 
-        def take_polling(self) -> Job | None:
-            """The next one; `None` when none comes any more."""
+        def take_polling(self, timeout: float | None = None, /) -> Job | None:
+            """The next one; `None` when none comes any more, or in so many seconds."""
             ...
 else:
 
@@ -127,6 +127,9 @@ def boot(  # noqa: F811
     return starter.boot(components, prepare)
 
 
+_GRACE_SECONDS = 3.0
+
+
 class Starter:
     """One boot, from the plan to the system or to nothing."""
 
@@ -160,6 +163,7 @@ class Starter:
         self._gate = _thread.allocate_lock()
         self._current: Job | str | None = None
         self._outside_failed = False
+        self._concluded = False
         self.interrupted = False
         self.core = _core.Boot(
             **_configured(config),
@@ -184,10 +188,11 @@ class Starter:
             self.begin()
             self._on_calling_thread(prepare, spec)
             self.serve(self.core.calling)
+            return self.finish(spec)
         except BaseException:
-            self.abandon()
+            if not self._concluded:
+                self.abandon()
             raise
-        return self.finish(spec)
 
     def begin(self) -> None:
         """Starts the core's boot; it runs beside this thread from now on."""
@@ -223,9 +228,7 @@ class Starter:
                 self._outside_failed = True
             except BaseException as error:  # noqa: BLE001 - handed to the core, which rolls back and raises it.
                 self._outside_failed = True
-                if isinstance(error, (KeyboardInterrupt, Terminated)):
-                    self._stop(error)
-                else:
+                if not self._stop_for(error):
                     self.core.outside_failed(name, error)
             finally:
                 self._leave()
@@ -239,6 +242,7 @@ class Starter:
     def serve(self, queue: Steps) -> None:
         """Works off the steps that belong to the calling thread, until the boot, or what it asked, has ended."""
         while True:
+            job = None
             try:
                 try:
                     job = queue.take_polling()
@@ -249,9 +253,12 @@ class Starter:
                         job.skip()
                         continue
                     self._current = job
-                    run_job(job, None, self._stop)
+                    run_job(job, None, self._stop_for)
                 except (KeyboardInterrupt, Terminated) as stop:
                     self._stop(stop)
+                    if job is not None:
+                        # It may have come just before the step, or after it and before that was told.
+                        job.fail(stop)
                 finally:
                     self._leave()
             except InterruptedStep as stop:
@@ -260,22 +267,67 @@ class Starter:
                     # As after Ctrl-C: this boot is rolled back, and ends with what ends the outer one's step.
                     self.core.interrupt(stop)
 
+    def _stop_for(self, error: BaseException) -> bool:
+        """The boot ends with this, where a signal's handler raised it: false where it did not."""
+        stops = signals.came_from_handler(error)
+        if stops:
+            self._stop(error)
+        return stops
+
     def _stop(self, stop: BaseException) -> None:
         """Ctrl-C or SIGTERM: the boot is rolled back, and ends with it."""
         signals.hush(self)
         self.core.interrupt(stop)
 
-    def serve_later(self, queue: Steps) -> None:
-        """Works off steps of a system that is up, on the thread that asks for its health or shuts it down."""
+    def serve_later(self, queue: Steps, *, to_the_end: bool = False) -> None:
+        """Works off steps of a system that is up, on the thread that asks for its health or shuts it down.
+
+        What a signal's handler raises comes out of here: at once, or where it has to be served to the end, then. A
+        second one, or 3 s after the first, leaves in any case.
+
+        Args:
+            queue: The steps, until what was asked has ended.
+            to_the_end: It is not left half done for a signal: a shutdown.
+        """
         self._caller = _thread.get_ident()
         self._on_main = _core.is_main_thread()
         self._outside_failed = False
-        if self._on_main:
-            signals.guard(self, terminate=False)
+        raised: list[BaseException] = []
         try:
-            self.serve(queue)
+            if self._on_main:
+                signals.guard(self, terminate=False)
+            while self._serve_one(queue, raised) and len(raised) <= to_the_end:
+                pass
         finally:
             signals.release(self)
+        if raised:
+            raise raised[0]
+
+    def _serve_one(self, queue: Steps, raised: list[BaseException]) -> bool:
+        """Works off one step and adds what a signal's handler raised meanwhile; false at the end."""
+
+        def tell(error: BaseException) -> None:
+            if signals.came_from_handler(error):
+                raised.append(error)
+
+        job = None
+        try:
+            try:
+                job = queue.take_polling(_GRACE_SECONDS if raised else None)
+                if job is None:
+                    return False
+                self._current = job
+                run_job(job, None, tell)
+            finally:
+                self._leave()
+        except InterruptedStep:
+            self._leave()
+        except BaseException as error:  # noqa: BLE001 - raised when it has been left.
+            raised.append(error)
+            if job is not None:
+                # It may have come just before the step, or after it and before that was told.
+                job.fail(error)
+        return True
 
     def interrupt(self) -> None:
         """Raises in the calling thread, where it is in work that was given up; called on the keeper's thread.
@@ -313,25 +365,31 @@ class Starter:
 
     def finish(self, spec: ComponentSpec | None) -> System[Any]:
         """The system, or the failure."""
+        running: _core.Running | None = None
         try:
             running = self.core.result(lambda: relocate(self))
-            try:
-                if self._log is not None:
-                    settle_log(self._log)
-                if not self.binds_late:
-                    # A Conductor named by a string may ask for what its source did not tell.
-                    self._bind_rest()
-                self.booted_on = _thread.get_ident()
-                return System(self, running, spec)
-            except BaseException:
-                pending = running.begin_shutdown(3.0)
-                if pending is not None:
-                    self.serve_later(pending.calling)
-                    pending.result()
-                raise
+            if self._log is not None:
+                settle_log(self._log)
+            if not self.binds_late:
+                # A Conductor named by a string may ask for what its source did not tell.
+                self._bind_rest()
+            self.booted_on = _thread.get_ident()
+            system: System[Any] = System(self, running, spec)
+            self.core.handed()
         except BaseException:
-            self.let_go()
+            self._concluded = True
+            try:
+                # A signal's exception may come between the core's word and this thread's having it.
+                running = running or self.core.handed()
+                pending = None if running is None else running.begin_shutdown(3.0)
+                if pending is not None:
+                    self.serve_later(pending.calling, to_the_end=True)
+                    pending.result()
+            finally:
+                self.let_go()
             raise
+        else:
+            return system
         finally:
             signals.release(self)
 

@@ -68,6 +68,7 @@ class System(Generic[C]):
         self._container.found = self._found
         self._process = os.getpid()
         self._shutting_down: set[int] = set()
+        self._left_early = False
         self.report: _core.BootReport = running.report()
         self.bus: _core.IpcBus = starter.bus
         self.pit: Pit = starter.pit
@@ -308,6 +309,12 @@ class System(Generic[C]):
         # A signal's handler, or a stop, in the middle of a shutdown by this thread would wait for itself.
         if os.getpid() != self._process or thread in self._shutting_down:
             return
+        if thread in self._container.threads_in_step:
+            # The shutdown waits for this very step: it is begun, and not waited for.
+            if not self._running.stopping:
+                self._left_early = True
+                self._running.begin_shutdown(timeout)
+            return
         self._shutting_down.add(thread)
         try:
             self._shut_down(timeout)
@@ -315,20 +322,40 @@ class System(Generic[C]):
             self._shutting_down.discard(thread)
 
     def _shut_down(self, timeout: float) -> None:
+        # A signal's exception may come between the core's word and this thread's having it.
+        left_early, self._left_early = self._left_early, True
         pending = self._running.begin_shutdown(timeout)
-        if pending is not None:
-            self._warn_of_foreign_stops(4)
-            self._starter.serve_later(pending.calling)
-            pending.result()
-            self._starter.let_go()
+        if pending is None:
+            self._left_early = False
+            if left_early:
+                self._starter.let_go()
+        else:
+            try:
+                self._warn_of_foreign_stops(4)
+            finally:
+                # Whatever comes out of here, the shutdown is on its way.
+                self._see_through(pending)
         atexit.unregister(self._at_exit)
+
+    def _see_through(self, pending: _core.PendingShutdown) -> None:
+        """Serves a shutdown to its end, if no signal makes this thread leave before."""
+        try:
+            self._starter.serve_later(pending.calling, to_the_end=True)
+        finally:
+            if pending.ended:
+                pending.result()
+                self._starter.let_go()
+                self._left_early = False
 
     def _warn_of_foreign_stops(self, level: int) -> None:
         foreign = self._foreign("stop")
         if foreign:
             import warnings
 
-            text = f"{foreign} say `main_thread=True` and are stopped on another thread than the one that booted"
+            text = (
+                f"{foreign} say `main_thread=True` and are stopped on another thread than the one "
+                "that booted"
+            )
             warnings.warn(text, RuntimeWarning, stacklevel=level)
 
     def _look_up(self, key: Any, *default: Any) -> Any:

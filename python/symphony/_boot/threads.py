@@ -42,14 +42,17 @@ def run_job(
     Args:
         job: The step.
         loops: Where awaitables go; `None` on the calling thread.
-        interrupted: Told of Ctrl-C and SIGTERM, which end the boot and not only the step.
+        interrupted: Told of what was raised: where a signal's handler did, that is for more than the step.
 
     Returns:
         False when the step had been given up, so that this thread must end.
     """
-    if not job.begun(_thread.get_ident()):
+    thread = _thread.get_ident()
+    if not job.begun(thread):
         job.skip()
         return False
+    in_step = job.live.threads_in_step
+    in_step.append(thread)
     try:
         step = job.step
         outcome: Any = job.live.start(job) if step == "start" else getattr(job.live, step)()
@@ -59,10 +62,12 @@ def run_job(
             return loops.submit(job, outcome)
         return finish(job, outcome)
     except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
-        if interrupted is not None and isinstance(error, (KeyboardInterrupt, Terminated)):
+        if interrupted is not None:
             interrupted(error)
         # This frame is no news to anyone, and holds the job: a ring through the core that no collector sees.
         return job.fail(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
+    finally:
+        in_step.remove(thread)
 
 
 def place_of(frame: FrameType) -> str:

@@ -59,6 +59,11 @@ impl<T: Send + Sync + 'static, A: Send + 'static> WorkBeside<T, A> {
         StepReceiver::until(Arc::clone(self.threads.calling()), Arc::clone(&self.ended))
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
     /// Waits for the answer; none where the work panicked, or when it was asked for before.
     pub fn answer(&self) -> Option<A> {
         let receiver = self.answer.lock().take();

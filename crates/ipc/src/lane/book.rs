@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::call::Done;
 use super::inbound::InboundRequest;
+use super::listening::Since;
 use super::stream::Stream;
 use super::waiter::{Delivery, Waiter};
 use super::work::Work;
@@ -39,7 +40,7 @@ pub(super) enum End {
     Stream(Arc<Stream>),
     /// Nobody any more.
     Abandoned {
-        since: Instant,
+        since: Since,
     },
 }
 
@@ -91,7 +92,7 @@ pub(super) struct Book {
     pub(super) greeter: Option<Arc<Waiter>>,
     pub(super) stopping: bool,
     /// When the oldest ping without a pong was sent.
-    pub(super) pinged: Option<Instant>,
+    pub(super) pinged: Option<Since>,
 }
 
 /// Everything that a closing lane has to answer.
@@ -206,13 +207,13 @@ impl Book {
     }
 
     /// Gives a call up: its place stays taken until the peer answers. `None` if it is already answered or given up.
-    pub(super) fn abandon(&mut self, correlation: u64) -> Option<End> {
+    pub(super) fn abandon(&mut self, correlation: u64, since: Since) -> Option<End> {
         let call = self.slot(correlation)?.call.as_mut()?;
         if matches!(call.end, End::Abandoned { .. }) {
             return None;
         }
         call.deadline = None;
-        Some(std::mem::replace(&mut call.end, End::Abandoned { since: Instant::now() }))
+        Some(std::mem::replace(&mut call.end, End::Abandoned { since }))
     }
 
     /// Whoever waits to go on with a streamed request of the peer is woken. The hook is to be called.
@@ -256,12 +257,12 @@ impl Book {
     }
 
     /// Since when the peer owes an answer to a call that was given up; the oldest.
-    pub(super) fn overdue(&self) -> Option<Instant> {
+    pub(super) fn overdue(&self) -> Option<Since> {
         let since = |slot: &Slot| match slot.call.as_ref()?.end {
             End::Abandoned { since } => Some(since),
             _ => None,
         };
-        self.slots.iter().filter_map(since).min()
+        self.slots.iter().filter_map(since).min_by_key(Since::at)
     }
 
     /// Closes the book, once.

@@ -96,7 +96,7 @@ impl Lane {
             Ok(result) => return result.map_err(|error| core.named(error, operation)),
             Err(gave_up) => gave_up,
         };
-        if core.book.lock().abandon(correlation).is_none() {
+        if core.book.lock().abandon(correlation, core.since()).is_none() {
             // The answer came while this thread gave up.
             if let Some(Delivery::Answer(result)) = waiter.take() {
                 return result.map_err(|error| core.named(error, operation));
@@ -202,7 +202,9 @@ impl Lane {
             if let Some(reason) = &book.closed {
                 return Err(self.0.closed_error(reason.clone()));
             }
-            book.pinged.get_or_insert_with(Instant::now);
+            if book.pinged.is_none() {
+                book.pinged = Some(self.0.since());
+            }
         }
         let sent = self.0.send_bare(Header::new(Kind::Ping, 0));
         self.0.ensure_read();
@@ -213,14 +215,18 @@ impl Lane {
         Ok(())
     }
 
-    /// For how long a ping has been without its pong, where one is.
+    /// For how long a ping has been without its pong, where one is. Time in which nobody read this lane does not count;
+    /// who asks does so about once a second.
     pub fn silence(&self) -> Option<Duration> {
-        self.0.book.lock().pinged.map(|since| since.elapsed())
+        let heard = self.0.look();
+        self.0.book.lock().pinged.map(|since| since.listened(heard))
     }
 
-    /// For how long the peer has owed the answer to a call that was given up; the longest, where there is one.
+    /// For how long the peer has owed the answer to a call that was given up; the longest, where there is one. It is
+    /// counted as [`Lane::silence`] is.
     pub fn overdue(&self) -> Option<Duration> {
-        self.0.book.lock().overdue().map(|since| since.elapsed())
+        let heard = self.0.look();
+        self.0.book.lock().overdue().map(|since| since.listened(heard))
     }
 }
 
@@ -327,7 +333,7 @@ impl Core {
 
     /// Ends a call that nobody waits for, with an error of this side's.
     fn give_up(self: &Arc<Self>, correlation: u64, why: Why) -> bool {
-        let Some(end) = self.book.lock().abandon(correlation) else { return false };
+        let Some(end) = self.book.lock().abandon(correlation, self.since()) else { return false };
         self.send_cancel(correlation);
         match end {
             End::Done { done, operation, since } => {

@@ -9,6 +9,7 @@ mod book;
 mod call;
 mod dispatch;
 mod inbound;
+mod listening;
 mod options;
 mod output;
 mod receive;

@@ -12,6 +12,7 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use super::book::Book;
 use super::inbound::Inbound;
+use super::listening::Listening;
 use super::options::{LaneOptions, LaneStats, Side};
 use super::output::Output;
 use super::turn::{TICK, Turn};
@@ -62,6 +63,7 @@ pub(crate) struct Core {
     pub(super) offhand: AtomicUsize,
     /// The deadline for which the background thread has a timer.
     pub(super) timer: AtomicU64,
+    pub(super) listening: Mutex<Listening>,
     pub(super) counters: Counters,
 }
 
@@ -105,6 +107,7 @@ impl Lane {
             activity: AtomicU64::new(0),
             offhand: AtomicUsize::new(0),
             timer: AtomicU64::new(u64::MAX),
+            listening: Mutex::default(),
             counters: Counters::default(),
         });
         {

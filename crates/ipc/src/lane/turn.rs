@@ -7,6 +7,9 @@
 //! - whoever leaves picks a caller from that list under the same lock, and one that has its answer already is skipped;
 //! - a caller that leaves the list for any reason looks, under the same lock, whether it was picked meanwhile.
 //!
+//! A caller's poll hook is foreign code: it is asked by one that neither reads nor stands on the list, so that nobody's
+//! answer waits for it.
+//!
 //! The background thread is told by epoll (one shot). While callers come back to back it leaves the lane unarmed and
 //! looks at it once a tick; it arms it when a whole tick went by without a caller (`tick`), or asks a long-waiting
 //! caller to arm it when it leaves (`eager`). Hence an event on a lane that nobody reads is noticed within two ticks.
@@ -24,8 +27,18 @@ use super::work::Work;
 /// How often a caller's poll hook is called.
 pub(super) const TICK: Duration = Duration::from_millis(50);
 
+/// How often one that waits for work asks its own, where no signal makes it.
+const SELDOM: Duration = Duration::from_secs(1);
+
 /// A caller's question whether to give up.
 pub(super) type Poll<'a> = Option<&'a dyn Fn() -> bool>;
+
+/// How long a caller waits, and after which time it asks its hook, where it has one.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) deadline: Option<Instant>,
+    pub(super) asks: Option<Duration>,
+}
 
 #[derive(Default, PartialEq, Eq)]
 enum Leader {
@@ -61,7 +74,6 @@ enum Led {
     TimedOut,
     /// It is time for its poll hook, which is user code and so runs outside.
     Ask,
-    Interrupted,
 }
 
 impl Core {
@@ -72,19 +84,41 @@ impl Core {
         deadline: Option<Instant>,
         poll: Poll<'_>,
     ) -> Waited {
+        self.wait_asking(waiter, deadline, poll, TICK)
+    }
+
+    /// The same for one that waits for work and may do so for days: it reads without waking so often.
+    pub(super) fn wait_for_work(
+        self: &Arc<Self>,
+        waiter: &Arc<Waiter>,
+        deadline: Option<Instant>,
+        poll: Poll<'_>,
+    ) -> Waited {
+        self.wait_asking(waiter, deadline, poll, SELDOM)
+    }
+
+    fn wait_asking(
+        self: &Arc<Self>,
+        waiter: &Arc<Waiter>,
+        deadline: Option<Instant>,
+        poll: Poll<'_>,
+        every: Duration,
+    ) -> Waited {
+        let patience = Patience { deadline, asks: poll.map(|_| every) };
         loop {
             if let Some(delivery) = waiter.take() {
                 return Waited::Delivered(delivery);
             }
             let ended = if self.join(waiter) {
-                self.lead(waiter, deadline, poll)
+                self.lead(waiter, patience)
             } else {
-                self.follow(waiter, deadline, poll)
+                self.follow(waiter, patience)
             };
             let otherwise = match ended {
                 Led::Look => continue,
+                // Neither reading nor on the list: foreign code may take any time, and nobody waits for this thread.
                 Led::Ask if poll.is_none_or(|poll| !poll()) => continue,
-                Led::Ask | Led::Interrupted => Waited::Interrupted,
+                Led::Ask => Waited::Interrupted,
                 Led::TimedOut => Waited::TimedOut,
             };
             return waiter.take().map_or(otherwise, Waited::Delivered);
@@ -137,34 +171,24 @@ impl Core {
     }
 
     /// Reads the lane until the own delivery is there, then leaves and does what has to be done outside.
-    fn lead(
-        self: &Arc<Self>,
-        waiter: &Arc<Waiter>,
-        deadline: Option<Instant>,
-        poll: Poll<'_>,
-    ) -> Led {
+    fn lead(self: &Arc<Self>, waiter: &Arc<Waiter>, patience: Patience) -> Led {
         let mut work = Vec::new();
-        let ended = self.read_for(waiter, deadline, poll, &mut work);
+        let ended = self.read_for(waiter, patience, &mut work);
         self.leave(false);
         self.perform(work);
         ended
     }
 
-    fn read_for(
-        &self,
-        waiter: &Waiter,
-        deadline: Option<Instant>,
-        poll: Poll<'_>,
-        work: &mut Vec<Work>,
-    ) -> Led {
+    fn read_for(&self, waiter: &Waiter, patience: Patience, work: &mut Vec<Work>) -> Led {
         let mut input = self.input.lock();
         let mut idle = false;
-        let asked = poll.map(|_| Instant::now());
+        let mut signalled = false;
+        let begun = patience.asks.map(|_| Instant::now());
         loop {
             if waiter.has_delivery() || !work.is_empty() {
                 return Led::Look;
             }
-            match self.receive(&mut input, deadline, poll.is_some(), idle) {
+            match self.receive(&mut input, patience, idle) {
                 Received::Bytes => {
                     idle = false;
                     self.take_frames(&mut input, work);
@@ -174,58 +198,49 @@ impl Core {
                     return Led::Look;
                 }
                 Received::Nothing => idle = true,
+                Received::Signal => signalled = true,
             }
             if waiter.has_delivery() {
                 return Led::Look;
             }
             // First: a lane on which nothing comes asks every time, and would never see its deadline.
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if patience.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Led::TimedOut;
             }
-            if asked.is_some_and(|asked| idle || asked.elapsed() >= TICK) {
+            if let (Some(begun), Some(every)) = (begun, patience.asks)
+                && (signalled || (idle && every <= TICK) || begun.elapsed() >= every)
+            {
                 return Led::Ask;
             }
         }
     }
 
     /// Waits for the delivery that another thread's reading brings, or for the reading itself.
-    fn follow(
-        self: &Arc<Self>,
-        waiter: &Arc<Waiter>,
-        deadline: Option<Instant>,
-        poll: Poll<'_>,
-    ) -> Led {
+    fn follow(self: &Arc<Self>, waiter: &Arc<Waiter>, patience: Patience) -> Led {
         let mut state = waiter.state.lock();
         let ended = loop {
             if state.leading {
                 state.leading = false;
                 drop(state);
-                return self.lead(waiter, deadline, poll);
+                return self.lead(waiter, patience);
             }
             if state.delivery.is_some() {
                 break Led::Look;
             }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = patience.deadline.map(|at| at.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 break Led::TimedOut;
             }
-            let tick = poll.map(|_| TICK);
+            // No signal wakes it here.
+            let tick = patience.asks.map(|_| TICK);
             match left.into_iter().chain(tick).min() {
-                Some(span) => {
-                    let _ = waiter.wake.wait_for(&mut state, span);
+                Some(span) if waiter.wake.wait_for(&mut state, span).timed_out() => {
+                    if patience.asks.is_some() && !state.leading && state.delivery.is_none() {
+                        break Led::Ask;
+                    }
                 }
+                Some(_) => {}
                 None => waiter.wake.wait(&mut state),
-            }
-            if let Some(poll) = poll
-                && !state.leading
-                && state.delivery.is_none()
-            {
-                drop(state);
-                if poll() {
-                    self.unlist(waiter);
-                    return Led::Interrupted;
-                }
-                state = waiter.state.lock();
             }
         };
         drop(state);

@@ -15,6 +15,7 @@ mod receive {
     pub(super) enum Received {
         Bytes,
         Nothing,
+        Signal,
         #[expect(dead_code, reason = "this peer never leaves")]
         End(super::Closed),
     }
@@ -33,7 +34,7 @@ use shuttle::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use shuttle::thread::{self, JoinHandle};
 
 use self::receive::Received;
-use self::turn::{Turn, Waited};
+use self::turn::{Patience, Turn, Waited};
 use self::waiter::{Delivery, Waiter};
 use self::work::Work;
 use crate::chance;
@@ -145,12 +146,16 @@ impl Core {
     pub(crate) fn call(
         self: &Arc<Self>,
         deadline: Option<Instant>,
-        poll: Option<fn() -> bool>,
+        poll: Option<&dyn Fn() -> bool>,
     ) -> Ended {
         let waiter = Arc::new(Waiter::default());
         let number = self.send(Place::Caller(Arc::clone(&waiter)));
-        let poll = poll.as_ref().map(|poll| poll as &dyn Fn() -> bool);
-        match self.wait(&waiter, deadline, poll) {
+        let waited = if chance(0.5) {
+            self.wait(&waiter, deadline, poll)
+        } else {
+            self.wait_for_work(&waiter, deadline, poll)
+        };
+        match waited {
             Waited::Delivered(delivery) => {
                 assert!(matches!(delivery, Delivery::Answer(Ok(Payload))));
                 Ended::Answered
@@ -259,17 +264,11 @@ impl Core {
 
     // What the turn calls.
 
-    fn receive(
-        &self,
-        input: &mut Assembler,
-        _deadline: Option<Instant>,
-        ask: bool,
-        idle: bool,
-    ) -> Received {
+    fn receive(&self, input: &mut Assembler, patience: Patience, idle: bool) -> Received {
         let mut line = self.socket.line.lock();
         while line.answers.is_empty() {
-            if (!idle || ask) && chance(0.3) {
-                return Received::Nothing;
+            if (!idle || patience.asks.is_some()) && chance(0.3) {
+                return if chance(0.5) { Received::Signal } else { Received::Nothing };
             }
             self.socket.changed.wait(&mut line);
         }

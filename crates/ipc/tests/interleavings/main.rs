@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use lane::Ended;
 use shuttle::rand::Rng;
 use shuttle::thread;
-use sync::step_through;
+use sync::{Condvar, Mutex, step_through};
 
 /// What a lane carries is of no interest here.
 mod error {
@@ -105,12 +105,12 @@ fn one_that_gives_up_leaves_the_reading_to_the_others() {
             .map(|quitter| {
                 let core = Arc::clone(&core);
                 thread::spawn(move || {
-                    let (poll, deadline) = if quitter == 0 {
-                        (Some((|| chance(0.5)) as fn() -> bool), None)
+                    let poll = || chance(0.5);
+                    if quitter == 0 {
+                        core.call(None, Some(&poll));
                     } else {
-                        (None, Some(Instant::now() + Duration::from_nanos(1)))
-                    };
-                    core.call(deadline, poll);
+                        core.call(Some(Instant::now() + Duration::from_nanos(1)), None);
+                    }
                 })
             })
             .collect();
@@ -123,6 +123,37 @@ fn one_that_gives_up_leaves_the_reading_to_the_others() {
             quitter.join().unwrap();
         }
         assert_eq!(core.call(None, None), Ended::Answered);
+        core.close(others);
+    });
+}
+
+/// A hook is foreign code: it may take the interpreter, and another thread may hold that until its own answer is there.
+#[test]
+fn a_hook_that_waits_for_another_callers_answer_holds_nobody_up() {
+    step_through(|| {
+        let (core, others) = lane::open();
+        let answered = Arc::new((Mutex::new(false), Condvar::default()));
+        let asking: Vec<_> = (0..2)
+            .map(|_| {
+                let (core, answered) = (Arc::clone(&core), Arc::clone(&answered));
+                thread::spawn(move || {
+                    let hook = || {
+                        let mut told = answered.0.lock();
+                        while !*told {
+                            answered.1.wait(&mut told);
+                        }
+                        false
+                    };
+                    assert_eq!(core.call(None, Some(&hook)), Ended::Answered);
+                })
+            })
+            .collect();
+        assert_eq!(core.call(None, None), Ended::Answered);
+        *answered.0.lock() = true;
+        answered.1.notify_all();
+        for caller in asking {
+            caller.join().unwrap();
+        }
         core.close(others);
     });
 }

@@ -3,6 +3,7 @@
 //! Called by Python's door, the melody engine and other guests' routed calls. Invariants: a ready extension is called on
 //! the caller's own thread with one lock read in front of it; what the lane reports is told in terms of the extension.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,9 @@ use crossbeam_channel::bounded;
 use ipc::{CallError, CallId, CallOptions, Closed, Operation, Payload, RemoteFailure};
 use parking_lot::Mutex;
 
-use super::life::{Current, Unready};
+use super::life::Current;
 use super::trial::{Begun, Tag, Trial};
+use super::wait::{self, Unready};
 use super::{Extension, StopReport, stop_all};
 use crate::error::ExtensionError;
 use crate::host::{Guest, StartSpan};
@@ -133,16 +135,19 @@ impl ExtensionHandle {
     /// # Errors
     /// Why it is not ready; [`ExtensionError::TimedOut`] when the deadline passed.
     pub fn activate(&self, deadline: Option<Instant>) -> Result<(), ExtensionError> {
-        self.ready("activate", deadline, None).map(|_| ())
+        self.activate_polling(deadline, None)
     }
 
-    /// The same, asking `poll` meanwhile whether to give it up.
-    pub(crate) fn ready_by(
+    /// The same; `poll` is asked at least every 50 ms, and true gives the wait up.
+    ///
+    /// # Errors
+    /// As [`ExtensionHandle::activate`]; the code is `interrupted` when `poll` gave up.
+    pub fn activate_polling(
         &self,
-        deadline: Instant,
+        deadline: Option<Instant>,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<(), ExtensionError> {
-        self.ready("activate", Some(deadline), poll).map(|_| ())
+        self.ready("activate", deadline, poll).map(|_| ())
     }
 
     /// The same without waiting: `then` is called once, on whichever thread knows. It must not block.
@@ -183,7 +188,7 @@ impl ExtensionHandle {
         }
         let current = self.ready(operation, options.deadline, poll)?;
         let called = current.guest.call(operation, inputs, options, poll);
-        called.map_err(|error| self.refusal(&current, operation, error))
+        called.map_err(|error| self.refusal(&current, operation, error, poll))
     }
 
     /// Calls an operation; the outcome comes to `done`, also when the extension has to be started first.
@@ -227,56 +232,70 @@ impl ExtensionHandle {
     }
 
     /// Calls one operation many times and waits for all of them; each has its own outcome, in order.
+    ///
+    /// `poll` is asked at least every 50 ms, and true gives up what has no outcome yet.
     pub fn call_many(
         &self,
         operation: &str,
         inputs: &[Payload],
         options: &CallOptions,
+        poll: Option<&dyn Fn() -> bool>,
     ) -> Vec<Result<Payload, ExtensionError>> {
         // Never more at once than its queue takes.
         let window = (self.extension.manifest().limits.queue as usize).clamp(2, 256) / 2;
         let (tell, told) = bounded(inputs.len());
         let mut outcomes: Vec<Option<Result<Payload, ExtensionError>>> = Vec::new();
         outcomes.resize_with(inputs.len(), || None);
-        let mut open = 0_usize;
+        let mut calls = BTreeMap::new();
         let mut next = inputs.iter().enumerate();
         loop {
-            while open < window
+            while calls.len() < window
                 && let Some((index, inputs)) = next.next()
             {
                 let tell = tell.clone();
-                open += 1;
                 let done: CallDone = Box::new(move |outcome| {
-                    // Its receiver waits below until the last one came.
+                    // Its receiver waits below until the last one came, or until it is given up.
                     let _ = tell.send((index, outcome));
                 });
-                self.submit(operation, inputs, options, done);
+                calls.insert(index, self.submit(operation, inputs, options, done));
             }
-            if open == 0 {
+            if calls.is_empty() {
                 break;
             }
             // Each submitted call has exactly one outcome, and this function holds a sender.
-            if let Ok((index, outcome)) = told.recv() {
-                outcomes[index] = Some(outcome);
-                open -= 1;
+            match wait::receive(&told, None, poll) {
+                Ok((index, outcome)) => {
+                    outcomes[index] = Some(outcome);
+                    calls.remove(&index);
+                }
+                Err(_) => {
+                    calls.values().for_each(Call::cancel);
+                    break;
+                }
             }
         }
-        outcomes.into_iter().flatten().collect()
+        let given_up = || Err(self.interrupted(operation));
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(given_up)).collect()
     }
 
     /// Stops it and starts it anew, also out of quarantine; waits until it is ready. Calls made meanwhile wait with it.
+    /// Several at once come to one new run. `poll` is asked at least every 50 ms, and true gives the wait up; the restart
+    /// goes on.
     ///
     /// # Errors
-    /// Why it is not ready again; [`ExtensionError::TimedOut`] when the deadline passed.
-    pub fn restart(&self, deadline: Instant) -> Result<(), ExtensionError> {
-        stop_all(std::slice::from_ref(&self.extension), deadline, true);
-        self.extension.start_again();
-        self.activate(Some(deadline))
+    /// Why it is not ready again; [`ExtensionError::TimedOut`] when the deadline passed; `interrupted`.
+    pub fn restart(
+        &self,
+        deadline: Instant,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<(), ExtensionError> {
+        let run = self.extension.begin_restart()?;
+        self.ready_in(run, "restart", Some(deadline), poll).map(|_| ())
     }
 
     /// Stops it for good, by `deadline`.
     pub fn stop(&self, deadline: Instant) -> StopReport {
-        stop_all(std::slice::from_ref(&self.extension), deadline, false)
+        stop_all(std::slice::from_ref(&self.extension), deadline)
     }
 
     pub(super) fn ready(
@@ -285,27 +304,45 @@ impl ExtensionHandle {
         deadline: Option<Instant>,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Current, ExtensionError> {
-        if let Some(current) = self.extension.current() {
-            return Ok(current);
+        match self.extension.current() {
+            Some(current) => Ok(current),
+            None => self.ready_in(0, operation, deadline, poll),
         }
+    }
+
+    /// Waits for a run of that number or a later one to be ready.
+    fn ready_in(
+        &self,
+        run: u64,
+        operation: &str,
+        deadline: Option<Instant>,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<Current, ExtensionError> {
         let begun = Instant::now();
-        self.extension.wait_ready(deadline, poll).unwrap_or_else(|wait| {
+        self.extension.wait_run(run, deadline, poll).unwrap_or_else(|wait| {
             let (name, operation) = (self.name().to_owned(), operation.to_owned());
             Err(match wait {
                 Unready::TimedOut => {
                     ExtensionError::TimedOut { name, operation, after: begun.elapsed() }
                 }
-                Unready::Interrupted => ExtensionError::Call {
-                    name,
-                    operation,
-                    source: Box::new(CallError::Interrupted),
-                },
+                Unready::Interrupted => self.interrupted(&operation),
             })
         })
     }
 
+    fn interrupted(&self, operation: &str) -> ExtensionError {
+        let (name, operation) = (self.name().to_owned(), operation.to_owned());
+        ExtensionError::Call { name, operation, source: Box::new(CallError::Interrupted) }
+    }
+
     /// The lane closed under a call: how the extension ended is known a moment later.
-    pub(super) fn obituary(&self, run: u64, reason: &Closed) -> ExtensionError {
+    pub(super) fn obituary(
+        &self,
+        run: u64,
+        operation: &str,
+        reason: &Closed,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> ExtensionError {
         let (tell, told) = bounded(1);
         self.extension.when_ended(
             run,
@@ -314,7 +351,11 @@ impl ExtensionHandle {
                 let _ = tell.send(error);
             }),
         );
-        told.recv_timeout(OBITUARY).unwrap_or_else(|_| unexplained(&self.extension, reason))
+        match wait::receive(&told, Some(Instant::now() + OBITUARY), poll) {
+            Ok(error) => error,
+            Err(Unready::Interrupted) => self.interrupted(operation),
+            Err(Unready::TimedOut) => unexplained(&self.extension, reason),
+        }
     }
 }
 

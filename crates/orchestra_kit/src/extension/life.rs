@@ -11,6 +11,7 @@ use component::{Health, State};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
 use super::restart::{Restarts, Verdict};
+use super::wait::{self, Unready};
 use super::{Ended, Timer};
 use crate::error::ExtensionError;
 use crate::host::{Guest, Host, StartSpan, Stop};
@@ -21,18 +22,6 @@ const SILENT: Duration = Duration::from_secs(3);
 /// So long, and it is killed.
 const TOO_SILENT: Duration = Duration::from_secs(10);
 
-/// How often a waiting caller's hook is asked whether to go on.
-const POLL: Duration = Duration::from_millis(50);
-
-/// Why a wait for it ended without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unready {
-    /// The deadline passed.
-    TimedOut,
-    /// The caller's hook gave it up.
-    Interrupted,
-}
-
 /// The guest that answers at present, and in which run.
 #[derive(Clone)]
 pub(crate) struct Current {
@@ -42,37 +31,44 @@ pub(crate) struct Current {
 
 /// Who waits for the extension to be ready.
 type Waiting = Box<dyn FnOnce(Result<Current, ExtensionError>) + Send>;
+
+pub(super) struct Waiter {
+    ticket: u64,
+    /// An earlier run is not what it waits for.
+    from: u64,
+    then: Waiting,
+}
 /// Who waits to hear how a run ended.
 type EndListener = Box<dyn FnOnce(ExtensionError) + Send>;
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the run")]
-struct Life {
-    state: State,
+pub(super) struct Life {
+    pub(super) state: State,
     /// Counts the starts.
-    run: u64,
+    pub(super) run: u64,
     /// Whether this run's end has been told.
-    over: bool,
+    pub(super) over: bool,
     /// Whether this run was started by the restart policy rather than by somebody who waits for it.
-    automatic: bool,
+    pub(super) automatic: bool,
     /// A person restarts it: callers wait instead of hearing that it is stopped.
-    again: bool,
+    pub(super) again: bool,
     /// It was stopped for good: nobody starts it any more.
-    gone: bool,
-    guest: Option<Arc<dyn Guest>>,
+    pub(super) gone: bool,
+    pub(super) guest: Option<Arc<dyn Guest>>,
     /// Why this run is killed from here. The kill's own word may come first, and is not the reason.
-    given_up: Option<Ended>,
-    ready_at: Option<Instant>,
-    unresponsive: bool,
-    restarts: Restarts,
+    pub(super) given_up: Option<Ended>,
+    pub(super) ready_at: Option<Instant>,
+    pub(super) unresponsive: bool,
+    pub(super) restarts: Restarts,
     /// Why it is not ready: for whoever asks while it is failed or quarantined.
-    fault: Option<ExtensionError>,
+    pub(super) fault: Option<ExtensionError>,
     /// The process and the start of the last run that ended.
-    account: Option<(Option<u32>, Vec<StartSpan>)>,
+    pub(super) account: Option<(Option<u32>, Vec<StartSpan>)>,
     /// How the last run ended that ended by itself.
-    crash: Option<(u64, ExtensionError)>,
-    waiting: Vec<(u64, Waiting)>,
-    end_listeners: Vec<EndListener>,
-    tickets: u64,
+    pub(super) crash: Option<(u64, ExtensionError)>,
+    pub(super) waiting: Vec<Waiter>,
+    pub(super) end_listeners: Vec<EndListener>,
+    pub(super) tickets: u64,
 }
 
 /// One extension of the catalogue, whatever its state.
@@ -81,10 +77,10 @@ pub(crate) struct Extension {
     host: Arc<dyn Host>,
     timer: Arc<Timer>,
     /// Set exactly while it is ready: the fast way of a call.
-    current: RwLock<Option<Current>>,
-    life: Mutex<Life>,
-    changed: Condvar,
-    me: Weak<Self>,
+    pub(super) current: RwLock<Option<Current>>,
+    pub(super) life: Mutex<Life>,
+    pub(super) changed: Condvar,
+    pub(super) me: Weak<Self>,
 }
 
 /// By which a host tells what becomes of one run.
@@ -201,20 +197,25 @@ impl Extension {
 
     /// Has it started where it is not, and calls `then` when it is ready or will not be. Returns a ticket to withdraw.
     pub(super) fn when_ready(&self, then: Waiting) -> u64 {
+        self.when_run(0, then)
+    }
+
+    /// The same, of a run of that number or a later one.
+    pub(super) fn when_run(&self, from: u64, then: Waiting) -> u64 {
         let mut life = self.life.lock();
         life.tickets += 1;
         let ticket = life.tickets;
-        let start = matches!(life.state, State::Installed | State::Failed);
+        let start = matches!(life.state, State::Installed | State::Failed) && life.run >= from;
         if start {
             self.load(&mut life, false);
         }
-        match self.settled(&life) {
+        match self.settled(&life).filter(|_| life.run >= from || life.gone) {
             Some(answer) => {
                 drop(life);
                 then(answer);
                 return ticket;
             }
-            None => life.waiting.push((ticket, then)),
+            None => life.waiting.push(Waiter { ticket, from, then }),
         }
         let run = life.run;
         drop(life);
@@ -227,37 +228,30 @@ impl Extension {
     /// Takes a waiting one back. False: it was or is being called.
     pub(super) fn withdraw(&self, ticket: u64) -> bool {
         let mut life = self.life.lock();
-        let place = life.waiting.iter().position(|(waiting, _)| *waiting == ticket);
+        let place = life.waiting.iter().position(|waiter| waiter.ticket == ticket);
         let taken = place.map(|place| life.waiting.swap_remove(place));
         drop(life);
         taken.is_some()
     }
 
-    /// The same, waiting here.
-    pub(super) fn wait_ready(
+    /// Waits here for a run of that number or a later one to be ready.
+    pub(super) fn wait_run(
         &self,
+        from: u64,
         deadline: Option<Instant>,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Result<Current, ExtensionError>, Unready> {
         let (tell, told) = crossbeam_channel::bounded(1);
-        let ticket = self.when_ready(Box::new(move |answer| {
-            // Nobody listens any more where the deadline passed.
-            let _ = tell.send(answer);
-        }));
-        let why = loop {
-            let look = poll.map(|_| Instant::now() + POLL);
-            let Some(until) = deadline.into_iter().chain(look).min() else {
-                return told.recv().map_err(|_| Unready::Interrupted);
-            };
-            if let Ok(answer) = told.recv_deadline(until) {
-                return Ok(answer);
-            }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                break Unready::TimedOut;
-            }
-            if poll.is_some_and(|poll| poll()) {
-                break Unready::Interrupted;
-            }
+        let ticket = self.when_run(
+            from,
+            Box::new(move |answer| {
+                // Nobody listens any more where the deadline passed.
+                let _ = tell.send(answer);
+            }),
+        );
+        let why = match wait::receive(&told, deadline, poll) {
+            Ok(answer) => return Ok(answer),
+            Err(why) => why,
         };
         if self.withdraw(ticket) {
             return Err(why);
@@ -303,7 +297,7 @@ impl Extension {
     }
 
     /// Moves the state. An unlawful move is a bug of this file, told and not made.
-    fn go(&self, life: &mut Life, to: State) {
+    pub(super) fn go(&self, life: &mut Life, to: State) {
         match life.state.go(to) {
             Ok(state) => {
                 tracing::debug!(extension = self.name(), from = %life.state, to = %state, "state");
@@ -314,7 +308,7 @@ impl Extension {
     }
 
     /// Opens a new run. [`Extension::launch`] has to follow, without the lock.
-    fn load(&self, life: &mut Life, automatic: bool) {
+    pub(super) fn load(&self, life: &mut Life, automatic: bool) {
         self.go(life, State::Loading);
         life.run += 1;
         life.over = false;
@@ -322,7 +316,7 @@ impl Extension {
         life.unresponsive = false;
     }
 
-    fn launch(&self, run: u64) {
+    pub(super) fn launch(&self, run: u64) {
         let report = Report { extension: Weak::clone(&self.me), run };
         let limit = self.manifest.start_deadline();
         let me = Weak::clone(&self.me);
@@ -421,8 +415,10 @@ impl Extension {
         life.account = guest.as_ref().map(|guest| guest.start_account());
         let ready_for = life.ready_at.take().map(|ready| ready.elapsed());
         let name = self.name().to_owned();
+        let mut next = None;
         let told = if life.state == State::Stopping {
             self.go(&mut life, State::Stopped);
+            next = self.load_again(&mut life);
             ExtensionError::Stopped { name }
         } else {
             self.failed(&mut life, how, lines, ready_for)
@@ -430,6 +426,15 @@ impl Extension {
         let end_listeners = std::mem::take(&mut life.end_listeners);
         self.tell(life, end_listeners, Some(told));
         drop(guest);
+        if let Some(run) = next {
+            // Whoever told of the end serves others too.
+            let me = Weak::clone(&self.me);
+            self.timer.after(Duration::ZERO, move || {
+                if let Some(extension) = me.upgrade() {
+                    extension.launch(run);
+                }
+            });
+        }
     }
 
     /// It ended by itself: what follows.
@@ -498,64 +503,8 @@ impl Extension {
         self.launch(run);
     }
 
-    /// Asks it to stop, in whatever state it is.
-    pub(super) fn begin_stop(&self, again: bool) {
-        let mut life = self.life.lock();
-        life.gone |= !again;
-        life.again = !life.gone;
-        let guest = match life.state {
-            State::Loading | State::Ready => {
-                self.go(&mut life, State::Stopping);
-                *self.current.write() = None;
-                life.guest.clone()
-            }
-            State::Stopping | State::Stopped => None,
-            State::Installed | State::Failed | State::Restarting | State::Quarantined => {
-                self.go(&mut life, State::Stopped);
-                None
-            }
-        };
-        self.tell(life, Vec::new(), None);
-        if let Some(guest) = guest {
-            guest.stop(Stop::Ask);
-        }
-    }
-
-    /// Presses on, where it has not stopped yet.
-    pub(super) fn press(&self, how: Stop) {
-        let guest = self.life.lock().guest.clone();
-        if let Some(guest) = guest {
-            guest.stop(how);
-        }
-    }
-
-    /// Waits until it has stopped. False: it has not.
-    pub(super) fn wait_stopped(&self, deadline: Instant) -> bool {
-        let mut life = self.life.lock();
-        while life.state != State::Stopped {
-            if self.changed.wait_until(&mut life, deadline).timed_out() {
-                return life.state == State::Stopped;
-            }
-        }
-        true
-    }
-
-    /// Starts it anew after a stop by hand, its past forgotten.
-    pub(super) fn start_again(&self) {
-        let mut life = self.life.lock();
-        life.again = false;
-        if life.gone || life.state != State::Stopped {
-            return;
-        }
-        life.restarts.reset();
-        self.load(&mut life, false);
-        let run = life.run;
-        drop(life);
-        self.launch(run);
-    }
-
     /// Tells everybody what changed, after the lock is given back.
-    fn tell(
+    pub(super) fn tell(
         &self,
         mut life: MutexGuard<'_, Life>,
         end_listeners: Vec<EndListener>,
@@ -566,8 +515,9 @@ impl Extension {
             Some(error @ ExtensionError::StartFailed { .. }) => Some(Err(error.clone())),
             _ => None,
         });
-        let waiting = match &answer {
-            Some(_) => std::mem::take(&mut life.waiting),
+        let (run, gone) = (life.run, life.gone);
+        let waiting: Vec<Waiter> = match &answer {
+            Some(_) => life.waiting.extract_if(.., |waiter| gone || waiter.from <= run).collect(),
             None => Vec::new(),
         };
         drop(life);
@@ -578,8 +528,8 @@ impl Extension {
             }
         }
         if let Some(answer) = answer {
-            for (_, then) in waiting {
-                then(answer.clone());
+            for waiter in waiting {
+                (waiter.then)(answer.clone());
             }
         }
     }

@@ -14,6 +14,7 @@ mod stream;
 mod tests;
 mod timer;
 mod trial;
+mod wait;
 
 pub use call::{Call, CallDone, ExtensionHandle};
 pub use ended::Ended;

@@ -115,7 +115,7 @@ impl ExtensionHandle {
             return Ok(chosen.stream(operation, inputs, options, poll)?.counted(begun));
         }
         let current = self.ready(operation, options.deadline, poll)?;
-        self.started(current, operation, inputs, options)
+        self.started(current, operation, inputs, options, poll)
     }
 
     /// The same without waiting: where the extension does not run yet, it is started, and its first value, or why there is
@@ -133,7 +133,7 @@ impl ExtensionHandle {
             return Ok(chosen.begin_stream(operation, inputs, options)?.counted(begun));
         }
         if let Some(current) = self.extension.current() {
-            return self.started(current, operation, inputs, options);
+            return self.started(current, operation, inputs, options, None);
         }
         let shared = Shared::new(Phase::Awaited(Hooks::default()));
         let (handle, told) = (self.clone(), Arc::downgrade(&shared));
@@ -167,6 +167,7 @@ impl ExtensionHandle {
         operation: &str,
         inputs: &Payload,
         options: &CallOptions,
+        poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Values, ExtensionError> {
         match current.guest.stream(operation, inputs, options) {
             Ok(stream) => {
@@ -174,7 +175,7 @@ impl ExtensionHandle {
                 let shared = Shared::new(Phase::Running(current, Arc::from(stream)));
                 Ok(Values { handle, operation, shared, begun: Mutex::default() })
             }
-            Err(error) => Err(self.refusal(&current, operation, error)),
+            Err(error) => Err(self.refusal(&current, operation, error, poll)),
         }
     }
 
@@ -184,9 +185,12 @@ impl ExtensionHandle {
         current: &Current,
         operation: &str,
         error: CallError,
+        poll: Option<&dyn Fn() -> bool>,
     ) -> ExtensionError {
         match error {
-            CallError::Closed { reason, .. } => self.obituary(current.run, &reason),
+            CallError::Closed { reason, .. } => {
+                self.obituary(current.run, operation, &reason, poll)
+            }
             error => self.refused(current, operation, error),
         }
     }
@@ -221,13 +225,20 @@ impl Values {
         &self,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Option<Payload>, ExtensionError> {
-        self.await_start(poll)?;
-        let Some((current, stream)) = self.shared.running() else {
-            return self.shared.verdict().map(|()| None);
-        };
-        let next = stream.next_item(poll);
-        self.note(&next);
-        next.map_err(|error| self.handle.refusal(&current, &self.operation, error))
+        loop {
+            self.await_start(poll)?;
+            let Some((current, stream)) = self.shared.running() else {
+                return self.shared.verdict().map(|()| None);
+            };
+            let next = stream.next_item(poll);
+            self.note(&next);
+            match next {
+                Ok(value) => return Ok(value),
+                // How it ended is known a moment later, and that wait too is given up when the hook says so.
+                Err(CallError::Closed { .. }) => self.await_end(&current),
+                Err(error) => return Err(self.handle.refused(&current, &self.operation, error)),
+            }
+        }
     }
 
     /// The next value where it is there already, as [`Values::next_value`] gives it; `None` where it has to be waited for.

@@ -102,7 +102,7 @@ fn soon() -> Instant {
 #[test]
 fn a_start_that_took_too_long_failed_for_that_and_not_for_the_kill() {
     let mute = extension(MortalHost { becomes_ready: false, silence: Duration::ZERO });
-    let error = mute.wait_ready(Some(soon()), None).unwrap().map(|_| ()).unwrap_err();
+    let error = mute.wait_run(0, Some(soon()), None).unwrap().map(|_| ()).unwrap_err();
     assert_eq!(
         error.to_string(),
         "extension `mute` did not start: it did not say that it is ready within 30 ms"
@@ -112,7 +112,7 @@ fn a_start_that_took_too_long_failed_for_that_and_not_for_the_kill() {
 #[test]
 fn a_run_that_fell_silent_ended_for_that_and_not_for_the_kill() {
     let mute = extension(MortalHost { becomes_ready: true, silence: Duration::from_secs(11) });
-    mute.wait_ready(Some(soon()), None).unwrap().map(|_| ()).unwrap();
+    mute.wait_run(0, Some(soon()), None).unwrap().map(|_| ()).unwrap();
     mute.watch();
     let fault = mute.fault().unwrap().to_string();
     assert!(fault.contains("did not answer for"), "{fault}");

@@ -239,7 +239,7 @@ impl Kit {
 
     /// Stops every extension, side by side, and returns by `deadline` at the latest.
     pub fn stop_all(&self, deadline: Instant) -> StopReport {
-        stop_all(&self.inner.all(), deadline, false)
+        stop_all(&self.inner.all(), deadline)
     }
 }
 

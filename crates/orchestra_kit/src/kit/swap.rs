@@ -77,9 +77,10 @@ impl Kit {
     ) -> Result<Candidate, ExtensionError> {
         let deadline = Instant::now() + manifest.start_deadline() + Duration::from_millis(100);
         let extension = self.inner.hosts.extension(manifest);
-        let ready = ExtensionHandle::new(Arc::clone(&extension), None).ready_by(deadline, poll);
+        let ready = ExtensionHandle::new(Arc::clone(&extension), None)
+            .activate_polling(Some(deadline), poll);
         if let Err(error) = ready {
-            stop_all(&[extension], Instant::now() + Duration::from_millis(300), false);
+            stop_all(&[extension], Instant::now() + Duration::from_millis(300));
             return Err(error);
         }
         Ok(Candidate { extension })
@@ -160,7 +161,7 @@ impl Kit {
             self.inner.retired.lock().push(old);
             return TakenOut { manifest, drained: false, holders, stop: StopReport::default() };
         }
-        let stop = stop_all(&[old], Instant::now() + STOP, false);
+        let stop = stop_all(&[old], Instant::now() + STOP);
         TakenOut { manifest, drained: true, holders, stop }
     }
 }

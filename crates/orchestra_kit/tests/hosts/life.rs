@@ -143,7 +143,7 @@ fn too_many_crashes_quarantine_until_a_restart() {
     let error = call(&first, "echo", nothing()).unwrap_err();
     let ExtensionError::Quarantined { failures: 2, .. } = &error else { panic!("{error:?}") };
     assert_eq!(error.code(), Code::QUARANTINED);
-    first.restart(Instant::now() + Duration::from_secs(20)).unwrap();
+    first.restart(Instant::now() + Duration::from_secs(20), None).unwrap();
     assert_eq!(call(&first, "echo", [("value", 3_i64)]).unwrap(), Value::Int(3));
 }
 
@@ -214,7 +214,8 @@ fn many_calls_at_once_stay_in_order() {
     let inputs: Vec<Payload> = (0..500_i64)
         .map(|number| Payload::from_value(&Value::from([("value", number)])).unwrap())
         .collect();
-    let results = first.call_many("echo", &inputs, &CallOptions::within(Duration::from_secs(20)));
+    let options = CallOptions::within(Duration::from_secs(20));
+    let results = first.call_many("echo", &inputs, &options, None);
     let values: Vec<i64> = results
         .into_iter()
         .map(|result| result.unwrap().value().unwrap().as_int().unwrap())

@@ -49,7 +49,7 @@ fn what_was_stopped_for_good_is_not_started_again() {
     assert_eq!(report.killed, [""; 0]);
     let error = call(&first, "echo", nothing()).unwrap_err();
     assert!(matches!(error, ExtensionError::Stopped { .. }), "{error:?}");
-    let error = first.restart(Instant::now() + Duration::from_secs(20)).unwrap_err();
+    let error = first.restart(Instant::now() + Duration::from_secs(20), None).unwrap_err();
     assert!(matches!(error, ExtensionError::Stopped { .. }), "{error:?}");
 }
 

@@ -45,6 +45,8 @@ struct State {
     /// An error of a boot with which work outside of every component ended: it says it all, so it is what is raised.
     outside_failure: Option<Py<PyAny>>,
     interruption: Option<Py<PyAny>>,
+    /// The system that was handed out, until its taker says that it has it.
+    handed: Option<Py<Running>>,
     /// Which steps go wrong on purpose.
     faults_planned: Option<Py<FaultPlan>>,
 }
@@ -141,6 +143,7 @@ impl Boot {
                 conductor: None,
                 outside_failure: None,
                 interruption: None,
+                handed: None,
                 faults_planned: None,
             }),
         })
@@ -383,7 +386,7 @@ impl Boot {
     ///
     /// Components are planned by the places that are cheap to know. Where the plan is at fault, `relocate` adds them once
     /// more with exact places, and the faults are told by those.
-    fn result(&self, py: Python<'_>, relocate: &Bound<'_, PyAny>) -> PyResult<Running> {
+    fn result(&self, py: Python<'_>, relocate: &Bound<'_, PyAny>) -> PyResult<Py<Running>> {
         self.watchdog.is_back();
         let receiver = self.state.lock().outcome.take();
         let Some(receiver) = receiver else {
@@ -394,11 +397,25 @@ impl Boot {
             self.observed.finish();
             outcome
         })?;
-        let result = self.concluded(py, outcome, relocate);
+        let concluded = self.concluded(py, outcome, relocate);
+        let result = concluded.and_then(|running| Py::new(py, running));
+        let mut state = self.state.lock();
+        let result = match state.interruption.take() {
+            // A plan at fault is no news to somebody who ends the program.
+            Some(error) if result.is_err() => Err(PyErr::from_value(error.into_bound(py))),
+            _ => result,
+        };
+        state.handed = result.as_ref().ok().map(|running| running.clone_ref(py));
+        drop(state);
         // An exception holds the frames that it went through, and those hold this: a ring that no collector sees.
         self.interruption.forget();
         self.state.lock().outside_failure = None;
         result
+    }
+
+    /// The system that `result()` gave, once more, and never again.
+    fn handed(&self) -> Option<Py<Running>> {
+        self.state.lock().handed.take()
     }
 
     /// The bus, once its phase has passed.

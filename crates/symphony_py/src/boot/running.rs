@@ -77,6 +77,12 @@ impl Running {
         Ok(PendingHealth { work })
     }
 
+    /// Whether the shutdown was begun.
+    #[getter]
+    fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
     /// Begins the shutdown; `None` when it was begun before and has ended. Waiting for that, it handles signals.
     fn begin_shutdown(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<PendingShutdown>> {
         // Refused before anything is stopped.
@@ -176,6 +182,12 @@ impl PendingShutdown {
     #[getter]
     fn calling(&self) -> JobQueue {
         JobQueue::of(self.work.steps())
+    }
+
+    /// Whether it has ended.
+    #[getter]
+    fn ended(&self) -> bool {
+        self.work.has_ended()
     }
 
     /// What did not stop as it should.

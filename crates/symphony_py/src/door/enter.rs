@@ -51,6 +51,16 @@ pub(crate) fn wait_polling<T: Send>(
     py: Python<'_>,
     mut wait: impl FnMut(Duration) -> Option<T> + Send,
 ) -> PyResult<T> {
+    // Elsewhere no signal is handled, and nobody takes the interpreter without need.
+    if !is_main_thread() {
+        return enter(py, || {
+            loop {
+                if let Some(value) = wait(POLL) {
+                    return value;
+                }
+            }
+        });
+    }
     loop {
         guard(py)?;
         if let Some(value) = py.detach(|| wait(POLL)) {
@@ -60,8 +70,8 @@ pub(crate) fn wait_polling<T: Send>(
     }
 }
 
-/// Runs a wait that keeps its place in a line, detached; it is handed what to ask from time to time whether to give up.
-/// Once a signal's handler has raised, its exception is what comes out, and what the wait still got is dropped.
+/// Runs a wait that keeps its place, detached; it is handed what to ask from time to time, with nothing held, whether to
+/// give up. Once a signal's handler has raised, its exception is what comes out, and what the wait still got is dropped.
 pub(crate) fn wait_asking<T: Send>(
     py: Python<'_>,
     wait: impl FnOnce(Option<&dyn Fn() -> bool>) -> T + Send,
@@ -73,6 +83,10 @@ pub(crate) fn wait_asking<T: Send>(
     let raised = Mutex::new(None);
     let outcome = enter(py, || {
         wait(Some(&|| {
+            // Whoever asks again after that is told the same, and runs no other handler.
+            if raised.lock().is_some() {
+                return true;
+            }
             let signalled = Python::try_attach(|py| py.check_signals().err());
             // No interpreter any more: nobody is left to wait for it.
             let Some(error) = signalled else { return true };

@@ -5,7 +5,7 @@
 //! detached from the interpreter, so that nothing wakes it while the interpreter ends.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use boot_orchestrator::steps::{StepReceiver, Taken, ThreadOrder};
 use component::Step;
@@ -15,6 +15,7 @@ use pyo3::types::PyString;
 
 use crate::door::enter::{guard, wait_polling};
 use crate::door::error::failure_of;
+use crate::door::span::{deadline, limit};
 use crate::steps::live::{Live, LiveStep, LiveThreads};
 use crate::steps::words::health_of;
 
@@ -104,11 +105,17 @@ impl JobQueue {
         step.map(Job::of)
     }
 
-    /// Waits for the next step on the thread that called `boot()`, letting signals through.
-    fn take_polling(&self, py: Python<'_>) -> PyResult<Option<Job>> {
+    /// Waits for the next step on the thread that called `boot()`, letting signals through; `None` when it may end, or
+    /// when nothing came in `timeout` seconds.
+    #[pyo3(signature = (timeout = None))]
+    fn take_polling(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Job>> {
+        let deadline = deadline(limit(py, "timeout", timeout)?);
         wait_polling(py, |span| match self.steps.next_within(span) {
             Taken::Step(step) => Some(Some(Job::of(step))),
             Taken::Closed => Some(None),
+            Taken::Nothing if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                Some(None)
+            }
             Taken::Nothing => None,
         })
     }

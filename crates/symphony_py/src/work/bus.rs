@@ -1,6 +1,7 @@
 //! The bus as Python sees it: topics and loans.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use boot_orchestrator::system::System;
 use component::Code;
@@ -10,11 +11,12 @@ use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyTuple};
 
-use crate::door::enter::{POLL, enter, guard, wait_polling};
+use crate::door::enter::{guard, wait_asking, wait_polling};
 use crate::door::error::Fields;
-use crate::door::span::limit;
+use crate::door::span::{deadline, limit};
 use crate::door::values::{decode, encode};
 use crate::work::completions::Completions;
+use crate::work::kit::stopped;
 
 /// How many values wait for a subscriber that names no number.
 const CAPACITY: usize = 256;
@@ -33,9 +35,7 @@ impl IpcBus {
     /// The bus itself, as long as the system is up.
     fn bus(&self, py: Python<'_>) -> PyResult<Bus> {
         guard(py)?;
-        self.system.bus().ok_or_else(|| {
-            Fields::new(Code::STOPPED, "the bus was stopped with its system").raise(py)
-        })
+        self.system.bus().ok_or_else(|| stopped("the bus").raise(py))
     }
 }
 
@@ -43,7 +43,7 @@ impl IpcBus {
 impl IpcBus {
     /// The topic of that name; it exists by being asked for.
     fn topic(&self, py: Python<'_>, name: &str) -> PyResult<Topic> {
-        Ok(Topic { topic: self.bus(py)?.topic(name) })
+        Ok(Topic { topic: self.bus(py)?.topic(name), system: Arc::clone(&self.system) })
     }
 
     /// A writable buffer of that length.
@@ -68,7 +68,14 @@ impl IpcBus {
 /// A topic of the bus.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct Topic {
+    system: Arc<System>,
     topic: InnerTopic,
+}
+
+/// Raises when the bus was stopped with its system.
+fn refuse_stopped(py: Python<'_>, system: &System) -> PyResult<()> {
+    guard(py)?;
+    system.bus().map(|_| ()).ok_or_else(|| stopped("the bus").raise(py))
 }
 
 #[pymethods]
@@ -80,13 +87,18 @@ impl Topic {
 
     /// Publishes a value to every subscriber; says how many values were dropped for want of room.
     fn publish(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+        refuse_stopped(py, &self.system)?;
         let payload = encode(value)?;
-        enter(py, || self.topic.publish(&payload))
+        wait_asking(py, |asks| match asks {
+            Some(asks) => self.topic.publish_polling(&payload, asks),
+            None => self.topic.publish(&payload),
+        })
     }
 
     /// Subscribes: an iterator, sync and async.
     #[pyo3(signature = (*, policy = "drop_oldest", capacity = CAPACITY))]
     fn subscribe(&self, py: Python<'_>, policy: &str, capacity: usize) -> PyResult<Subscription> {
+        refuse_stopped(py, &self.system)?;
         let policy = match policy {
             "block" => Policy::Block,
             "drop_oldest" => Policy::DropOldest,
@@ -101,6 +113,7 @@ impl Topic {
             }
         };
         Ok(Subscription {
+            system: Arc::clone(&self.system),
             inner: Mutex::new(Some(Arc::new(self.topic.subscribe(policy, capacity)))),
         })
     }
@@ -109,18 +122,34 @@ impl Topic {
 /// A place where the values of a topic wait for one reader.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct Subscription {
+    system: Arc<System>,
     inner: Mutex<Option<Arc<Inner>>>,
 }
 
 impl Subscription {
-    fn wait(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    /// The next value; none when it is closed, or when none came by the deadline. A wait that is under way at the
+    /// shutdown ends as a closed one; one that begins later is refused, once what still waited here was taken.
+    fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<Option<Py<PyAny>>> {
+        guard(py)?;
+        let inner = self.inner.lock().clone();
+        let waiting = match &inner {
+            Some(inner) => inner.try_recv().ok(),
+            None => return Ok(None),
+        };
+        if let Some(payload) = waiting {
+            return decode(py, &payload).map(Some);
+        }
+        // Closed by another thread, it has to end here soon: nothing of it is held while it waits.
+        drop(inner);
+        refuse_stopped(py, &self.system)?;
         let received = wait_polling(py, |span| {
             let inner = self.inner.lock().clone();
             let Some(inner) = inner else { return Some(None) };
-            match inner.recv(Some(span)) {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            match inner.recv(left.into_iter().chain([span]).min()) {
                 Ok(payload) => Some(Some(payload)),
-                Err(ReceiveError::TimedOut) => None,
-                Err(ReceiveError::Closed) => Some(None),
+                Err(ReceiveError::TimedOut) if left.is_none_or(|left| left > span) => None,
+                Err(_) => Some(None),
             }
         })?;
         received.map(|payload| decode(py, &payload)).transpose()
@@ -134,7 +163,7 @@ impl Subscription {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        self.wait(py)
+        self.wait(py, None)
     }
 
     /// The next value, or `default` when none came in `timeout` seconds.
@@ -145,21 +174,9 @@ impl Subscription {
         timeout: Option<f64>,
         default: Option<Py<PyAny>>,
     ) -> PyResult<Option<Py<PyAny>>> {
-        let Some(mut left) = limit(py, "timeout", timeout)? else { return self.wait(py) };
-        let received = wait_polling(py, |_| {
-            let inner = self.inner.lock().clone();
-            let Some(inner) = inner else { return Some(None) };
-            let span = left.min(POLL);
-            left = left.saturating_sub(span);
-            match inner.recv(Some(span)) {
-                Ok(payload) => Some(Some(payload)),
-                Err(ReceiveError::TimedOut) if !left.is_zero() => None,
-                Err(_) => Some(None),
-            }
-        })?;
-        match received {
-            Some(payload) => decode(py, &payload).map(Some),
-            None => Ok(default),
+        match limit(py, "timeout", timeout)? {
+            None => self.wait(py, None),
+            limit => Ok(self.wait(py, deadline(limit))?.or(default)),
         }
     }
 

@@ -8,16 +8,14 @@ use component::Code;
 use ipc::{CallError, CallOptions};
 use orchestra_kit::extension::Call;
 use orchestra_kit::{ExtensionError, ExtensionHandle as Inner};
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::door::enter::{enter, guard};
+use crate::door::enter::{enter, guard, wait_asking};
 use crate::door::error::Fields;
 use crate::door::span::{deadline, limit, span};
 use crate::door::values::{decode, encode_inputs};
 use crate::work::completions::Completions;
-use crate::work::guest::signalled;
 use crate::work::kit::{CallResult, fields_of_call, stopped};
 use crate::work::stream::Stream;
 use crate::work::versions::CallKey;
@@ -77,11 +75,8 @@ impl ExtensionHandle {
         CallOptions { deadline: deadline(self.timeout), priority: self.priority }
     }
 
-    /// The exception for a call without a result; a signal's own exception where one ended the wait.
+    /// The exception for a call without a result.
     pub(crate) fn raise(py: Python<'_>, operation: &str, error: &ExtensionError) -> PyErr {
-        if is_interrupted(error) {
-            return PyErr::take(py).unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
-        }
         fields_of_call(error, operation).raise(py)
     }
 }
@@ -128,7 +123,7 @@ impl ExtensionHandle {
         let inputs = encode_inputs(inputs)?;
         let options = self.options();
         let outcome =
-            enter(py, || handle.call_polling(operation, &inputs, &options, Some(&signalled)))?;
+            wait_asking(py, |asks| handle.call_polling(operation, &inputs, &options, asks))?;
         match outcome {
             Ok(payload) => decode(py, &payload),
             Err(error) => Err(Self::raise(py, operation, &error)),
@@ -146,16 +141,14 @@ impl ExtensionHandle {
         let handle = self.handle_for(py, inputs)?;
         let inputs = encode_inputs(inputs)?;
         let options = self.options();
-        let in_loop = in_event_loop(py)?;
-        let begun = enter(py, || {
-            if in_loop {
-                // Its start must not hold up what else the loop does.
-                return handle.begin_stream(operation, &inputs, &options);
-            }
-            handle.stream(operation, &inputs, &options, Some(&signalled))
-        })?;
+        let begun = if in_event_loop(py)? {
+            // Its start must not hold up what else the loop does.
+            enter(py, || handle.begin_stream(operation, &inputs, &options))?
+        } else {
+            wait_asking(py, |asks| handle.stream(operation, &inputs, &options, asks))?
+        };
         begun
-            .map(|values| Stream::new(operation, values))
+            .map(|values| Stream::new(Arc::clone(&self.system), operation, values))
             .map_err(|error| Self::raise(py, operation, &error))
     }
 
@@ -228,13 +221,21 @@ impl ExtensionHandle {
             })
             .collect::<PyResult<Vec<_>>>()?;
         let options = self.options();
-        let outcomes = enter(py, || {
+        let outcomes = wait_asking(py, |asks| {
             if !is_kept_apart {
-                return handle.call_many(operation, &inputs, &options);
+                return handle.call_many(operation, &inputs, &options, asks);
             }
-            // Each goes where its own key sends it.
-            let each = handles.iter().zip(&inputs);
-            each.map(|(handle, inputs)| handle.call(operation, inputs, &options)).collect()
+            // Each goes where its own key sends it, until one is given up.
+            let mut outcomes = Vec::with_capacity(inputs.len());
+            for (handle, inputs) in handles.iter().zip(&inputs) {
+                let outcome = handle.call_polling(operation, inputs, &options, asks);
+                let given_up = outcome.as_ref().is_err_and(is_interrupted);
+                outcomes.push(outcome);
+                if given_up {
+                    break;
+                }
+            }
+            outcomes
         })?;
         let results = PyList::empty(py);
         for outcome in outcomes {
@@ -262,7 +263,7 @@ impl ExtensionHandle {
     fn activate(&self, py: Python<'_>) -> PyResult<()> {
         let handle = self.handle(py)?;
         let deadline = self.options().deadline;
-        enter(py, || handle.activate(deadline))?
+        wait_asking(py, |asks| handle.activate_polling(deadline, asks))?
             .map_err(|error| Self::raise(py, "activate", &error))
     }
 
@@ -275,7 +276,7 @@ impl ExtensionHandle {
             return py.import("symphony._work.async_calls")?.getattr("restart")?.call1((this,));
         }
         let deadline = this.get().restart_deadline();
-        enter(py, || handle.restart(deadline))?
+        wait_asking(py, |asks| handle.restart(deadline, asks))?
             .map_err(|error| Self::raise(py, "restart", &error))?;
         py.import("symphony._work.kit")?.getattr("RESTARTED")
     }
@@ -285,7 +286,7 @@ impl ExtensionHandle {
         let handle = self.handle(py)?;
         let (deadline, addressee) = (self.restart_deadline(), completions.addressee(token));
         let work = move || {
-            let outcome = handle.restart(deadline);
+            let outcome = handle.restart(deadline, None);
             addressee.put(Box::new(move |py| match outcome {
                 Ok(()) => Ok(py.None()),
                 Err(error) => Err(Self::raise(py, "restart", &error)),

@@ -9,11 +9,10 @@ use ipc::{
     CallError, CallOptions, Hello, Input, Lane, LaneOptions, Next, Operation, Reader,
     RemoteFailure, Resume,
 };
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::door::enter::enter;
+use crate::door::enter::{enter, wait_asking};
 use crate::door::error::Fields;
 use crate::door::span::{deadline, limit};
 use crate::door::values::{decode, encode, encode_inputs};
@@ -32,9 +31,6 @@ pub(crate) struct GuestLane {
 
 /// The exception for a call of a guest that has no result.
 fn raise(py: Python<'_>, operation: Option<&str>, error: CallError) -> PyErr {
-    if matches!(error, CallError::Interrupted) {
-        return PyErr::take(py).unwrap_or_else(|| PyKeyboardInterrupt::new_err(()));
-    }
     let mut fields = Fields::of(&error);
     if let CallError::Remote(failure) = error {
         fields.causes = failure.causes;
@@ -46,18 +42,6 @@ fn raise(py: Python<'_>, operation: Option<&str>, error: CallError) -> PyErr {
         fields.operation = Some(operation.to_owned());
     }
     fields.raise(py)
-}
-
-/// Looks for signals from inside a wait; true when a handler raised, whose exception is then pending.
-pub(crate) fn signalled() -> bool {
-    Python::try_attach(|py| match py.check_signals() {
-        Ok(()) => false,
-        Err(error) => {
-            error.restore(py);
-            true
-        }
-    })
-    .unwrap_or(true)
 }
 
 #[pymethods]
@@ -107,7 +91,8 @@ impl GuestLane {
     /// Waits for a request: correlation, operation, inputs, and whether the caller takes a stream. A number alone is a
     /// stream that had no room and may go on, or is given up. `None` when the host said stop or is gone.
     fn next_request<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match enter(py, || self.lane.next_event(None, None))? {
+        // A request that came while a signal's handler raised ends with the process, which nobody else may tell.
+        match wait_asking(py, |asks| self.lane.next_event(None, asks))? {
             Ok(Some(Next::Request(request))) => {
                 let inputs = decode(py, &request.inputs)?.into_bound(py);
                 let asked = (request.correlation, request.operation, inputs, request.stream);
@@ -176,7 +161,7 @@ impl GuestLane {
     /// Sends one value of a stream.
     fn item(&self, py: Python<'_>, correlation: u64, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let payload = encode(value)?;
-        enter(py, || self.lane.item(correlation, &payload, Some(&signalled)))?
+        wait_asking(py, |asks| self.lane.item(correlation, &payload, asks))?
             .map_err(|error| raise(py, None, error))
     }
 
@@ -198,9 +183,8 @@ impl GuestLane {
         let inputs = encode_inputs(Some(inputs))?;
         let deadline = deadline(limit);
         let options = CallOptions { deadline, priority: 0 };
-        let result = enter(py, || {
-            self.lane.request_polling(operation, &inputs, &options, Some(&signalled))
-        })?;
+        let result =
+            wait_asking(py, |asks| self.lane.request_polling(operation, &inputs, &options, asks))?;
         decode(py, &result.map_err(|error| raise(py, Some(operation), error))?)
     }
 

@@ -2,17 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use component::Code;
+use orchestra_kit::Melody as InnerMelody;
 use orchestra_kit::melody::engine::{Run as Inner, RunFailure};
-use orchestra_kit::{KitError, Melody as InnerMelody};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::door::enter::{guard, wait_polling};
+use crate::door::enter::{guard, wait_asking};
 use crate::door::error::Fields;
-use crate::door::span::{deadline, limit};
+use crate::door::span::limit;
 use crate::door::values::decode;
 use crate::work::completions::Completions;
 use crate::work::kit::fields_of_kit;
@@ -120,17 +119,8 @@ impl Run {
     /// Waits for the value of each node.
     #[pyo3(signature = (timeout = None))]
     fn result<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyDict>> {
-        guard(py)?;
-        let deadline = deadline(limit(py, "timeout", timeout)?);
-        let outcome = wait_polling(py, |span| {
-            let left =
-                deadline.map_or(span, |at| at.saturating_duration_since(Instant::now()).min(span));
-            let outcome = self.run.wait(Some(left));
-            let waiting = matches!(&outcome, Err(failure) if failure.node.is_none()
-                && matches!(*failure.error, KitError::TimedOut { .. }));
-            let late = deadline.is_some_and(|at| Instant::now() >= at);
-            if waiting && !late { None } else { Some(outcome) }
-        })?;
+        let timeout = limit(py, "timeout", timeout)?;
+        let outcome = wait_asking(py, |asks| self.run.wait_polling(timeout, asks))?;
         let results = outcome.map_err(|failure| run_error(py, &failure))?;
         let values = PyDict::new(py);
         for (node, value) in results.iter() {

@@ -2,6 +2,9 @@
 //!
 //! Made by `ExtensionHandle.stream`. Invariant: `close` never waits for whoever waits in `next`.
 
+use std::sync::Arc;
+
+use boot_orchestrator::system::System;
 use orchestra_kit::extension::Values;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -10,17 +13,29 @@ use crate::door::enter::{enter, guard, wait_polling};
 use crate::door::values::decode;
 use crate::work::completions::Completions;
 use crate::work::extension::{ExtensionHandle, is_interrupted};
+use crate::work::kit::stopped;
 
 /// The values of a streamed result. Closed or dropped before its end, it cancels the call.
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct Stream {
+    system: Arc<System>,
     operation: String,
     values: Values,
 }
 
 impl Stream {
-    pub(crate) fn new(operation: &str, values: Values) -> Self {
-        Self { operation: operation.to_owned(), values }
+    pub(crate) fn new(system: Arc<System>, operation: &str, values: Values) -> Self {
+        Self { system, operation: operation.to_owned(), values }
+    }
+
+    /// Refused when the system was stopped, whatever still waits here.
+    fn refuse_stopped(&self, py: Python<'_>) -> PyResult<()> {
+        guard(py)?;
+        if self.system.kit().is_some() {
+            return Ok(());
+        }
+        self.close(py)?;
+        Err(stopped("this stream").raise(py))
     }
 }
 
@@ -31,6 +46,7 @@ impl Stream {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        self.refuse_stopped(py)?;
         // Between two looks nothing is held and nothing was taken: a signal's handler may close this very stream, or take
         // from it, and what it raises costs no value.
         let next = wait_polling(py, |_| match self.values.next_value(Some(&|| true)) {
@@ -50,7 +66,7 @@ impl Stream {
     /// The next value as a tuple of one, an empty tuple at the end, `None` where it has to be waited for;
     /// `symphony/_work/async_calls.py` calls this and the two below.
     fn _take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        guard(py)?;
+        self.refuse_stopped(py)?;
         match self.values.try_value() {
             None => Ok(None),
             Some(Ok(None)) => Ok(Some(PyTuple::empty(py))),

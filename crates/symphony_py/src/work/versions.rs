@@ -12,11 +12,10 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::door::enter::{enter, guard};
+use crate::door::enter::{enter, guard, wait_asking};
 use crate::door::error::Fields;
 use crate::door::span::span;
 use crate::swap::trial::ExperimentReport;
-use crate::work::guest::signalled;
 use crate::work::kit::{fields_of_extension, fields_of_kit, stopped};
 
 /// A version that is ready and that nobody is given yet; dropped, its process ends.
@@ -80,10 +79,8 @@ pub(crate) fn bring_up(
         let fields = error.map_or_else(|| stopped("it"), |error| fields_of_extension(&error));
         return Err(fields.raise(py));
     };
-    let candidate = enter(py, || inner.bring_up(Arc::clone(&manifest), Some(&signalled)))?;
-    let candidate = candidate.map_err(|error| {
-        PyErr::take(py).unwrap_or_else(|| fields_of_extension(&error).raise(py))
-    })?;
+    let candidate = wait_asking(py, |asks| inner.bring_up(Arc::clone(&manifest), asks))?
+        .map_err(|error| fields_of_extension(&error).raise(py))?;
     let folder = manifest.folder.display().to_string();
     let version = manifest.version.clone();
     Ok(Version {
@@ -104,9 +101,10 @@ pub(crate) fn swap_version<'py>(
     let drain = span(py, "drain", drain)?;
     let inner = kit.system().kit().ok_or_else(|| stopped("the Orchestra Kit").raise(py))?;
     let (candidate, catalogue) = version.take(py)?;
-    let swapped = enter(py, || inner.swap(&candidate, catalogue, drain, Some(&signalled)))?;
+    // After a signal the swap stands; only the wait for the last calls was given up.
+    let swapped = wait_asking(py, |asks| inner.swap(&candidate, catalogue, drain, asks));
     kit.forget_checks();
-    told(py, swapped.map_err(|error| fields_of_kit(&error).raise(py))?)
+    told(py, swapped?.map_err(|error| fields_of_kit(&error).raise(py))?)
 }
 
 /// Several versions of an extension share its calls: the one that has the name stands without a `Version`.
@@ -186,19 +184,14 @@ impl TriedVersions {
             let place = catalogues.iter().position(|(name, _)| Some(name) == promoted.as_ref());
             place.map(|place| catalogues.swap_remove(place).1)
         };
-        let ended =
-            enter(py, || tried.end(promoted.as_deref(), catalogue, drain, Some(&signalled)))?;
+        let ended = wait_asking(py, |asks| tried.end(promoted.as_deref(), catalogue, drain, asks))?;
         let ended = ended.map_err(|error| fields_of_kit(&error).raise(py))?;
         ended.into_iter().map(|one| told(py, one)).collect()
     }
 }
 
-/// What became of a version, for Python; a signal that came meanwhile is raised.
+/// What became of a version, for Python.
 fn told(py: Python<'_>, taken: TakenOut) -> PyResult<Bound<'_, PyDict>> {
-    if let Some(error) = PyErr::take(py) {
-        // The swap stands; only the wait for the last calls was given up.
-        return Err(error);
-    }
     let fields = PyDict::new(py);
     fields.set_item("folder", taken.manifest.folder.display().to_string())?;
     fields.set_item("version", taken.manifest.version.clone())?;

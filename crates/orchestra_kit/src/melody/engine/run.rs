@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 use component::{Code, Hint};
 use crossbeam_channel::Sender;
 use ipc::{Hook, Hooks, Payload};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::scheduler::Message;
 use crate::KitError;
+
+/// How often a waiting caller's hook is asked whether to go on.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -206,23 +209,45 @@ impl Run {
     /// # Errors
     /// The failure of the first node that failed; a cancelled run; [`KitError::TimedOut`], after which the run goes on.
     pub fn wait(&self, timeout: Option<Duration>) -> Result<Arc<Results>, RunFailure> {
+        self.wait_polling(timeout, None)
+    }
+
+    /// As [`Run::wait`]; `poll` is asked every 50 ms, and true gives the wait up as if the time were over.
+    ///
+    /// # Errors
+    /// As [`Run::wait`].
+    pub fn wait_polling(
+        &self,
+        timeout: Option<Duration>,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<Arc<Results>, RunFailure> {
+        let begun = Instant::now();
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut ending = self.shared.ending.lock();
         loop {
             if let Ending::Ended(outcome, _) = &*ending {
                 return outcome.clone();
             }
-            match deadline {
-                None => self.shared.ended.wait(&mut ending),
-                Some(deadline) => {
-                    if self.shared.ended.wait_until(&mut ending, deadline).timed_out()
-                        && matches!(*ending, Ending::Open(..))
-                    {
-                        let seconds = timeout.unwrap_or_default().as_secs_f64();
-                        let what = self.shared.melody.to_string();
-                        return Err(self.failure(KitError::TimedOut { what, seconds }));
-                    }
-                }
+            let look = poll.map(|_| Instant::now() + POLL);
+            let Some(until) = deadline.into_iter().chain(look).min() else {
+                self.shared.ended.wait(&mut ending);
+                continue;
+            };
+            if !self.shared.ended.wait_until(&mut ending, until).timed_out()
+                || !matches!(*ending, Ending::Open(..))
+            {
+                continue;
+            }
+            let what = || self.shared.melody.to_string();
+            if let (Some(timeout), Some(deadline)) = (timeout, deadline)
+                && Instant::now() >= deadline
+            {
+                let seconds = timeout.as_secs_f64();
+                return Err(self.failure(KitError::TimedOut { what: what(), seconds }));
+            }
+            if poll.is_some_and(|poll| MutexGuard::unlocked(&mut ending, poll)) {
+                let seconds = begun.elapsed().as_secs_f64();
+                return Err(self.failure(KitError::TimedOut { what: what(), seconds }));
             }
         }
     }
