@@ -418,11 +418,11 @@ fn a_peer_is_silent_only_while_somebody_listens() {
     watched(|| {
         let host = echoing(4);
         let options = CallOptions::default();
-        let (free, held) = mpsc::channel::<()>();
+        let (free, until_free) = mpsc::channel::<()>();
         let (tell, holds) = mpsc::channel();
         let hold = Box::new(move |_| {
             tell.send(()).unwrap();
-            held.recv().unwrap();
+            until_free.recv().unwrap();
         });
         // Its answer is told on the thread that reads, which is then kept from reading.
         host.lane.submit("echo", &inputs(1), &options, hold).unwrap();

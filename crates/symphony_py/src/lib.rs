@@ -6,7 +6,6 @@
 #![expect(
     clippy::needless_pass_by_value,
     clippy::too_many_arguments,
-    clippy::type_complexity,
     reason = "arguments and results of bindings have the shapes that Python gives and takes"
 )]
 #![expect(

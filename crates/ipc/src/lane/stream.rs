@@ -171,9 +171,9 @@ impl Items {
                 }
                 state.waiters.push(Arc::clone(&waiter));
             }
-            let waited = self.wait(&waiter, poll);
+            let outcome = self.wait(&waiter, poll);
             self.stream.state.lock().waiters.retain(|other| !Arc::ptr_eq(other, &waiter));
-            waited?;
+            outcome?;
         }
     }
 
@@ -190,7 +190,7 @@ impl Items {
         }
     }
 
-    /// The next item where it is there already, as [`Items::next_item`] gives it; `None` where it has to be waited for.
+    /// The next item where it is there already, as [`Items::next_item`] gives it; `None` where it has to be outcome for.
     pub fn try_next(&self) -> Option<Result<Option<Payload>, CallError>> {
         let next = {
             let mut state = self.stream.state.lock();

@@ -150,12 +150,12 @@ impl Core {
     ) -> Ended {
         let waiter = Arc::new(Waiter::default());
         let number = self.send(Place::Caller(Arc::clone(&waiter)));
-        let waited = if chance(0.5) {
+        let outcome = if chance(0.5) {
             self.wait(&waiter, deadline, poll)
         } else {
             self.wait_for_work(&waiter, deadline, poll)
         };
-        match waited {
+        match outcome {
             Waited::Delivered(delivery) => {
                 assert!(matches!(delivery, Delivery::Answer(Ok(Payload))));
                 Ended::Answered

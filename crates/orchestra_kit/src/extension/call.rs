@@ -263,16 +263,12 @@ impl ExtensionHandle {
                 break;
             }
             // Each submitted call has exactly one outcome, and this function holds a sender.
-            match wait::receive(&told, None, poll) {
-                Ok((index, outcome)) => {
-                    outcomes[index] = Some(outcome);
-                    calls.remove(&index);
-                }
-                Err(_) => {
-                    calls.values().for_each(Call::cancel);
-                    break;
-                }
-            }
+            let Ok((index, outcome)) = wait::receive(&told, None, poll) else {
+                calls.values().for_each(Call::cancel);
+                break;
+            };
+            outcomes[index] = Some(outcome);
+            calls.remove(&index);
         }
         let given_up = || Err(self.interrupted(operation));
         outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(given_up)).collect()

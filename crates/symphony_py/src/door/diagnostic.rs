@@ -191,7 +191,8 @@ impl Diagnostic {
         let mut text = if prefix { format!("{}: ", self.severity()) } else { String::new() };
         text.push_str(&self.0.body(directory.as_deref()));
         if let Some(hint) = self.0.hint.as_ref().filter(|_| hint) {
-            text.push_str(&format!("\nhint: {hint}"));
+            text.push_str("\nhint: ");
+            text.push_str(hint);
         }
         text
     }

@@ -73,7 +73,7 @@ impl Fields {
 }
 
 /// The exception of these fields, with its cause chained.
-fn build<'py>(py: Python<'py>, mut fields: Fields) -> PyResult<Bound<'py, PyAny>> {
+fn build(py: Python<'_>, mut fields: Fields) -> PyResult<Bound<'_, PyAny>> {
     let raised = fields.payload.as_ref().and_then(|payload| payload.downcast_ref::<Raised>());
     let mut payload = raised.map(|raised| raised.0.clone_ref(py).into_bound(py));
     let code = fields.code;
@@ -90,7 +90,8 @@ fn build<'py>(py: Python<'py>, mut fields: Fields) -> PyResult<Bound<'py, PyAny>
         if is_late || code == "start-timeout" {
             // Which step hung, where, and what had finished belongs to the message; it is no exception of its own.
             for cause in fields.causes.drain(..) {
-                fields.message.push_str(&format!("\n  {}", cause.replace('\n', "\n    ")));
+                fields.message.push_str("\n  ");
+                fields.message.push_str(&cause.replace('\n', "\n    "));
             }
         }
         let rollback = PyList::empty(py);
@@ -121,12 +122,11 @@ fn build<'py>(py: Python<'py>, mut fields: Fields) -> PyResult<Bound<'py, PyAny>
         made(py, "SymphonyError", &fields.told(), &named)?
     };
     let told = fields.told();
-    let cause = match payload {
-        Some(payload) => Some(payload),
-        None => {
-            let causes = fields.causes.iter().filter(|cause| !told.contains(*cause));
-            chain(py, causes.map(String::as_str), code)?
-        }
+    let cause = if payload.is_some() {
+        payload
+    } else {
+        let causes = fields.causes.iter().filter(|cause| !told.contains(*cause));
+        chain(py, causes.map(String::as_str), code)?
     };
     error.setattr("__cause__", cause)?;
     Ok(error)

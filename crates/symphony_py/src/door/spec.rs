@@ -53,6 +53,7 @@ impl Words for StepKind {
 
 /// One edge: a parameter asks for a key.
 #[pyclass(module = "symphony._core")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the need")]
 pub(crate) struct NeedSpec {
     #[pyo3(get)]
     parameter: Py<PyString>,
