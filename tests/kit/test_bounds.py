@@ -88,6 +88,27 @@ def request(system, seconds):
         assert grant.outcome == "granted"
 
 
+def take(system, seconds):
+    """What comes late is waited for."""
+    later = threading.Timer(0.2, system.pit.dag.submit, [{"late": []}])
+    later.start()
+    try:
+        [(run, node)] = system.pit.dag.take(timeout=seconds)
+    finally:
+        later.cancel()
+    system.pit.dag.complete(run, node)
+    assert node == "late"
+
+
+def submit(word):
+    def call(system, seconds):
+        run = system.pit.dag.submit({"kept": []}, **{word: seconds})
+        assert system.pit.dag.start(run) == "kept"
+        system.pit.dag.complete(run, "kept")
+
+    return call
+
+
 def rule(word):
     def call(system, seconds):
         system.pit.stale.rule("old", "delete", **{word: seconds})
@@ -177,6 +198,10 @@ def planned(_system, seconds):
 PLACES = {
     "PoolManager.lease": lease,
     "ArbitrationEngine.request": request,
+    "DagTracker.take": take,
+    "DagTracker.submit timeout": submit("timeout"),
+    "DagTracker.submit deadline": submit("deadline"),
+    "DagTracker.submit back_off": submit("back_off"),
     "StaleManager.rule older_than": rule("older_than"),
     "StaleManager.rule unused_for": rule("unused_for"),
     "Subscription.get": get,
