@@ -176,20 +176,20 @@ class ArtifactFile(io.BufferedIOBase):
     def read(self, size: int | None = None, /) -> bytes:
         """The next bytes, at most `size` of them; `None` or negative: all that are left."""
 
-    def read1(self, size: int = -1, /) -> bytes:
+    def read1(self, size: int = ..., /) -> bytes:
         """The bytes that are there without another read of the disk, at most `size`; empty only at the end."""
 
     def peek(self, size: int = 0, /) -> bytes:
         """The bytes that `read1` would give, without moving."""
 
-    def readinto(self, buffer: Buffer, /) -> int:
+    def readinto(self, buffer: Buffer) -> int:
         """Fills a buffer; says how many bytes it got, fewer than it holds only at the end.
 
         Raises:
             TypeError: The buffer cannot be written.
         """
 
-    def readinto1(self, buffer: Buffer, /) -> int:
+    def readinto1(self, buffer: Buffer) -> int:
         """As `readinto`, with one read of the disk at most."""
 
     def readline(self, size: int | None = None, /) -> bytes:
