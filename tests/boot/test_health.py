@@ -346,7 +346,10 @@ def test_a_tuple_and_a_truth_value_of_numpy_say_how_a_component_is(said, right):
 
 def test_numpys_false_is_unhealthy():
     with boot(components=[saying("Told", None, np.bool_(False))]) as it:
-        assert it.health().components["Told"].state == "unhealthy"
+        told = it.health().components["Told"]
+        assert told.state == "unhealthy"
+        # It is an answer: what would be one is not explained.
+        assert "says how it is" not in told.reason
 
 
 def test_what_start_and_stop_return_says_nothing():

@@ -212,6 +212,11 @@ def test_every_folder_has_its_line() -> None:
         assert (ROOT / name).is_dir(), f"`{name}` is not a folder any more"
 
 
+def test_no_tool_left_a_file() -> None:
+    left = tracked("*.orig", "*.rej", "*.bak", "*.swp", "*~")
+    assert left == []
+
+
 def test_nothing_is_called_utils() -> None:
     for path in tracked("*.rs", "*.py"):
         parts = {

@@ -84,6 +84,9 @@ class Streams:
     def step(self) -> None:
         """Send the next value of the stream whose turn it is; its next turn comes after the others'."""
         correlation = self._turns.pop(0)
+        if correlation not in self._generators:
+            # It was told twice that it may go on, and has ended since the first time.
+            return
         room = self._lane.room(correlation)
         if room is None:
             self._close(correlation)
@@ -107,10 +110,9 @@ class Streams:
                 self._lane.item(correlation, value)
                 self._turns.append(correlation)
                 return
-            del self._generators[correlation]
-            close = getattr(values, "close", None)
-            if close is not None:
-                close()
+            late = self._closed(correlation)
+            if late is not None:
+                raise late
             self._lane.end(correlation)
         except SystemExit:
             raise
@@ -119,31 +121,32 @@ class Streams:
 
     def _fail(self, correlation: int, raised: BaseException) -> None:
         """A value that cannot be sent leaves its generator open; one that the generator raised has ended it."""
-        values = self._generators.pop(correlation, None)
-        close = getattr(values, "close", None)
-        try:
-            if close is not None:
-                close()
-        except SystemExit:
-            raise
-        except BaseException as late:  # noqa: BLE001  # As `finally` has it: the last one, with the first as its context.
-            raised = late
+        # As `finally` has it: the last one, with the first as its context.
+        raised = self._closed(correlation) or raised
         if self._lane.cancelled(correlation):
             self._answers.send_cancelled(correlation)
         else:
             self._answers.send_fault(correlation, raised)
 
     def _close(self, correlation: int) -> None:
-        values = self._generators.pop(correlation)
         self._answers.enter(correlation)
         try:
-            close = getattr(values, "close", None)
+            raised = self._closed(correlation)
+            if raised is None:
+                self._answers.send_cancelled(correlation)
+            else:
+                self._answers.send_fault(correlation, raised)
+        finally:
+            self._answers.enter(None)
+
+    def _closed(self, correlation: int) -> BaseException | None:
+        """Closes a generator that is not closed yet; what that raised."""
+        close = getattr(self._generators.pop(correlation, None), "close", None)
+        try:
             if close is not None:
                 close()
-            self._answers.send_cancelled(correlation)
         except SystemExit:
             raise
         except BaseException as raised:  # noqa: BLE001  # Whatever an operation raises.
-            self._answers.send_fault(correlation, raised)
-        finally:
-            self._answers.enter(None)
+            return raised
+        return None
