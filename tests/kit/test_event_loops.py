@@ -166,12 +166,14 @@ def test_a_loop_has_one_descriptor_for_all_that_waits(system, tools):
 
     async def work():
         await tools.call_async("echo", value=0)
+        # What earlier tests left to the collector may close meanwhile: fewer says nothing here.
+        gc.collect()
         before = descriptors()
         subscriptions = [system.bus.topic(f"d{number}").subscribe() for number in range(50)]
         waits = [asyncio.ensure_future(each.__aiter__().__anext__()) for each in subscriptions]
         waits += [asyncio.ensure_future(tools.call_async("waits", seconds=LONG)) for _ in range(50)]
         await asyncio.sleep(0.05)
-        assert descriptors() == before
+        assert descriptors() <= before
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
