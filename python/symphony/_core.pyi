@@ -2470,5 +2470,8 @@ def baseline_fault(text: str) -> tuple[str, int | None, int | None] | None:
 def is_main_thread() -> bool:
     """Whether this is the thread that the process began with."""
 
+def write_unraisable(error: BaseException, source: object) -> None:
+    """Hands an exception that nobody can catch to `sys.unraisablehook`, as the interpreter does."""
+
 def mark_forked() -> list[int]:
     """In a forked child: every handle raises from now on. Returns the descriptors that it must let go of."""

@@ -52,7 +52,7 @@ mod core {
     #[pymodule_export]
     use crate::door::exception::{boot_error, plan_error};
     #[pymodule_export]
-    use crate::door::process::{is_main_thread, mark_forked};
+    use crate::door::process::{is_main_thread, mark_forked, write_unraisable};
     #[pymodule_export]
     use crate::door::span::checked_seconds;
     #[pymodule_export]

@@ -12,7 +12,6 @@ import _thread
 import sys
 
 from symphony import _core
-from symphony._work.conductor_thread import report_unraisable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,11 +60,7 @@ def _hand_on(lines: list[_Line], source: object) -> None:
     """Logs these lines after those that are kept, or keeps them too."""
     with _saying:
         _kept.extend(lines)
-        try:
-            _say()
-        except BaseException as error:  # noqa: BLE001 - a handler of the user's ends no thread of ours.
-            _kept.clear()
-            report_unraisable(error, source)
+        _say(source)
         del _kept[:-_KEPT]
     if _kept:
         _say_at_exit()
@@ -79,8 +74,8 @@ def forget_thread() -> None:
         threading._active.pop(_thread.get_ident(), None)  # noqa: SLF001
 
 
-def _say() -> None:
-    """Logs what is kept, as far as anybody listens."""
+def _say(source: object) -> None:
+    """Logs what is kept, as far as anybody listens; a handler that raises costs its line and no other."""
     logging: Any = sys.modules.get("logging")
     if logging is None or getattr(logging.__spec__, "_initializing", False):
         return
@@ -90,13 +85,16 @@ def _say() -> None:
         if not logger.hasHandlers():
             return
         del _kept[0]
-        if logger.isEnabledFor(level):
-            record = logger.makeRecord(name, level, "symphony", 0, "%s", (text,), None)
-            # It may have been said long before it could be logged.
-            record.relativeCreated += (at - record.created) * 1e3
-            record.created = at
-            record.msecs = int(at % 1 * 1e3) + 0.0
-            logger.handle(record)
+        try:
+            if logger.isEnabledFor(level):
+                record = logger.makeRecord(name, level, "symphony", 0, "%s", (text,), None)
+                # It may have been said long before it could be logged.
+                record.relativeCreated += (at - record.created) * 1e3
+                record.created = at
+                record.msecs = int(at % 1 * 1e3) + 0.0
+                logger.handle(record)
+        except BaseException as error:  # noqa: BLE001 - a handler of the user's ends no thread of ours.
+            _core.write_unraisable(error, source)
 
 
 def _say_at_exit() -> None:
@@ -113,7 +111,7 @@ def _say_at_exit() -> None:
     def last() -> None:
         if os.getpid() == process and _saying.acquire(timeout=_PATIENCE):
             try:
-                _say()
+                _say(last)
             finally:
                 _saying.release()
 

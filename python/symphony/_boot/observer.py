@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import _thread
 
+from symphony import _core
 from symphony._boot.log_lines import forget_thread
-from symphony._work.conductor_thread import report_unraisable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,4 +29,4 @@ def _follow(events: EventQueue, observer: Callable[[BootEvent], object]) -> None
         try:
             observer(event)
         except BaseException as error:  # noqa: BLE001 - an observer never changes the boot.
-            report_unraisable(error, observer)
+            _core.write_unraisable(error, observer)

@@ -7,15 +7,13 @@ costs one decision, never a run.
 from __future__ import annotations
 
 import _thread
-import sys
 
+from symphony import _core
 from symphony.conductor import Conductor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from symphony import _core
 
 
 class RunSummary:
@@ -89,7 +87,7 @@ class Work:
                     conductor.observe(subject)
             except BaseException as error:  # noqa: BLE001 - the engine falls back to oldest-first.
                 port.failed()
-                report_unraisable(error, conductor)
+                _core.write_unraisable(error, conductor)
 
     def run(self, forever: bool) -> RunSummary:
         """Waits until nothing is left to do, or until `shutdown()` or a signal."""
@@ -111,8 +109,6 @@ class _Signalled(BaseException):
 
 def _install() -> list[tuple[int, Any]]:
     """Takes the signals that ask a program to end, where the program does not handle them."""
-    from symphony import _core
-
     if not _core.is_main_thread():
         return []
     import signal
@@ -136,22 +132,3 @@ def _restore(handlers: list[tuple[int, Any]]) -> None:
 
 def _signalled(_number: int, _frame: Any) -> None:
     raise _Signalled
-
-
-class _Unraisable:
-    """What `sys.unraisablehook` takes."""
-
-    __slots__ = ("err_msg", "exc_traceback", "exc_type", "exc_value", "object")
-
-    def __init__(self, error: BaseException, source: object) -> None:
-        self.exc_type = type(error)
-        self.exc_value = error
-        self.exc_traceback = error.__traceback__
-        self.err_msg = "Exception ignored in"
-        self.object = source
-
-
-def report_unraisable(error: BaseException, source: object) -> None:
-    """Hands an exception that nobody can catch to `sys.unraisablehook`."""
-    hook: Any = sys.unraisablehook
-    hook(_Unraisable(error, source))

@@ -1,4 +1,4 @@
-//! What concerns the whole process: the at-fork guard, and which thread is the main one.
+//! What concerns the whole process: the at-fork guard, which thread is the main one, exceptions that nobody can catch.
 
 use boot_orchestrator::system::{Inherited, System};
 use parking_lot::Mutex;
@@ -29,4 +29,12 @@ pub(crate) fn mark_forked() -> Vec<i32> {
 #[pyfunction]
 pub(crate) fn is_main_thread() -> bool {
     enter::is_main_thread()
+}
+
+/// Tells an exception that nobody can catch, as the interpreter does: to `sys.unraisablehook`, with what it expects.
+/// A hook that raises is told too and ends nothing.
+#[pyfunction]
+pub(crate) fn write_unraisable(error: Bound<'_, PyAny>, source: &Bound<'_, PyAny>) {
+    let py = error.py();
+    PyErr::from_value(error).write_unraisable(py, Some(source));
 }
