@@ -55,6 +55,12 @@ impl BatchedSync {
         self.failed.load(Ordering::Acquire)
     }
 
+    /// As after a flush that failed.
+    #[cfg(test)]
+    pub(crate) fn fail_now(&self) {
+        self.failed.store(true, Ordering::Release);
+    }
+
     /// Flushes all that has been written so far.
     pub(crate) fn settle_all(&self, file: &File) -> io::Result<()> {
         self.settle(file, self.written.load(Ordering::Acquire))

@@ -312,13 +312,10 @@ impl Journal {
         self.broken.store(true, Ordering::Release);
     }
 
-    /// From now on writes reach nothing and flushes fail, as on a disk that is about to go.
+    /// From now on flushes fail, as on a disk that is about to go.
     #[cfg(test)]
     pub(crate) fn lose_the_disk(&self) {
-        let file = disk::open(Path::new("/dev/null"), OpenAs::Write).unwrap();
-        let mut tail = self.tail.lock();
-        let identity = tail.tape.identity;
-        tail.tape = Arc::new(Tape { file, sync: BatchedSync::default(), identity });
+        self.tail.lock().tape.sync.fail_now();
     }
 
     /// Whether nothing more can be acknowledged until [`Self::rewrite`] has replaced the file. One that was lost is not
@@ -398,7 +395,7 @@ impl Journal {
         if self.is_broken() {
             return Err(PitError::io("append to", &self.path)(durability::broken()));
         }
-        self.name.check_file(tail.tape.identity, tail.end)?;
+        self.name.check_file(&tail.tape.file, tail.tape.identity, tail.end)?;
         for record in records {
             push_frame(scratch, &self.path, tail.generation, tail.end, record)?;
         }

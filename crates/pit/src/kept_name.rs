@@ -8,8 +8,15 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::{PitError, PitResult};
+
+/// So long a name that was looked up is trusted, while its file has one. Less than it takes anybody to move the file, or a
+/// folder above it, and to write again; more than a record takes where many follow each other.
+const TRUSTED: Duration = Duration::from_micros(50);
 
 /// The device and inode that a name leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +27,7 @@ pub(crate) struct Identity(u64, u64);
 pub(crate) struct KeptName {
     path: PathBuf,
     lost: OnceLock<&'static str>,
+    looked_up: Mutex<Instant>,
 }
 
 impl Identity {
@@ -37,7 +45,7 @@ impl From<&Metadata> for Identity {
 impl KeptName {
     /// The name of a file that was just opened; an absolute path, as the working directory may change.
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, lost: OnceLock::new() }
+        Self { path, lost: OnceLock::new(), looked_up: Mutex::new(Instant::now()) }
     }
 
     pub(crate) fn is_lost(&self) -> bool {
@@ -57,9 +65,11 @@ impl KeptName {
     /// Looks whether the name leads to the file, and that ends where its writer left it. Before a write, which would hide
     /// that it was cut.
     ///
-    /// One system call, as each record pays for it.
-    pub(crate) fn check_file(&self, identity: Identity, end: u64) -> PitResult<()> {
-        let length = self.found(identity)?;
+    /// One system call, as each record pays for it. To ask the file takes a third of a look-up of its name, and tells as
+    /// well of one that was deleted or replaced, as it has no name then; one that was moved away still has one.
+    pub(crate) fn check_file(&self, file: &File, identity: Identity, end: u64) -> PitResult<()> {
+        let length =
+            if self.is_due() { self.found(identity)? } else { self.named(file, identity)? };
         if length < end {
             return Err(self.lose("cut short"));
         }
@@ -67,6 +77,27 @@ impl KeptName {
             return Err(self.lose("written to by somebody else"));
         }
         Ok(())
+    }
+
+    /// Whether the name was not looked up for a while; from now on it was.
+    fn is_due(&self) -> bool {
+        let now = Instant::now();
+        let mut looked_up = self.looked_up.lock();
+        let due = now.saturating_duration_since(*looked_up) >= TRUSTED;
+        if due {
+            *looked_up = now;
+        }
+        due
+    }
+
+    /// The length of the file, if it has a name; which one is not asked.
+    fn named(&self, file: &File, identity: Identity) -> PitResult<u64> {
+        self.check()?;
+        match rustix::fs::fstat(file) {
+            Ok(found) if found.st_nlink > 0 => Ok(u64::try_from(found.st_size).unwrap_or_default()),
+            Ok(_) => self.found(identity),
+            Err(error) => Err(PitError::io("look at", &self.path)(error.into())),
+        }
     }
 
     /// The length of the file, if the name still leads to it.
