@@ -188,7 +188,7 @@ def fifty(rounds: int = 30) -> tuple[dict[str, float], dict[str, float]]:
 
 def rewrite(rounds: int = 2_000) -> float:
     """Seconds of the rewrite that fifty consumers see."""
-    from symphony._swap.sites import Sites
+    from symphony._core import Sites
 
     consumers: list[Any] = []
     for number in range(50):
@@ -204,7 +204,7 @@ def rewrite(rounds: int = 2_000) -> float:
         container: Any = system._container
         first, second = system[Dependency], Dependency()
         (live,) = container.providers(Dependency)
-        sites = Sites(container).find(live, first, container.lives)
+        sites = Sites.find(container, live, first, container.lives)
         if len(sites.rewritten) != 50:
             raise SystemExit(f"{len(sites.rewritten)} consumers, not 50")
         for _ in range(rounds // 2):

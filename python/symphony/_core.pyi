@@ -12,6 +12,7 @@ from collections.abc import (
     Coroutine,
     Generator,
     Iterable,
+    Iterator,
     Mapping,
     Sequence,
 )
@@ -20,10 +21,10 @@ from typing import Any, Literal, NoReturn, Protocol, TypeVar, final
 from _typeshed import SupportsRead
 from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
 
-from symphony._boot.container import Live
+from symphony._boot.container import Container, Live
 from symphony._boot.late_binding import LateBinding
-from symphony._swap.holders import Holder
 from symphony._work.async_calls import AsyncValues
+from symphony._work.pit import Pit
 from symphony.exceptions import BootError, ManifestError, PlanError
 from symphony.records import (
     AuditEntry,
@@ -1438,6 +1439,107 @@ class SystemHealth:
 
         One that the boot went on without is `unhealthy`, and so is one that did not answer in time.
         """
+
+@final
+class Holder:
+    """Somebody who still holds an object that was taken out.
+
+    Attributes:
+        place: `file:line` of what holds it.
+        what: What that is.
+        edit: What to write instead, so that the next swap reaches it.
+    """
+
+    def __new__(cls, place: str, what: str, edit: str) -> Self: ...
+    @property
+    def place(self) -> str: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def edit(self) -> str: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __lt__(self, other: Holder, /) -> bool: ...
+    def __le__(self, other: Holder, /) -> bool: ...
+    def __gt__(self, other: Holder, /) -> bool: ...
+    def __ge__(self, other: Holder, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Sites:
+    """Every place that holds one object which was injected, ready to be rewritten."""
+
+    @staticmethod
+    def find(container: Container, live: Live, shown: Any, consumers: Iterable[Live]) -> Sites:
+        """Finds every place that holds the object which consumers see of a component."""
+
+    @staticmethod
+    def find_again(
+        container: Container,
+        before: Sequence[tuple[Live, str]],
+        live: Live,
+        shown: Any,
+        consumers: Iterable[Live],
+    ) -> Sites:
+        """Finds the places that were found once, whatever they hold now, and those that hold the object since."""
+
+    def add_pit(self, pit: Pit, shown: Any) -> None:
+        """Adds the attributes of the Pit's handle that hold it."""
+
+    @property
+    def attributes(self) -> list[tuple[Live, str]]:
+        """Consumer and name of each attribute."""
+
+    @property
+    def rewritten(self) -> list[tuple[str, str]]:
+        """Consumer and attribute of each site, in words."""
+
+    @property
+    def handles(self) -> int:
+        """How many handles hold it."""
+
+    def put(self, old: Any, new: Any) -> None:
+        """Rewrites all places; where one refuses, every one has the old object again.
+
+        Raises:
+            Exception: What a consumer's own `__setattr__` raised.
+        """
+
+    def restore(self, shown: Any, value: Any) -> None:
+        """Rewrites every place that lets itself be rewritten.
+
+        Raises:
+            Exception: What the first consumer whose own `__setattr__` refused it raised.
+        """
+
+def refresh(container: Container, live: Live) -> None:
+    """What was injected into a component that is about to come may have been swapped while it was built."""
+
+def is_shared(value: Any) -> bool:
+    """Whether a value is shared by whoever writes the same one: identity alone does not say that it was injected."""
+
+def wait_drained(live: Live, others: list[Any], seconds: float, idle: Callable[[], bool]) -> bool:
+    """Waits until nobody can call the object of a component that was taken out.
+
+    Args:
+        live: The component.
+        others: The other components' objects; what they refer to is not this one's own.
+        seconds: How long at most.
+        idle: Whether no call is known to be in progress.
+    """
+
+def wait_for_calls(instance: Any, seconds: float) -> None:
+    """Waits until no other thread is inside a call of the object."""
+
+def holders_of(live: Live, label: str, consumers: list[Live]) -> list[Holder]:
+    """Who holds the object of a component that was taken out.
+
+    Args:
+        live: The component.
+        label: How its type is written.
+        consumers: The components that may hold it.
+    """
 
 @final
 class SwapReport:

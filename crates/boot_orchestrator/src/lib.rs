@@ -34,7 +34,7 @@ pub use report::children::{ChildSpan, ChildSpans};
 pub use report::memory::{peak as peak_memory, process_start};
 pub use report::outside::{Outside, OutsideWork};
 pub use report::spans::SpanReport;
-pub use report::swapped::Swapped;
+pub use report::swapped::{Swapped, assigned_at};
 pub use report::trial::{VariantFigures, shares, trial_text};
 pub use run::blocking_threads::{Job, Threads};
 pub use run::error::{BootFailure, StopFailure};

@@ -67,7 +67,13 @@ mod core {
     #[pymodule_export]
     use crate::steps::threads::{Job, JobQueue, Keeper, StackRequest};
     #[pymodule_export]
+    use crate::swap::drain::{wait_drained, wait_for_calls};
+    #[pymodule_export]
+    use crate::swap::holders::{Holder, holders_of};
+    #[pymodule_export]
     use crate::swap::report::SwapReport;
+    #[pymodule_export]
+    use crate::swap::sites::{Sites, is_shared, refresh};
     #[pymodule_export]
     use crate::swap::trial::{CallBegun, CallCounts, ExperimentReport, VariantReport, shares_of};
     #[pymodule_export]

@@ -380,15 +380,15 @@ class Container:
         self.lates = [entry for entry in self.lates if entry[2] is not live]
         self.lists = [entry for entry in self.lists if entry[2] is not live]
 
-    def bind_late(self) -> list[tuple[NeedSpec, Live, list[Live]]]:
-        """Binds every late edge of what started.
+    def bind_late(self, only: Live | None = None) -> list[tuple[NeedSpec, Live, list[Live]]]:
+        """Binds every late edge of what started, or of one component that came later.
 
         Returns:
             The edges whose target did not start: the need, who has it, and who would provide it.
         """
         missing = []
         for late, need, live in self.lates:
-            if not live.up:
+            if not live.up or only not in (None, live):
                 continue
             value = self.lookup(need.key, need.named)
             if value is ABSENT:

@@ -13,10 +13,9 @@ from hashlib import blake2b
 from random import Random
 
 from symphony._components.annotations import text_of
-from symphony._core import CallCounts, ExperimentReport, SwapReport, shares_of
+from symphony._core import CallCounts, ExperimentReport, SwapReport, is_shared, shares_of
 from symphony._swap import swap as swapping
 from symphony._swap.router import make_router
-from symphony._swap.sites import SHARED, bind_late
 from symphony._swap.trial import Trial
 from symphony.exceptions import InvalidValueError, StoppedError
 
@@ -191,7 +190,7 @@ def begin(
             f"an experiment on Pit member `{standing.spec.name}` would split what it keeps",
             hints=["swap it, or try out a component of yours that uses it"],
         )
-    if isinstance(standing.instance, SHARED):
+    if is_shared(standing.instance):
         raise InvalidValueError(f"`{text_of(kind)}` is a plain value, which has no calls to share")
     built: list[Variant] = []
     try:
@@ -203,7 +202,7 @@ def begin(
                 live = standing
             else:
                 live = swapping.bring_up(starter, standing, kind, target, caller)
-                bind_late(container, live)
+                container.bind_late(live)
             built.append(Variant(name, live, shares[name]))
         experiment = Experiment(starter, kind, built, standing, key, seed)
         swaps = swapping.swaps_of(container)

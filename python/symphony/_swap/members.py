@@ -11,10 +11,8 @@ import _thread
 
 from symphony._boot.container import ABSENT, Live
 from symphony._components.annotations import text_of
-from symphony._core import ComponentSpec, own_parts_by_class
-from symphony._swap.holders import Holder
+from symphony._core import ComponentSpec, Holder, own_parts_by_class
 from symphony._work.kit import calls_by_name
-from symphony._work.pit import Pit
 from symphony.exceptions import ComponentNotFoundError, InvalidValueError
 
 TYPE_CHECKING = False
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from symphony._boot.container import Container
     from symphony._boot.starter import Starter
     from symphony._core import Job, MemberPort, MemberRequest, MemberSeat, Slot, Stepper
-    from symphony._swap.sites import Sites
 
 MEMBER = "member"
 # So many calls of operations run side by side; more wait.
@@ -168,21 +165,6 @@ def refuse_itself(key: Any, new: Any) -> None:
                 "two members cannot share one state folder: give an object or a class of yours, or an extension"
             ],
         )
-
-
-def add_pit(starter: Starter, sites: Sites, shown: Any) -> None:
-    """The attribute of `starter.pit` is a place too, wherever else the member was injected."""
-    pit: Any = starter.pit
-    if type(pit) is not Pit:
-        return
-    for name in Pit.__slots__:
-        try:
-            found = getattr(pit, name)
-        except ComponentNotFoundError:
-            continue
-        if found is shown:
-            sites.add(pit, name)
-            sites.rewritten.append(("Pit", name))
 
 
 def keeper_of(live: Live) -> Holder | None:

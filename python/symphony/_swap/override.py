@@ -7,15 +7,10 @@ not ended, and after the last of all what they saw before the first.
 
 from __future__ import annotations
 
-import _thread
-import sys
-import time
-
-from symphony._core import ExtensionHandle, checked_seconds
+from symphony._core import ExtensionHandle, Sites, checked_seconds, wait_for_calls
 from symphony._swap import members
 from symphony._swap import swap as swapping
-from symphony._swap.references import frames_of
-from symphony._swap.sites import Sites, bind_late
+from symphony._work.pit import Pit
 from symphony.exceptions import InvalidValueError, StoppedError
 
 TYPE_CHECKING = False
@@ -91,7 +86,7 @@ class Override:
                 entry.leave()
             except Exception as raised:  # noqa: BLE001 - a consumer's own; what stood in is stopped first.
                 refused = raised
-        _wait_for_calls(entry.live.instance, self._drain)
+        wait_for_calls(entry.live.instance, self._drain)
         failed = swapping.take_down(starter, entry.live) or refused
         if failed is not None and error is None:
             raise failed
@@ -104,10 +99,10 @@ class _Entry:
         live: What stands in.
         root: What stood there before the first of all overrides of it.
         own: The steps of a Pit member that stands aside, with the first override of it that has not ended.
-        sites: The places that were rewritten.
+        attributes: The places that were rewritten.
     """
 
-    __slots__ = ("_consumers", "_starter", "live", "own", "root", "sites")
+    __slots__ = ("_consumers", "_starter", "attributes", "live", "own", "root")
 
     def __init__(self, starter: Starter, below: Live, live: Live) -> None:
         """Has every consumer of what stands there see what stands in."""
@@ -128,9 +123,8 @@ class _Entry:
             self._go()
             raise
         # What holds the consumers' objects themselves would keep them from being drained.
-        self.sites = Sites(container)
-        self.sites.attributes = sites.attributes
-        bind_late(container, live)
+        self.attributes = sites.attributes
+        container.bind_late(live)
         swaps.overrides.append(self)
 
     def stands_for(self, live: Live) -> bool:
@@ -193,33 +187,15 @@ class _Entry:
         if same[-1] is not self:
             # Consumers see another one, which goes back to what is left below it.
             above = same[same.index(self) + 1]
-            known = {(id(consumer), name) for consumer, name in above.sites.attributes}
-            above.sites.attributes += [
-                place for place in self.sites.attributes if (id(place[0]), place[1]) not in known
+            above.attributes += [
+                place for place in self.attributes if place not in above.attributes
             ]
             return
         below = same[-2].live if len(same) > 1 else self.root
         now = swapping.consumers_of(container)
         since = [consumer for consumer in now if consumer not in self._consumers]
-        sites = Sites(container).find_again(self.sites, live, live.instance, since)
-        members.add_pit(starter, sites, live.instance)
+        sites = Sites.find_again(container, self.attributes, live, live.instance, since)
+        if type(starter.pit) is Pit:
+            sites.add_pit(starter.pit, live.instance)
         container.replace(live, below)
         sites.restore(live.instance, below.instance)
-
-
-def _wait_for_calls(instance: Any, seconds: float) -> None:
-    """Waits until no other thread is inside a call of the object."""
-    end = time.monotonic() + seconds
-    while _is_called(instance) and time.monotonic() < end:
-        time.sleep(0.002)
-
-
-def _is_called(instance: Any) -> bool:
-    mine = _thread.get_ident()
-    return any(
-        code.co_argcount and frame.f_locals.get(code.co_varnames[0]) is instance
-        for thread, top in sys._current_frames().items()
-        if thread != mine
-        for frame in frames_of(top)
-        for code in (frame.f_code,)
-    )

@@ -20,15 +20,19 @@ from symphony._core import (
     ComponentSpec,
     Diagnostic,
     ExtensionHandle,
+    Sites,
     SwapReport,
     boot_error,
     checked_seconds,
+    holders_of,
     main_thread_faults,
     own_parts_by_class,
     plan_error,
+    refresh,
+    wait_drained,
 )
-from symphony._swap import holders, members, references
-from symphony._swap.sites import SHARED, Sites, attribute, bind_late, names_of
+from symphony._swap import members
+from symphony._work.pit import Pit
 from symphony.exceptions import (
     InvalidValueError,
     StoppedError,
@@ -327,23 +331,12 @@ def consumers_of(container: Container) -> dict[Live, None]:
 def find_sites(starter: Starter, live: Live, shown: Any, candidate: Live | None) -> Sites:
     """Every place in which consumers see a component; the one that is to come is brought up to date as well."""
     container = starter.container
-    sites = Sites(container).find(live, shown, consumers_of(container))
-    members.add_pit(starter, sites, shown)
+    sites = Sites.find(container, live, shown, consumers_of(container))
+    if type(starter.pit) is Pit:
+        sites.add_pit(starter.pit, shown)
     if candidate is not None:
-        _refresh(container, candidate)
+        refresh(container, candidate)
     return sites
-
-
-def _refresh(container: Container, candidate: Live) -> None:
-    """What was injected into it may have been swapped while it was built."""
-    for need, value in candidate.injected or ():
-        current = container.lookup(need.key, need.named)
-        if current is value or current is ABSENT or need.handle or isinstance(value, SHARED):
-            continue
-        for name in names_of(type(candidate.instance)):
-            if attribute(candidate.instance, name) is value:
-                setattr(candidate.instance, name, current)
-    candidate.injected = None
 
 
 def put_in(container: Container, old: Live, new: Live) -> None:
@@ -374,7 +367,7 @@ def rewrite(
         if isinstance(old, members.Member):
             old.come_back()
         raise
-    bind_late(container, new)
+    container.bind_late(new)
 
 
 def _always() -> bool:
@@ -410,7 +403,7 @@ def take_out(
     report.drained = report.drained and drained
     if not drained:
         report.holders += tuple(
-            holders.find(old, label, [*container.lives, *swaps_of(container).retired])
+            holders_of(old, label, [*container.lives, *swaps_of(container).retired])
         )
         _retire(starter, old)
         return
@@ -420,7 +413,7 @@ def take_out(
 def _drained(container: Container, live: Live, seconds: float, idle: Callable[[], bool]) -> bool:
     """Waits until nobody can call a component that was taken out."""
     others = [other.instance for other in container.lives if other is not live]
-    return references.wait_drained(live, [*others, container], seconds, idle)
+    return wait_drained(live, [*others, container], seconds, idle)
 
 
 def _let_go(starter: Starter, live: Live) -> None:

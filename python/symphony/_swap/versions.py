@@ -12,8 +12,7 @@ import os
 import time
 
 from symphony import _core
-from symphony._core import SwapReport
-from symphony._swap.holders import Holder
+from symphony._core import Holder, SwapReport
 from symphony._swap.trial import Trial
 from symphony._work.kit import OrchestraKit
 from symphony.exceptions import InvalidValueError, StoppedError

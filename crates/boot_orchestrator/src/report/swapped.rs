@@ -60,9 +60,28 @@ impl fmt::Display for Swapped<'_> {
     }
 }
 
+/// The first line of a source, from 1, that gives a global its value.
+#[must_use]
+pub fn assigned_at(source: &str, name: &str) -> Option<usize> {
+    let is_assignment = |line: &str| {
+        let Some(rest) = line.trim_start().strip_prefix(name) else { return false };
+        let is_longer = rest.starts_with(|next: char| next == '_' || next.is_alphanumeric());
+        let value = rest.split_once('=').map(|(_, value)| value);
+        !is_longer && value.is_some_and(|value| !value.starts_with('='))
+    };
+    source.lines().position(is_assignment).map(|place| place + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_global_is_found_where_it_is_given_its_value() {
+        let source = "store2 = 1\nif store == 2: pass\n  store: Store = make()\nstore = 2\n";
+        assert_eq!(assigned_at(source, "store"), Some(3));
+        assert_eq!(assigned_at(source, "sto"), None);
+    }
 
     #[test]
     fn the_text_says_what_was_rewritten_and_who_still_holds_it() {

@@ -6,6 +6,7 @@
 mod awaited;
 mod beside;
 mod component;
+mod own_objects;
 mod queue;
 mod receiver;
 mod swap_place;
@@ -15,6 +16,7 @@ mod threads;
 pub use awaited::{AwaitedStep, CallingStep, StepEnd};
 pub use beside::WorkBeside;
 pub use component::{QueuedComponent, ThreadKind};
+pub use own_objects::{Referring, shared_objects};
 pub use queue::{QueuedStep, StepQueue, Taken};
 pub use receiver::StepReceiver;
 pub use swap_place::SwapPlace;

@@ -136,6 +136,19 @@ impl NeedSpec {
         self.key.as_ref().map_or_else(|| py.None(), |key| key.clone_ref(py)).into_bound(py)
     }
 
+    /// Whether it is for the object itself of this component.
+    pub(crate) fn asks(&self, spec: &Bound<'_, ComponentSpec>) -> PyResult<bool> {
+        if self.kind == NeedKind::Late || self.handle {
+            return Ok(false);
+        }
+        let py = spec.py();
+        let provided = spec.borrow().provides.as_ref().map(|keys| keys.clone_ref(py));
+        let is_provided =
+            provided.map_or(Ok(false), |keys| keys.bind(py).as_any().contains(self.key(py)))?;
+        let name = &spec.borrow().name;
+        Ok(is_provided && self.named.as_ref().is_none_or(|named| named == name))
+    }
+
     pub(crate) fn need_kind(&self) -> NeedKind {
         self.kind
     }

@@ -1,4 +1,8 @@
-//! What swaps and experiments come to, whatever they are of.
+//! Where injected objects are and who refers to them; what swaps and experiments come to, whatever they are of.
 
+pub(crate) mod drain;
+pub(crate) mod holders;
+mod names;
 pub(crate) mod report;
+pub(crate) mod sites;
 pub(crate) mod trial;
