@@ -10,10 +10,11 @@ use super::chunks::CHUNKED;
 use super::files::Draft;
 use super::index::{Index, not_found};
 use super::record::{Entry, Place, Put, Record, encode};
+use super::reserve::is_shortage;
 use super::segments::Stored;
 use super::store::{Core, LARGE_BLOB, check, now};
 use super::{ArtifactId, Metadata, PutOptions};
-use crate::PitResult;
+use crate::{PitError, PitResult};
 
 /// Bytes that are written and that no record names yet.
 pub(super) enum Blob {
@@ -84,19 +85,10 @@ impl Core {
             _ => return Ok(false),
         };
         let record = Record::Put(Put::new(id, place, size, now(), options));
-        if !whole
-            && let Some(Blob::Large(draft)) = blob.take_if(|blob| matches!(blob, Blob::Large(_)))
-        {
-            self.files.adopt(draft, &id, place)?;
-        }
-        if existing.as_ref().is_some_and(|old| old.place != place) {
-            // First, so that no put is in the journal whose bytes are still the damaged ones.
-            drop(self.record(&mut index, &Record::Move(id, place))?);
-            self.release(&mut index);
-        }
-        self.damage.forget(&id);
-        let written = self.record(&mut index, &record);
-        if written.is_err() && existing.is_none() && place == Place::File {
+        let draft = blob.take_if(|blob| !whole && matches!(blob, Blob::Large(_)));
+        let written = self.name_and_record(&mut index, &record, existing.as_deref(), place, draft);
+        let is_named = |now: Option<Arc<Entry>>| now.is_some_and(|now| now.place == place);
+        if written.is_err() && place.is_file() && !index.get(&id).map_or(true, is_named) {
             // No record names it: nobody would ever find or delete it.
             self.files.abandon(&id, place);
         }
@@ -105,6 +97,43 @@ impl Core {
         drop(blob);
         self.journal.settle(written?)?;
         Ok(true)
+    }
+
+    /// Gives a large blob its name, and journals the put after it.
+    fn name_and_record(
+        &self,
+        index: &mut Index,
+        record: &Record,
+        existing: Option<&Entry>,
+        place: Place,
+        draft: Option<Blob>,
+    ) -> PitResult<crate::journal::Written> {
+        let Record::Put(Put { id, .. }) = record else { return self.record(index, record) };
+        if let Some(Blob::Large(draft)) = draft {
+            self.files.adopt(draft, id, place)?;
+        }
+        if existing.is_some_and(|old| old.place != place) {
+            // First, so that no put is in the journal whose bytes are still the damaged ones.
+            drop(self.record(index, &Record::Move(*id, place))?);
+            self.release(index);
+        }
+        self.damage.forget(id);
+        self.record(index, record)
+    }
+
+    /// Journals a deletion, if need be in the room that is kept for it.
+    fn record_deletion(
+        &self,
+        index: &mut Index,
+        id: &ArtifactId,
+    ) -> PitResult<crate::journal::Written> {
+        let record = Record::Delete(*id);
+        match self.record(index, &record) {
+            Err(PitError::Io { source, .. }) if is_shortage(&source) && self.reserve.release() => {
+                self.record(index, &record)
+            }
+            written => written,
+        }
     }
 
     /// Journals a record and applies it; the index is locked by the caller.
@@ -128,7 +157,7 @@ impl Core {
         if seen.is_some_and(|seen| *seen != self.describe(id, &entry)) {
             return Ok(false);
         }
-        let written = self.record(&mut index, &Record::Delete(*id))?;
+        let written = self.record_deletion(&mut index, id)?;
         self.touches.forget(id);
         self.damage.forget(id);
         self.release(&mut index);

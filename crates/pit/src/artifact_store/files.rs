@@ -85,10 +85,10 @@ impl Files {
 
     /// Gives a whole draft another name.
     pub(super) fn adopt_as(&self, draft: Draft, path: &Path) -> PitResult<()> {
-        self.rename_in(&draft.path, path)?;
+        rename(&draft.path, path)?;
         let mut draft = draft;
         draft.adopted = true;
-        Ok(())
+        self.settle_name(path)
     }
 
     pub(super) fn open_blob(&self, id: &ArtifactId, place: Place) -> PitResult<File> {
@@ -121,7 +121,9 @@ impl Files {
 
     /// Moves a blob's file into the archive.
     pub(super) fn archive(&self, id: &ArtifactId) -> PitResult<()> {
-        self.rename_in(&self.path(id, Place::File), &self.path(id, Place::Archive))
+        let to = self.path(id, Place::Archive);
+        rename(&self.path(id, Place::File), &to)?;
+        self.settle_name(&to)
     }
 
     /// A crash between the rename into the archive and its record leaves a file in the other folder.
@@ -141,16 +143,7 @@ impl Files {
         Err(PitError::io("open", path)(error))
     }
 
-    fn rename_in(&self, from: &Path, to: &Path) -> PitResult<()> {
-        match disk::rename(from, to) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if let Some(folder) = to.parent() {
-                    make_folder(folder)?;
-                }
-                disk::rename(from, to).map_err(PitError::io("create", to))?;
-            }
-            other => other.map_err(PitError::io("create", to))?,
-        }
+    fn settle_name(&self, to: &Path) -> PitResult<()> {
         match self.durability {
             Durability::Process => Ok(()),
             Durability::Power => sync_folder_of(to),
@@ -186,6 +179,20 @@ impl Drop for Draft {
             tracing::warn!(path = %self.path.display(), %error, "a temporary file stays until the next start");
         }
     }
+}
+
+/// Renames a file, and makes the folder that it goes to where that is not there.
+fn rename(from: &Path, to: &Path) -> PitResult<()> {
+    match disk::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(folder) = to.parent() {
+                make_folder(folder)?;
+            }
+            disk::rename(from, to).map_err(PitError::io("create", to))?;
+        }
+        other => other.map_err(PitError::io("create", to))?,
+    }
+    Ok(())
 }
 
 /// Whether a file was not there.

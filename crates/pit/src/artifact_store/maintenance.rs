@@ -60,10 +60,11 @@ impl ArtifactStore {
     }
 
     /// Gives the bytes of deleted artifacts back to the disk: segments more than half dead are written anew.
-    /// Answers how many bytes were given back.
+    /// Answers how many bytes were given back. What a disk refuses, as one without room for what is written anew, is a
+    /// warning, and is tried again at the next call.
     ///
     /// # Errors
-    /// [`PitError::Io`], [`PitError::Index`].
+    /// [`PitError::Index`], [`PitError::Stopped`].
     pub fn reclaim(&self) -> PitResult<u64> {
         let before = self.core.segments.bytes();
         let mut sparse = BTreeSet::new();
@@ -72,23 +73,31 @@ impl ArtifactStore {
             let index = self.core.index.write();
             for (number, length) in self.core.segments.sealed() {
                 match index.sums().live(number) {
-                    0 => self.core.remove_dead(number)?,
+                    0 => self.core.remove_dead_if_possible(number),
                     live if live < length / 2 => drop(sparse.insert(number)),
                     _ => {}
                 }
             }
         }
         if !sparse.is_empty() {
-            self.core.rewrite_chunks(&sparse)?;
-            self.walk(|id, entry| match entry.place {
-                Place::Segment(number, _) if sparse.contains(&number) => {
-                    self.core.rewrite(id, entry)
+            match self.rewrite_all(&sparse) {
+                Err(error @ PitError::Io { .. }) => {
+                    tracing::warn!(%error, "sparse segments were not all written anew");
                 }
-                _ => Ok(()),
-            })?;
+                rewritten => rewritten?,
+            }
         }
         self.changed();
         Ok(before.saturating_sub(self.core.segments.bytes()))
+    }
+
+    /// Moves all that lives in these segments to the newest.
+    fn rewrite_all(&self, sparse: &BTreeSet<u32>) -> PitResult<()> {
+        self.core.rewrite_chunks(sparse)?;
+        self.walk(|id, entry| match entry.place {
+            Place::Segment(number, _) if sparse.contains(&number) => self.core.rewrite(id, entry),
+            _ => Ok(()),
+        })
     }
 
     /// Calls `visit` with the metadata of every artifact, in the order of first puts, under no lock.
@@ -155,6 +164,7 @@ impl Core {
         let base = batch.commit().inspect_err(|error| self.not_written(error))?;
         let done = self.index.write().rows_mut().thaw(base);
         drop(done);
+        self.reserve.keep();
         *self.trouble.lock() = None;
         Ok(())
     }
@@ -176,9 +186,13 @@ impl Core {
     /// that cannot be removed is no reason to say that it was not.
     pub(super) fn release(&self, index: &mut Index) {
         for number in index.take_emptied() {
-            if let Err(error) = self.remove_dead(number) {
-                tracing::warn!(%error, "a segment in which nothing lives stays until the next sweep");
-            }
+            self.remove_dead_if_possible(number);
+        }
+    }
+
+    fn remove_dead_if_possible(&self, number: u32) {
+        if let Err(error) = self.remove_dead(number) {
+            tracing::warn!(%error, "a segment in which nothing lives stays until the next sweep");
         }
     }
 

@@ -25,6 +25,7 @@ mod reader;
 mod rebuild;
 mod record;
 mod replay;
+mod reserve;
 mod rows;
 mod segments;
 mod store;

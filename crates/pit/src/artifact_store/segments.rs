@@ -106,7 +106,10 @@ impl Segments {
             return Ok(stored);
         };
         let writing = || PitError::io("append to", &segment.path);
-        disk::write_all_at(&segment.file, data, offset).map_err(writing())?;
+        if let Err(error) = disk::write_all_at(&segment.file, data, offset) {
+            self.give_back(&stored, data.len() as u64);
+            return Err(writing()(error));
+        }
         let ticket = segment.sync.wrote();
         if self.durability == Durability::Power {
             segment.sync.settle(&segment.file, ticket).map_err(writing())?;
@@ -133,7 +136,9 @@ impl Segments {
             tail.next - 1
         };
         hold.add(number);
-        name(&segment_path(&self.folder, number))?;
+        let path = segment_path(&self.folder, number);
+        // It may have its name and fail after that.
+        name(&path).inspect_err(|_| drop(disk::remove(&path)))?;
         self.tail.lock().sealed.insert(number, (length, None));
         Ok(number)
     }
@@ -199,6 +204,19 @@ impl Segments {
         tail.sealed.remove(&number);
         self.open.write().remove(&number);
         Ok(())
+    }
+
+    /// Room that was not written to is for the next blob, unless one came after it.
+    fn give_back(&self, stored: &Stored, size: u64) {
+        let mut tail = self.tail.lock();
+        let is_newest =
+            tail.segment.as_ref().is_some_and(|newest| Arc::ptr_eq(newest, &stored.segment));
+        if let Place::Segment(_, offset) = stored.place
+            && is_newest
+            && tail.end == offset + size
+        {
+            tail.end = offset;
+        }
     }
 
     fn reserve(&self, size: u64) -> PitResult<Stored> {

@@ -24,6 +24,7 @@ use super::index::{Index, not_found};
 use super::reader::{Buffer, Source};
 use super::record::{Entry, FORMAT, FORMAT_BEFORE, MEMBER, Place, check_word};
 use super::replay::Replay;
+use super::reserve::Reserve;
 use super::segments::Segments;
 use super::touches::Touches;
 use super::witness::{refuse_emptied_journal, refuse_missing_journal};
@@ -61,6 +62,8 @@ pub(super) struct Core {
     /// Why the index is in memory alone, until it is on the disk again.
     pub(super) trouble: Mutex<Option<String>>,
     pub(super) flushing: Mutex<()>,
+    /// Room for deletions.
+    pub(super) reserve: Reserve,
     pub(super) counters: Counters,
     /// Wakes the thread that brings the index up to date.
     pub(super) changes: Arc<Changes>,
@@ -383,6 +386,7 @@ impl Core {
             rebuilds: AtomicU64::new(0),
             trouble: Mutex::new(None),
             flushing: Mutex::new(()),
+            reserve: Reserve::new(folder),
             counters: Counters::default(),
             changes,
             closed: Arc::default(),

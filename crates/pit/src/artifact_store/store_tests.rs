@@ -2,11 +2,21 @@
 
 use super::*;
 use crate::artifact_store::VerifyReport;
+use crate::artifact_store::commit::Blob;
 use crate::artifact_store::database::refusal;
 use crate::artifact_store::record::{Put, Record, encode};
+use crate::disk::faults::fill_disk;
 
 fn open(folder: &Path) -> Arc<ArtifactStore> {
     ArtifactStore::open(folder, Durability::Power).unwrap()
+}
+
+/// A store that brings its index up to date only when it is told to; its own thread would do so while a test fills the disk
+/// for another one.
+fn open_still(folder: &Path, durability: Durability) -> Arc<ArtifactStore> {
+    let store = ArtifactStore::open(folder, durability).unwrap();
+    store.flusher.stop();
+    store
 }
 
 #[test]
@@ -41,7 +51,7 @@ fn after_a_failed_flush_the_journal_is_written_anew_and_nothing_is_lost() {
 #[test]
 fn while_the_disk_refuses_the_index_the_store_answers_from_memory() {
     let folder = tempfile::tempdir().unwrap();
-    let store = ArtifactStore::open(folder.path(), Durability::Process).unwrap();
+    let store = open_still(folder.path(), Durability::Process);
     let put = |number: usize| {
         let options = PutOptions { tags: vec!["t".to_owned()], ..PutOptions::default() };
         store.put(format!("{number}").as_bytes(), &options).unwrap()
@@ -136,4 +146,125 @@ fn a_store_of_the_version_before_opens_and_goes_on() {
     store.delete(&other).unwrap();
     store.delete(&id).unwrap();
     assert_eq!(store.verify().unwrap(), VerifyReport { checked: 1, bad: vec![] });
+}
+
+#[test]
+fn a_deletion_on_a_full_disk_has_the_room_that_is_kept_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let reserve = folder.path().join("reserve");
+    let store = open_still(folder.path(), Durability::Process);
+    let [first, second, third] =
+        [1, 2, 3].map(|byte| store.put(&vec![byte; 100_000], &PutOptions::default()).unwrap());
+    store.flush().unwrap();
+    assert!(fs::metadata(&reserve).unwrap().len() > 0);
+    fill_disk(1);
+    assert!(store.put(b"no room", &PutOptions::default()).is_err());
+    assert!(fs::metadata(&reserve).unwrap().len() > 0, "it is for deletions alone");
+    fill_disk(1);
+    store.delete(&first).unwrap();
+    assert_eq!(fs::metadata(&reserve).unwrap().len(), 0);
+    fill_disk(1);
+    assert!(matches!(store.delete(&second), Err(PitError::Io { .. })));
+    assert_eq!(store.get(&second).unwrap(), vec![2; 100_000], "what was refused did not happen");
+    store.delete(&third).unwrap();
+    store.flush().unwrap();
+    assert!(fs::metadata(&reserve).unwrap().len() > 0, "there is room again");
+    fill_disk(1);
+    store.delete(&second).unwrap();
+    assert_eq!(store.stats().artifacts, 0);
+}
+
+#[test]
+fn a_large_put_whose_record_has_no_room_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_still(folder.path(), Durability::Process);
+    let data = vec![7; 100_000];
+    let id = ArtifactId::of(&data);
+    let nothing = || {
+        let files: Vec<_> = ["blobs", "archive", "temporary"]
+            .into_iter()
+            .filter_map(|name| fs::read_dir(folder.path().join(name)).ok())
+            .flatten()
+            .flat_map(|entry| {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    fs::read_dir(path).unwrap().map(|file| file.unwrap().path()).collect()
+                } else {
+                    vec![path]
+                }
+            })
+            .collect();
+        assert!(files.is_empty(), "{files:?}");
+    };
+    fill_disk(1);
+    assert!(store.put(&data, &PutOptions::default()).is_err());
+    nothing();
+    fill_disk(1);
+    assert!(store.put_reader(&data[..], &PutOptions::default()).is_err());
+    nothing();
+    assert!(!store.exists(&id).unwrap());
+    // Of content that is there, in another place and damaged, the record of the move may be the one that has no room.
+    let small = ArtifactId::of(&[7; 1000]);
+    store.put(&[7; 1000], &PutOptions::default()).unwrap();
+    store.core.damage.found(&small);
+    let draft = store.core.draft(&[7; 1000]).unwrap();
+    fill_disk(1);
+    assert!(
+        store.core.commit(small, 1000, &PutOptions::default(), Some(Blob::Large(draft))).is_err()
+    );
+    nothing();
+    assert_eq!(store.get(&small).unwrap(), [7; 1000]);
+    let draft = store.core.draft(&[7; 1000]).unwrap();
+    store.core.damage.found(&small);
+    assert!(
+        store.core.commit(small, 1000, &PutOptions::default(), Some(Blob::Large(draft))).unwrap()
+    );
+    assert_eq!(store.get(&small).unwrap(), [7; 1000]);
+    assert!(store.core.files.path(&small, Place::File).exists());
+}
+
+/// Bytes in which no two chunks are alike.
+fn varied(length: usize) -> Vec<u8> {
+    let words = (0..length as u64 / 8)
+        .flat_map(|word| word.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+    words.collect()
+}
+
+#[test]
+fn content_in_chunks_whose_record_has_no_room_leaves_nothing() {
+    for durability in [Durability::Process, Durability::Power] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open_still(folder.path(), durability);
+        let data = varied(3 << 20);
+        let files = || {
+            let list = |name| fs::read_dir(folder.path().join(name)).map_or(0, Iterator::count);
+            (list("segments"), list("temporary"))
+        };
+        fill_disk(1);
+        assert!(store.put(&data, &PutOptions::default()).is_err());
+        assert_eq!(files(), (0, 0));
+        fill_disk(1);
+        assert!(store.put_reader(&data[..], &PutOptions::default()).is_err());
+        assert_eq!(files(), (0, 0));
+        let id = store.put(&data, &PutOptions::default()).unwrap();
+        assert_eq!(store.get(&id).unwrap(), data);
+        assert_eq!(files(), (1, 0));
+    }
+}
+
+#[test]
+fn a_disk_without_room_for_what_is_moved_costs_a_sweep_nothing_but_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_still(folder.path(), Durability::Process);
+    let data = varied(8 << 20);
+    let whole = store.put(&data, &PutOptions::default()).unwrap();
+    let part = store.put(&data[..2 << 20], &PutOptions::default()).unwrap();
+    store.delete(&whole).unwrap();
+    let before = store.core.segments.bytes();
+    fill_disk(1);
+    assert_eq!(store.reclaim().unwrap(), 0);
+    assert_eq!(store.core.segments.bytes(), before);
+    assert_eq!(store.get(&part).unwrap(), data[..2 << 20]);
+    assert!(store.reclaim().unwrap() > 4 << 20);
+    assert_eq!(store.get(&part).unwrap(), data[..2 << 20]);
 }

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use rustix::fs::{FallocateFlags, fallocate};
+
 #[cfg(test)]
 use super::faults::{self, Call};
 
@@ -41,6 +43,8 @@ pub(crate) fn open(path: &Path, how: OpenAs) -> io::Result<File> {
 /// Writes all bytes at an offset.
 pub(crate) fn write_all_at(file: &File, data: &[u8], offset: u64) -> io::Result<()> {
     #[cfg(test)]
+    faults::meet_full_disk()?;
+    #[cfg(test)]
     faults::meet_write(data, |part| file.write_all_at(part, offset))?;
     file.write_all_at(data, offset)
 }
@@ -64,6 +68,13 @@ pub(crate) fn set_len(file: &File, length: u64) -> io::Result<()> {
     #[cfg(test)]
     faults::meet(Call::Truncate)?;
     file.set_len(length)
+}
+
+/// Takes room for so many bytes at a file's beginning.
+pub(crate) fn allocate(file: &File, bytes: u64) -> io::Result<()> {
+    #[cfg(test)]
+    faults::meet(Call::Write)?;
+    Ok(fallocate(file, FallocateFlags::empty(), 0, bytes)?)
 }
 
 /// Puts a file's bytes on the disk.

@@ -1,8 +1,9 @@
 //! A fault at the n-th call of the file layer, in tests.
 //!
 //! One plan for the whole process, so a test with a plan runs in a process of its own (see [`crate::fault_table`]). Without a
-//! plan a call is only counted.
+//! plan a call is only counted. What is appended may also be refused for one thread alone, in the tests' own process.
 
+use std::cell::Cell;
 use std::io;
 use std::thread;
 use std::time::Duration;
@@ -106,6 +107,25 @@ pub(crate) fn seen() -> u64 {
 /// The call that was struck first.
 pub(crate) fn struck() -> Option<Call> {
     PLAN.lock().struck
+}
+
+thread_local! {
+    static REFUSED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The next so many writes of this thread at an offset, as of records and small blobs, find a full disk.
+pub(crate) fn fill_disk(writes: u32) {
+    REFUSED.set(writes);
+}
+
+pub(super) fn meet_full_disk() -> io::Result<()> {
+    match REFUSED.get().checked_sub(1) {
+        None => Ok(()),
+        Some(left) => {
+            REFUSED.set(left);
+            Err(Errno::NOSPC.into())
+        }
+    }
 }
 
 fn strikes(call: Call) -> Option<Fault> {

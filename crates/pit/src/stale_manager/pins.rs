@@ -41,8 +41,11 @@ impl Pins {
             };
             Ok(())
         })?;
-        if journal.recovery().records > SLACK + 2 * pinned.len() as u64 {
-            journal.rewrite(pinned.iter().map(|id| record(id, PIN)))?;
+        if journal.recovery().records > SLACK + 2 * pinned.len() as u64
+            && let Err(error) = journal.rewrite(pinned.iter().map(|id| record(id, PIN)))
+        {
+            // A full disk must not keep the system down: it goes on with the long one.
+            tracing::warn!(%error, "the journal of pins was not shortened; it is tried again at the next start");
         }
         let (closed, guard) = (AtomicBool::new(false), UntilClosed::new(guard));
         Ok(Self { journal, pinned: RwLock::new(pinned), closed, guard })
@@ -114,5 +117,31 @@ mod tests {
         drop(pins);
         let again = open();
         assert!(again.contains(&first) && again.contains(&third));
+    }
+
+    #[test]
+    fn pins_whose_journal_cannot_be_shortened_open_with_the_long_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pins");
+        let open = || Pins::open(&path, Durability::Process, StateGuard::default()).unwrap();
+        let [kept, other] = [b"1", b"2"].map(|data| ArtifactId::of(data));
+        let pins = open();
+        pins.set(&kept, true).unwrap();
+        for round in 0..SLACK + 10 {
+            pins.set(&other, round % 2 == 0).unwrap();
+        }
+        pins.close();
+        let long = std::fs::metadata(&path).unwrap().len();
+        // A folder where the new journal would be written: as on a full disk, it cannot be.
+        let unfinished = folder.path().join("pins.new");
+        std::fs::create_dir(&unfinished).unwrap();
+        let pins = open();
+        assert!(pins.contains(&kept) && !pins.contains(&other));
+        pins.close();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), long);
+        std::fs::remove_dir(&unfinished).unwrap();
+        open().close();
+        assert!(std::fs::metadata(&path).unwrap().len() < long / 10);
+        assert!(open().contains(&kept));
     }
 }
