@@ -12,6 +12,7 @@ use super::child_starts;
 use super::own::Own;
 use super::parts::Parts;
 use super::replaced::is_replaced;
+use super::state_place::StatePlace;
 use crate::{Blocking, Immediate, Outside, Registry, Threads};
 
 /// How long the supervisor may take until it is up.
@@ -35,10 +36,12 @@ pub(super) fn register(
 }
 
 fn state(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
-    let (taking, releasing) = (Arc::clone(parts), Arc::clone(parts));
-    let component = Blocking::new(threads, move || taking.state.take().map(|()| Health::Healthy))
+    let (taking, asked, releasing) = (Arc::clone(parts), Arc::clone(parts), Arc::clone(parts));
+    let own = Blocking::new(threads, move || taking.state.take().map(|()| Health::Healthy))
+        .health(move || Ok(asked.state.health()))
         .stop(move || releasing.state.release());
-    registry.add(Own::State.descriptor(|_| true), Arc::new(component));
+    let place = StatePlace { own, parts: Arc::clone(parts) };
+    registry.add(Own::State.descriptor(|_| true), Arc::new(place));
 }
 
 /// The process was started when the manifests were about to be read; here it is waited for.

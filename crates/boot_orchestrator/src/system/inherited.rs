@@ -23,7 +23,7 @@ impl Inherited {
     /// The descriptors. To be asked in the forked child: what another thread of the parent held locked is left out.
     pub fn descriptors(&self) -> Vec<i32> {
         let Some(parts) = self.0.upgrade() else { return Vec::new() };
-        let mut found: Vec<i32> = parts.state.descriptor().into_iter().collect();
+        let mut found: Vec<i32> = parts.state.descriptors().into_iter().flatten().collect();
         if let Some(bus) = parts.bus.try_lock().as_deref().and_then(Option::as_ref) {
             found.extend(bus.reader().descriptors());
         }

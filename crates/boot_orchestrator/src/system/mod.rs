@@ -15,6 +15,8 @@ mod own;
 mod parts;
 mod replaced;
 mod state_folder;
+mod state_lock;
+mod state_place;
 mod swap;
 
 pub use inherited::Inherited;

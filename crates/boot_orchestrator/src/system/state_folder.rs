@@ -6,17 +6,21 @@
 //! The lock is the root's alone: close-on-exec, and let go of by a forked child, so that it is free the moment the
 //! root dies.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
+use std::fs::{self, DirBuilder};
+use std::os::fd::RawFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
-use component::{Code, Failure};
+use component::{Code, Failure, Health};
 use orchestra_kit::supervisor::Environment;
 use parking_lot::Mutex;
-use rustix::fs::{FlockOperation, flock};
+
+use super::state_lock::{Lock, unusable};
+
+/// So long a lock counts as just taken.
+const NEW: Duration = Duration::from_secs(1);
 
 /// Where a system keeps what it stores.
 pub(super) struct StateFolder {
@@ -25,43 +29,7 @@ pub(super) struct StateFolder {
     lock: Mutex<Option<Arc<Lock>>>,
     /// The same after the release, as long as somebody works on.
     shared: Mutex<Weak<Lock>>,
-}
-
-/// The lock, taken.
-struct Lock {
-    file: File,
-    path: PathBuf,
-    /// It goes with its last share.
-    temporary: bool,
-    workers: Mutex<Vec<&'static str>>,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if self.temporary
-            && let Err(error) = fs::remove_dir_all(&self.path)
-        {
-            let path = self.path.display();
-            tracing::warn!(target: "symphony.boot", %path, %error, "a temporary state folder stays");
-        }
-    }
-}
-
-impl Lock {
-    /// Tells whoever asks for the folder meanwhile why it is still locked.
-    fn tell_who_works(&self) {
-        let workers = self.workers.lock().join("`, `");
-        if workers.is_empty() {
-            // It has ended just now.
-            return;
-        }
-        tracing::warn!(target: "symphony.boot", %workers, "what was given up still works in the state folder");
-        let text = format!("{}\n`{workers}`", std::process::id());
-        // The reader of the error has less to read without it, and the lock itself is whole.
-        if let Err(error) = self.file.write_all_at(text.as_bytes(), 0) {
-            tracing::warn!(target: "symphony.boot", %error, "the lock could not be labelled");
-        }
-    }
+    taken: Mutex<Option<Instant>>,
 }
 
 /// A part of the lock, for one that works in the folder: until it is dropped nobody else gets the folder.
@@ -87,7 +55,13 @@ impl StateFolder {
             let unique = format!("symphony-{}-{:x}", std::process::id(), unique());
             environment.temporary_folder().join(unique)
         });
-        Self { path, temporary, lock: Mutex::new(None), shared: Mutex::default() }
+        Self {
+            path,
+            temporary,
+            lock: Mutex::new(None),
+            shared: Mutex::default(),
+            taken: Mutex::new(None),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -103,35 +77,9 @@ impl StateFolder {
             .recursive(true)
             .mode(0o700)
             .create(&self.path)
-            .map_err(|error| self.unusable("made", &error))?;
-        let file = self.path.join("lock");
-        let mut lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&file)
-            .map_err(|error| self.unusable("locked", &error))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut holder = String::new();
-            // Who holds it is only for the reader of the error; not knowing is no second error.
-            let _ = lock.read_to_string(&mut holder);
-            let mut failure = Failure::new(
-                Code::STATE_LOCKED,
-                format!("state folder `{}` belongs to another running system", self.path.display()),
-            )
-            .hint("shut the other system down, or set another `state` in `[system]`");
-            if !holder.trim().is_empty() {
-                failure = failure.because(held_by(&holder));
-            }
-            return Err(failure);
-        }
-        lock.set_len(0)
-            .and_then(|()| lock.rewind())
-            .and_then(|()| write!(lock, "{}", std::process::id()))
-            .map_err(|error| self.unusable("locked", &error))?;
-        let (path, temporary, workers) = (self.path.clone(), self.temporary, Mutex::default());
-        let lock = Arc::new(Lock { file: lock, path, temporary, workers });
+            .map_err(|error| unusable(&self.path, "made", &error))?;
+        let lock = Arc::new(Lock::take(&self.path, self.temporary)?);
+        *self.taken.lock() = Some(Instant::now());
         *self.shared.lock() = Arc::downgrade(&lock);
         *self.lock.lock() = Some(lock);
         Ok(())
@@ -144,10 +92,22 @@ impl StateFolder {
         Some(Share { lock, worker })
     }
 
-    /// The lock's descriptor, which a forked child must let go of.
-    pub(super) fn descriptor(&self) -> Option<RawFd> {
+    /// The lock's descriptors, which a forked child must let go of.
+    pub(super) fn descriptors(&self) -> [Option<RawFd>; 2] {
         // Asked in a forked child, where the thread that holds it may not exist.
-        Some(self.shared.try_lock()?.upgrade()?.file.as_raw_fd())
+        let lock = self.shared.try_lock().and_then(|shared| shared.upgrade());
+        lock.map_or([None, None], |lock| lock.descriptors())
+    }
+
+    /// Whether the lock was taken in the last second: nobody has to look what became of it.
+    pub(super) fn is_new(&self) -> bool {
+        self.taken.lock().is_some_and(|at| at.elapsed() < NEW)
+    }
+
+    /// Whether what is locked is still what the names lead to.
+    pub(super) fn health(&self) -> Health {
+        let lock = self.shared.lock().upgrade();
+        lock.map_or(Health::Healthy, |lock| lock.health())
     }
 
     /// Gives the lock back; a temporary folder is removed.
@@ -172,25 +132,6 @@ impl StateFolder {
             .because(error.to_string())
         })
     }
-
-    fn unusable(&self, what: &str, error: &std::io::Error) -> Failure {
-        Failure::new(
-            Code::STATE_INVALID,
-            format!("state folder `{}` cannot be {what}", self.path.display()),
-        )
-        .because(error.to_string())
-        .hint("set `state` in `[system]` to a folder that can be written")
-    }
-}
-
-/// Who has the lock, by what the lock's file says: a process, and what of it was given up and still works.
-fn held_by(label: &str) -> String {
-    match label.trim().split_once('\n') {
-        Some((process, workers)) => format!(
-            "process {process} holds its lock: {workers} was given up there at a deadline and still works"
-        ),
-        None => format!("process {} holds its lock", label.trim()),
-    }
 }
 
 /// A number that no other system of this process has.
@@ -205,8 +146,11 @@ fn unique() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::StateFolder;
-    use component::Code;
+    use component::{Code, Health};
     use orchestra_kit::supervisor::Environment;
 
     #[test]
@@ -224,6 +168,61 @@ mod tests {
         assert!(path.is_dir());
     }
 
+    /// What the health then says, and how the lock file comes to it.
+    type Loss = (&'static str, fn(&Path));
+
+    #[test]
+    fn a_lock_file_that_is_deleted_or_replaced_lets_nobody_in_and_is_told() {
+        let losses: [Loss; 4] = [
+            ("deleted", |lock| fs::remove_file(lock).unwrap()),
+            ("replaced", |lock| {
+                fs::remove_file(lock).unwrap();
+                fs::write(lock, b"").unwrap();
+            }),
+            ("replaced", |lock| {
+                fs::copy(lock, lock.with_extension("copy")).unwrap();
+                fs::rename(lock.with_extension("copy"), lock).unwrap();
+            }),
+            ("deleted", |lock| fs::rename(lock, lock.with_extension("aside")).unwrap()),
+        ];
+        for (said, lose) in losses {
+            let folder = tempfile::tempdir().unwrap();
+            let open = || StateFolder::new(Some(folder.path().into()), &Environment::default());
+            let first = open();
+            first.take().unwrap();
+            assert_eq!(first.health(), Health::Healthy);
+            lose(&folder.path().join("lock"));
+            for _ in 0..2 {
+                let refused = open().take().unwrap_err();
+                assert_eq!(refused.code, Code::STATE_LOCKED);
+                assert!(refused.causes[0].contains("deleted or replaced"), "{:?}", refused.causes);
+            }
+            let health = first.health();
+            assert!(
+                matches!(&health, Health::Degraded(text) if text.contains("lock file")),
+                "{health:?}"
+            );
+            first.release().unwrap();
+            open().take().unwrap();
+            // And with its name given back, which another system has made meanwhile.
+            assert!(
+                matches!(&health, Health::Degraded(text) if said == "deleted" || text.contains(said))
+            );
+        }
+    }
+
+    #[test]
+    fn a_state_folder_that_is_deleted_or_replaced_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("state");
+        let first = StateFolder::new(Some(path.clone()), &Environment::default());
+        first.take().unwrap();
+        fs::rename(&path, place.path().join("aside")).unwrap();
+        assert!(matches!(first.health(), Health::Unhealthy(text) if text.contains("was deleted")));
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(first.health(), Health::Unhealthy(text) if text.contains("was replaced")));
+    }
+
     #[test]
     fn what_was_given_up_keeps_the_folder_until_it_has_ended() {
         let folder = tempfile::tempdir().unwrap();
@@ -235,7 +234,7 @@ mod tests {
         drop(first.share("dag-tracker"));
         first.release().unwrap();
         assert!(first.share("dag-tracker").is_none(), "a start that comes too late");
-        assert!(first.descriptor().is_some(), "a forked child lets go of it");
+        assert!(first.descriptors().iter().all(Option::is_some), "a forked child lets go of it");
         let refused = open().take().unwrap_err();
         assert_eq!(refused.code, Code::STATE_LOCKED);
         let process = std::process::id();
