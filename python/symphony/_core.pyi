@@ -2462,8 +2462,16 @@ class GuestLane:
     def end(self, correlation: int) -> None:
         """Ends a stream."""
 
-    def call(self, operation: str, inputs: dict[str, Any], timeout: float | None = None) -> Any:
+    def call(
+        self,
+        operation: str,
+        inputs: dict[str, Any],
+        timeout: float | None = None,
+        under: int | None = None,
+    ) -> Any:
         """Calls an operation of the Pit or of another extension, for so many seconds at most.
+
+        `under` is the request for whose sake it is made: its deadline and its cancel are the call's too.
 
         Raises:
             NotGrantedError: The manifest does not grant it.

@@ -175,6 +175,7 @@ class Extension:
         self.descriptions: dict[str, OperationDescription] = {}
         self._lane: Lane | None = None
         self._current: Callable[[], int | None] = _no_request
+        self._calling: Callable[[], int | None] = _no_request
 
     if TYPE_CHECKING:
 
@@ -217,6 +218,8 @@ class Extension:
     def call(self, operation: str, /, **inputs: Any) -> Any:
         """Call the Pit or another extension, where `calls` in the manifest grants it.
 
+        A call made by an operation ends with it: at its deadline, and when its caller gives it up.
+
         Args:
             operation: `member.operation` or `extension.operation`, as `artifact-store.put`.
             inputs: The operation's inputs.
@@ -224,7 +227,30 @@ class Extension:
         Returns:
             The operation's result.
         """
-        return self.lane_for("call").call(operation, inputs, None)
+        return self.call_within(operation, inputs, None)
+
+    def call_within(self, operation: str, inputs: dict[str, Any], timeout: float | None) -> Any:
+        """Call as `call` does, for so many seconds at most.
+
+        Args:
+            operation: `member.operation` or `extension.operation`.
+            inputs: The operation's inputs.
+            timeout: Seconds, or None for no limit of its own.
+
+        Returns:
+            The operation's result.
+        """
+        return self._prepared_call(operation, inputs, timeout)()
+
+    def _prepared_call(
+        self, operation: str, inputs: dict[str, Any], timeout: float | None
+    ) -> Callable[[], Any]:
+        """The call as this thread and this task would make it, for whichever thread makes it."""
+        lane: Any = self.lane_for("call")
+        served = self._calling()
+        # A lane that a test attached need not know of requests.
+        under = () if served is None else (served,)
+        return lambda: lane.call(operation, inputs, timeout, *under)
 
     async def call_async(self, operation: str, /, **inputs: Any) -> Any:
         """Call as `call` does, from an `async def` operation, without holding up the others.
@@ -238,9 +264,8 @@ class Extension:
         """
         import asyncio
 
-        lane = self.lane_for("call")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, lane.call, operation, inputs, None)
+        return await loop.run_in_executor(None, self._prepared_call(operation, inputs, None))
 
     def options(self, *, timeout: float | None = None) -> CallView:
         """Return a view whose calls have these options.
@@ -280,7 +305,12 @@ class Extension:
             return False
         return self._lane.cancelled(correlation)
 
-    def attach(self, lane: Lane, current: Callable[[], int | None] | None = None) -> None:
+    def attach(
+        self,
+        lane: Lane,
+        current: Callable[[], int | None] | None = None,
+        calling: Callable[[], int | None] | None = None,
+    ) -> None:
         """Give the extension the lane that `call`, `publish` and `cancelled` use.
 
         `serve` does this; a test may do it with an object of its own.
@@ -288,9 +318,11 @@ class Extension:
         Args:
             lane: The lane.
             current: Returns the correlation of the request being answered.
+            calling: The same, of the request that the asking thread or task answers: its calls end with it.
         """
         self._lane = lane
         self._current = current or _no_request
+        self._calling = calling or _no_request
 
     def lane_for(self, wish: str) -> Lane:
         """Return the lane, or raise a `RuntimeError` that says what cannot be done without it."""
@@ -318,7 +350,7 @@ class CallView:
 
     def call(self, operation: str, /, **inputs: Any) -> Any:
         """Call as `Extension.call` does, with this view's options."""
-        return self._extension.lane_for("call").call(operation, inputs, self._timeout)
+        return self._extension.call_within(operation, inputs, self._timeout)
 
 
 def serve(entry: str, folder: str, lane_descriptor: int, begun: float | None = None) -> int:

@@ -40,4 +40,4 @@ pub use name::ComponentName;
 pub use phase::Phase;
 pub use render::{error_text, faults_text, ring_text};
 pub use state::{State, StateError};
-pub use suggestion::did_you_mean;
+pub use suggestion::{Suggestions, did_you_mean};

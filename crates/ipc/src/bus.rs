@@ -1,19 +1,21 @@
 //! The bus of a process: its background reader, and topics that reach subscribers in the process without a system
 //! call and guests over their lanes.
 //!
-//! Invariant: a publisher waits only where a subscriber in the process asked for that (`Policy::Block`), and never on
-//! a guest; every value that is dropped is counted and told.
+//! Invariants: a publisher waits only where a subscriber in the process asked for that (`Policy::Block`), and never on
+//! a guest; every value that is dropped is counted and told. What waits is bounded in bytes; a topic ends with its last
+//! handle and its last subscriber, a lane's subscriptions with the lane.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::error::{IpcError, ReceiveError};
+use crate::error::{IpcError, ProtocolError, ReceiveError};
+use crate::frame::MAX_LENGTH;
 use crate::hooks::{self, Hook, Hooks};
 use crate::lane::Lane;
 use crate::payload::Payload;
@@ -32,6 +34,13 @@ pub enum Policy {
     Reject,
 }
 
+/// How many bytes of values wait in one subscription; one value alone always has room.
+const BYTES: usize = MAX_LENGTH as usize;
+/// To how many topics one lane may subscribe.
+const TOPICS: usize = 1024;
+/// And how many bytes their names may have together.
+const NAMES: usize = 64 * 1024;
+
 /// How often a waiting publisher is asked whether to go on.
 const ASK: Duration = Duration::from_millis(50);
 
@@ -46,8 +55,26 @@ enum Wait<'a> {
 #[derive(Default)]
 struct Queue {
     values: VecDeque<Payload>,
+    bytes: usize,
     closed: bool,
     hooks: Hooks,
+}
+
+impl Queue {
+    fn is_full(&self, capacity: usize, size: usize) -> bool {
+        self.values.len() >= capacity || self.bytes > 0 && self.bytes + size > BYTES
+    }
+
+    fn push(&mut self, value: Payload) {
+        self.bytes += value.size();
+        self.values.push_back(value);
+    }
+
+    fn pop(&mut self) -> Option<Payload> {
+        let value = self.values.pop_front()?;
+        self.bytes -= value.size();
+        Some(value)
+    }
 }
 
 struct Subscriber {
@@ -64,7 +91,7 @@ impl Subscriber {
     fn offer(&self, value: Payload, wait: &Wait<'_>) -> u64 {
         let mut queue = self.queue.lock();
         let mut dropped = 0;
-        while queue.values.len() >= self.capacity && !queue.closed {
+        while queue.is_full(self.capacity, value.size()) && !queue.closed {
             match self.policy {
                 Policy::Block if matches!(wait, Wait::Forever) => self.emptied.wait(&mut queue),
                 Policy::Block if self.ask(&mut queue, wait) => {}
@@ -73,14 +100,14 @@ impl Subscriber {
                     return 1;
                 }
                 Policy::Block | Policy::DropOldest | Policy::Latest => {
-                    queue.values.pop_front();
+                    queue.pop();
                     dropped += 1;
                 }
             }
         }
         let mut hooks = Vec::new();
         if !queue.closed {
-            queue.values.push_back(value);
+            queue.push(value);
             self.filled.notify_one();
             hooks = queue.hooks.take();
         }
@@ -127,18 +154,45 @@ struct Subscribers {
 struct TopicCore {
     name: String,
     subscribers: Mutex<Subscribers>,
+    bus: Weak<BusCore>,
+    closed: AtomicBool,
+}
+
+impl Drop for TopicCore {
+    fn drop(&mut self) {
+        let Some(bus) = self.bus.upgrade() else { return };
+        let mut topics = bus.topics.lock();
+        // Another of that name may have come to be since this one had its last user.
+        if topics.get(&self.name).is_some_and(|topic| topic.strong_count() == 0) {
+            topics.remove(&self.name);
+        }
+    }
 }
 
 struct BusCore {
     reader: Reader,
-    topics: Mutex<HashMap<String, Arc<TopicCore>>>,
+    /// Those that somebody uses. None of them is let go of under the lock, which its end takes.
+    topics: Mutex<HashMap<String, Weak<TopicCore>>>,
+    /// What each lane is subscribed to, by its number: that keeps the topics.
+    lanes: Mutex<HashMap<u64, HashMap<String, Arc<TopicCore>>>>,
+    closed: AtomicBool,
+}
+
+impl BusCore {
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let topics: Vec<_> = self.topics.lock().values().filter_map(Weak::upgrade).collect();
+        for topic in topics {
+            topic.close();
+        }
+        let lanes = std::mem::take(&mut *self.lanes.lock());
+        drop(lanes);
+    }
 }
 
 impl Drop for BusCore {
     fn drop(&mut self) {
-        for topic in self.topics.get_mut().values() {
-            topic.close();
-        }
+        self.close();
     }
 }
 
@@ -152,7 +206,12 @@ impl Bus {
     /// # Errors
     /// [`IpcError`] when the background reader cannot be started.
     pub fn new() -> Result<Self, IpcError> {
-        Ok(Self(Arc::new(BusCore { reader: Reader::new()?, topics: Mutex::default() })))
+        Ok(Self(Arc::new(BusCore {
+            reader: Reader::new()?,
+            topics: Mutex::default(),
+            lanes: Mutex::default(),
+            closed: AtomicBool::new(false),
+        })))
     }
 
     /// The background thread, for opening lanes and capturing pipes.
@@ -160,16 +219,39 @@ impl Bus {
         &self.0.reader
     }
 
-    /// The topic of that name; it comes to be when it is first asked for.
+    /// The topic of that name; it is there for as long as somebody has it or is subscribed to it.
     pub fn topic(&self, name: &str) -> Topic {
         let mut topics = self.0.topics.lock();
-        if let Some(topic) = topics.get(name) {
-            return Topic(Arc::clone(topic));
+        if let Some(topic) = topics.get(name).and_then(Weak::upgrade) {
+            return Topic(topic);
         }
-        let subscribers = Mutex::default();
-        let topic = Arc::new(TopicCore { name: name.to_owned(), subscribers });
-        topics.insert(name.to_owned(), Arc::clone(&topic));
+        let topic = Arc::new(TopicCore {
+            name: name.to_owned(),
+            subscribers: Mutex::default(),
+            bus: Arc::downgrade(&self.0),
+            closed: AtomicBool::new(self.0.closed.load(Ordering::Acquire)),
+        });
+        topics.insert(name.to_owned(), Arc::downgrade(&topic));
         Topic(topic)
+    }
+
+    /// Publishes a value that came over a lane: nobody may be made to wait, and a topic that nobody uses is not made.
+    pub fn publish_from_lane(&self, topic: &str, value: &Payload) -> u64 {
+        let known = self.0.topics.lock().get(topic).and_then(Weak::upgrade);
+        known.map_or(0, |topic| Topic(topic).publish_from_lane(value))
+    }
+
+    /// A lane is closed: all of its subscriptions end.
+    pub fn forget_lane(&self, lane: u64) {
+        let topics = self.0.lanes.lock().remove(&lane).unwrap_or_default();
+        for topic in topics.into_values() {
+            topic.forget(lane);
+        }
+    }
+
+    /// How many topics there are.
+    pub fn topics(&self) -> usize {
+        self.0.topics.lock().len()
     }
 
     /// A writable buffer of `length` zeros, to be filled in place and published.
@@ -179,9 +261,7 @@ impl Bus {
 
     /// Ends every subscription and forgets every lane.
     pub fn close(&self) {
-        for topic in self.0.topics.lock().values() {
-            topic.close();
-        }
+        self.0.close();
     }
 }
 
@@ -192,7 +272,15 @@ impl std::fmt::Debug for Bus {
 }
 
 impl TopicCore {
+    fn forget(&self, lane: u64) {
+        let is_its = |remote: &mut Arc<Remote>| remote.lane.id() == lane;
+        let gone: Vec<_> = self.subscribers.lock().remote.extract_if(.., is_its).collect();
+        // Without the lock: a lane's last handle may be among them.
+        drop(gone);
+    }
+
     fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         let ended = std::mem::take(&mut *self.subscribers.lock());
         for subscriber in ended.local.iter().filter_map(Weak::upgrade) {
             subscriber.close();
@@ -208,6 +296,11 @@ impl Topic {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// Whether the bus is closed, and nothing comes here any more.
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
     }
 
     /// Publishes a value to everybody who is subscribed now; says how many values were dropped for it.
@@ -248,23 +341,60 @@ impl Topic {
             emptied: Condvar::new(),
             dropped: AtomicU64::new(0),
         });
-        self.0.subscribers.lock().local.push(Arc::downgrade(&subscriber));
-        Subscription(subscriber)
+        {
+            let mut subscribers = self.0.subscribers.lock();
+            subscribers.local.retain(|local| local.strong_count() > 0);
+            subscribers.local.push(Arc::downgrade(&subscriber));
+        }
+        if self.is_closed() {
+            subscriber.close();
+        }
+        Subscription(subscriber, self.clone())
     }
 
     /// Subscribes a guest, once; its lane's end unsubscribes it. `Policy::Block` drops the oldest: a guest that reads
-    /// slowly loses values, and is told how many, but never holds a publisher back.
-    pub fn subscribe_lane(&self, lane: &Lane, policy: Policy, capacity: usize) {
+    /// slowly loses values, and is told how many, but never holds a publisher back. [`Bus::forget_lane`] must follow the
+    /// lane's end.
+    ///
+    /// # Errors
+    /// [`ProtocolError::Subscriptions`] where it has as many as it may.
+    pub fn subscribe_lane(
+        &self,
+        lane: &Lane,
+        policy: Policy,
+        capacity: usize,
+    ) -> Result<(), ProtocolError> {
+        let Some(bus) = self.0.bus.upgrade() else { return Ok(()) };
+        {
+            let mut lanes = bus.lanes.lock();
+            let topics = lanes.entry(lane.id()).or_default();
+            let names: usize = topics.keys().map(String::len).sum();
+            if !topics.contains_key(self.name()) {
+                if topics.len() >= TOPICS || names + self.name().len() > NAMES {
+                    return Err(ProtocolError::Subscriptions { topics: TOPICS, bytes: NAMES });
+                }
+                topics.insert(self.name().to_owned(), Arc::clone(&self.0));
+            }
+        }
         let capacity = if policy == Policy::Latest { 1 } else { capacity.max(1) };
         let mut subscribers = self.0.subscribers.lock();
         subscribers.remote.retain(|remote| !remote.lane.is_same(lane));
         let untold = AtomicU64::new(0);
         subscribers.remote.push(Arc::new(Remote { lane: lane.clone(), policy, capacity, untold }));
+        Ok(())
     }
 
     /// Unsubscribes a guest.
     pub fn unsubscribe_lane(&self, lane: &Lane) {
-        self.0.subscribers.lock().remote.retain(|remote| !remote.lane.is_same(lane));
+        self.0.forget(lane.id());
+        let Some(bus) = self.0.bus.upgrade() else { return };
+        let mut lanes = bus.lanes.lock();
+        if let Some(topics) = lanes.get_mut(&lane.id()) {
+            topics.remove(self.name());
+            if topics.is_empty() {
+                lanes.remove(&lane.id());
+            }
+        }
     }
 
     /// How many are subscribed, in the process and beyond.
@@ -296,7 +426,7 @@ impl Remote {
 }
 
 /// A place where the values of a topic wait for one reader. Dropping it unsubscribes.
-pub struct Subscription(Arc<Subscriber>);
+pub struct Subscription(Arc<Subscriber>, #[expect(dead_code, reason = "it keeps the topic")] Topic);
 
 impl Subscription {
     /// The next value; waits for it, at most `timeout`.
@@ -307,7 +437,7 @@ impl Subscription {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut queue = self.0.queue.lock();
         loop {
-            if let Some(value) = queue.values.pop_front() {
+            if let Some(value) = queue.pop() {
                 self.0.emptied.notify_one();
                 return Ok(value);
             }
@@ -328,7 +458,7 @@ impl Subscription {
     /// As [`Subscription::recv`], which would have to wait after [`ReceiveError::TimedOut`].
     pub fn try_recv(&self) -> Result<Payload, ReceiveError> {
         let mut queue = self.0.queue.lock();
-        match queue.values.pop_front() {
+        match queue.pop() {
             Some(value) => {
                 self.0.emptied.notify_one();
                 Ok(value)

@@ -121,6 +121,16 @@ pub enum ProtocolError {
         /// The kind's number.
         found: u8,
     },
+    /// It subscribed to more topics than it may.
+    #[error(
+        "it is subscribed to {topics} topics, or the names of its topics have more than {bytes} bytes"
+    )]
+    Subscriptions {
+        /// To how many it may be.
+        topics: usize,
+        /// How many bytes their names may have.
+        bytes: usize,
+    },
     /// Reserved bytes that are not zero.
     #[error("the reserved bytes of a frame are not zero")]
     Reserved,

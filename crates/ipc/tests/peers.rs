@@ -323,7 +323,7 @@ fn a_slow_subscriber_loses_events_and_is_told_how_many() {
         let mut host = host_with(HostOptions { out_limit: 1 << 20, ..HostOptions::default() });
         greet(&mut host);
         let topic = bus.topic("big");
-        topic.subscribe_lane(&host.lane, ipc::Policy::DropOldest, 4);
+        topic.subscribe_lane(&host.lane, ipc::Policy::DropOldest, 4).unwrap();
         let mut dropped = 0;
         let big = Payload::from_value(&Value::from(vec![0u8; 200_000])).unwrap();
         for _ in 0..20 {

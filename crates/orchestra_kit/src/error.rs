@@ -69,6 +69,18 @@ pub enum KitError {
         /// Who is called.
         what: &'static str,
     },
+    /// The result is longer than one answer may be; it was not read.
+    #[error(
+        "the result of `{call}` has {bytes} bytes, which do not fit a frame; at most {limit} do"
+    )]
+    TooLarge {
+        /// The call.
+        call: String,
+        /// How long it is.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The system gives no thread.
     #[error("no thread can be started")]
     Thread {
@@ -103,7 +115,7 @@ impl Hint for KitError {
         match self {
             Self::Invalid { code, .. } => *code,
             Self::UnknownOperation { .. } => Code::UNKNOWN_OPERATION,
-            Self::InvalidValue { .. } => Code::INVALID_VALUE,
+            Self::InvalidValue { .. } | Self::TooLarge { .. } => Code::INVALID_VALUE,
             Self::Cancelled { .. } => Code::CANCELLED,
             Self::TimedOut { .. } => Code::CALL_TIMEOUT,
             Self::Stopped { .. } => Code::STOPPED,
@@ -130,6 +142,9 @@ impl Hint for KitError {
                 Some(error) => error.hints(),
                 None => Vec::new(),
             },
+            Self::TooLarge { .. } => {
+                vec!["what is that large is read by the root, or kept in pieces".to_owned()]
+            }
             _ => Vec::new(),
         }
     }

@@ -395,3 +395,137 @@ fn all_that_an_owner_holds_is_given_back_at_once() {
         "nothing is given back twice"
     );
 }
+
+#[test]
+fn a_request_that_waits_without_a_thread_is_answered_exactly_once() {
+    const MANY: u64 = 20_000;
+    within(|| {
+        let engine = engine(1, Strategy::Priority);
+        let held = engine.request(gpu("first", 1, NOW)).unwrap();
+        let (tell, told) = mpsc::channel();
+        let mut places = Vec::new();
+        for number in 0..MANY {
+            let tell = tell.clone();
+            // Each is given back where it is answered, which answers the next: as deep as the line is long.
+            let answered = move |outcome: pit::PitResult<pit::arbitration_engine::Grant>| {
+                let outcome = outcome.map(|grant| grant.outcome());
+                assert_ne!(number % 1000, 1, "one that panics costs none of the others");
+                tell.send((number, outcome.map_err(|error| component::Hint::code(&error))))
+                    .unwrap();
+            };
+            let place = engine.request_later(gpu("later", 1, LONG), Box::new(answered)).unwrap();
+            places.push(place.expect("it is taken"));
+        }
+        assert_eq!(engine.status()[0].waiting as u64, MANY);
+        places[2].time_out();
+        places[4].withdraw();
+        held.release();
+        for place in &places {
+            place.time_out();
+            place.withdraw();
+        }
+        drop(tell);
+        let outcomes: BTreeMap<_, _> = told.iter().collect();
+        assert_eq!(outcomes.len() as u64, MANY - MANY / 1000);
+        let granted = outcomes.values().filter(|outcome| **outcome == Ok(Outcome::Granted));
+        assert_eq!(granted.count(), outcomes.len() - 2);
+        assert_eq!(outcomes[&2], Ok(Outcome::Deferred));
+        assert_eq!(outcomes[&4], Err(component::Code::INTERRUPTED));
+        assert_eq!((engine.status()[0].used, engine.status()[0].waiting), (0, 0));
+    });
+}
+
+#[test]
+fn what_waits_without_a_thread_ends_with_the_engine_and_can_be_answered_at_once() {
+    within(|| {
+        let engine = engine(1, Strategy::Priority);
+        let (tell, told) = mpsc::channel();
+        let ask = |amount| {
+            let tell = tell.clone();
+            let answered = Box::new(move |outcome| tell.send(outcome).unwrap());
+            engine.request_later(gpu("later", amount, LONG), answered).unwrap()
+        };
+        assert!(ask(1).is_none());
+        assert!(ask(2).is_none());
+        let held = told.recv().unwrap().unwrap();
+        assert_eq!(told.recv().unwrap().unwrap().outcome(), Outcome::Denied);
+        assert!(ask(1).is_some());
+        engine.close();
+        let error = told.recv().unwrap().unwrap_err();
+        assert_eq!(component::Hint::code(&error), component::Code::STOPPED);
+        held.release();
+        assert!(told.try_recv().is_err());
+    });
+}
+
+#[test]
+fn names_that_the_audit_keeps_are_short() {
+    let engine = engine(1, Strategy::Priority);
+    let long = "o".repeat(1025);
+    assert!(engine.request(gpu(&long, 1, NOW)).is_err());
+    assert!(engine.define(&long, 1, Strategy::Queue).is_err());
+    assert!(engine.request(gpu(&long[1..], 1, NOW)).unwrap().is_granted());
+}
+
+#[test]
+fn what_waits_without_a_thread_gets_what_comes_back_at_the_end_of_a_lease() {
+    within(|| {
+        let engine = engine(1, Strategy::Priority);
+        let span = Duration::from_millis(30);
+        let lease =
+            |owner| Request { lease: Some(span), timeout: None, ..Request::new("gpu", owner) };
+        let _first = engine.request(lease("first")).unwrap();
+        let (tell, told) = mpsc::channel();
+        // The second lease begins when both wait already.
+        let waits = ["second", "third"].map(|owner| {
+            let tell = tell.clone();
+            let answered = move |outcome: pit::PitResult<pit::arbitration_engine::Grant>| {
+                tell.send((owner, outcome.unwrap())).unwrap();
+            };
+            engine.request_later(lease(owner), Box::new(answered)).unwrap().unwrap()
+        });
+        waits[0].keep_time_by(|at, look| {
+            thread::spawn(move || {
+                thread::sleep(at.saturating_duration_since(Instant::now()));
+                look();
+            });
+        });
+        for owner in ["second", "third"] {
+            let (of, grant) = told.recv_timeout(Duration::from_secs(20)).unwrap();
+            assert_eq!((of, grant.is_granted()), (owner, true));
+            // Not given back: only its lease ends it.
+            std::mem::forget(grant);
+        }
+    });
+}
+
+#[test]
+fn owners_that_wait_for_each_other_without_a_thread_are_told_and_go_on_waiting() {
+    within(|| {
+        let engine = ArbitrationEngine::new();
+        engine.define("x", 1, Strategy::Priority).unwrap();
+        engine.define("y", 1, Strategy::Priority).unwrap();
+        let _held = engine.request(Request::new("x", "a")).unwrap();
+        let other = engine.request(Request::new("y", "b")).unwrap();
+        let (tell, told) = mpsc::channel();
+        let wait = |resource, owner| {
+            let tell = tell.clone();
+            let answered = Box::new(move |outcome| tell.send(outcome).unwrap());
+            let request = Request { timeout: None, ..Request::new(resource, owner) };
+            engine.request_later(request, answered).unwrap().unwrap()
+        };
+        let (_first, second) = (wait("y", "a"), wait("x", "b"));
+        let ring = "deadlock: `b` waits for `x`, held by `a`, which waits for `y`, held by `b`";
+        let entry = engine.audit().into_iter().find(|entry| entry.decision == Decision::Deadlock);
+        assert_eq!(entry.unwrap().reason.to_string(), ring);
+        assert!(told.try_recv().is_err(), "an owner may have more than one thread");
+        second.time_out();
+        let late = told.recv().unwrap().unwrap();
+        assert_eq!(
+            (late.outcome(), late.reason().to_string()),
+            (Outcome::Deferred, ring.to_owned())
+        );
+        drop(other);
+        assert!(told.recv().unwrap().unwrap().is_granted());
+    });
+}

@@ -29,14 +29,15 @@ impl<'a> Context<'a> {
     }
 
     /// Calls an operation of a Pit member or of another extension, as far as the manifest grants it. It ends when the
-    /// deadline of the running operation passes.
+    /// deadline of the running operation passes, and when its caller gives it up.
     ///
     /// # Errors
     /// [`GuestError::Call`] when there is no result.
     pub fn call(&self, operation: &str, inputs: impl Into<Value>) -> Result<Value, GuestError> {
         let inputs = Payload::from_value(&inputs.into())?;
         let options = CallOptions { deadline: self.deadline, priority: self.priority };
-        Ok(self.lane.request(operation, &inputs, &options)?.value()?)
+        let result = self.lane.request_under(self.correlation, operation, &inputs, &options, None);
+        Ok(result?.value()?)
     }
 
     /// Publishes a value on a topic of the bus.

@@ -1,9 +1,9 @@
 """Where the words of the core, the boot and the extensions go in Python: `logging`, in order, on a thread of its own.
 
 Boot events are logged under `symphony.boot`, an extension's output line by line under `symphony.extension.<name>`. What
-is said before `logging` is imported and has a handler is kept, the last thousand lines of it, with the time at which it
-was said. It is handed on when there is a handler: looked for a while after the boot, with every later line, at the next
-boot and at exit. Nothing is ever printed by itself.
+is said before `logging` is imported and has a handler is kept, the last thousand lines of it and four million
+characters at most, with the time at which it was said. It is handed on when there is a handler: looked for a while
+after the boot, with every later line, at the next boot and at exit. Nothing is ever printed by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     _Line = tuple[int, str, str, float]
 
 _KEPT = 1000
+_KEPT_CHARACTERS = 4_000_000
 _LOOK = 0.25
 """Seconds between two looks for a handler that somebody may have installed."""
 _LOOKS = 120
@@ -62,6 +63,9 @@ def _hand_on(lines: list[_Line], source: object) -> None:
         _kept.extend(lines)
         _say(source)
         del _kept[:-_KEPT]
+        waiting = sum(len(text) for _, _, text, _ in _kept)
+        while waiting > _KEPT_CHARACTERS:
+            waiting -= len(_kept.pop(0)[2])
     if _kept:
         _say_at_exit()
 

@@ -8,6 +8,7 @@ traceback with the first exception).
 
 from __future__ import annotations
 
+import _thread
 import sys
 import time
 
@@ -191,10 +192,12 @@ class Server:
         self._serving: int | None = None
         self._runner: AsyncRunner | None = None
         self._streams: Streams | None = None
-        extension.attach(lane, self._current)
+        self._thread = 0
+        extension.attach(lane, self._current, self._calling)
 
     def run(self) -> None:
         """Answer requests until the lane says stop."""
+        self._thread = _thread.get_ident()
         self._lane.ready()
         try:
             while self._serve_next():
@@ -233,6 +236,14 @@ class Server:
             if correlation is not None:
                 return correlation
         return self._serving
+
+    def _calling(self) -> int | None:
+        """Return the same for a thread that answers it: what other threads ask may outlive the request."""
+        if self._runner is not None:
+            correlation = self._runner.current()
+            if correlation is not None:
+                return correlation
+        return self._serving if _thread.get_ident() == self._thread else None
 
     def _answer(
         self, correlation: int, operation: str, inputs: dict[str, Any], stream: bool = True

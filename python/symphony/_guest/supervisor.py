@@ -93,16 +93,34 @@ def _serve(guest: ChildRecord, begun: float) -> int:
 
     from symphony.extension import serve
 
-    # Ctrl-C belongs to the root alone; it relays what it wants stopped.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # As an interpreter starts: it ignores these two itself, and a broken pipe is an exception.
+    _restore_signals(but=(signal.SIGPIPE, signal.SIGXFSZ))
+    # Ctrl-C belongs to the root alone; it relays what it wants stopped. A handler, because a program that the extension
+    # starts would begin with what is ignored here.
+    signal.signal(signal.SIGINT, _left_to_the_root)
     sys.argv = [guest["name"]]
     folder = guest["folder"]
     sys.path[:0] = [path for path in guest.get("paths", ()) if path != folder]
     return serve(guest.get("entry", ""), folder, guest["lane"], begun)
 
 
+def _left_to_the_root(_number: int, _frame: object) -> None:
+    """Does nothing with a Ctrl-C."""
+
+
+def _restore_signals(but: tuple[int, ...] = ()) -> None:
+    """Puts signals to their defaults, whatever this interpreter and whoever started it made of them."""
+    import signal
+
+    for number in signal.valid_signals():
+        kept = number in but or number in {signal.SIGKILL, signal.SIGSTOP}
+        if not kept and signal.getsignal(number) is not signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def _execute(argv: list[str]) -> NoReturn:
+    _restore_signals()
     try:
         os.execvpe(argv[0], argv, os.environ)  # noqa: S606 - the manifest names the program.
     except OSError as error:

@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 
-use component::{ComponentName, Descriptor, Diagnostic, NeedKind};
+use component::{ComponentName, Descriptor, Diagnostic, NeedKind, Suggestions};
 
 use crate::graph::edges::{Edge, Graph, index};
-use crate::graph::faults::{self, Suggestions};
+use crate::graph::faults;
 
 /// Who is called what, and who provides what.
 struct Providers<'a> {

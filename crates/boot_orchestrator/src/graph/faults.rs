@@ -2,38 +2,12 @@
 //!
 //! `bind`, `cycles` and `plan` call these; each is a pure function of descriptors.
 
-use component::{Code, Descriptor, Diagnostic, Need, NeedKind, Related, Remedy, did_you_mean};
+use component::{Code, Descriptor, Diagnostic, Need, NeedKind, Related, Remedy, Suggestions};
 
 use crate::graph::edges::{Edge, Graph};
 
 /// Names told in one list.
 const NAMES: usize = 16;
-
-/// How many words may still be compared in search of what a person meant.
-///
-/// Each search looks at every label of the graph. A graph of thousands of components in which thousands of needs are missing
-/// has one cause and not thousands of typing errors; looking for those would take minutes.
-pub(crate) struct Suggestions(usize);
-
-impl Default for Suggestions {
-    fn default() -> Self {
-        Self(100_000)
-    }
-}
-
-impl Suggestions {
-    fn nearest<'a>(
-        &mut self,
-        word: &str,
-        known: impl Iterator<Item = &'a str> + Clone,
-    ) -> Option<&'a str> {
-        if self.0 == 0 {
-            return None;
-        }
-        self.0 = self.0.saturating_sub(known.clone().count());
-        did_you_mean(word, known)
-    }
-}
 
 /// One name twice.
 pub(crate) fn duplicate(first: &Descriptor, second: &Descriptor) -> Diagnostic {

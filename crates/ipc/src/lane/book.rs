@@ -59,6 +59,10 @@ struct Slot {
 #[derive(Default)]
 pub(super) struct Serving {
     pub(super) cancelled: bool,
+    /// When its caller stops waiting.
+    pub(super) deadline: Option<Instant>,
+    /// What it holds here.
+    pub(super) bytes: usize,
     /// How many more items the peer takes.
     pub(super) credit: u32,
     /// Who waits for credit.
@@ -85,6 +89,10 @@ pub(super) struct Book {
     free: Vec<u32>,
     pending: usize,
     pub(super) serving: HashMap<u64, Serving>,
+    /// What all of them hold here.
+    serving_bytes: usize,
+    /// The last requests that were answered after they had been given up.
+    given_up: VecDeque<u64>,
     pub(super) requests: VecDeque<InboundRequest>,
     pub(super) servers: VecDeque<Arc<Waiter>>,
     /// Streams that the thread which takes requests may go on with.
@@ -119,6 +127,9 @@ impl Ended {
     }
 }
 
+/// How many of them are known: what is asked for their sake looks every 50 ms.
+const GIVEN_UP: usize = 1024;
+
 fn split(correlation: u64) -> (usize, u32) {
     ((correlation & 0xffff_ffff) as usize, (correlation >> 32) as u32)
 }
@@ -133,6 +144,8 @@ impl Book {
             free: Vec::new(),
             pending: 0,
             serving: HashMap::new(),
+            serving_bytes: 0,
+            given_up: VecDeque::new(),
             requests: VecDeque::new(),
             servers: VecDeque::new(),
             resumed: VecDeque::new(),
@@ -158,6 +171,33 @@ impl Book {
 
     pub(super) fn is_full(&self) -> bool {
         self.pending >= self.queue as usize
+    }
+
+    /// Takes a request of the peer in. False: with it they would hold more than may be held. One alone is always taken.
+    pub(super) fn serve(&mut self, correlation: u64, serving: Serving, limit: usize) -> bool {
+        if self.serving_bytes > 0 && self.serving_bytes + serving.bytes > limit {
+            return false;
+        }
+        self.serving_bytes += serving.bytes;
+        self.serving.insert(correlation, serving);
+        true
+    }
+
+    /// Takes a request of the peer out. False: it is not pending.
+    pub(super) fn served(&mut self, correlation: u64) -> bool {
+        let Some(served) = self.serving.remove(&correlation) else { return false };
+        self.serving_bytes -= served.bytes;
+        if served.cancelled {
+            self.given_up.truncate(GIVEN_UP - 1);
+            self.given_up.push_front(correlation);
+        }
+        true
+    }
+
+    /// Whether the peer gave that request up, answered meanwhile or not.
+    pub(super) fn is_given_up(&self, correlation: u64) -> bool {
+        let pending = self.serving.get(&correlation).is_some_and(|serving| serving.cancelled);
+        pending || self.given_up.contains(&correlation)
     }
 
     /// Enters a call and gives it its correlation id. The caller has looked at `closed` and `is_full`.
@@ -277,6 +317,7 @@ impl Book {
         self.requests.clear();
         let mut waiters: Vec<_> = self.servers.drain(..).chain(self.greeter.take()).collect();
         let mut hooks = Vec::new();
+        self.serving_bytes = 0;
         for (_, serving) in self.serving.drain() {
             match serving.wanting {
                 Wanting::Waiter(waiter) => waiters.push(waiter),

@@ -348,12 +348,15 @@ impl Core {
         }
     }
 
+    /// A request that is pending is given up, and was not before.
     fn on_cancel(&self, correlation: u64, work: &mut Vec<Work>) {
         let mut book = self.book.lock();
-        if let Some(serving) = book.serving.get_mut(&correlation) {
+        let pending = book.serving.get_mut(&correlation).filter(|serving| !serving.cancelled);
+        if let Some(serving) = pending {
             serving.cancelled = true;
             let hook = book.resume(correlation);
             work.extend(hook.map(|hook| Work::Wake(vec![hook])));
+            work.push(Work::Cancelled(correlation));
         }
     }
 
@@ -379,16 +382,25 @@ impl Core {
         if book.serving.contains_key(&correlation) {
             return Err(ProtocolError::Duplicate { correlation });
         }
-        if book.serving.len() >= book.queue as usize {
-            let queue = book.queue;
+        let bytes = frame.payload.len();
+        let serving =
+            Serving { credit: WINDOW, bytes, deadline: request.deadline, ..Serving::default() };
+        let queue = book.queue;
+        let refusal = if book.serving.len() >= queue as usize {
+            Some(format!("more than {queue} calls are pending"))
+        } else if !book.serve(correlation, serving, self.in_limit) {
+            let limit = self.in_limit;
+            Some(format!("the calls that are pending hold more than {limit} bytes with this one"))
+        } else {
+            None
+        };
+        if let Some(message) = refusal {
             drop(book);
-            let message = format!("more than {queue} calls are pending");
             let failure = RemoteFailure::new(Code::OVERLOADED, message);
             let body = Payload::serialize(&failure)
                 .map_err(|source| ProtocolError::Payload { kind, source })?;
             return self.send_reply(Header::new(Kind::Error, correlation), &body);
         }
-        book.serving.insert(correlation, Serving { credit: WINDOW, ..Serving::default() });
         count(&self.counters.served, 1);
         if self.side == Side::Host {
             drop(book);

@@ -28,7 +28,7 @@ pub struct InboundRequest {
 
 /// What a lane's owner hears. Called on whichever thread reads the lane, never under a lock, and must not block for
 /// long: the background thread serves every lane. `hello`, `ready`, `publish`, `subscribe`, `unsubscribe`, `stopped`
-/// and `closed` are called one at a time and in order; `request` may be called by several threads at once.
+/// and `closed` are called one at a time and in order; `request` and `cancelled` may be called by several threads at once.
 pub trait Inbound: Send + Sync {
     /// A guest introduces itself: welcome or refuse it. (Host's side.)
     ///
@@ -54,6 +54,11 @@ pub trait Inbound: Send + Sync {
         // A lane that closed meanwhile has nobody to tell.
         let _ = lane.reply(request.correlation, Err(failure));
     }
+
+    /// The peer gave a request up that is not answered yet. Its answer is still owed. It may be told before
+    /// [`Self::request`] tells of the request itself, where two threads read the lane in turn; then
+    /// [`Lane::is_cancelled`] says so.
+    fn cancelled(&self, _lane: &Lane, _correlation: u64) {}
 
     /// A value was published.
     fn publish(&self, _topic: &str, _value: Payload) {}

@@ -10,6 +10,7 @@ mod call;
 mod dispatch;
 mod inbound;
 mod listening;
+mod nested;
 mod options;
 mod output;
 mod receive;

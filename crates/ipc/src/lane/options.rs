@@ -30,6 +30,8 @@ pub struct LaneOptions<'a> {
     pub out_limit: usize,
     /// How long the items of a stream may wait without one being taken, before the stream is ended.
     pub patience: Duration,
+    /// How many bytes the peer's requests that are not answered yet may hold here; one alone is always taken.
+    pub in_limit: usize,
 }
 
 /// Nobody who still reads a stream leaves it alone for so long.
@@ -46,12 +48,14 @@ impl<'a> LaneOptions<'a> {
             max_frame: MAX_LENGTH,
             out_limit: MAX_LENGTH as usize,
             patience: PATIENCE,
+            in_limit: MAX_LENGTH as usize,
         }
     }
 
     /// A guest's end of its lane to the host.
     pub fn guest(reader: &'a Reader) -> Self {
-        Self { side: Side::Guest, ..Self::host("host", 256, reader) }
+        // What the host asks is not the host's to hold back, and the memory is the guest's own.
+        Self { side: Side::Guest, in_limit: usize::MAX, ..Self::host("host", 256, reader) }
     }
 }
 

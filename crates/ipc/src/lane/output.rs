@@ -4,7 +4,7 @@
 //! Invariant: what waits for a slow peer is bounded. Calls and events find the queue full first; replies and control
 //! frames have as much room again, and a peer that fills even that loses its lane.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 
@@ -42,6 +42,13 @@ struct Event {
     body: Bytes,
 }
 
+impl Event {
+    /// What it holds, its own record included: many empty ones hold something too.
+    fn weight(&self) -> usize {
+        self.topic.len() + self.frame.len() + self.body.len() + size_of::<Self>()
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Output {
     queue: VecDeque<Bytes>,
@@ -50,6 +57,10 @@ pub(super) struct Output {
     /// How many bytes queue and tail hold.
     bytes: usize,
     events: VecDeque<Event>,
+    /// What the events hold.
+    event_bytes: usize,
+    /// How many of them there are of each topic.
+    of_topic: HashMap<String, usize>,
     broken: bool,
     /// The same socket under another number: epoll keeps one interest for each, and writing has its own.
     watch: Option<OwnedFd>,
@@ -65,8 +76,29 @@ pub(super) enum Unsent {
 
 impl Output {
     pub(super) fn bytes(&self) -> usize {
-        let events = self.events.iter().map(|event| event.frame.len() + event.body.len());
-        self.bytes + events.sum::<usize>()
+        self.bytes + self.event_bytes
+    }
+
+    fn keep(&mut self, event: Event) {
+        self.event_bytes += event.weight();
+        match self.of_topic.get_mut(&event.topic) {
+            Some(kept) => *kept += 1,
+            None => drop(self.of_topic.insert(event.topic.clone(), 1)),
+        }
+        self.events.push_back(event);
+    }
+
+    /// The event at that place is not kept any more.
+    fn let_go(&mut self, place: usize) -> Option<Event> {
+        let event = self.events.remove(place)?;
+        self.event_bytes -= event.weight();
+        if let Some(kept) = self.of_topic.get_mut(&event.topic) {
+            *kept -= 1;
+            if *kept == 0 {
+                self.of_topic.remove(&event.topic);
+            }
+        }
+        Some(event)
     }
 
     /// The lane is closed: nothing will be written any more.
@@ -134,7 +166,7 @@ impl Output {
                 self.collect();
             }
             if self.queue.is_empty() {
-                let Some(event) = self.events.pop_front() else { return true };
+                let Some(event) = self.let_go(0) else { return true };
                 self.bytes += event.frame.len() + event.body.len();
                 self.queue.push_back(Bytes::from(event.frame));
                 self.queue.push_back(event.body);
@@ -249,16 +281,19 @@ impl Core {
             drop(output);
             return u64::from(self.send(&frame, &body, Room::Call).is_err());
         }
-        let kept = output.events.iter().filter(|event| event.topic == topic).count();
+        let event = Event { topic: topic.to_owned(), frame, body };
         let mut dropped = 0;
-        if kept >= capacity.max(1) || output.bytes() + frame.len() + body.len() > self.out_limit {
-            dropped = 1;
-            let oldest = output.events.iter().position(|event| event.topic == topic);
+        // Of its own topic only: what is published elsewhere never gives way to it.
+        while output.of_topic.get(topic).is_some_and(|kept| *kept >= capacity.max(1))
+            || output.bytes() + event.weight() > self.out_limit
+        {
+            dropped += 1;
             count(&self.counters.dropped, 1);
-            let Some(oldest) = oldest.filter(|_| newest) else { return 1 };
-            output.events.remove(oldest);
+            let oldest = output.events.iter().position(|event| event.topic == topic);
+            let Some(oldest) = oldest.filter(|_| newest) else { return dropped };
+            output.let_go(oldest);
         }
-        output.events.push_back(Event { topic: topic.to_owned(), frame, body });
+        output.keep(event);
         self.watch_writing(&mut output);
         dropped
     }

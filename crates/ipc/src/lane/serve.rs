@@ -279,6 +279,11 @@ impl Lane {
             || book.serving.get(&correlation).is_none_or(|serving| serving.cancelled)
     }
 
+    /// When the caller of that request stops waiting, where it is pending and said so.
+    pub fn deadline_of(&self, correlation: u64) -> Option<Instant> {
+        self.0.book.lock().serving.get(&correlation)?.deadline
+    }
+
     /// Publishes a value to the peer. It never waits: for a peer that reads slowly a bounded number is kept, and how
     /// many were dropped, this or an older one, is the result.
     ///
@@ -367,7 +372,7 @@ impl Core {
         if let Some(reason) = &book.closed {
             return Err(self.closed_error(reason.clone()));
         }
-        Ok(book.serving.remove(&correlation).is_some())
+        Ok(book.served(correlation))
     }
 
     fn answer(self: &Arc<Self>, header: Header, body: &Payload) -> Result<(), CallError> {

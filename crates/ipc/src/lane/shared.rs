@@ -52,6 +52,7 @@ pub(crate) struct Core {
     pub(super) max_frame: u32,
     pub(super) out_limit: usize,
     pub(super) patience: Duration,
+    pub(super) in_limit: usize,
     pub(super) turn: Mutex<Turn>,
     pub(super) input: Mutex<Assembler>,
     pub(super) output: Mutex<Output>,
@@ -99,6 +100,7 @@ impl Lane {
             max_frame: options.max_frame.min(MAX_LENGTH),
             out_limit: options.out_limit,
             patience: options.patience,
+            in_limit: options.in_limit,
             turn: Mutex::new(Turn::default()),
             input: Mutex::new(Assembler::new(limit)),
             output: Mutex::new(Output::default()),
@@ -122,6 +124,11 @@ impl Lane {
     /// Whether both are the same lane.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Its number, which no other lane of this process has.
+    pub fn id(&self) -> u64 {
+        self.0.id
     }
 
     /// The name given at its opening.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::call::Done;
 use super::inbound::InboundRequest;
-use super::{Core, Side};
+use super::{Core, Side, count};
 use crate::error::{CallError, Closed, RemoteFailure};
 use crate::frame::{Header, Kind};
 use crate::handshake::{Hello, Refused, Welcome};
@@ -18,6 +18,7 @@ pub(super) enum Work {
     /// Readers and writers of streams that are to look again.
     Wake(Vec<Hook>),
     Request(InboundRequest),
+    Cancelled(u64),
     Hello(Hello),
     Ready,
     Failed(RemoteFailure),
@@ -29,10 +30,22 @@ pub(super) enum Work {
     Closed(Closed),
 }
 
+impl Work {
+    /// What an event holds that waits to be told; everything else is told, whatever it weighs.
+    fn weight(&self) -> usize {
+        match self {
+            Self::Publish(topic, value) => topic.len() + value.size() + size_of::<Self>(),
+            _ => 0,
+        }
+    }
+}
+
 /// Work that must be done in order; whoever finds it idle does it all.
 #[derive(Default)]
 pub(super) struct Inbox {
     queue: VecDeque<Work>,
+    /// What the events in it hold.
+    bytes: usize,
     running: bool,
 }
 
@@ -47,8 +60,19 @@ impl Core {
                 Work::Request(request) if self.side == Side::Host => {
                     self.guarded(|| self.handler.request(&self.lane(), request));
                 }
+                Work::Cancelled(correlation) => {
+                    self.guarded(|| self.handler.cancelled(&self.lane(), correlation));
+                }
                 item => {
-                    self.inbox.lock().queue.push_back(item);
+                    let mut inbox = self.inbox.lock();
+                    let weight = item.weight();
+                    if weight > 0 && inbox.bytes > 0 && inbox.bytes + weight > self.in_limit {
+                        // Whoever tells them does not keep up, and an event may be lost.
+                        count(&self.counters.dropped, 1);
+                        continue;
+                    }
+                    inbox.bytes += weight;
+                    inbox.queue.push_back(item);
                     in_order = true;
                 }
             }
@@ -67,6 +91,7 @@ impl Core {
                 let mut inbox = self.inbox.lock();
                 let item = inbox.queue.pop_front();
                 inbox.running = item.is_some();
+                inbox.bytes -= item.as_ref().map_or(0, Work::weight);
                 item
             };
             let Some(item) = item else { return };
@@ -86,7 +111,7 @@ impl Core {
             Work::Dropped(topic, count) => handler.dropped(&topic, count),
             Work::Stopped => handler.stopped(),
             Work::Closed(reason) => handler.closed(reason),
-            Work::Done(..) | Work::Wake(_) | Work::Request(_) => {}
+            Work::Done(..) | Work::Wake(_) | Work::Request(_) | Work::Cancelled(_) => {}
         }
     }
 

@@ -37,6 +37,7 @@ pub enum Heard {
     Ready,
     Publish(String, Value),
     Failed(String),
+    Cancelled(u64),
     Stopped,
     Closed(Closed),
 }
@@ -82,6 +83,10 @@ impl Inbound for Owner {
         let _ = self.heard.lock().unwrap().send(Heard::Failed(failure.message));
     }
 
+    fn cancelled(&self, _: &Lane, correlation: u64) {
+        let _ = self.heard.lock().unwrap().send(Heard::Cancelled(correlation));
+    }
+
     fn stopped(&self) {
         let _ = self.heard.lock().unwrap().send(Heard::Stopped);
     }
@@ -104,11 +109,12 @@ pub struct HostOptions {
     pub refuse: bool,
     pub answer: Option<Answer>,
     pub out_limit: usize,
+    pub in_limit: usize,
 }
 
 impl Default for HostOptions {
     fn default() -> Self {
-        Self { queue: 256, refuse: false, answer: None, out_limit: 64 << 20 }
+        Self { queue: 256, refuse: false, answer: None, out_limit: 64 << 20, in_limit: 64 << 20 }
     }
 }
 
@@ -124,6 +130,7 @@ pub fn host_with(options: HostOptions) -> Host {
     };
     let lane_options = LaneOptions {
         out_limit: options.out_limit,
+        in_limit: options.in_limit,
         ..LaneOptions::host("peer", options.queue, &reader)
     };
     let lane = Lane::open(OwnedFd::from(ours), lane_options, Arc::new(owner)).unwrap();

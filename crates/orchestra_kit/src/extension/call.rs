@@ -130,6 +130,19 @@ impl ExtensionHandle {
         queue.saturating_sub(pending)
     }
 
+    /// The same, where those that wait for its start have their places already.
+    pub(crate) fn room_at_last(&self) -> usize {
+        match self.extension.current() {
+            Some(_) => self.room(),
+            None => self.room().saturating_sub(self.extension.waiting()),
+        }
+    }
+
+    /// How many bytes wait for it to read.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.extension.current().map_or(0, |current| current.guest.queued_bytes())
+    }
+
     /// Starts it where it does not run and waits until it is ready.
     ///
     /// # Errors

@@ -225,6 +225,11 @@ impl Extension {
         ticket
     }
 
+    /// How many wait until it is ready.
+    pub(super) fn waiting(&self) -> usize {
+        self.life.lock().waiting.len()
+    }
+
     /// Takes a waiting one back. False: it was or is being called.
     pub(super) fn withdraw(&self, ticket: u64) -> bool {
         let mut life = self.life.lock();

@@ -26,5 +26,5 @@ pub use life::Report;
 
 pub(crate) use life::Extension;
 pub(crate) use stop::stop_all;
-pub(crate) use timer::Timer;
+pub(crate) use timer::{Alarm, Timer};
 pub(crate) use trial::{Trial, Variant};

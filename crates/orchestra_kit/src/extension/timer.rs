@@ -4,8 +4,7 @@
 //! time; one that panics ends itself and not the thread; with nothing to wait for the thread sleeps; when the last
 //! [`Timer`] is dropped it ends.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,36 +13,16 @@ use parking_lot::{Condvar, Mutex};
 
 type Task = Box<dyn FnOnce() + Send>;
 
-struct Entry {
+/// A task that is to run: by it the task is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Alarm {
     at: Instant,
     order: u64,
-    task: Task,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    /// The earliest is the greatest, as the heap gives the greatest first.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.order).cmp(&(self.at, self.order))
-    }
 }
 
 #[derive(Default)]
 struct Queue {
-    entries: BinaryHeap<Entry>,
+    tasks: BTreeMap<Alarm, Task>,
     next: u64,
     closed: bool,
 }
@@ -75,13 +54,22 @@ impl Timer {
     }
 
     /// Runs `task` on the timer's thread after `delay`. It must not block.
-    pub(crate) fn after(&self, delay: Duration, task: impl FnOnce() + Send + 'static) {
+    pub(crate) fn after(&self, delay: Duration, task: impl FnOnce() + Send + 'static) -> Alarm {
         let at = Instant::now() + delay.min(component::LONGEST);
         let mut queue = self.shared.queue.lock();
         let order = queue.next;
         queue.next += 1;
-        queue.entries.push(Entry { at, order, task: Box::new(task) });
+        let alarm = Alarm { at, order };
+        queue.tasks.insert(alarm, Box::new(task));
         self.shared.changed.notify_one();
+        alarm
+    }
+
+    /// Takes a task back, where it has not run: what it holds would stay until its time else.
+    pub(crate) fn cancel(&self, alarm: Alarm) {
+        let task = self.shared.queue.lock().tasks.remove(&alarm);
+        // What it holds may be a last handle, whose end is nothing for under the lock.
+        drop(task);
     }
 }
 
@@ -99,16 +87,16 @@ fn serve(shared: &Shared) {
             if queue.closed {
                 return;
             }
-            match queue.entries.peek().map(|entry| entry.at) {
-                Some(at) if at <= Instant::now() => break queue.entries.pop(),
+            match queue.tasks.first_key_value().map(|(alarm, _)| alarm.at) {
+                Some(at) if at <= Instant::now() => break queue.tasks.pop_first(),
                 Some(at) => drop(shared.changed.wait_until(&mut queue, at)),
                 None => shared.changed.wait(&mut queue),
             }
         };
         drop(queue);
-        if let Some(entry) = task {
+        if let Some((_, task)) = task {
             // Every other extension's deadlines are kept by this thread.
-            if catch_unwind(AssertUnwindSafe(entry.task)).is_err() {
+            if catch_unwind(AssertUnwindSafe(task)).is_err() {
                 tracing::error!("a task of the timer panicked");
             }
         }
@@ -136,6 +124,16 @@ mod tests {
         let ran: Vec<_> =
             (0..3).map(|_| told.recv_timeout(Duration::from_secs(10)).unwrap()).collect();
         assert_eq!(ran, [(20, true), (40, true), (60, true)]);
+    }
+
+    #[test]
+    fn a_task_that_is_taken_back_does_not_run_and_is_let_go_of_at_once() {
+        let timer = Timer::start().unwrap();
+        let (tell, told) = mpsc::channel::<()>();
+        let alarm = timer.after(Duration::from_secs(1000), move || tell.send(()).unwrap());
+        timer.cancel(alarm);
+        timer.cancel(alarm);
+        assert_eq!(told.try_recv(), Err(mpsc::TryRecvError::Disconnected));
     }
 
     #[test]

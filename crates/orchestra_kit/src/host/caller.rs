@@ -1,35 +1,67 @@
 //! One lane of an extension as a caller of others: what it holds, and what it has asked for.
 //!
-//! Made with the lane, used where its calls are routed. Invariant: when the lane is closed, all of its grants are
-//! released and all of its calls are cancelled, those that are just being made too.
+//! Made with the lane, used where its calls are routed. Invariants: when the lane is closed, all of its grants are
+//! released and all of its calls are cancelled, those that are just being made too; a call that it gives up is given up
+//! wherever it is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::errand::Errand;
 use crate::extension::Call;
 use crate::manifest::ExtensionManifest;
-use crate::operations::Holdings;
+use crate::operations::{Holdings, WaitingCall};
+
+/// The most grants that one lane holds.
+const GRANTS: usize = 1024;
 
 /// Who calls.
 pub struct Caller {
     manifest: Arc<ExtensionManifest>,
-    holdings: Holdings,
+    holdings: Arc<Holdings>,
     asked: Mutex<Asked>,
 }
 
 #[derive(Default)]
 struct Asked {
     ended: bool,
-    next: u64,
+    calls: HashMap<u64, Entry>,
+}
+
+/// A call on its way: whom it asks, and what it weighs there.
+struct Entry {
+    target: Option<u32>,
+    bytes: usize,
+    cancelled: bool,
     /// None: it is just being made.
-    calls: HashMap<u64, Option<Call>>,
+    way: Option<Way>,
+}
+
+/// Where a call is, so that it can be cancelled there.
+pub(crate) enum Way {
+    /// At another extension.
+    Called(Call),
+    /// In a line, on no thread.
+    Waiting(WaitingCall),
+    /// With a worker, or in the queue for one.
+    Working(Arc<Errand>),
+}
+
+impl Way {
+    pub(crate) fn cancel(&self) {
+        match self {
+            Self::Called(call) => call.cancel(),
+            Self::Waiting(call) => call.cancel(),
+            Self::Working(errand) => errand.cancel(),
+        }
+    }
 }
 
 impl Caller {
     pub(super) fn new(manifest: Arc<ExtensionManifest>) -> Self {
-        Self { manifest, holdings: Holdings::new(), asked: Mutex::default() }
+        Self { manifest, holdings: Arc::new(Holdings::of_at_most(GRANTS)), asked: Mutex::default() }
     }
 
     /// The extension that it is.
@@ -38,44 +70,65 @@ impl Caller {
     }
 
     /// What it holds of the Pit.
-    pub fn holdings(&self) -> &Holdings {
+    pub fn holdings(&self) -> &Arc<Holdings> {
         &self.holdings
     }
 
+    /// How many of its calls are with that extension, and what they weigh.
+    pub(crate) fn load_on(&self, target: u32) -> (usize, usize) {
+        let asked = self.asked.lock();
+        let there = asked.calls.values().filter(|entry| entry.target == Some(target));
+        there.fold((0, 0), |(calls, bytes), entry| (calls + 1, bytes + entry.bytes))
+    }
+
     /// A call is about to be made. [`Self::made`] and [`Self::answered`] follow, in any order.
-    pub(crate) fn calls(&self) -> u64 {
-        let mut asked = self.asked.lock();
-        asked.next += 1;
-        let number = asked.next;
-        asked.calls.insert(number, None);
-        number
+    pub(crate) fn calls(&self, number: u64, target: Option<u32>, bytes: usize) {
+        let entry = Entry { target, bytes, cancelled: false, way: None };
+        self.asked.lock().calls.insert(number, entry);
     }
 
     /// The call was made.
-    pub(crate) fn made(&self, number: u64, call: Call) {
+    pub(crate) fn made(&self, number: u64, way: Way) {
         let mut asked = self.asked.lock();
-        if asked.ended {
-            drop(asked);
-            call.cancel();
-        } else if let Some(place) = asked.calls.get_mut(&number) {
-            *place = Some(call);
+        let ended = asked.ended;
+        match asked.calls.get_mut(&number) {
+            Some(entry) if !ended && !entry.cancelled => entry.way = Some(way),
+            Some(_) => {
+                drop(asked);
+                way.cancel();
+            }
+            // It is answered.
+            None => {}
         }
     }
 
     /// The call has its outcome.
     pub(crate) fn answered(&self, number: u64) {
-        self.asked.lock().calls.remove(&number);
+        let entry = self.asked.lock().calls.remove(&number);
+        // Its last handle may be this one, whose end is nothing for under the lock.
+        drop(entry);
+    }
+
+    /// It gives a call up.
+    pub(super) fn cancel(&self, number: u64) {
+        let way = self.asked.lock().calls.get_mut(&number).and_then(|entry| {
+            entry.cancelled = true;
+            entry.way.take()
+        });
+        if let Some(way) = way {
+            way.cancel();
+        }
     }
 
     /// Its lane is closed.
     pub(super) fn end(&self) {
-        let calls = {
+        let ways: Vec<_> = {
             let mut asked = self.asked.lock();
             asked.ended = true;
-            std::mem::take(&mut asked.calls)
+            asked.calls.values_mut().filter_map(|entry| entry.way.take()).collect()
         };
-        for call in calls.into_values().flatten() {
-            call.cancel();
+        for way in ways {
+            way.cancel();
         }
         self.holdings.end();
     }

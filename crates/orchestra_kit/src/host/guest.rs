@@ -141,6 +141,11 @@ pub trait Guest: Send + Sync {
     /// How many calls it has not answered yet.
     fn pending(&self) -> usize;
 
+    /// How many bytes wait for it to read.
+    fn queued_bytes(&self) -> usize {
+        0
+    }
+
     /// The last lines of its stderr.
     fn lines(&self) -> Vec<String>;
 

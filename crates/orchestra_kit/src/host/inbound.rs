@@ -12,6 +12,7 @@ use ipc::{
 
 use super::Caller;
 use super::process::{GuestProcess, Routed, Router};
+use crate::extension::Ended;
 use crate::manifest::ExtensionManifest;
 
 /// How many values of one topic wait for a guest that reads slowly.
@@ -23,6 +24,8 @@ pub(super) struct GuestEvents {
     router: Weak<dyn Router>,
     bus: Bus,
     guest: OnceLock<Weak<GuestProcess>>,
+    /// The number of the lane, once it subscribed to something.
+    subscribed: OnceLock<u64>,
 }
 
 impl GuestEvents {
@@ -32,7 +35,7 @@ impl GuestEvents {
         bus: Bus,
     ) -> Self {
         let caller = Arc::new(Caller::new(manifest));
-        Self { caller, router, bus, guest: OnceLock::new() }
+        Self { caller, router, bus, guest: OnceLock::new(), subscribed: OnceLock::new() }
     }
 
     /// Says whose lane it is; before the process exists, so that nothing can have come.
@@ -90,27 +93,39 @@ impl Inbound for GuestEvents {
     }
 
     fn request(&self, lane: &Lane, request: InboundRequest) {
-        let (lane, correlation) = (lane.clone(), request.correlation);
+        let (replying, correlation) = (lane.clone(), request.correlation);
         let answer = Box::new(move |outcome: Result<Payload, RemoteFailure>| {
             // A guest that is gone needs no answer.
-            let _ = lane.reply(correlation, outcome);
+            let _ = replying.reply(correlation, outcome);
         });
         let options = CallOptions { deadline: request.deadline, priority: request.priority };
-        let routed = Routed { call: request.operation, inputs: request.inputs, options, answer };
-        match self.router.upgrade() {
-            Some(kit) => kit.route(&self.caller, routed),
-            None => {
-                (routed.answer)(Err(RemoteFailure::new(Code::STOPPED, "the system is stopped")));
-            }
+        let (call, inputs) = (request.operation, request.inputs);
+        let Some(kit) = self.router.upgrade() else {
+            return answer(Err(RemoteFailure::new(Code::STOPPED, "the system is stopped")));
+        };
+        kit.route(&self.caller, Routed { id: correlation, call, inputs, options, answer });
+        // The word that it was given up may have come before it was known here.
+        if lane.is_cancelled(correlation) {
+            self.caller.cancel(correlation);
         }
     }
 
+    fn cancelled(&self, _: &Lane, correlation: u64) {
+        self.caller.cancel(correlation);
+    }
+
     fn publish(&self, topic: &str, value: Payload) {
-        self.bus.topic(topic).publish_from_lane(&value);
+        self.bus.publish_from_lane(topic, &value);
     }
 
     fn subscribe(&self, lane: &Lane, topic: &str) {
-        self.bus.topic(topic).subscribe_lane(lane, Policy::DropOldest, TOPIC);
+        self.subscribed.get_or_init(|| lane.id());
+        let subscribed = self.bus.topic(topic).subscribe_lane(lane, Policy::DropOldest, TOPIC);
+        if let (Err(error), Some(guest)) = (subscribed, self.guest()) {
+            guest.condemn(Ended::Violation(error));
+            // What else it sent is not even read.
+            lane.close();
+        }
     }
 
     fn unsubscribe(&self, lane: &Lane, topic: &str) {
@@ -119,6 +134,9 @@ impl Inbound for GuestEvents {
 
     fn closed(&self, reason: Closed) {
         self.caller.end();
+        if let Some(lane) = self.subscribed.get() {
+            self.bus.forget_lane(*lane);
+        }
         if let Some(guest) = self.guest() {
             guest.lane_closed(reason);
         }

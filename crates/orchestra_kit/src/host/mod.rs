@@ -5,6 +5,8 @@
 
 mod caller;
 mod capture;
+mod errand;
+mod freed;
 mod guest;
 mod inbound;
 mod pit;
@@ -14,9 +16,12 @@ mod start_spans;
 mod workers;
 
 pub use caller::Caller;
+pub(crate) use caller::Way;
+pub(crate) use errand::Errand;
+pub use errand::Respond;
 pub use guest::{Guest, Host, StartSpan, Stop, Stream};
 pub(crate) use pit::PitHost;
 pub(crate) use process::ProcessHost;
 pub use process::{ProcessHostOptions, Routed, Router};
-pub(crate) use shares::Shares;
-pub(crate) use workers::{Workers, or_panicked};
+pub(crate) use shares::{Kind, Shares};
+pub(crate) use workers::Workers;

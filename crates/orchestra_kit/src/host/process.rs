@@ -19,9 +19,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::capture::Capture;
+use super::freed;
 use super::inbound::GuestEvents;
 use super::start_spans::Stamps;
-use super::{Caller, Guest, Host, StartSpan, Stop, Stream};
+use super::{Caller, Guest, Host, Respond, StartSpan, Stop, Stream};
 use crate::error::SupervisorError;
 use crate::extension::{Ended, Report, Timer};
 use crate::manifest::{Entry, ExtensionManifest};
@@ -34,6 +35,8 @@ const NUMBER: Duration = Duration::from_millis(250);
 
 /// A process whose lane is closed may take so long to exit before it is killed.
 const CLOSED: Duration = Duration::from_millis(250);
+/// How long what a guest's traffic left may take to be let go of.
+const SETTLED: Duration = Duration::from_millis(100);
 /// How long the last lines may take to come out of the pipe after the process ended.
 const LAST_LINES: Duration = Duration::from_millis(50);
 /// And so often, after so long each time, it is looked whether its lane was read to the end: a grandchild may hold it open.
@@ -50,6 +53,8 @@ pub trait Router: Send + Sync {
 
 /// One call that a guest makes.
 pub struct Routed {
+    /// Its number, which no other of its lane has until it is answered.
+    pub id: u64,
     /// What it calls: `artifact-store.put`.
     pub call: String,
     /// With which inputs.
@@ -57,7 +62,7 @@ pub struct Routed {
     /// Until when, and how urgent.
     pub options: CallOptions,
     /// What gets the answer, once.
-    pub answer: Box<dyn FnOnce(Result<Payload, RemoteFailure>) + Send>,
+    pub answer: Respond,
 }
 
 /// What the process host needs beside the supervisor.
@@ -324,6 +329,8 @@ impl GuestProcess {
             return;
         }
         self.lane.close();
+        let traffic = self.lane.stats();
+        let much = traffic.bytes_in + traffic.bytes_out >= freed::MUCH;
         let how = match (known, ending) {
             // Its lane may be seen closed before the supervisor's death is told.
             (None | Some(Ended::ClosedLane), Ending::SupervisorLost) => Ended::SupervisorLost,
@@ -332,6 +339,10 @@ impl GuestProcess {
             (None, Ending::NotStarted(reason)) => Ended::Refused(reason),
         };
         self.report.ended(how, lines);
+        if much {
+            // After whoever was told has let go of what it held for the guest.
+            self.timer.after(SETTLED, freed::give_back);
+        }
     }
 }
 
@@ -422,6 +433,10 @@ impl Guest for GuestProcess {
 
     fn pending(&self) -> usize {
         self.lane.stats().pending
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.lane.stats().queued_bytes
     }
 
     fn lines(&self) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! The kit as the Melody engine sees it: targets by number.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use component::State;
 use ipc::{CallOptions, Payload};
@@ -8,11 +9,15 @@ use ipc::{CallOptions, Payload};
 use super::extensions::{Inner, Kit};
 use crate::KitError;
 use crate::extension::ExtensionHandle;
+use crate::host::{Kind, Way};
 use crate::manifest::{Execution, Member};
 use crate::melody::engine::{Call, CallDone, Calls, Target};
 
 /// How many calls of a Pit member may wait for a worker.
 const MEMBER_ROOM: usize = 256;
+
+/// Under which name Melodies have their share of the workers; no extension is called so.
+const MELODIES: &str = "";
 
 /// Members are numbered down from here, extensions up from zero.
 const MEMBERS: u32 = u32::MAX;
@@ -52,7 +57,7 @@ impl Calls for Kit {
     fn submit(&self, target: Target, call: Call) {
         let Call { id, operation, inputs, deadline, priority, done } = call;
         if let Some(member) = member(target) {
-            return self.submit_to_member(member, &operation, inputs, deadline, done);
+            return self.submit_to_member(id, (member, &operation), inputs, deadline, done);
         }
         let Some(extension) = self.inner.target(target) else {
             return done(Err(KitError::UnknownOperation { call: operation.to_string() }));
@@ -61,10 +66,10 @@ impl Calls for Kit {
         let options = CallOptions { deadline, priority: priority.unwrap_or_default() };
         let inner = Arc::downgrade(&self.inner);
         // Entered first: the outcome may come before `submit` is back, and takes it out.
-        let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&over);
         let outcome = Box::new(move |outcome: Result<Payload, crate::error::ExtensionError>| {
-            told.store(true, std::sync::atomic::Ordering::Release);
+            told.store(true, Ordering::Release);
             if let Some(inner) = inner.upgrade() {
                 inner.calls.lock().remove(&id);
             }
@@ -72,8 +77,8 @@ impl Calls for Kit {
         });
         let sent = extension.submit(&operation, &inputs, &options, outcome);
         let mut calls = self.inner.calls.lock();
-        if !over.load(std::sync::atomic::Ordering::Acquire) {
-            calls.insert(id, sent);
+        if !over.load(Ordering::Acquire) {
+            calls.insert(id, Way::Called(sent));
         }
     }
 
@@ -90,29 +95,50 @@ impl Calls for Kit {
 }
 
 impl Kit {
-    /// What cannot wait is called at once, on this thread; the rest on a worker.
+    /// What cannot wait is called at once, on this thread; what waits for others waits on none; the rest on a worker.
     fn submit_to_member(
         &self,
-        member: Member,
-        operation: &Arc<str>,
+        id: u64,
+        (member, operation): (Member, &Arc<str>),
         inputs: Payload,
         deadline: Option<std::time::Instant>,
         done: CallDone,
     ) {
         let members = self.inner.members();
-        if !members.may_wait(member, operation, &inputs) {
+        if members.waits_for_others(member, operation) {
+            let (inner, over) = (Arc::downgrade(&self.inner), Arc::new(AtomicBool::new(false)));
+            let told = Arc::clone(&over);
+            let answer = Box::new(move |outcome| {
+                told.store(true, Ordering::Release);
+                if let Some(inner) = inner.upgrade() {
+                    inner.calls.lock().remove(&id);
+                }
+                done(outcome);
+            });
+            let called = (member, &**operation);
+            if let Some(call) = self.inner.begin_waiting(None, called, &inputs, deadline, answer) {
+                let mut calls = self.inner.calls.lock();
+                if !over.load(Ordering::Acquire) {
+                    calls.insert(id, Way::Waiting(call));
+                }
+            }
+            return;
+        }
+        let takes_long = members.may_wait(member, operation, &inputs)
+            || members.reads_much(member, operation, &inputs);
+        if !takes_long {
             return done(members.call(member, operation, &inputs, deadline));
         }
         let operation = Arc::clone(operation);
         let done = Arc::new(parking_lot::Mutex::new(Some(done)));
         let telling = Arc::clone(&done);
-        let queued = self.inner.workers.run(move || {
+        let job = move || {
             let outcome = members.call(member, &operation, &inputs, deadline);
             if let Some(done) = telling.lock().take() {
                 done(outcome);
             }
-        });
-        if queued.is_err()
+        };
+        if self.inner.shares.run(&self.inner.workers, MELODIES, Kind::Long, job).is_err()
             && let Some(done) = done.lock().take()
         {
             done(Err(KitError::Overloaded { what: member.as_str() }));

@@ -15,9 +15,11 @@ use crate::KitError;
 use crate::catalogue::Catalogue;
 use crate::error::ExtensionError;
 use crate::extension::{
-    Call, Ended, Extension, ExtensionHandle, Report, StopReport, Timer, Trial, stop_all,
+    Ended, Extension, ExtensionHandle, Report, StopReport, Timer, Trial, stop_all,
 };
-use crate::host::{Guest, Host, PitHost, ProcessHost, ProcessHostOptions, Router, Shares, Workers};
+use crate::host::{
+    Guest, Host, PitHost, ProcessHost, ProcessHostOptions, Router, Shares, Way, Workers,
+};
 use crate::manifest::{Activation, Execution, ExtensionManifest};
 use crate::operations::Members;
 use crate::supervisor::Supervisor;
@@ -63,7 +65,7 @@ pub(super) struct Inner {
     pub(super) workers: Arc<Workers>,
     pub(super) shares: Shares,
     /// The engine's calls that are on their way, by its numbers.
-    pub(super) calls: Mutex<HashMap<u64, Call>>,
+    pub(super) calls: Mutex<HashMap<u64, Way>>,
 }
 
 /// Who answers to a name.
@@ -82,6 +84,10 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
+    pub(super) const fn timer(&self) -> &Arc<Timer> {
+        &self.timer
+    }
+
     /// An extension that runs where its manifest says.
     pub(super) fn extension(&self, manifest: Arc<ExtensionManifest>) -> Arc<Extension> {
         let host = match manifest.execution {

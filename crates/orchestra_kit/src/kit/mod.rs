@@ -8,6 +8,7 @@ mod enforcement;
 mod extensions;
 mod route;
 mod swap;
+mod waits;
 
 pub use enforcement::{Enforcement, Level};
 pub use extensions::{Kit, KitParts};

@@ -1,87 +1,120 @@
 //! Calls that guests make: granted, then sent on to the Pit or to another extension.
 //!
-//! Runs on a lane's reader, so nothing here waits: the Pit is called on a worker, an extension is submitted to.
+//! Runs on a lane's reader, so nothing here waits: the Pit is called on a worker, or waits on no thread; an extension is
+//! submitted to. Invariant: what one guest asks leaves room for what the others ask.
 
 use std::sync::Arc;
 
 use component::{Code, Hint};
-use ipc::RemoteFailure;
+use ipc::{MAX_LENGTH, RemoteFailure};
 
 use super::extensions::Inner;
 use crate::error::ExtensionError;
-use crate::host::{Caller, Routed, Router, or_panicked};
+use crate::extension::ExtensionHandle;
+use crate::host::{Caller, Errand, Kind, Routed, Router, Way};
 use crate::manifest::Member;
 
 impl Router for Inner {
     fn route(&self, caller: &Arc<Caller>, request: Routed) {
-        let Routed { call, inputs, options, answer } = request;
         let manifest = caller.manifest();
-        if !manifest.permissions.grants_call(&call) {
-            let name = manifest.name.value.clone();
-            return answer(Err(failure(&ExtensionError::NotGranted { name, call })));
+        if !manifest.permissions.grants_call(&request.call) {
+            let (name, call) = (manifest.name.value.clone(), request.call);
+            return (request.answer)(Err(failure(&ExtensionError::NotGranted { name, call })));
         }
-        let Some((target, operation)) = call.split_once('.') else {
-            return answer(Err(failure(&crate::KitError::UnknownOperation { call })));
+        let Some((target, operation)) = request.call.split_once('.') else {
+            let call = request.call;
+            return (request.answer)(Err(failure(&crate::KitError::UnknownOperation { call })));
         };
-        if let Some(member) = Member::parse(target) {
-            let members = self.members();
-            // What does not wait, as to give back a grant, never stands behind what does.
-            let waits = members.may_wait(member, operation, &inputs);
-            // Whoever does not get to run it has to answer, so both ways hold it.
-            let answer = Arc::new(parking_lot::Mutex::new(Some(answer)));
-            let (answering, asking) = (Arc::clone(&answer), Arc::clone(caller));
-            let job = move || {
-                let holdings = asking.holdings();
-                // It may have waited for its turn longer than its caller was there.
-                if holdings.has_ended() {
-                    return;
-                }
-                let outcome = or_panicked(
-                    || {
-                        let outcome = members.call_for(holdings, &call, &inputs, options.deadline);
-                        outcome.map_err(|error| failure(&error))
-                    },
-                    || {
-                        Err(RemoteFailure::new(
-                            Code::INTERNAL,
-                            "the call panicked; please report it",
-                        ))
-                    },
-                );
-                if let Some(answer) = answering.lock().take() {
-                    answer(outcome);
-                }
-            };
-            let queued = if waits {
-                self.shares.run(&self.workers, &manifest.name.value, job)
-            } else {
-                self.workers.run(job)
-            };
-            if queued.is_err()
-                && let Some(answer) = answer.lock().take()
+        let (target, operation) = (target.to_owned(), operation.to_owned());
+        match Member::parse(&target) {
+            Some(member) => self.to_member(caller, member, operation, request),
+            None => match self
+                .numbers
+                .get(&target)
+                .and_then(|number| Some((*number, self.at(*number)?)))
             {
-                let message = "too many calls of extensions are waiting";
-                answer(Err(RemoteFailure::new(Code::OVERLOADED, message)));
+                Some((number, extension)) => {
+                    send_on(caller, number, &extension, &operation, request);
+                }
+                None => (request.answer)(Err(failure(&self.not_found(&target)))),
+            },
+        }
+    }
+}
+
+impl Inner {
+    fn to_member(&self, caller: &Arc<Caller>, member: Member, operation: String, request: Routed) {
+        let Routed { id, inputs, options, answer, .. } = request;
+        let members = self.members();
+        caller.calls(id, None, inputs.size());
+        let asking = Arc::clone(caller);
+        if members.waits_for_others(member, &operation) {
+            let answer = Box::new(move |outcome: Result<_, crate::KitError>| {
+                asking.answered(id);
+                answer(outcome.map_err(|error| failure(&error)));
+            });
+            let (operation, deadline) = ((member, operation.as_str()), options.deadline);
+            let waits =
+                self.begin_waiting(Some(caller.holdings()), operation, &inputs, deadline, answer);
+            if let Some(call) = waits {
+                caller.made(id, Way::Waiting(call));
             }
             return;
         }
-        match self.extension(target) {
-            Ok(extension) => {
-                let number = caller.calls();
-                let asking = Arc::clone(caller);
-                let done = Box::new(move |outcome: Result<_, ExtensionError>| {
-                    asking.answered(number);
-                    answer(outcome.map_err(|error| match error {
-                        // What the called one told reaches the caller as it is.
-                        ExtensionError::Remote { failure, .. } => *failure,
-                        error => failure(&error),
-                    }));
-                });
-                caller.made(number, extension.submit(operation, &inputs, &options, done));
-            }
-            Err(error) => answer(Err(failure(&error))),
+        let kind =
+            if members.may_wait(member, &operation, &inputs) { Kind::Long } else { Kind::Short };
+        let holdings = Arc::clone(caller.holdings());
+        let work = move || {
+            let outcome =
+                members.call_for(&holdings, member, &operation, &inputs, options.deadline);
+            outcome.map_err(|error| failure(&error))
+        };
+        let respond = Box::new(move |outcome| {
+            asking.answered(id);
+            answer(outcome);
+        });
+        let errand = Arc::new(Errand::new(work, respond));
+        caller.made(id, Way::Working(Arc::clone(&errand)));
+        let running = Arc::clone(&errand);
+        let name = &caller.manifest().name.value;
+        if self.shares.run(&self.workers, name, kind, move || running.run()).is_err() {
+            errand.refuse(Code::OVERLOADED, "too many calls of extensions are waiting");
         }
     }
+}
+
+/// Sends a guest's call on to another extension, unless its calls have as much there as is left for all others. So
+/// however many guests fill a queue, there is room for one more, and only they hear that it is full.
+fn send_on(
+    caller: &Arc<Caller>,
+    number: u32,
+    extension: &ExtensionHandle,
+    operation: &str,
+    request: Routed,
+) {
+    let Routed { id, inputs, options, answer, .. } = request;
+    let (calls, bytes) = caller.load_on(number);
+    let free = (MAX_LENGTH as usize).saturating_sub(extension.queued_bytes());
+    if calls > 0
+        && (calls >= extension.room_at_last() || bytes.saturating_add(inputs.size()) > free)
+    {
+        let (name, from) = (extension.name(), &caller.manifest().name.value);
+        let message = format!(
+            "`{from}` has {calls} calls with {bytes} bytes at `{name}`, which has no more room for it"
+        );
+        return answer(Err(RemoteFailure::new(Code::OVERLOADED, message)));
+    }
+    caller.calls(id, Some(number), inputs.size());
+    let asking = Arc::clone(caller);
+    let done = Box::new(move |outcome: Result<_, ExtensionError>| {
+        asking.answered(id);
+        answer(outcome.map_err(|error| match error {
+            // What the called one told reaches the caller as it is.
+            ExtensionError::Remote { failure, .. } => *failure,
+            error => failure(&error),
+        }));
+    });
+    caller.made(id, Way::Called(extension.submit(operation, &inputs, &options, done)));
 }
 
 fn failure(error: &dyn Hint) -> RemoteFailure {

@@ -1,8 +1,8 @@
 //! What is wrong with a Melody: its own structure, and what it calls. All faults at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use component::{Code, Diagnostic, Related, Severity, did_you_mean};
+use component::{Code, Diagnostic, Related, Severity, Suggestions};
 
 use super::model::{Melody, Node, OnError};
 use super::reference::Origin;
@@ -14,8 +14,9 @@ use crate::ring::rings;
 pub fn check(melody: &Melody, operations: &dyn Operations) -> Vec<Diagnostic> {
     let mut faults = Faults::new(Code::MELODY_INVALID);
     faults.extend(structure(melody));
+    let mut suggestions = Suggestions::default();
     for node in &melody.nodes {
-        check_call(&mut faults, node, operations);
+        check_call(&mut faults, node, operations, &mut suggestions);
     }
     faults.into_sorted()
 }
@@ -38,8 +39,9 @@ pub(super) fn structure(melody: &Melody) -> Vec<Diagnostic> {
             index.insert(&node.id, position);
         }
     }
-    for (position, input) in melody.inputs.iter().enumerate() {
-        if melody.inputs[..position].iter().any(|other| other.value == input.value) {
+    let mut inputs: HashSet<&str> = HashSet::with_capacity(melody.inputs.len());
+    for input in &melody.inputs {
+        if !inputs.insert(&input.value) {
             faults.error(&input.at, format!("the input `{input}` stands twice"));
         }
     }
@@ -51,10 +53,12 @@ pub(super) fn structure(melody: &Melody) -> Vec<Diagnostic> {
             _ => None,
         })
         .collect();
+    let names = Names { melody, inputs, index, stand_ins };
+    let mut suggestions = Suggestions::default();
     let edges: Vec<Vec<usize>> = melody
         .nodes
         .iter()
-        .map(|node| needs(&mut faults, melody, node, &index, &stand_ins))
+        .map(|node| needs(&mut faults, &names, node, &mut suggestions))
         .collect();
     for ring in rings(&edges) {
         if ring.len() > 1 {
@@ -64,27 +68,36 @@ pub(super) fn structure(melody: &Melody) -> Vec<Diagnostic> {
     faults.into_sorted()
 }
 
+/// What a Melody has, by name.
+struct Names<'a> {
+    melody: &'a Melody,
+    inputs: HashSet<&'a str>,
+    index: HashMap<&'a str, usize>,
+    stand_ins: HashMap<&'a str, &'a Node>,
+}
+
 /// The nodes that one node waits for; a reference to nothing is a fault, and so is one to itself.
 fn needs(
     faults: &mut Faults,
-    melody: &Melody,
+    names: &Names<'_>,
     node: &Node,
-    index: &HashMap<&str, usize>,
-    stand_ins: &HashMap<&str, &Node>,
+    suggestions: &mut Suggestions,
 ) -> Vec<usize> {
+    let Names { melody, inputs, index, stand_ins } = names;
     let mut needs = Vec::new();
     node.references(&mut |reference| match &reference.origin {
         Origin::Input(name) => {
-            if !melody.inputs.iter().any(|input| input.value == *name) {
+            if !inputs.contains(name.as_str()) {
                 let known = melody.inputs.iter().map(|input| input.value.as_str());
                 let message = format!(
                     "`{}` uses the input `{name}`, which the Melody does not have",
                     node.id
                 );
-                faults.error(&reference.at, message).hint = Some(match did_you_mean(name, known) {
-                    Some(meant) => format!("did you mean `${{inputs.{meant}}}`?"),
-                    None => format!("add `\"{name}\"` to `inputs` of `[melody]`"),
-                });
+                faults.error(&reference.at, message).hint =
+                    Some(match suggestions.nearest(name, known) {
+                        Some(meant) => format!("did you mean `${{inputs.{meant}}}`?"),
+                        None => format!("add `\"{name}\"` to `inputs` of `[melody]`"),
+                    });
             }
         }
         Origin::Node(id) if *id == node.id.value => {
@@ -103,13 +116,15 @@ fn needs(
                 needs.push(*position);
             } else {
                 let message = format!("`{}` uses `{id}`, and there is no such node", node.id);
-                let is_input = melody.inputs.iter().any(|input| input.value == *id);
+                let is_input = inputs.contains(id.as_str());
                 let known = melody.nodes.iter().map(|node| node.id.value.as_str());
                 let fault = faults.error(&reference.at, message);
                 fault.hint = if is_input {
                     Some(format!("did you mean `${{inputs.{id}}}`?"))
                 } else {
-                    did_you_mean(id, known).map(|meant| format!("did you mean `${{{meant}}}`?"))
+                    suggestions
+                        .nearest(id, known)
+                        .map(|meant| format!("did you mean `${{{meant}}}`?"))
                 };
             }
         }
@@ -125,7 +140,7 @@ fn needs(
                 let message =
                     format!("the fallback of `{}` is `{id}`, and there is no such node", node.id);
                 faults.error(&id.at, message).hint =
-                    did_you_mean(id, known).map(|meant| format!("did you mean `{meant}`?"));
+                    suggestions.nearest(id, known).map(|meant| format!("did you mean `{meant}`?"));
             }
         }
     }
@@ -158,11 +173,16 @@ fn edge(node: &Node, next: &str) -> (Option<component::Location>, &'static str) 
     }
 }
 
-fn check_call(faults: &mut Faults, node: &Node, operations: &dyn Operations) {
+fn check_call(
+    faults: &mut Faults,
+    node: &Node,
+    operations: &dyn Operations,
+    suggestions: &mut Suggestions,
+) {
     let (target, name) = node.target_and_operation();
     let Some(known) = operations.target(target) else {
         let message = format!("`{}` calls `{}`, and there is no `{target}`", node.id, node.call);
-        let hint = match did_you_mean(target, operations.targets()) {
+        let hint = match suggestions.nearest(target, operations.targets().into_iter()) {
             Some(meant) => format!("did you mean `{meant}.{name}`?"),
             None => "name an extension of the system or a member of the Pit".to_owned(),
         };
@@ -186,7 +206,7 @@ fn check_call(faults: &mut Faults, node: &Node, operations: &dyn Operations) {
             "`{}` calls `{}`, and `{target}` has no operation `{name}`",
             node.id, node.call
         );
-        let hint = match did_you_mean(name, names.iter().copied()) {
+        let hint = match suggestions.nearest(name, names.iter().copied()) {
             Some(meant) => format!("did you mean `{target}.{meant}`?"),
             None if names.is_empty() => format!("`{target}` has no operations"),
             None => format!("its operations: {}", quoted(&names)),
@@ -195,14 +215,19 @@ fn check_call(faults: &mut Faults, node: &Node, operations: &dyn Operations) {
         faults.push(fault.at(node.call.at.clone()).hint(hint));
         return;
     };
-    check_inputs(faults, node, operation);
+    check_inputs(faults, node, operation, suggestions);
 }
 
-fn check_inputs(faults: &mut Faults, node: &Node, operation: &Operation) {
+fn check_inputs(
+    faults: &mut Faults,
+    node: &Node,
+    operation: &Operation,
+    suggestions: &mut Suggestions,
+) {
     let Some(inputs) = &operation.inputs else { return };
     for (given, _) in &node.with {
         if !inputs.iter().any(|input| input.name == given.value) {
-            unknown_input(faults, node, given, inputs);
+            unknown_input(faults, node, given, inputs, suggestions);
         }
     }
     for input in inputs {
@@ -220,12 +245,13 @@ fn unknown_input(
     node: &Node,
     given: &Located<String>,
     inputs: &[crate::catalogue::OperationInput],
+    suggestions: &mut Suggestions,
 ) {
     let known: Vec<&str> = inputs.iter().map(|input| input.name.as_str()).collect();
     let message =
         format!("`{}` gives `{given}` to `{}`, which has no such input", node.id, node.call);
     faults.error(&given.at, message).hint =
-        Some(match did_you_mean(given, known.iter().copied()) {
+        Some(match suggestions.nearest(given, known.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None if known.is_empty() => "it takes no inputs".to_owned(),
             None => format!("its inputs: {}", quoted(&known)),

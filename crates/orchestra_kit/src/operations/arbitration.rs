@@ -1,14 +1,14 @@
 //! `arbitration-engine.…`: a grant is held for its caller by number, because a guest cannot hold the object.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipc::Value;
-use pit::arbitration_engine::{ArbitrationEngine, Request, Strategy};
+use pit::arbitration_engine::{ArbitrationEngine, Grant, Request, Strategy};
 
-use super::Holdings;
 use super::inputs::{Inputs, number};
-use super::members::{Members, Row, Table, patience, refused};
+use super::members::{Members, Row, Table, encoded, patience, refused};
+use super::{Answer, Holdings, WaitingCall};
 use crate::KitError;
 use crate::manifest::Member;
 
@@ -37,12 +37,12 @@ const ROWS: &[Row] = &[
 /// The arbiter, and the grants that whoever is inside this process holds through operations.
 pub struct Arbitration {
     engine: Arc<ArbitrationEngine>,
-    holdings: Holdings,
+    holdings: Arc<Holdings>,
 }
 
 impl Arbitration {
     pub(super) fn new(engine: Arc<ArbitrationEngine>) -> Self {
-        Self { engine, holdings: Holdings::new() }
+        Self { engine, holdings: Arc::default() }
     }
 }
 
@@ -59,11 +59,12 @@ fn define(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
     Ok(Value::None)
 }
 
-fn request(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
-    let arbitration = arbitration(members)?;
+fn wanted<'a>(inputs: &Inputs<'a>) -> Result<Request<'a>, KitError> {
+    if inputs.holdings.is_some_and(|holdings| holdings.is_full()) {
+        return Err(KitError::Overloaded { what: MEMBER.as_str() });
+    }
     let timeout = inputs.seconds("timeout")?.unwrap_or(Duration::ZERO);
-    let holdings = inputs.holdings.unwrap_or(&arbitration.holdings);
-    let request = Request {
+    Ok(Request {
         resource: inputs.text("resource")?,
         owner: inputs.text("owner")?,
         amount: inputs.count("amount", 1)?,
@@ -72,9 +73,10 @@ fn request(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
         lease: inputs.seconds("lease")?.filter(|span| *span < component::LONGEST),
         // A guest releases by whatever worker serves it then.
         thread: None,
-    };
-    let grant = arbitration.engine.request_polling(request, Some(&|| holdings.has_ended()));
-    let grant = grant.map_err(|error| refused(MEMBER, "decide", error))?;
+    })
+}
+
+fn told(grant: Grant, holdings: &Holdings) -> Value {
     let mut answer = vec![
         ("outcome".to_owned(), Value::Text(grant.outcome().as_str().to_owned())),
         ("reason".to_owned(), Value::Text(grant.reason().to_string())),
@@ -85,7 +87,34 @@ fn request(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
     {
         answer.push(("grant".to_owned(), number(id)));
     }
-    Ok(Value::Map(answer))
+    Value::Map(answer)
+}
+
+fn request(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
+    let arbitration = arbitration(members)?;
+    let holdings = inputs.holdings.unwrap_or(&arbitration.holdings);
+    let interrupted = || holdings.has_ended();
+    let grant = arbitration.engine.request_polling(wanted(inputs)?, Some(&interrupted));
+    Ok(told(grant.map_err(|error| refused(MEMBER, "decide", error))?, holdings))
+}
+
+/// The same, which waits on no thread.
+pub(super) fn request_later(
+    members: &Members,
+    inputs: &Inputs<'_>,
+    answer: Answer,
+) -> Result<Option<WaitingCall>, KitError> {
+    let arbitration = arbitration(members)?;
+    let request = wanted(inputs)?;
+    let until = request.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let holdings = Arc::clone(inputs.holdings.unwrap_or(&arbitration.holdings));
+    let answered = Box::new(move |grant: pit::PitResult<Grant>| {
+        let outcome = grant.map_err(|error| refused(MEMBER, "decide", error));
+        answer(outcome.and_then(|grant| encoded(MEMBER, "request", &told(grant, &holdings))));
+    });
+    let place = arbitration.engine.request_later(request, answered);
+    let place = place.map_err(|error| refused(MEMBER, "decide", error))?;
+    Ok(place.map(|place| WaitingCall { place, until }))
 }
 
 /// Releasing twice is as good as once; what another caller holds stays.

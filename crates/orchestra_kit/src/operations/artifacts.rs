@@ -45,8 +45,23 @@ fn put(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
     Ok(Value::Text(id.map_err(|error| refused(MEMBER, "put", error))?.to_string()))
 }
 
+fn size(members: &Members, id: &ArtifactId) -> Result<u64, KitError> {
+    let about = store(members)?.metadata(id).map_err(|error| refused(MEMBER, "get", error))?;
+    Ok(about.size)
+}
+
+/// How much `get` would read; zero where it would read nothing.
+pub(super) fn size_of(members: &Members, inputs: &Value) -> u64 {
+    let id = inputs.get("id").and_then(|id| id.as_text()?.parse().ok());
+    id.and_then(|id| size(members, &id).ok()).unwrap_or(0)
+}
+
 fn get(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
-    let data = store(members)?.get(&id(inputs)?).map_err(|error| refused(MEMBER, "get", error))?;
+    let id = id(inputs)?;
+    if inputs.holdings.is_some() {
+        inputs.make_room(size(members, &id)?)?;
+    }
+    let data = store(members)?.get(&id).map_err(|error| refused(MEMBER, "get", error))?;
     Ok(Value::from(data))
 }
 

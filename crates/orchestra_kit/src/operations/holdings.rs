@@ -4,7 +4,7 @@
 //! caller that was given it or at that caller's end, whichever comes first, and by nobody else.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use pit::arbitration_engine::Grant;
@@ -16,6 +16,21 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 pub struct Holdings {
     /// None: the caller has ended.
     grants: Mutex<Option<HashMap<u64, Grant>>>,
+    most: usize,
+    /// Bytes of results that are being made for it.
+    results: AtomicUsize,
+}
+
+/// The most bytes of results that are made for one caller at a time; one alone is always made.
+const RESULTS: usize = 64 * 1024 * 1024;
+
+/// Room for a result that is being made.
+pub(super) struct Room<'a>(&'a AtomicUsize, usize);
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::AcqRel);
+    }
 }
 
 impl Default for Holdings {
@@ -27,7 +42,25 @@ impl Default for Holdings {
 impl Holdings {
     /// Nothing, of a caller that is there.
     pub fn new() -> Self {
-        Self { grants: Mutex::new(Some(HashMap::new())) }
+        Self::of_at_most(usize::MAX)
+    }
+
+    /// Nothing, of a caller that may hold so many grants.
+    pub(crate) fn of_at_most(most: usize) -> Self {
+        let grants = Mutex::new(Some(HashMap::new()));
+        Self { grants, most, results: AtomicUsize::new(0) }
+    }
+
+    /// Whether it holds as many grants as it may.
+    pub(super) fn is_full(&self) -> bool {
+        self.grants.lock().as_ref().is_some_and(|held| held.len() >= self.most)
+    }
+
+    /// Room for a result of that size, which is given back when it is dropped. None: too much is being made already.
+    pub(super) fn room_for(&self, bytes: usize) -> Option<Room<'_>> {
+        let before = self.results.fetch_add(bytes, Ordering::AcqRel);
+        let room = Room(&self.results, bytes);
+        (before == 0 || before.saturating_add(bytes) <= RESULTS).then_some(room)
     }
 
     /// Keeps a grant; answers its number. None: the caller has ended, and the grant is released.

@@ -2,11 +2,14 @@
 //!
 //! Called by every member's table. Invariant: an input that the operation does not have is an error, never ignored.
 
+use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipc::Value;
+use ipc::{MAX_LENGTH, Value};
 
 use super::Holdings;
+use super::holdings::Room;
 use super::members::unknown_input;
 use crate::KitError;
 use crate::manifest::Member;
@@ -18,7 +21,9 @@ pub(super) struct Inputs<'a> {
     entries: &'a [(String, Value)],
     pub(super) deadline: Option<Instant>,
     /// What the caller holds; none: somebody inside this process calls.
-    pub(super) holdings: Option<&'a Holdings>,
+    pub(super) holdings: Option<&'a Arc<Holdings>>,
+    /// Kept until the result has been written.
+    room: Cell<Option<Room<'a>>>,
 }
 
 impl<'a> Inputs<'a> {
@@ -28,7 +33,7 @@ impl<'a> Inputs<'a> {
         known: &[&str],
         value: &'a Value,
         deadline: Option<Instant>,
-        holdings: Option<&'a Holdings>,
+        holdings: Option<&'a Arc<Holdings>>,
     ) -> Result<Self, KitError> {
         let call = format!("{}.{operation}", member.as_str());
         let Value::Map(entries) = value else {
@@ -45,7 +50,22 @@ impl<'a> Inputs<'a> {
                 return Err(invalid(format!("`{call}` lacks its input `{input}`")));
             }
         }
-        Ok(Self { member, operation, entries, deadline, holdings })
+        Ok(Self { member, operation, entries, deadline, holdings, room: Cell::new(None) })
+    }
+
+    /// Asks for room for a result of that size before it is read. What nobody waits for outside has all there is.
+    pub(super) fn make_room(&self, bytes: u64) -> Result<(), KitError> {
+        let Some(holdings) = self.holdings else { return Ok(()) };
+        let (bytes, limit) = (usize::try_from(bytes).unwrap_or(usize::MAX), MAX_LENGTH as usize);
+        // A result has a head of a few bytes.
+        if bytes > limit - 16 {
+            let call = format!("{}.{}", self.member.as_str(), self.operation);
+            return Err(KitError::TooLarge { call, bytes, limit });
+        }
+        let room = holdings.room_for(bytes);
+        let full = || KitError::Overloaded { what: self.member.as_str() };
+        self.room.set(Some(room.ok_or_else(full)?));
+        Ok(())
     }
 
     /// The value of an input; None where it is left out or None.

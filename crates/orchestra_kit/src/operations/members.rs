@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use component::did_you_mean;
 use ipc::{Payload, Value};
+use parking_lot::Mutex;
 use pit::arbitration_engine::ArbitrationEngine;
 use pit::artifact_store::ArtifactStore;
 use pit::dag_tracker::DagTracker;
@@ -13,13 +14,16 @@ use pit::pool_manager::PoolManager;
 use pit::stale_manager::StaleManager;
 
 use super::inputs::Inputs;
-use super::{Arbitration, Holdings, arbitration, artifacts, dag, pool, stale};
+use super::{Answer, Arbitration, Holdings, WaitingCall, arbitration, artifacts, dag, pool, stale};
 use crate::KitError;
 use crate::catalogue::{Known, MemberOperations, Operation};
 use crate::manifest::Member;
 
 /// How one operation runs.
 pub(super) type Run = fn(&Members, &Inputs<'_>) -> Result<Value, KitError>;
+
+/// How one operation that waits for others begins.
+type Later = fn(&Members, &Inputs<'_>, Answer) -> Result<Option<WaitingCall>, KitError>;
 
 /// One operation of a member.
 pub(super) struct Row {
@@ -75,6 +79,9 @@ pub struct Members {
     pub stand_ins: HashMap<Member, Arc<dyn StandIn>>,
 }
 
+/// More bytes than this take a while.
+const MUCH: usize = 256 * 1024;
+
 fn table(member: Member) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.member == member)
 }
@@ -99,10 +106,16 @@ impl Members {
 
     /// Whether the operation may wait, or has so much to write that it takes a while.
     pub fn may_wait(&self, member: Member, operation: &str, inputs: &Payload) -> bool {
-        const MUCH: usize = 256 * 1024;
         inputs.size() > MUCH
             || self.stand_ins.contains_key(&member)
             || row(member, operation).is_some_and(|row| row.waits)
+    }
+
+    /// Whether the operation has so much to read that it takes a while; looked up in the store's index.
+    pub fn reads_much(&self, member: Member, operation: &str, inputs: &Payload) -> bool {
+        (member, operation) == (Member::ArtifactStore, "get")
+            && inputs.size() <= MUCH
+            && inputs.value().is_ok_and(|value| artifacts::size_of(self, &value) > MUCH as u64)
     }
 
     /// Calls an operation on this thread, for somebody inside this process.
@@ -121,12 +134,28 @@ impl Members {
 
     fn call_as(
         &self,
-        holdings: Option<&Holdings>,
+        holdings: Option<&Arc<Holdings>>,
         member: Member,
         operation: &str,
         inputs: &Payload,
         deadline: Option<Instant>,
     ) -> Result<Payload, KitError> {
+        let (row, value) = self.row_for(member, operation, inputs)?;
+        let checked = Inputs::new(member, row.name, row.inputs, &value, deadline, holdings)?;
+        if let Some(stand_in) = self.stand_ins.get(&member) {
+            let required: Vec<_> =
+                row.inputs.iter().copied().filter(|input| !input.ends_with('?')).collect();
+            return stand_in.call(row.name, &required, inputs, deadline);
+        }
+        encoded(member, operation, &(row.run)(self, &checked)?)
+    }
+
+    fn row_for(
+        &self,
+        member: Member,
+        operation: &str,
+        inputs: &Payload,
+    ) -> Result<(&'static Row, Value), KitError> {
         let call = || format!("{}.{operation}", member.as_str());
         let Some(row) = row(member, operation).filter(|_| self.has(member)) else {
             return Err(KitError::UnknownOperation { call: call() });
@@ -134,15 +163,56 @@ impl Members {
         let value = inputs.value().map_err(|error| KitError::InvalidValue {
             what: format!("the inputs of `{}` cannot be read: {error}", call()),
         })?;
-        let checked = Inputs::new(member, row.name, row.inputs, &value, deadline, holdings)?;
-        if let Some(stand_in) = self.stand_ins.get(&member) {
-            let required: Vec<_> =
-                row.inputs.iter().copied().filter(|input| !input.ends_with('?')).collect();
-            return stand_in.call(row.name, &required, inputs, deadline);
+        Ok((row, value))
+    }
+
+    /// Whether that operation can be begun with [`Self::begin`].
+    pub fn waits_for_others(&self, member: Member, operation: &str) -> bool {
+        !self.stand_ins.contains_key(&member) && later(member, operation).is_some()
+    }
+
+    /// Begins an operation that [waits for others](Self::waits_for_others), and holds no thread for it. `answer` is told
+    /// its outcome, here or later. None: it has been told.
+    pub fn begin(
+        &self,
+        holdings: Option<&Arc<Holdings>>,
+        member: Member,
+        operation: &str,
+        inputs: &Payload,
+        deadline: Option<Instant>,
+        answer: Answer,
+    ) -> Option<WaitingCall> {
+        // It is read on a thread that serves others too.
+        const MUCH: usize = 64 * 1024;
+        if inputs.size() > MUCH {
+            let call = format!("{}.{operation}", member.as_str());
+            let what = format!(
+                "the inputs of `{call}` are {} bytes, at most {MUCH} may be",
+                inputs.size()
+            );
+            answer(Err(KitError::InvalidValue { what }));
+            return None;
         }
-        let result = (row.run)(self, &checked)?;
-        Payload::from_value(&result).map_err(|error| KitError::InvalidValue {
-            what: format!("the result of `{}` cannot be sent: {error}", call()),
+        // Whoever does not get to answer leaves it to the other: what refuses drops what it was given.
+        let answer = Arc::new(Mutex::new(Some(answer)));
+        let answering = Arc::clone(&answer);
+        let tell = move |outcome| {
+            if let Some(answer) = answering.lock().take() {
+                answer(outcome);
+            }
+        };
+        let begun = self.row_for(member, operation, inputs).and_then(|(row, value)| {
+            let checked = Inputs::new(member, row.name, row.inputs, &value, deadline, holdings)?;
+            let unknown =
+                || KitError::UnknownOperation { call: format!("{}.{operation}", member.as_str()) };
+            later(member, operation).ok_or_else(unknown)?(self, &checked, Box::new(tell))
+        });
+        begun.unwrap_or_else(|error| {
+            let answer = answer.lock().take();
+            if let Some(answer) = answer {
+                answer(Err(error));
+            }
+            None
         })
     }
 
@@ -156,42 +226,50 @@ impl Members {
         inputs: &Payload,
         deadline: Option<Instant>,
     ) -> Result<Payload, KitError> {
-        self.named(None, call, inputs, deadline)
-    }
-
-    /// The same for a caller of whom is known what it holds, and when it ends.
-    ///
-    /// # Errors
-    /// As [`Self::call_named`].
-    pub fn call_for(
-        &self,
-        holdings: &Holdings,
-        call: &str,
-        inputs: &Payload,
-        deadline: Option<Instant>,
-    ) -> Result<Payload, KitError> {
-        self.named(Some(holdings), call, inputs, deadline)
-    }
-
-    fn named(
-        &self,
-        holdings: Option<&Holdings>,
-        call: &str,
-        inputs: &Payload,
-        deadline: Option<Instant>,
-    ) -> Result<Payload, KitError> {
         let parts = call.split_once('.');
         match parts.and_then(|(member, operation)| Some((Member::parse(member)?, operation))) {
-            Some((member, operation)) => {
-                self.call_as(holdings, member, operation, inputs, deadline)
-            }
+            Some((member, operation)) => self.call(member, operation, inputs, deadline),
             None => Err(KitError::UnknownOperation { call: call.to_owned() }),
         }
+    }
+
+    /// The same as [`Self::call`] for a caller of whom is known what it holds, and when it ends.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn call_for(
+        &self,
+        holdings: &Arc<Holdings>,
+        member: Member,
+        operation: &str,
+        inputs: &Payload,
+        deadline: Option<Instant>,
+    ) -> Result<Payload, KitError> {
+        self.call_as(Some(holdings), member, operation, inputs, deadline)
     }
 }
 
 fn row(member: Member, operation: &str) -> Option<&'static Row> {
     rows(member).iter().find(|row| row.name == operation)
+}
+
+/// How an operation waits without a thread, where it is one that does.
+fn later(member: Member, operation: &str) -> Option<Later> {
+    match (member, operation) {
+        (Member::ArbitrationEngine, "request") => Some(arbitration::request_later),
+        _ => None,
+    }
+}
+
+/// An operation's result as it is sent.
+pub(super) fn encoded(
+    member: Member,
+    operation: &str,
+    result: &Value,
+) -> Result<Payload, KitError> {
+    Payload::from_value(result).map_err(|error| KitError::InvalidValue {
+        what: format!("the result of `{}.{operation}` cannot be sent: {error}", member.as_str()),
+    })
 }
 
 /// The operations of these members, to check Melodies against.
@@ -233,11 +311,13 @@ impl std::fmt::Debug for Members {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use component::{Code, Hint};
-    use ipc::{Payload, Value};
+    use ipc::{MAX_LENGTH, Payload, Value};
     use pit::Durability;
     use pit::arbitration_engine::ArbitrationEngine;
-    use pit::artifact_store::ArtifactStore;
+    use pit::artifact_store::{ArtifactStore, PutOptions};
     use pit::dag_tracker::DagTracker;
 
     use super::{Holdings, Members, known_operations};
@@ -311,11 +391,11 @@ mod tests {
         let gpu = || ("resource", Value::from("gpu"));
         let define = Value::from([gpu(), ("capacity", Value::Int(1))]);
         call(&members, "arbitration-engine.define", define).unwrap();
-        let (holder, thief) = (Holdings::new(), Holdings::new());
-        let by = |caller: &Holdings, operation: &str, inputs: Value| {
-            let (call, inputs) = (format!("arbitration-engine.{operation}"), inputs);
+        let (holder, thief) = (Arc::new(Holdings::new()), Arc::new(Holdings::new()));
+        let by = |caller: &Arc<Holdings>, operation: &str, inputs: Value| {
             let inputs = Payload::from_value(&inputs).unwrap();
-            members.call_for(caller, &call, &inputs, None).unwrap().value().unwrap()
+            let member = Member::ArbitrationEngine;
+            members.call_for(caller, member, operation, &inputs, None).unwrap().value().unwrap()
         };
         let ask = |caller| by(caller, "request", Value::from([gpu(), ("owner", "x".into())]));
         let first = ask(&holder);
@@ -329,14 +409,98 @@ mod tests {
             let waits = scope.spawn(|| {
                 let inputs = [gpu(), ("owner", "y".into()), ("timeout", Value::Float(60.0))];
                 let inputs = Payload::from_value(&Value::from(inputs)).unwrap();
-                members.call_for(&thief, "arbitration-engine.request", &inputs, None).is_err()
+                let member = Member::ArbitrationEngine;
+                members.call_for(&thief, member, "request", &inputs, None).is_err()
             });
             thief.end();
             assert!(waits.join().unwrap());
         });
         holder.end();
         assert_eq!(ask(&holder).get("grant"), None, "it has ended, and is given nothing");
-        assert_eq!(ask(&Holdings::new()).get("outcome"), Some(&Value::from("granted")));
+        assert_eq!(ask(&Arc::default()).get("outcome"), Some(&Value::from("granted")));
+    }
+
+    #[test]
+    fn a_caller_gets_no_more_grants_than_it_may_hold_and_no_result_that_cannot_be_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let members = members(folder.path());
+        let holdings = Arc::new(Holdings::of_at_most(2));
+        let by = |member, operation, inputs: Value| {
+            let inputs = Payload::from_value(&inputs).unwrap();
+            members.call_for(&holdings, member, operation, &inputs, None)
+        };
+        let gpu = || ("resource", Value::from("gpu"));
+        let define = Value::from([gpu(), ("capacity", Value::Int(9))]);
+        by(Member::ArbitrationEngine, "define", define).unwrap();
+        let ask = || {
+            by(Member::ArbitrationEngine, "request", Value::from([gpu(), ("owner", "x".into())]))
+        };
+        let first = ask().unwrap().value().unwrap().get("grant").cloned().unwrap();
+        ask().unwrap();
+        assert_eq!(ask().unwrap_err().code(), Code::OVERLOADED);
+        by(Member::ArbitrationEngine, "release", Value::from([("grant", first)])).unwrap();
+        ask().unwrap();
+
+        let store = members.artifacts.as_ref().unwrap();
+        let get = |id: pit::artifact_store::ArtifactId| {
+            by(Member::ArtifactStore, "get", Value::from([("id", id.to_string())]))
+        };
+        let large = store.put(&vec![7; MAX_LENGTH as usize], &PutOptions::default()).unwrap();
+        let gets = store.stats().gets;
+        let refused = get(large).unwrap_err();
+        assert_eq!(refused.code(), Code::INVALID_VALUE);
+        assert!(refused.to_string().contains("67108864 bytes"), "{refused}");
+        let small = store.put(b"small", &PutOptions::default()).unwrap();
+        let other = holdings.room_for(MAX_LENGTH as usize).unwrap();
+        assert_eq!(get(small).unwrap_err().code(), Code::OVERLOADED);
+        assert_eq!(store.stats().gets, gets, "nothing was read for what was refused");
+        drop(other);
+        assert_eq!(get(small).unwrap().value().unwrap(), Value::from(b"small".to_vec()));
+    }
+
+    #[test]
+    fn what_waits_for_others_holds_no_thread_and_is_answered_once() {
+        let members = Members::default().with_arbitration(ArbitrationEngine::new());
+        let gpu = || ("resource", Value::from("gpu"));
+        let define = Value::from([gpu(), ("capacity", Value::Int(1))]);
+        call(&members, "arbitration-engine.define", define).unwrap();
+        let held = call(
+            &members,
+            "arbitration-engine.request",
+            Value::from([gpu(), ("owner", "first".into())]),
+        );
+        let (tell, told) = std::sync::mpsc::channel();
+        let begin = |timeout: f64, more: &[(&str, Value)]| {
+            let mut inputs = vec![gpu(), ("owner", "x".into()), ("timeout", Value::Float(timeout))];
+            inputs.extend(more.iter().cloned());
+            let inputs = inputs.into_iter().map(|(name, value)| (name.to_owned(), value));
+            let inputs = Payload::from_value(&Value::Map(inputs.collect())).unwrap();
+            let tell = tell.clone();
+            let answer = Box::new(move |outcome: Result<Payload, KitError>| {
+                tell.send(outcome.map(|result| result.value().unwrap())).unwrap();
+            });
+            let member = Member::ArbitrationEngine;
+            members.begin(None, member, "request", &inputs, None, answer)
+        };
+        let outcome = || told.recv().unwrap().map(|told| told.get("outcome").cloned().unwrap());
+        assert!(members.waits_for_others(Member::ArbitrationEngine, "request"));
+        let (granted, late, withdrawn) = (begin(60.0, &[]), begin(60.0, &[]), begin(60.0, &[]));
+        assert!(begin(0.0, &[]).is_none());
+        assert_eq!(outcome().unwrap(), Value::from("deferred"));
+        assert!(begin(60.0, &[("oner", Value::None)]).is_none());
+        assert_eq!(outcome().unwrap_err().code(), Code::INVALID_VALUE);
+        assert!(begin(60.0, &[("owner", "o".repeat(100_000).as_str().into())]).is_none());
+        assert_eq!(outcome().unwrap_err().code(), Code::INVALID_VALUE);
+        late.unwrap().time_out();
+        assert_eq!(outcome().unwrap(), Value::from("deferred"));
+        withdrawn.unwrap().cancel();
+        assert_eq!(outcome().unwrap_err().code(), Code::INTERRUPTED);
+        assert!(told.try_recv().is_err());
+        let grant = held.unwrap().get("grant").cloned().unwrap();
+        call(&members, "arbitration-engine.release", Value::from([("grant", grant)])).unwrap();
+        assert_eq!(outcome().unwrap(), Value::from("granted"));
+        granted.unwrap().cancel();
+        assert!(told.try_recv().is_err());
     }
 
     #[test]

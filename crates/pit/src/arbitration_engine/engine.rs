@@ -1,6 +1,9 @@
 //! The engine: resources by name, waiting with a deadline, the audit. The decisions are the arbiters'.
 
-use std::collections::{BTreeSet, HashMap};
+mod deadlocks;
+mod later;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::ThreadId;
@@ -13,10 +16,12 @@ use crate::{PitError, PitResult};
 
 use super::arbiter::{Arbiter, Ask};
 use super::audit::Ring;
-use super::deadlock::{self, Holding, Party, Waiting};
+use super::waiting::{Due, LeaseAlarm, Wake};
 use super::{AuditEntry, Decision, Grant, Outcome, Reason, Strategy};
 
 const MEMBER: &str = "arbitration-engine";
+/// The longest name of a resource or an owner, in bytes: the audit keeps ten thousand of them.
+const NAME: usize = 1024;
 /// How many decisions the audit keeps where nothing else is said.
 const AUDIT_ENTRIES: usize = 10_000;
 
@@ -73,11 +78,26 @@ pub struct ResourceStatus {
 
 #[derive(Debug)]
 struct Waiter {
-    bell: Arc<Condvar>,
+    wake: Wake,
     since: Instant,
     granted: Option<Reason>,
     lease: Option<Duration>,
     thread: Option<ThreadId>,
+    /// It may be one of a ring of owners.
+    suspected: bool,
+}
+
+impl Waiter {
+    fn new(wake: Wake, request: &Request<'_>) -> Self {
+        let (lease, thread) = (request.lease, request.thread);
+        Self { wake, since: Instant::now(), granted: None, lease, thread, suspected: false }
+    }
+}
+
+/// What became of a request when it was made.
+enum Decided {
+    Now(Outcome, Reason),
+    Later,
 }
 
 /// Something that was granted and not given back.
@@ -110,6 +130,19 @@ struct State {
     expiries: BTreeSet<(Instant, u64)>,
     ticket: u64,
     closed: bool,
+    /// Answers to requests that hold no thread, on their way: they are given without the lock.
+    answers: VecDeque<Due>,
+    /// Somebody is giving them, and will give those that come meanwhile.
+    answering: bool,
+    /// Who keeps the time of leases for those that wait without a thread, and for when it was told to.
+    alarm: Option<(LeaseAlarm, Option<Instant>)>,
+}
+
+/// An ask, and of what.
+struct Asked {
+    index: usize,
+    resource: Arc<str>,
+    ask: Ask,
 }
 
 /// Decides who gets what is scarce.
@@ -135,6 +168,9 @@ impl ArbitrationEngine {
             expiries: BTreeSet::new(),
             ticket: 0,
             closed: false,
+            answers: VecDeque::new(),
+            answering: false,
+            alarm: None,
         };
         Arc::new(Self { state: Mutex::new(state), began: Instant::now() })
     }
@@ -145,6 +181,7 @@ impl ArbitrationEngine {
     /// There is one of that name, its capacity is 0, or the engine was closed.
     pub fn define(&self, resource: &str, capacity: u64, strategy: Strategy) -> PitResult<()> {
         at_least_one("capacity", capacity)?;
+        short("name of a resource", resource)?;
         let mut state = self.open()?;
         if state.by_name.contains_key(resource) {
             return Err(PitError::Duplicate { kind: "resource", name: resource.to_owned() });
@@ -175,62 +212,93 @@ impl ArbitrationEngine {
         request: Request<'_>,
         interrupted: Option<&dyn Fn() -> bool>,
     ) -> PitResult<Grant> {
+        let (mut state, asked) = self.line_for(&request)?;
+        let (outcome, reason) = match self.decide(&mut state, &asked, &request)? {
+            Decided::Now(outcome, reason) => {
+                Self::answer(&mut state);
+                (outcome, reason)
+            }
+            Decided::Later => self.wait(state, &asked, &request, interrupted)?,
+        };
+        Ok(self.grant(&asked.ask, asked.resource, request.lease, outcome, reason))
+    }
+
+    /// The resource that is asked for, and the ask with a ticket of its own.
+    fn line_for(&self, request: &Request<'_>) -> PitResult<(MutexGuard<'_, State>, Asked)> {
         at_least_one("amount", request.amount)?;
+        short("name of an owner", request.owner)?;
         let mut state = self.open()?;
-        self.expire(&mut state);
         let index = find(&state, request.resource)?;
-        let resource = Arc::clone(&state.resources[index].name);
-        let owner: Arc<str> = Arc::from(request.owner);
         state.ticket += 1;
-        let ticket = state.ticket;
-        let grant = |outcome, reason| Grant {
-            engine: Arc::clone(self),
-            ticket,
-            resource: Arc::clone(&resource),
-            owner: Arc::clone(&owner),
+        let ask = Ask {
+            ticket: state.ticket,
+            owner: Arc::from(request.owner),
             amount: request.amount,
-            lease: request.lease,
+            priority: request.priority,
+            turn: 0,
+        };
+        let resource = Arc::clone(&state.resources[index].name);
+        Ok((state, Asked { index, resource, ask }))
+    }
+
+    fn grant(
+        self: &Arc<Self>,
+        ask: &Ask,
+        resource: Arc<str>,
+        lease: Option<Duration>,
+        outcome: Outcome,
+        reason: Reason,
+    ) -> Grant {
+        Grant {
+            engine: Arc::clone(self),
+            ticket: ask.ticket,
+            resource,
+            owner: Arc::clone(&ask.owner),
+            amount: ask.amount,
+            lease,
             outcome,
             reason,
             released: AtomicBool::new(false),
-        };
-        let ask = |turn| Ask {
-            ticket,
-            owner: Arc::clone(&owner),
-            amount: request.amount,
-            priority: request.priority,
-            turn,
-        };
+        }
+    }
+
+    /// Decides at once, where that can be, else the ask stands in its line.
+    fn decide(
+        self: &Arc<Self>,
+        state: &mut State,
+        Asked { index, ask, .. }: &Asked,
+        request: &Request<'_>,
+    ) -> PitResult<Decided> {
+        self.expire(state);
+        let index = *index;
         let arbiter = &mut state.resources[index].arbiter;
-        if request.amount > arbiter.capacity {
-            let capacity = arbiter.capacity;
-            let reason = Reason::AboveCapacity { amount: request.amount, capacity };
-            self.note(&mut state, index, &ask(0), Decision::Denied, &reason, Duration::ZERO);
-            return Ok(grant(Outcome::Denied, reason));
+        if ask.amount > arbiter.capacity {
+            let reason = Reason::AboveCapacity { amount: ask.amount, capacity: arbiter.capacity };
+            self.note(state, index, ask, Decision::Denied, &reason, Duration::ZERO);
+            return Ok(Decided::Now(Outcome::Denied, reason));
         }
         let free = arbiter.free();
-        let mut served = arbiter.grant_at_once(&owner, request.amount);
+        let mut served = arbiter.grant_at_once(&ask.owner, ask.amount);
         if !served {
-            arbiter.ask(ticket, &owner, request.amount, request.priority);
+            arbiter.ask(ask.ticket, &ask.owner, ask.amount, ask.priority);
             // Everyone who waits was offered what is free before: only this ask can be served now.
             served = arbiter.serve().is_some();
         }
         if served {
-            let reason = Reason::Free { amount: request.amount, free };
-            state.hold(index, &ask(0), request.lease, request.thread);
-            self.note(&mut state, index, &ask(0), Decision::Granted, &reason, Duration::ZERO);
-            return Ok(grant(Outcome::Granted, reason));
+            let reason = Reason::Free { amount: ask.amount, free };
+            state.hold(index, ask, request.lease, request.thread);
+            self.note(state, index, ask, Decision::Granted, &reason, Duration::ZERO);
+            return Ok(Decided::Now(Outcome::Granted, reason));
         }
         if request.timeout == Some(Duration::ZERO) {
-            let reason = self.withdraw(&mut state, index, ticket, Duration::ZERO, None)?;
-            return Ok(grant(Outcome::Deferred, reason));
+            let reason = self.withdraw(state, index, ask.ticket, Duration::ZERO, None)?.1;
+            return Ok(Decided::Now(Outcome::Deferred, reason));
         }
-        let (outcome, reason) = self.wait(state, index, ticket, &request, interrupted)?;
-        Ok(grant(outcome, reason))
+        Ok(Decided::Later)
     }
 
     /// Where every resource stands, in the order of definition.
-    pub fn status(&self) -> Vec<ResourceStatus> {
+    pub fn status(self: &Arc<Self>) -> Vec<ResourceStatus> {
         let mut state = self.state.lock();
         self.expire(&mut state);
         let status = |resource: &Resource| ResourceStatus {
@@ -246,18 +314,21 @@ impl ArbitrationEngine {
                 .collect(),
             waiting: resource.arbiter.waiting(),
         };
-        state.resources.iter().map(status).collect()
+        let told = state.resources.iter().map(status).collect();
+        Self::answer(&mut state);
+        told
     }
 
     /// The last decisions, oldest first.
-    pub fn audit(&self) -> Vec<AuditEntry> {
+    pub fn audit(self: &Arc<Self>) -> Vec<AuditEntry> {
         let mut state = self.state.lock();
         self.expire(&mut state);
+        Self::answer(&mut state);
         state.audit.entries()
     }
 
     /// Gives back all that an owner holds; how many grants that were. Its waits go on.
-    pub fn release_owner(&self, owner: &str) -> usize {
+    pub fn release_owner(self: &Arc<Self>, owner: &str) -> usize {
         let mut state = self.state.lock();
         let of_it = |(ticket, held): (&u64, &Held)| (*held.owner == *owner).then_some(*ticket);
         let mut tickets: Vec<u64> = state.held.iter().filter_map(of_it).collect();
@@ -265,32 +336,27 @@ impl ArbitrationEngine {
         for ticket in &tickets {
             self.give_back(&mut state, *ticket, Decision::Released, &Reason::OwnerEnded);
         }
+        Self::answer(&mut state);
         tickets.len()
     }
 
-    /// Ends every wait; what is granted can still be given back.
-    pub fn close(&self) {
-        let mut state = self.state.lock();
-        state.closed = true;
-        for waiter in state.resources.iter().flat_map(|resource| resource.waiters.values()) {
-            waiter.bell.notify_one();
-        }
-    }
-
-    pub(super) fn release(&self, grant: &Grant) {
+    pub(super) fn release(self: &Arc<Self>, grant: &Grant) {
         let mut state = self.state.lock();
         self.give_back(&mut state, grant.ticket, Decision::Released, &Reason::Released);
+        Self::answer(&mut state);
     }
 
-    pub(super) fn holds(&self, ticket: u64) -> bool {
+    pub(super) fn holds(self: &Arc<Self>, ticket: u64) -> bool {
         let mut state = self.state.lock();
         self.expire(&mut state);
+        Self::answer(&mut state);
         state.held.contains_key(&ticket)
     }
 
-    pub(super) fn renew(&self, grant: &Grant, lease: Option<Duration>) -> PitResult<()> {
+    pub(super) fn renew(self: &Arc<Self>, grant: &Grant, lease: Option<Duration>) -> PitResult<()> {
         let mut state = self.open()?;
         self.expire(&mut state);
+        Self::answer(&mut state);
         let State { held, expiries, .. } = &mut *state;
         let held = held.get_mut(&grant.ticket).ok_or_else(|| PitError::WrongState {
             doing: "renew",
@@ -303,12 +369,22 @@ impl ArbitrationEngine {
         }
         held.lease = lease;
         held.expires = lease.and_then(|lease| Instant::now().checked_add(lease));
-        expiries.extend(held.expires.map(|at| (at, grant.ticket)));
+        let until = held.expires;
+        expiries.extend(until.map(|at| (at, grant.ticket)));
+        if until.is_some() {
+            state.keep_time(until);
+        }
         Ok(())
     }
 
     /// Gives back what a ticket holds, once, and serves who waits for it.
-    fn give_back(&self, state: &mut State, ticket: u64, decision: Decision, reason: &Reason) {
+    fn give_back(
+        self: &Arc<Self>,
+        state: &mut State,
+        ticket: u64,
+        decision: Decision,
+        reason: &Reason,
+    ) {
         let Some(held) = state.held.remove(&ticket) else { return };
         if let Some(at) = held.expires {
             state.expiries.remove(&(at, ticket));
@@ -321,7 +397,7 @@ impl ArbitrationEngine {
     }
 
     /// Takes back what is on a lease that is over.
-    fn expire(&self, state: &mut State) {
+    fn expire(self: &Arc<Self>, state: &mut State) {
         if state.expiries.is_empty() {
             return;
         }
@@ -332,99 +408,23 @@ impl ArbitrationEngine {
         }
     }
 
-    /// Why a wait that began just now never ends, as a ring of at least so many parties.
-    fn deadlock(
-        state: &State,
-        index: usize,
-        ticket: u64,
-        by_thread: bool,
-        at_least: usize,
-    ) -> Option<Reason> {
-        let party = |thread: Option<ThreadId>, owner: &Arc<str>, ticket: u64| match thread {
-            Some(thread) if by_thread => Party::Thread(thread),
-            None if by_thread => Party::Unknown(ticket),
-            _ => Party::Owner(Arc::clone(owner)),
-        };
-        let lines: Vec<_> = state
-            .resources
-            .iter()
-            .map(|resource| deadlock::Line {
-                free: resource.arbiter.free(),
-                waiting: (resource.arbiter.line().into_iter())
-                    .map(|ask| Waiting {
-                        ticket: ask.ticket,
-                        amount: ask.amount,
-                        party: party(
-                            resource.waiters.get(&ask.ticket).and_then(|waiter| waiter.thread),
-                            &ask.owner,
-                            ask.ticket,
-                        ),
-                        owner: Arc::clone(&ask.owner),
-                    })
-                    .collect(),
-            })
-            .collect();
-        let holdings = state.held.iter().map(|(ticket, held)| {
-            let mut of = party(held.thread, &held.owner, *ticket);
-            // What is on lease comes back by itself; and an owner that waits for more of what it holds has other threads,
-            // as long as it is not known which.
-            let waits_there = || {
-                let mut line = lines[held.resource].waiting.iter();
-                line.any(|waiting| *waiting.owner == *held.owner)
-            };
-            if held.lease.is_some() || (!by_thread && waits_there()) {
-                of = Party::Unknown(*ticket);
-            }
-            (*ticket, Holding { resource: held.resource, amount: held.amount, party: of })
-        });
-        let mut holdings: Vec<_> = holdings.collect();
-        // The same state tells the same ring.
-        holdings.sort_unstable_by_key(|(ticket, _)| *ticket);
-        let holdings = holdings.into_iter().map(|(_, holding)| holding).collect();
-        let ring = deadlock::ring(lines, holdings, index, ticket)?;
-        let told = ring.into_iter().map(|waits| {
-            let resource = Arc::clone(&state.resources[waits.resource].name);
-            (waits.owner, resource, waits.is_held)
-        });
-        let ring: Vec<_> = told.collect();
-        (ring.len() >= at_least).then_some(Reason::Deadlock { ring })
-    }
-
     /// Waits until the ask is served or its time is over.
     fn wait(
-        &self,
+        self: &Arc<Self>,
         mut state: MutexGuard<'_, State>,
-        index: usize,
-        ticket: u64,
+        Asked { index, ask, .. }: &Asked,
         request: &Request<'_>,
         interrupted: Option<&dyn Fn() -> bool>,
     ) -> PitResult<(Outcome, Reason)> {
-        let since = Instant::now();
-        let deadline = request.timeout.and_then(|timeout| since.checked_add(timeout));
+        let (index, ticket) = (*index, ask.ticket);
         let bell = Arc::new(Condvar::new());
-        let (lease, thread) = (request.lease, request.thread);
-        let waiter = Waiter { bell: Arc::clone(&bell), since, granted: None, lease, thread };
+        let waiter = Waiter::new(Wake::Bell(Arc::clone(&bell)), request);
+        let since = waiter.since;
+        let deadline = request.timeout.and_then(|timeout| since.checked_add(timeout));
         state.resources[index].waiters.insert(ticket, waiter);
-        // Only one that holds something closes a ring.
-        let holds = |resource: &Resource| resource.arbiter.holders.contains_key(request.owner);
-        let mut suspected = false;
-        if state.resources.iter().any(holds) {
-            // A thread that waits for what it holds itself may have a timeout that ends that.
-            let at_least = if deadline.is_none() { 1 } else { 2 };
-            let sure = thread.is_some();
-            let ring = Self::deadlock(&state, index, ticket, true, at_least).filter(|_| sure);
-            if let Some(reason) = ring {
-                state.resources[index].waiters.remove(&ticket);
-                self.withdraw(&mut state, index, ticket, Duration::ZERO, Some(&reason))?;
-                return Ok((Outcome::Deferred, reason));
-            }
-            if let Some(reason) = Self::deadlock(&state, index, ticket, false, 2) {
-                suspected = true;
-                tracing::warn!(resource = request.resource, owner = request.owner, %reason, "owners wait for each other");
-                let Request { owner, amount, priority, .. } = *request;
-                let ask = Ask { ticket, owner: Arc::from(owner), amount, priority, turn: 0 };
-                self.note(&mut state, index, &ask, Decision::Deadlock, &reason, Duration::ZERO);
-            }
+        if let Some(reason) = self.look_for_ring(&mut state, index, ask, request)? {
+            Self::answer(&mut state);
+            return Ok((Outcome::Deferred, reason));
         }
         let mut given_up = false;
         loop {
@@ -433,23 +433,30 @@ impl ArbitrationEngine {
             let granted = waiters.get_mut(&ticket).and_then(|waiter| waiter.granted.take());
             if let Some(reason) = granted {
                 waiters.remove(&ticket);
+                Self::answer(&mut state);
                 return Ok((Outcome::Granted, reason));
             }
             let over = deadline.is_some_and(|deadline| Instant::now() >= deadline);
             if over || given_up || state.closed {
-                let ring = suspected.then(|| Self::deadlock(&state, index, ticket, false, 2));
+                let ring = Self::suspected_ring(&state, index, ticket);
                 state.resources[index].waiters.remove(&ticket);
-                let ring = ring.flatten();
-                let reason =
+                let (_, reason) =
                     self.withdraw(&mut state, index, ticket, since.elapsed(), ring.as_ref())?;
-                if state.closed {
-                    return Err(PitError::Stopped { member: MEMBER });
-                }
-                if given_up {
-                    let name = state.resources[index].name.to_string();
-                    return Err(PitError::Interrupted { what: "resource", name });
-                }
-                return Ok((Outcome::Deferred, reason));
+                let outcome = if state.closed {
+                    Err(PitError::Stopped { member: MEMBER })
+                } else if given_up {
+                    let name = request.resource.to_owned();
+                    Err(PitError::Interrupted { what: "resource", name })
+                } else {
+                    Ok((Outcome::Deferred, reason))
+                };
+                Self::answer(&mut state);
+                return outcome;
+            }
+            // Nobody else gives them while this thread sleeps; what comes meanwhile is seen before it does.
+            if !state.answers.is_empty() && !state.answering {
+                Self::answer(&mut state);
+                continue;
             }
             let expiry = state.expiries.first().map(|(at, _)| *at);
             let until = [deadline, expiry].into_iter().flatten().min();
@@ -464,13 +471,13 @@ impl ArbitrationEngine {
     /// Takes an ask out of the line, notes why (where that is not told, what stands before it), and serves who stood
     /// behind it.
     fn withdraw(
-        &self,
+        self: &Arc<Self>,
         state: &mut State,
         index: usize,
         ticket: u64,
         waited: Duration,
         because: Option<&Reason>,
-    ) -> PitResult<Reason> {
+    ) -> PitResult<(Ask, Reason)> {
         let withdrawn = state.resources[index].arbiter.withdraw(ticket);
         let (ask, reason) = withdrawn.ok_or_else(|| PitError::Internal {
             member: MEMBER,
@@ -479,21 +486,33 @@ impl ArbitrationEngine {
         let reason = because.cloned().unwrap_or(reason);
         self.note(state, index, &ask, Decision::Deferred, &reason, waited);
         self.serve(state, index);
-        Ok(reason)
+        Ok((ask, reason))
     }
 
     /// Grants to those who wait, while there is enough, and wakes them.
-    fn serve(&self, state: &mut State, index: usize) {
+    fn serve(self: &Arc<Self>, state: &mut State, index: usize) {
         while let Some((ask, reason)) = state.resources[index].arbiter.serve() {
             let (mut waited, mut lease, mut thread) = (Duration::ZERO, None, None);
-            if let Some(waiter) = state.resources[index].waiters.get_mut(&ask.ticket) {
-                waiter.granted = Some(reason.clone());
-                waiter.bell.notify_one();
+            if let Some(waiter) = state.resources[index].waiters.get(&ask.ticket) {
                 waited = waiter.since.elapsed();
                 (lease, thread) = (waiter.lease, waiter.thread);
             }
             state.hold(index, &ask, lease, thread);
             self.note(state, index, &ask, Decision::Granted, &reason, waited);
+            let waiters = &mut state.resources[index].waiters;
+            match waiters.remove(&ask.ticket) {
+                Some(Waiter { wake: Wake::Answer(answered), .. }) => {
+                    let resource = Arc::clone(&state.resources[index].name);
+                    let grant = self.grant(&ask, resource, lease, Outcome::Granted, reason);
+                    state.answers.push_back(Due { answered, outcome: Ok(grant) });
+                }
+                Some(mut waiter) => {
+                    waiter.wake.ring();
+                    waiter.granted = Some(reason);
+                    waiters.insert(ask.ticket, waiter);
+                }
+                None => {}
+            }
         }
     }
 
@@ -530,7 +549,6 @@ impl State {
     /// Notes what was granted.
     fn hold(&mut self, index: usize, ask: &Ask, lease: Option<Duration>, thread: Option<ThreadId>) {
         let expires = lease.and_then(|lease| Instant::now().checked_add(lease));
-        self.expiries.extend(expires.map(|at| (at, ask.ticket)));
         let held = Held {
             resource: index,
             owner: Arc::clone(&ask.owner),
@@ -541,12 +559,24 @@ impl State {
             expires,
         };
         self.held.insert(ask.ticket, held);
+        if let Some(at) = expires {
+            self.expiries.insert((at, ask.ticket));
+            self.keep_time(expires);
+        }
     }
 }
 
 fn find(state: &State, resource: &str) -> PitResult<usize> {
     let found = state.by_name.get(resource).copied();
     found.ok_or_else(|| PitError::NotFound { kind: "resource", name: resource.to_owned() })
+}
+
+fn short(what: &'static str, name: &str) -> PitResult<()> {
+    if name.len() <= NAME {
+        return Ok(());
+    }
+    let value = format!("a text of {} bytes", name.len());
+    Err(PitError::Invalid { what, value, expected: "at most 1,024 bytes" })
 }
 
 fn at_least_one(what: &'static str, value: u64) -> PitResult<()> {

@@ -14,9 +14,11 @@ mod grant;
 mod ordered;
 mod reason;
 mod strategy;
+mod waiting;
 
 pub use audit::{AuditEntry, Decision};
 pub use engine::{ArbitrationEngine, Request, ResourceStatus};
 pub use grant::{Grant, Outcome};
 pub use reason::Reason;
 pub use strategy::{AGEING, Strategy};
+pub use waiting::{Answered, Waiting};

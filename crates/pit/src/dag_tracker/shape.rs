@@ -4,12 +4,15 @@
 //! one stretch of memory and allocates nothing. Valid by construction: no unknown need, no duplicate, no cycle. A need may be
 //! soft: its node waits until it has ended, and runs however it ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use component::did_you_mean;
 
 use crate::{PitError, PitResult};
+
+/// Rows up to this length are searched, longer ones are kept in a set.
+const SHORT: usize = 64;
 
 /// Row `i` is `items[starts[i]..starts[i + 1]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,10 +139,15 @@ impl Shape {
         soft: Vec<Vec<u32>>,
     ) -> PitResult<Arc<Self>> {
         for row in &mut rows {
-            // First mention wins the place; rows are short, so the quadratic test beats a set.
+            // First mention wins the place. Most rows are short, and the quadratic test beats a set.
+            let mut seen: Option<HashSet<u32>> = (row.len() > SHORT).then(HashSet::new);
             let mut kept = 0;
             for at in 0..row.len() {
-                if !row[..kept].contains(&row[at]) {
+                let first = match &mut seen {
+                    Some(seen) => seen.insert(row[at]),
+                    None => !row[..kept].contains(&row[at]),
+                };
+                if first {
                     row[kept] = row[at];
                     kept += 1;
                 }

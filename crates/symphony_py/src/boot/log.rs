@@ -1,9 +1,10 @@
 //! What the core and the extensions say, on its way to Python's `logging`: a bounded queue that any thread fills and one
 //! Python thread (`symphony/_boot/log_lines.py`) empties.
 //!
-//! Invariant: whoever says something never waits, and never touches the interpreter.
+//! Invariants: whoever says something never waits, and never touches the interpreter; what waits is bounded in bytes, and
+//! one who says much loses lines of its own and nobody else's.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,10 @@ use crate::door::span::{deadline, limit};
 
 /// How many records wait; the oldest give way.
 const CAPACITY: usize = 4096;
+/// How many bytes of one logger's records wait; its own oldest give way.
+const BYTES: usize = 1024 * 1024;
+/// And of all loggers'.
+const ALL_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long the end of a system waits until its last records were handed on.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -53,14 +58,77 @@ impl Said {
     }
 }
 
+/// What waits to be taken.
+struct Lines {
+    said: VecDeque<Said>,
+    bytes: usize,
+    /// What each logger has of it, where it has texts there.
+    loggers: BTreeMap<String, Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    bytes: usize,
+    /// How many of its lines were lost since it was last told.
+    lost: usize,
+}
+
+impl Lines {
+    const fn new() -> Self {
+        Self { said: VecDeque::new(), bytes: 0, loggers: BTreeMap::new() }
+    }
+
+    fn push(&mut self, said: Said) {
+        if let Said::Text(_, logger, text, _) = &said {
+            let weight = text.len();
+            while self.loggers.get(logger).is_some_and(|own| own.bytes + weight > BYTES) {
+                let its = |said: &Said| matches!(said, Said::Text(_, other, ..) if other == logger);
+                let Some(oldest) = self.said.iter().position(its) else { break };
+                self.lose(oldest);
+            }
+            while self.bytes + weight > ALL_BYTES && !self.said.is_empty() {
+                self.lose(0);
+            }
+            self.bytes += weight;
+            self.loggers.entry(logger.clone()).or_default().bytes += weight;
+        }
+        if self.said.len() >= CAPACITY {
+            self.lose(0);
+        }
+        self.said.push_back(said);
+    }
+
+    fn lose(&mut self, place: usize) {
+        let Some(Said::Text(_, logger, text, _)) = self.said.remove(place) else { return };
+        self.bytes -= text.len();
+        if let Some(own) = self.loggers.get_mut(&logger) {
+            own.bytes -= text.len();
+            own.lost += 1;
+        }
+    }
+
+    /// Everything, and a word for each logger that lost lines.
+    fn take(&mut self) -> VecDeque<Said> {
+        let Self { mut said, loggers, .. } = std::mem::replace(self, Self::new());
+        for (logger, Waiting { lost, .. }) in loggers {
+            if lost > 0 {
+                let text =
+                    format!("{lost} lines were lost: they came faster than they were logged");
+                said.push_back(Said::Text(30, logger, text, SystemTime::now()));
+            }
+        }
+        said
+    }
+}
+
 struct State {
-    lines: VecDeque<Said>,
+    lines: Lines,
     followers: usize,
     /// Threads of followers that wait for a line: all of them, and everything was handed on.
     waiting: usize,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { lines: VecDeque::new(), followers: 0, waiting: 0 });
+static STATE: Mutex<State> = Mutex::new(State { lines: Lines::new(), followers: 0, waiting: 0 });
 static CHANGED: Condvar = Condvar::new();
 /// A follower waits again. Apart from [`CHANGED`]: followers that woke each other would never rest.
 static WAITS: Condvar = Condvar::new();
@@ -125,10 +193,7 @@ fn say(said: impl FnOnce(SystemTime) -> Said) {
     if state.followers == 0 {
         return;
     }
-    if state.lines.len() == CAPACITY {
-        state.lines.pop_front();
-    }
-    state.lines.push_back(said(SystemTime::now()));
+    state.lines.push(said(SystemTime::now()));
 }
 
 /// Boot events on their way to the logger `symphony.boot`.
@@ -206,8 +271,8 @@ impl LogFollower {
         Ok(py.detach(|| {
             let mut state = STATE.lock();
             loop {
-                if !state.lines.is_empty() {
-                    let said = std::mem::take(&mut state.lines);
+                if !state.lines.said.is_empty() {
+                    let said = state.lines.take();
                     drop(state);
                     return Some(said.into_iter().map(Said::line).collect());
                 }
@@ -226,7 +291,7 @@ impl LogFollower {
                     false
                 };
                 state.waiting -= 1;
-                if over && state.lines.is_empty() {
+                if over && state.lines.said.is_empty() {
                     return Some(Vec::new());
                 }
             }
@@ -242,7 +307,7 @@ impl LogFollower {
             let deadline = Instant::now() + PATIENCE;
             let mut state = STATE.lock();
             CHANGED.notify_all();
-            while !state.lines.is_empty() || state.waiting < state.followers {
+            while !state.lines.said.is_empty() || state.waiting < state.followers {
                 if WAITS.wait_until(&mut state, deadline).timed_out() {
                     return;
                 }

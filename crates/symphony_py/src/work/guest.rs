@@ -171,20 +171,24 @@ impl GuestLane {
     }
 
     /// Calls an operation of the Pit or of another extension.
-    #[pyo3(signature = (operation, inputs, timeout = None))]
+    /// `under` is the request for whose sake it is made: its deadline and its cancel are the call's too.
+    #[pyo3(signature = (operation, inputs, timeout = None, under = None))]
     fn call(
         &self,
         py: Python<'_>,
         operation: &str,
         inputs: &Bound<'_, PyDict>,
         timeout: Option<f64>,
+        under: Option<u64>,
     ) -> PyResult<Py<PyAny>> {
         let limit = limit(py, "timeout", timeout)?;
         let inputs = encode_inputs(Some(inputs))?;
         let deadline = deadline(limit);
         let options = CallOptions { deadline, priority: 0 };
-        let result =
-            wait_asking(py, |asks| self.lane.request_polling(operation, &inputs, &options, asks))?;
+        let result = wait_asking(py, |asks| match under {
+            Some(served) => self.lane.request_under(served, operation, &inputs, &options, asks),
+            None => self.lane.request_polling(operation, &inputs, &options, asks),
+        })?;
         decode(py, &result.map_err(|error| raise(py, Some(operation), error))?)
     }
 
