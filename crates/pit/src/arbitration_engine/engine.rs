@@ -1,7 +1,7 @@
 //! The engine: resources by name, waiting with a deadline, the audit. The decisions are the arbiters'.
 
 mod deadlocks;
-mod later;
+pub(super) mod later;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use crate::{PitError, PitResult};
 
 use super::arbiter::{Arbiter, Ask};
 use super::audit::Ring;
-use super::waiting::{Due, LeaseAlarm, Wake};
+use super::grant::{Due, Wake};
+use super::lease_alarm::LeaseAlarm;
 use super::{AuditEntry, Decision, Grant, Outcome, Reason, Strategy};
 
 const MEMBER: &str = "arbitration-engine";

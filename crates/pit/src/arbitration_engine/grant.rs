@@ -1,8 +1,11 @@
-//! The answer to a request; what was granted is given back when it is dropped.
+//! The answer to a request, and how it is told; what was granted is given back when it is dropped.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use parking_lot::Condvar;
 
 use crate::PitResult;
 
@@ -102,5 +105,46 @@ impl Grant {
 impl Drop for Grant {
     fn drop(&mut self) {
         self.release();
+    }
+}
+
+/// What is told the answer, once.
+pub type Answered = Box<dyn FnOnce(PitResult<Grant>) + Send>;
+
+/// How somebody who waits hears that it was served.
+pub(super) enum Wake {
+    /// A thread waits for this.
+    Bell(Arc<Condvar>),
+    /// Nobody waits: this is called.
+    Answer(Answered),
+}
+
+impl fmt::Debug for Wake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Bell(_) => "Bell",
+            Self::Answer(_) => "Answer",
+        })
+    }
+}
+
+impl Wake {
+    /// Wakes the thread that waits, where one does.
+    pub(super) fn ring(&self) {
+        if let Self::Bell(bell) = self {
+            bell.notify_one();
+        }
+    }
+}
+
+/// An answer on its way.
+pub(super) struct Due {
+    pub(super) answered: Answered,
+    pub(super) outcome: PitResult<Grant>,
+}
+
+impl fmt::Debug for Due {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Due").field("outcome", &self.outcome).finish_non_exhaustive()
     }
 }

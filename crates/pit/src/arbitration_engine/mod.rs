@@ -11,14 +11,14 @@ mod deadlock;
 mod engine;
 mod fair;
 mod grant;
+mod lease_alarm;
 mod ordered;
 mod reason;
 mod strategy;
-mod waiting;
 
 pub use audit::{AuditEntry, Decision};
+pub use engine::later::Waiting;
 pub use engine::{ArbitrationEngine, Request, ResourceStatus};
-pub use grant::{Grant, Outcome};
+pub use grant::{Answered, Grant, Outcome};
 pub use reason::Reason;
 pub use strategy::{AGEING, Strategy};
-pub use waiting::{Answered, Waiting};

@@ -1,18 +1,77 @@
 //! Requests that wait without a thread, and the answers to them.
 //!
-//! Invariants: `answered` runs without the lock, once; whoever changes something that can serve such a request gives the
+//! Kept by whoever asked: a [`Waiting`]. Invariants: it is answered exactly once, without the lock, whoever comes first: the
+//! line, its deadline, its withdrawal or the engine's end; whoever changes something that can serve such a request gives the
 //! answers before it leaves or sleeps; while one waits, somebody keeps the time of the leases.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use parking_lot::MutexGuard;
 
 use super::super::Outcome;
-use super::super::waiting::{Answered, Due, GivenUp, LeaseAlarm, Waiting, Wake};
+use super::super::grant::{Answered, Due, Wake};
+use super::super::lease_alarm::LeaseAlarm;
 use super::{ArbitrationEngine, Decided, MEMBER, Request, State, Waiter};
 use crate::{PitError, PitResult};
+
+/// Why a wait was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GivenUp {
+    TimedOut,
+    Withdrawn,
+}
+
+/// A place in a line. Dropping it changes nothing.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    engine: Weak<ArbitrationEngine>,
+    resource: usize,
+    ticket: u64,
+}
+
+impl Waiting {
+    fn new(engine: &Arc<ArbitrationEngine>, resource: usize, ticket: u64) -> Self {
+        Self { engine: Arc::downgrade(engine), resource, ticket }
+    }
+
+    /// Has `set` told when a lease ends for which this waits, and given what looks at it then.
+    pub fn keep_time_by(
+        &self,
+        set: impl Fn(Instant, Box<dyn FnOnce() + Send>) + Send + Sync + 'static,
+    ) {
+        let Some(engine) = self.engine.upgrade() else { return };
+        let waiting = self.engine.clone();
+        engine.keep_time_by(LeaseAlarm::new(move |at| {
+            let engine = waiting.clone();
+            set(
+                at,
+                Box::new(move || {
+                    if let Some(engine) = engine.upgrade() {
+                        engine.look_at_leases();
+                    }
+                }),
+            );
+        }));
+    }
+
+    /// Its time is over: the answer is that it was deferred, unless there is another.
+    pub fn time_out(&self) {
+        self.end(GivenUp::TimedOut);
+    }
+
+    /// Whoever asked wants it no more: the answer is that it was interrupted, unless there is another.
+    pub fn withdraw(&self) {
+        self.end(GivenUp::Withdrawn);
+    }
+
+    fn end(&self, why: GivenUp) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.end_waiting(self.resource, self.ticket, why);
+        }
+    }
+}
 
 impl ArbitrationEngine {
     /// Asks without holding a thread: `answered` is called once, here or later on whichever thread serves the line, and
@@ -68,7 +127,7 @@ impl ArbitrationEngine {
     }
 
     /// A request that holds no thread is not waited for any more.
-    pub(in super::super) fn end_waiting(self: &Arc<Self>, index: usize, ticket: u64, why: GivenUp) {
+    fn end_waiting(self: &Arc<Self>, index: usize, ticket: u64, why: GivenUp) {
         let mut state = self.state.lock();
         self.expire(&mut state);
         self.end(&mut state, index, ticket, why);
@@ -111,7 +170,7 @@ impl ArbitrationEngine {
 
     /// From now on `alarm` is told when a lease is over for which nobody waits on a thread; [`Self::look_at_leases`] is
     /// wanted then.
-    pub(in super::super) fn keep_time_by(&self, alarm: LeaseAlarm) {
+    fn keep_time_by(&self, alarm: LeaseAlarm) {
         let mut state = self.state.lock();
         let before = state.alarm.take().and_then(|(_, at)| at);
         state.alarm = Some((alarm, before));
@@ -119,7 +178,7 @@ impl ArbitrationEngine {
     }
 
     /// Takes back what is on a lease that is over, and serves who waits for it.
-    pub(in super::super) fn look_at_leases(self: &Arc<Self>) {
+    fn look_at_leases(self: &Arc<Self>) {
         let mut state = self.state.lock();
         if let Some((_, at)) = &mut state.alarm {
             *at = None;
