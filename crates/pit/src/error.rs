@@ -59,6 +59,18 @@ pub enum PitError {
         /// What says so.
         witness: PathBuf,
     },
+    /// A journal ends before what it is known to have held.
+    #[error("the journal `{}` was cut at byte {length}: `{}` beside it says that it went to byte {held}", path.display(), witness.display())]
+    JournalCut {
+        /// The journal.
+        path: PathBuf,
+        /// Where it ends now.
+        length: u64,
+        /// Where it ended.
+        held: u64,
+        /// What says so.
+        witness: PathBuf,
+    },
     /// A file of the state was written by another format version.
     #[error("`{}` has format version {found}, this program reads {supported}", path.display())]
     Format {
@@ -256,6 +268,7 @@ impl Hint for PitError {
             | Self::Corrupt { .. }
             | Self::JournalLost { .. }
             | Self::JournalMissing { .. }
+            | Self::JournalCut { .. }
             | Self::Format { .. }
             | Self::Index { .. } => Code::STATE_INVALID,
             Self::NotFound { .. } => Code::NOT_FOUND,
@@ -313,6 +326,10 @@ impl Hint for PitError {
                     "or move `{}` away to start with nothing",
                     path.parent().unwrap_or(path).display()
                 ),
+            ],
+            Self::JournalCut { path, witness, .. } => vec![
+                format!("restore `{}` from a backup", path.display()),
+                format!("or remove `{}` to go on without what is lost", witness.display()),
             ],
             Self::Format { .. } => {
                 vec!["use the Symphony version that wrote it, or another state folder".to_owned()]

@@ -1,6 +1,7 @@
 //! Faults that only a file of another kind can bring: `fsync` and `fdatasync` of `/dev/null` fail, writes do not.
 
 use super::*;
+use crate::disk::OpenAs;
 
 const FORMAT: Format = Format { magic: *b"testtest", version: 3 };
 
@@ -55,7 +56,7 @@ fn a_rewrite_that_fails_before_the_rename_leaves_the_old_journal_and_no_file() {
     let (journal, _) = open(&path, Durability::Process);
     journal.append(b"before").unwrap();
     assert!(journal.rewrite([b"new".to_vec(), vec![0; MAX_RECORD + 1]]).is_err());
-    assert!(!temporary_path(&path).exists());
+    assert!(!crate::journal_file::temporary_path(&path).exists());
     journal.append(b"after").unwrap();
     drop(journal);
     assert_eq!(open(&path, Durability::Process).1, [&b"before"[..], b"after"]);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use component::Health;
 use pit::artifact_store::{ArtifactStore, PutOptions};
 use pit::dag_tracker::DagTracker;
-use pit::{Durability, PitError};
+use pit::{Durability, Pit, PitConfig, PitError};
 
 fn open(folder: &Path) -> Arc<ArtifactStore> {
     ArtifactStore::open(folder, Durability::Process).unwrap()
@@ -124,4 +124,94 @@ fn a_tracker_whose_journal_is_deleted_acknowledges_nothing_more_and_says_so() {
     assert!(matches!(tracker.health(), Health::Unhealthy(reason) if reason.contains("deleted")));
     refused(tracker.close());
     assert!(!folder.path().join("dag.journal").exists());
+}
+
+/// What the open then says, and how it comes to it.
+type Cut = (&'static str, fn(&Path));
+
+/// What can be lost of a journal that nobody has open, and how it is found.
+fn cuts() -> [Cut; 4] {
+    fn cut(path: &Path, length: impl Fn(usize) -> usize) {
+        let bytes = fs::read(path).unwrap();
+        fs::write(path, &bytes[..length(bytes.len())]).unwrap();
+    }
+    [
+        ("is missing", |path| fs::remove_file(path).unwrap()),
+        ("is empty", |path| cut(path, |_| 0)),
+        ("is empty", |path| cut(path, |_| 32)),
+        ("was cut at", |path| cut(path, |length| length - 1)),
+    ]
+}
+
+#[test]
+fn what_was_lost_of_the_journal_of_runs_or_of_pins_is_an_error_and_changes_nothing() {
+    let journals = ["dag-tracker/dag.journal", "stale-manager/pins"];
+    for journal in journals {
+        for (number, (said, lose)) in cuts().into_iter().enumerate() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(journal);
+            let config = PitConfig::new(folder.path());
+            let pit = Pit::open(&config).unwrap();
+            let id = pit.artifacts().unwrap().put(b"kept", &plain()).unwrap();
+            let run = pit.dag().unwrap().submit(&[("a".to_owned(), Vec::new())], 0).unwrap();
+            pit.stale().unwrap().pin(&id).unwrap();
+            pit.stale().unwrap().close();
+            pit.dag().unwrap().close().unwrap();
+            drop(pit);
+            let whole = fs::read(&path).unwrap();
+            lose(&path);
+            let left = fs::read(&path).ok();
+            for _ in 0..2 {
+                let error = Pit::open(&config).unwrap_err().to_string();
+                assert!(error.contains(said) && error.contains(journal), "{number}: {error}");
+                assert!(error.contains(".mark"), "{number}: {error}");
+                assert_eq!(fs::read(&path).ok(), left);
+            }
+            // The rescue: it is put back.
+            fs::write(&path, whole).unwrap();
+            let pit = Pit::open(&config).unwrap();
+            assert_eq!(pit.dag().unwrap().ready(run, 0).unwrap(), ["a"]);
+            assert_eq!(pit.stale().unwrap().pinned(), [id]);
+        }
+    }
+}
+
+#[test]
+fn a_journal_of_a_killed_process_is_missed_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let tracker = DagTracker::open(folder.path(), Durability::Process).unwrap();
+    tracker.submit(&[("a".to_owned(), Vec::new())], 0).unwrap();
+    // Not closed, as a kill leaves it.
+    let taken = tempfile::tempdir().unwrap();
+    fs::copy(folder.path().join("dag.journal.mark"), taken.path().join("dag.journal.mark"))
+        .unwrap();
+    let refused = DagTracker::open(taken.path(), Durability::Process);
+    assert!(
+        matches!(refused, Err(PitError::JournalMissing { found: "missing", .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn no_record_is_missed_of_a_journal_that_never_had_one_or_was_written_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || DagTracker::open(folder.path(), Durability::Process).unwrap();
+    open().close().unwrap();
+    fs::remove_file(folder.path().join("dag.journal")).unwrap();
+    let tracker = open();
+    let graph = [("a".to_owned(), Vec::new())];
+    // So many that the journal is written anew, and is shorter than it was.
+    let reason = "r".repeat(100_000);
+    for _ in 0..100 {
+        let run = tracker.submit(&graph, 0).unwrap();
+        tracker.fail(run, "a", &reason).unwrap();
+        tracker.cancel(run).unwrap();
+        tracker.forget(run).unwrap();
+    }
+    let length = fs::metadata(folder.path().join("dag.journal")).unwrap().len();
+    assert!(length < 5_000_000, "{length}");
+    // As a kill leaves it, and closed.
+    drop(tracker);
+    open().close().unwrap();
+    open();
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::ArtifactId;
 use super::record::Place;
 use crate::disk::{self, OpenAs};
-use crate::journal::sync_folder_of;
+use crate::journal_file::sync_folder_of;
 use crate::{Durability, PitError, PitResult};
 
 #[derive(Debug)]

@@ -135,7 +135,8 @@ impl Core {
         let _one_at_a_time = self.flushing.lock();
         let flushed = self.mend_alone().and_then(|()| self.flush_alone());
         self.index.write().rows_mut().close();
-        flushed
+        // Also where the index could not be written: the journal has it all.
+        flushed.and(self.journal.seal())
     }
 
     fn flush_alone(&self) -> PitResult<()> {

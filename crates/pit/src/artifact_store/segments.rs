@@ -15,7 +15,7 @@ use super::holds::{Hold, Holds};
 use super::record::Place;
 use crate::disk::{self, OpenAs};
 use crate::durability::BatchedSync;
-use crate::journal::sync_folder_of;
+use crate::journal_file::sync_folder_of;
 use crate::{Durability, PitError, PitResult};
 
 /// How long a segment becomes.

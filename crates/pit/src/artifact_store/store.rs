@@ -340,13 +340,14 @@ impl Core {
         let segments = folder.join("segments");
         make_folder(&segments)?;
         let journal = folder.join("journal");
-        Journal::raise_version(&journal, FORMAT_BEFORE, FORMAT, durability)?;
-        let opening = Journal::begin(&journal, FORMAT, durability)?;
+        Journal::raise_version(&journal, FORMAT_BEFORE, FORMAT)?;
+        let opening = Journal::begin_kept(&journal, FORMAT, durability)?;
         let changes = Arc::<Changes>::default();
         let segments = Arc::new(Segments::open(&segments, durability, Arc::clone(&changes))?);
         let files = Files::open(folder, durability)?;
         let (mut index, mark) = Index::open(&folder.join("index.redb"))?;
         refuse_emptied_journal(folder, &opening, mark)?;
+        opening.refuse_cut(None)?;
         let mark = mark.filter(|mark| opening.covers(*mark));
         if mark.is_none() {
             index.reset()?;
@@ -359,7 +360,7 @@ impl Core {
                 tracing::warn!(%error, "the artifact index is unreadable and is rebuilt");
                 index.reset()?;
                 let mut replay = Replay::new(&mut index);
-                let opening = Journal::begin(&folder.join("journal"), FORMAT, durability)?;
+                let opening = Journal::begin_kept(&journal, FORMAT, durability)?;
                 let journal = opening.replay(None, |mark, bytes| replay.record(mark, bytes))?;
                 deleted = replay.deleted;
                 journal

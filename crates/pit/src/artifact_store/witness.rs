@@ -6,7 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::journal::{Mark, Opening};
+use crate::journal::Mark;
+use crate::journal_opening::Opening;
 use crate::kept_name::is_absence;
 use crate::{PitError, PitResult};
 

@@ -43,8 +43,10 @@ impl Ledger {
         let mut shapes: HashMap<blake3::Hash, Arc<Shape>> = HashMap::new();
         let now = Instant::now();
         let mut recovered = Recovered { runs: BTreeMap::new(), next: 1 };
+        let opening = Journal::begin_kept(&path, record::FORMAT, durability)?;
+        opening.refuse_cut(None)?;
         let journal =
-            Journal::begin(&path, record::FORMAT, durability)?.replay(None, |mark, bytes| {
+            opening.replay(None, |mark, bytes| {
                 replay(&mut shapes, &mut recovered, now, bytes).map_err(|reason| {
                     PitError::Corrupt { path: path.clone(), offset: mark.offset, reason }
                 })
@@ -119,9 +121,9 @@ impl Ledger {
         self.journal.settle(written)
     }
 
-    /// Flushes everything to the disk.
-    pub(super) fn sync(&self) -> PitResult<()> {
-        self.journal.sync()
+    /// Flushes everything to the disk, at the end of its use.
+    pub(super) fn seal(&self) -> PitResult<()> {
+        self.journal.seal()
     }
 
     /// Whether the journal takes nothing more until it is written anew.

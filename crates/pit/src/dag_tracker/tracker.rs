@@ -425,7 +425,7 @@ impl DagTracker {
             let _only_one = self.rewriting.lock();
             self.replace_journal(ledger, &self.runs.read())
         } else {
-            ledger.sync()
+            ledger.seal()
         }
     }
 

@@ -29,7 +29,9 @@ pub(super) struct Pins {
 impl Pins {
     pub(super) fn open(path: &Path, durability: Durability, guard: StateGuard) -> PitResult<Self> {
         let mut pinned = HashSet::new();
-        let journal = Journal::open(path, FORMAT, durability, |record| {
+        let opening = Journal::begin_kept(path, FORMAT, durability)?;
+        opening.refuse_cut(None)?;
+        let journal = opening.replay(None, |_, record| {
             let reason = "it is no record of a pin";
             let unknown = || PitError::Corrupt { path: path.to_owned(), offset: 0, reason };
             let (id, kind) = record.split_first_chunk::<32>().ok_or_else(unknown)?;
@@ -42,7 +44,7 @@ impl Pins {
             Ok(())
         })?;
         if journal.recovery().records > SLACK + 2 * pinned.len() as u64
-            && let Err(error) = journal.rewrite(pinned.iter().map(|id| record(id, PIN)))
+            && let Err(error) = journal.rewrite(records(&pinned))
         {
             // A full disk must not keep the system down: it goes on with the long one.
             tracing::warn!(%error, "the journal of pins was not shortened; it is tried again at the next start");
@@ -65,7 +67,7 @@ impl Pins {
             return Ok(false);
         }
         if self.journal.is_broken() {
-            self.journal.rewrite(pinned.iter().map(|id| self::record(id, PIN)))?;
+            self.journal.rewrite(records(&pinned))?;
         }
         let record = record(id, if pin { PIN } else { UNPIN });
         let written = self.journal.write_all([record.as_slice()])?;
@@ -81,8 +83,11 @@ impl Pins {
 
     pub(super) fn close(&self) {
         let pinned = self.pinned.write();
-        self.closed.store(true, Ordering::Relaxed);
+        let closed = self.closed.swap(true, Ordering::Relaxed);
         drop(pinned);
+        if !closed && let Err(error) = self.journal.seal() {
+            tracing::warn!(%error, "the pins were not flushed to the disk");
+        }
         self.guard.let_go();
     }
 
@@ -91,6 +96,12 @@ impl Pins {
         pinned.sort_unstable();
         pinned
     }
+}
+
+/// The records that pin all of these; one at least, as a journal without any says that it lost them.
+fn records(pinned: &HashSet<ArtifactId>) -> impl Iterator<Item = Vec<u8>> {
+    let none = pinned.is_empty().then(|| record(&ArtifactId::of(b""), UNPIN));
+    none.into_iter().chain(pinned.iter().map(|id| record(id, PIN)))
 }
 
 fn record(id: &ArtifactId, kind: u8) -> Vec<u8> {
@@ -143,5 +154,21 @@ mod tests {
         open().close();
         assert!(std::fs::metadata(&path).unwrap().len() < long / 10);
         assert!(open().contains(&kept));
+    }
+
+    #[test]
+    fn the_last_pin_that_went_is_no_loss() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pins");
+        let open = || Pins::open(&path, Durability::Process, StateGuard::default()).unwrap();
+        let id = ArtifactId::of(b"1");
+        let pins = open();
+        for round in 0..SLACK + 10 {
+            pins.set(&id, round % 2 == 0).unwrap();
+        }
+        pins.close();
+        // Written anew with nothing in it.
+        open().close();
+        assert!(!open().contains(&id));
     }
 }

@@ -1,0 +1,142 @@
+//! The files of journals: made under another name and renamed, so that a name leads to a whole one or to none.
+//!
+//! Called by the journal, its opening and its migration. Invariant: nothing here touches a journal that is in use.
+
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{self, OpenAs};
+use crate::frame::{self, MAX_RECORD, Place};
+use crate::journal_header::{self, Format, HEADER};
+use crate::{Durability, PitError, PitResult};
+
+/// A scratch buffer that grew past this is not kept.
+pub(crate) const KEEP_SCRATCH: usize = 1 << 20;
+
+/// A new file of whole records.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) file: File,
+    pub(crate) generation: u64,
+    pub(crate) end: u64,
+}
+
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    disk::open(path, OpenAs::Write)
+}
+
+pub(crate) fn length_of(file: &File, path: &Path) -> PitResult<u64> {
+    Ok(file.metadata().map_err(PitError::io("read the length of", path))?.len())
+}
+
+/// `path` with `ending` behind it.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Where a journal is written before it has its name.
+pub(crate) fn temporary_path(path: &Path) -> PathBuf {
+    beside(path, ".new")
+}
+
+/// Makes a journal without a record.
+pub(crate) fn create(path: &Path, format: Format, durability: Durability) -> PitResult<File> {
+    let temporary = temporary_path(path);
+    let created = create_file(&temporary, format).map_err(PitError::io("create", &temporary))?;
+    if durability == Durability::Power {
+        disk::sync_data(&created.0).map_err(PitError::io("flush", &temporary))?;
+    }
+    disk::rename(&temporary, path).map_err(PitError::io("create", path))?;
+    if durability == Durability::Power {
+        sync_folder_of(path)?;
+    }
+    Ok(created.0)
+}
+
+fn create_file(path: &Path, format: Format) -> io::Result<(File, u64)> {
+    let file = disk::open(path, OpenAs::Emptied)?;
+    // Keyed by the system's randomness; unlikely to repeat is all that is asked of it.
+    let generation = RandomState::new().build_hasher().finish();
+    disk::write_all_at(&file, &journal_header::bytes(format, generation), 0)?;
+    Ok((file, generation))
+}
+
+/// Writes and flushes a journal of `records` at the temporary path of `path`, and gives it to `name`, which gives it its
+/// name. What is left of one that failed goes.
+///
+/// # Errors
+/// [`PitError::Io`], [`PitError::OverLimit`] of a record, or what `name` returns.
+pub(crate) fn write_whole<T>(
+    path: &Path,
+    format: Format,
+    records: impl IntoIterator<Item = Vec<u8>>,
+    name: impl FnOnce(Whole, &Path) -> PitResult<T>,
+) -> PitResult<T> {
+    let temporary = temporary_path(path);
+    let named = fill(&temporary, format, records).and_then(|whole| name(whole, &temporary));
+    named.inspect_err(|_| {
+        // Gives its space back; the next attempt writes over it if that fails too.
+        drop(disk::remove(&temporary));
+    })
+}
+
+fn fill(
+    path: &Path,
+    format: Format,
+    records: impl IntoIterator<Item = Vec<u8>>,
+) -> PitResult<Whole> {
+    let writing = || PitError::io("write", path);
+    let (file, generation) = create_file(path, format).map_err(writing())?;
+    let mut end = HEADER;
+    let mut scratch = Vec::with_capacity(KEEP_SCRATCH);
+    for record in records {
+        push_frame(&mut scratch, path, Place { generation, offset: end }, &record)?;
+        if scratch.len() >= KEEP_SCRATCH {
+            disk::write_all_at(&file, &scratch, end).map_err(writing())?;
+            end += scratch.len() as u64;
+            scratch.clear();
+        }
+    }
+    disk::write_all_at(&file, &scratch, end).map_err(writing())?;
+    end += scratch.len() as u64;
+    // Flushed whatever the durability: the old journal, which a power cut would have spared, is about to go.
+    disk::sync_data(&file).map_err(writing())?;
+    Ok(Whole { file, generation, end })
+}
+
+pub(crate) fn open_folder_of(path: &Path) -> PitResult<File> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    disk::open(folder, OpenAs::Read).map_err(PitError::io("open the folder", folder))
+}
+
+/// Makes the names in the folder of `path` survive a power cut.
+pub(crate) fn sync_folder_of(path: &Path) -> PitResult<()> {
+    disk::sync_folder(&open_folder_of(path)?).map_err(PitError::io("flush the folder of", path))
+}
+
+/// Adds a frame to `scratch`, which will be written at `base`.
+pub(crate) fn push_frame(
+    scratch: &mut Vec<u8>,
+    path: &Path,
+    base: Place,
+    record: &[u8],
+) -> PitResult<()> {
+    let length = match u32::try_from(record.len()) {
+        Ok(length) if record.len() <= MAX_RECORD => length,
+        _ => {
+            return Err(PitError::OverLimit {
+                what: "a record of journal",
+                name: path.display().to_string(),
+                wanted: record.len() as u64,
+                limit: MAX_RECORD as u64,
+            });
+        }
+    };
+    let offset = base.offset + scratch.len() as u64;
+    frame::push(scratch, Place { offset, ..base }, length, record);
+    Ok(())
+}
