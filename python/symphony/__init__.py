@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from symphony._components.collect import factory as factory
     from symphony._components.handles import Handle as Handle
     from symphony._components.handles import Late as Late
+    from symphony._components.mark import Named as Named
     from symphony._components.mark import component as component
     from symphony._core import ArbitrationEngine as ArbitrationEngine
     from symphony._core import ArtifactStore as ArtifactStore
@@ -65,6 +66,7 @@ _HOMES = {
     "IpcBus": "_core",
     "Late": "_components.handles",
     "Melody": "_core",
+    "Named": "_components.mark",
     "OrchestraKit": "_work.kit",
     "Pit": "_work.pit",
     "PoolManager": "_core",

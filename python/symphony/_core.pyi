@@ -1837,6 +1837,7 @@ class ComponentSpec:
         timeout: Its own deadline in seconds.
         required: Its failure fails the boot.
         main_thread: Its steps run on the thread that calls.
+        entered: What it makes is entered where others start.
         start: `sync`, `async` or nothing; so are `health` and `stop`.
         file: Where it was written, with its line and column (0: not known yet).
     """
@@ -1854,6 +1855,7 @@ class ComponentSpec:
     timeout: float | None
     required: bool
     main_thread: bool
+    entered: bool
     start: str
     health: str
     stop: str
@@ -1863,6 +1865,10 @@ class ComponentSpec:
 
     def __new__(cls, name: str, target: Any, kind: str, module: str, qualname: str) -> Self:
         """A required component of the last phase that needs and provides nothing yet."""
+
+    @property
+    def may_be_none(self) -> bool:
+        """Whether its factory says that it may make none."""
 
     @property
     def thread(self) -> Literal["calling", "own", "shared"]:
@@ -2556,6 +2562,96 @@ def known_phase(phase: str) -> None:
     Raises:
         InvalidValueError: There is no such phase.
     """
+
+def known_timeout(seconds: float) -> None:
+    """Refuses a deadline that is no positive number of seconds.
+
+    Raises:
+        InvalidValueError: It is none.
+    """
+
+@final
+class Rest:
+    """What becomes of the `*` and `**` arguments that something takes which Python calls to make an object."""
+
+    def __new__(
+        cls, passed: tuple[int, Sequence[str], bool, bool] | None = None, *, hidden: bool = False
+    ) -> Self:
+        """Keeps it.
+
+        Args:
+            passed: How many are passed on by position, which by name, whether `*` and whether `**`; `None`: nothing.
+            hidden: Nobody knows.
+        """
+
+def parameters_of(
+    name: str,
+    groups: tuple[
+        Sequence[tuple[str, Signature, Rest]],
+        Sequence[tuple[str, Signature, Rest]],
+        Sequence[tuple[str, Signature, Rest]],
+    ],
+    place: _Place,
+) -> list[tuple[int, int, str, bool, bool]] | Diagnostic:
+    """The parameters that a class takes, or why it cannot be built by injection.
+
+    Args:
+        name: The component's name.
+        groups: Each `__call__`, `__new__` and `__init__` in the order of resolution: what people read for it, what it
+            takes, what becomes of the rest.
+        place: Where the class stands; asked for a fault alone.
+
+    Returns:
+        For each its group, its place in that, its name, whether it has a default, whether it goes by position.
+    """
+
+def not_injectable(name: str, why: str, place: _Place, names: Sequence[str] = ...) -> Diagnostic:
+    """The fault of a component that cannot be built by injection.
+
+    Args:
+        name: Its name.
+        why: `abstract`, `protocol`, `plain`, `not-entered`, `cached` or `hidden`.
+        place: Where it stands.
+        names: What an abstract class lacks; what does not say what it takes.
+
+    Raises:
+        InvalidValueError: There is no such reason.
+    """
+
+def read_need(
+    spec: ComponentSpec,
+    lookup: Any,
+    parameter: str,
+    annotation: Any,
+    place: _Place,
+    *,
+    has_default: bool,
+    positional: bool = False,
+    at: tuple[str | None, int, int] | None = None,
+) -> Diagnostic | None:
+    """Adds the need of one parameter to a specification.
+
+    Args:
+        spec: The specification.
+        lookup: Tells what annotations are made of: `form`, `key` and `text` of one.
+        parameter: The parameter's name.
+        annotation: What was written; `None` where nothing was.
+        place: Where it stands; asked for a fault alone.
+        has_default: It can be left out.
+        positional: It can only be given by position.
+        at: Where it stands, where that is known; else where the component does.
+
+    Returns:
+        What is wrong with it, if something is; a note where only its import would tell.
+    """
+
+def read_result(
+    spec: ComponentSpec, lookup: Any, annotation: Any, place: _Place
+) -> Diagnostic | None:
+    """Adds what a factory makes to its specification; gives what is wrong with it, as `read_need` does."""
+
+def settle_names(specs: Sequence[ComponentSpec], among: Sequence[ComponentSpec]) -> None:
+    """Takes a text beside a type for a name only where one of `among` has that name and provides the type."""
 
 def annotation_fault(
     name: str,

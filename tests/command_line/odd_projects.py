@@ -283,7 +283,7 @@ odd(
     "components of a class and of a bound method",
     noted=True,
     main=HEAD
-    + "class Gone: ...\nclass Made:\n    @classmethod\n    def build(cls, gone: Gone) -> Made: ...\n"
+    + "class Gone: ...\nclass Made:\n    @classmethod\n    def build(cls, gone: Gone) -> Made: return cls()\n"
     "def run(): return boot(components=[Made.build, Gone])\n",
 )
 odd(

@@ -51,7 +51,7 @@ class Planner:
         handle: Handle[Index],
         late_quoted: "Late['Index']",
         every: Sequence[FileStore],
-        named: Annotated[FileStore, "main"],
+        named: Annotated[FileStore, "a text", Named("main")],
         hidden: Money,
         limit: int = 3,
         free=None,
@@ -191,7 +191,7 @@ def test_the_default_conductor_is_described_without_ast():
         from symphony.conductor import Conductor
         class Mine(Conductor): pass
         spec, faults = describe_conductor(Mine)
-        from symphony import OrchestraKit
+        from symphony import Named, OrchestraKit
         assert not faults and spec.needs[0].key is OrchestraKit, faults
         heavy = {"ast", "typing", "inspect", "dataclasses", "asyncio", "logging"} & set(sys.modules)
         assert not heavy, heavy

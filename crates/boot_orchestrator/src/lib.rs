@@ -12,6 +12,8 @@ pub mod steps;
 pub mod system;
 
 pub use event::boot_event::{BootEvent, EventSink, Level, Stamped, Status};
+pub use graph::annotation::{Asked, Form, Life, Look, Made, Mark, Unread, asked, made};
+pub use graph::constructor::{Chosen, Maker, Passing, Refusal, constructor};
 pub use graph::contract::{
     Claim, Member, MemberKind, Plainness, Verdict, client_fault, is_asked, unfollowed,
 };
@@ -23,7 +25,8 @@ pub use graph::plan::{Plan, Planned};
 pub use graph::registry::Registry;
 pub use graph::signature::{Parameter, Signature};
 pub use graph::specification::{
-    Advice, Called, Unusable, conductor_name, no_such, qualified_names, thread_faults,
+    Advice, Called, NotInjectable, Unusable, conductor_name, known_timeout, no_such,
+    qualified_names, thread_faults,
 };
 pub use report::baseline::{
     Baseline, BaselineError, Change, Comparison, Kind, NOISE_SECONDS, NOISE_SHARE, Noise,

@@ -27,6 +27,8 @@ codes! {
     PHASE_ORDER = "phase-order";
     /// An annotation names something that cannot be found.
     UNRESOLVED_ANNOTATION = "unresolved-annotation";
+    /// A class or a factory that injection cannot build.
+    NOT_INJECTABLE = "not-injectable";
     /// What is injected does not have the methods that its consumer's contract names.
     CONTRACT_MISMATCH = "contract-mismatch";
     /// A late edge was read before it was bound.

@@ -24,7 +24,11 @@ mod work;
 #[pyo3::pymodule(name = "_core")]
 mod core {
     #[pymodule_export]
+    use crate::boot::annotations::{read_need, read_result, settle_names};
+    #[pymodule_export]
     use crate::boot::check::{check_paths, find_extensions, plan_graph, plan_specs};
+    #[pymodule_export]
+    use crate::boot::constructors::{Rest, known_timeout, not_injectable, parameters_of};
     #[pymodule_export]
     use crate::boot::contracts::{Member, Signature, client_fault, contract_faults, unfollowed};
     #[pymodule_export]

@@ -80,20 +80,46 @@ class Live:
         if kind in ("class", "function"):
             return self._built(made, job)
         if kind == "generator":
-            self._generator = made
-            return self._built(next(made), job)
+            generator = _entered(made) if hasattr(made, "__enter__") else made
+            made = next(generator)
+            self._generator = generator
+            return self._built(made, job)
         return self._build_async(made, job)
 
     async def _build_async(self, made: Any, job: Job) -> Any:
-        if self.spec.kind == "async-generator":
-            self._generator = made
-            made = await made.__anext__()
-        else:
+        if hasattr(made, "__await__"):
             made = await made
+        if self.spec.kind == "async-generator":
+            generator = _entered_async(made) if hasattr(made, "__aenter__") else made
+            made = await generator.__anext__()
+            self._generator = generator
+            try:
+                self._check(made)
+            except TypeError:
+                self._generator = None
+                await generator.aclose()
+                raise
         outcome = self._built(made, job)
         return await outcome if hasattr(outcome, "__await__") else outcome
 
+    def _check(self, instance: Any) -> None:
+        """Refuses what is not of the type that its factory says."""
+        made = self.spec.made
+        if type(instance) is made or made is None:
+            return
+        from symphony._components.results import refuse_other
+
+        refuse_other(self.spec, instance)
+
     def _built(self, instance: Any, job: Job) -> Any:
+        if type(instance) is not self.spec.made:
+            try:
+                self._check(instance)
+            except TypeError:
+                generator, self._generator = self._generator, None
+                if hasattr(generator, "close"):
+                    generator.close()
+                raise
         if not self.spec.start:
             self._is_up(instance)
             return None
@@ -146,6 +172,17 @@ class Live:
         if instance is not ABSENT and self.spec.stop:
             return instance.stop()
         return None
+
+
+def _entered(manager: Any) -> Any:
+    """What is entered, as the generator that it might have been."""
+    with manager as made:
+        yield made
+
+
+async def _entered_async(manager: Any) -> Any:
+    async with manager as made:
+        yield made
 
 
 def _finish(generator: Any) -> None:
@@ -246,6 +283,7 @@ class Container:
         spec, instances, injected = live.spec, self.instances, live.injected
         positional: list[Any] = []
         named: dict[str, Any] = {}
+        left_out = False
         for need in spec.needs:
             plain = need.kind == "one" and need.named is None and not need.handle
             value = instances.get(need.key, ABSENT) if plain else ABSENT
@@ -253,9 +291,12 @@ class Container:
                 value = self._argument(need, live)
             if injected is not None:
                 injected.append((need, value))
-            if value is None and need.default:
+            if need.default and (value is None or (need.kind == "every" and not value)):
+                # What has to be given by position after it has a default too, and cannot be given any more.
+                left_out |= need.positional
+            elif need.positional and left_out:
                 continue
-            if need.positional:
+            elif need.positional:
                 positional.append(value)
             else:
                 named[need.parameter] = value

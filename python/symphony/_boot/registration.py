@@ -37,9 +37,11 @@ def conductor_spec(starter: Starter) -> ComponentSpec:
         spec, faults = factory_spec(conductor)
     else:
         spec, faults = describe_conductor(conductor, starter.namespace)
-    others = [live.spec for live in starter.container.lives if live.spec.name == spec.name]
+    there = [live.spec for live in starter.container.lives]
+    others = [one for one in there if one.name == spec.name]
     if others:
         _core.qualify(others, spec)
+    _core.settle_names([spec], there)
     spec.phase = "conductor"
     spec.main_thread = True
     starter.core.faults(faults)
@@ -75,6 +77,7 @@ def resolve_conductor(starter: Starter, spec: ComponentSpec) -> None:
     found, faults = describe_conductor(target)
     found.name = spec.name
     specs = [found if live.spec is spec else live.spec for live in starter.container.lives]
+    _core.settle_names([found], specs)
     faults += newcomer_faults(starter, specs, found, found.name, is_up=False)
     if faults:
         raise _core.plan_error(faults, phase="conductor")

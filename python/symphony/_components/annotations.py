@@ -1,24 +1,15 @@
-"""From one annotation to what is to be injected: a key, how many, early or late, object or handle.
+"""What the annotations of live objects are made of; what they mean is told by the core, of a source alike.
 
-Called by `_components` for each parameter and result. The invariant kept here: nothing of `typing`,
-`ast` or `inspect` is imported for annotations that are plain types or names of a module; what needs
-more (a name under `TYPE_CHECKING`) imports it then.
+Called by `collect` for parameters and results. The invariant kept here: nothing of `typing`, `ast` or
+`inspect` is imported for annotations that are plain types or names of a module; what needs more (a name
+under `TYPE_CHECKING`) imports it then.
 """
 
 from __future__ import annotations
 
 import sys
-from _collections_abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Generator,
-    Iterable,
-    Iterator,
-    Sequence,
-)
 
-from symphony._components.handles import Handle, Late
+from symphony._components.mark import Named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,19 +17,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     Key = Any
-    Resolved = tuple[Key, str, bool, "str | None"]
+    # What an annotation is made of, as `read_need` of the core takes it.
+    Form = tuple[Any, ...]
 
-_HANDLE: Any = Handle
-_LATE: Any = Late
 _UNION_TYPE: Any = type(int | str) if sys.version_info >= (3, 10) else None
 _ABSENT: Any = object()
-_ITERATORS: tuple[Any, ...] = (Iterator, Generator, Iterable)
-_ASYNC_ITERATORS: tuple[Any, ...] = (AsyncIterator, AsyncGenerator, AsyncIterable)
+_NOTHING: Any = type(None)
 # From 3.12 on `Box[int]` imports while it is evaluated; every other name is looked up by `Scope`.
 _IMPORTING: dict[str, Any] = {"__import__": __import__}
-# These mark the choice that an annotation makes, in the order in which the kinds exclude each
-# other.
-ONE, OPTIONAL, EVERY, LATE = "one", "optional", "every", "late"
 
 
 class Unresolved(Exception):  # noqa: N818 - it never leaves the package.
@@ -57,11 +43,11 @@ class Unresolved(Exception):  # noqa: N818 - it never leaves the package.
 class Scope:
     """Where the names of one function's string annotations are looked up.
 
-    The order is: the module's globals, classes that were registered from the same function body,
-    what the caller of `boot()` sees, the builtins, and last the module's own import statements.
+    The order is: classes that were registered from the same function body, the module's globals, what the
+    caller of `boot()` sees, the builtins, and last the module's own import statements.
     """
 
-    __slots__ = ("_globals", "_imports", "_namespace", "_siblings")
+    __slots__ = ("_globals", "_imports", "_namespace", "_siblings", "_variables")
 
     def __init__(
         self,
@@ -69,12 +55,83 @@ class Scope:
         imports: dict[str, Mapping[str, Callable[[], Any]]],
         siblings: Mapping[str, Any],
         namespace: Mapping[str, Any],
+        variables: Mapping[Any, Any] | None = None,
     ) -> None:
-        """Keeps the places; `imports` holds the import statements of each module that was read so far."""
+        """Keeps the places.
+
+        Args:
+            module_globals: The names of the module.
+            imports: The import statements of each module that was read so far.
+            siblings: Classes from the same function body.
+            namespace: What the caller of `boot()` sees.
+            variables: What the type variables of a generic class stand for in one that inherits from it.
+        """
+        self._variables: Mapping[Any, Any] = variables or {}
         self._globals = module_globals
         self._imports = imports
         self._siblings = siblings
         self._namespace = namespace
+
+    def form(self, annotation: Any) -> Form:  # noqa: C901, PLR0911, PLR0912 - one case each.
+        """What an annotation is made of."""
+        if type(annotation) is type and annotation is not _NOTHING:
+            return self.key(annotation)
+        if isinstance(annotation, str):
+            try:
+                return "same", evaluate(annotation, self)
+            except Unresolved as error:
+                return "unresolved", error.text
+        if annotation is None or annotation is _NOTHING:
+            return ("nothing",)
+        if isinstance(annotation, (tuple, list, dict, int)):
+            return "unresolved", str(annotation)
+        kind = type(annotation)
+        if kind.__name__ == "TypeVar":
+            known = self._variables.get(annotation, _ABSENT)
+            if known is _ABSENT and getattr(annotation, "has_default", bool)():
+                known = annotation.__default__
+            return ("unresolved", annotation.__name__) if known is _ABSENT else ("same", known)
+        for attribute in ("__forward_arg__", "__value__"):
+            # A text in a generic, and the alias of a `type` statement.
+            if hasattr(annotation, attribute) and not isinstance(annotation, type):
+                try:
+                    return "same", getattr(annotation, attribute)
+                except NameError as error:
+                    return "unresolved", str(error).split("'")[1]
+        if kind.__module__ == "dataclasses":
+            return "same", annotation.type
+        metadata = getattr(annotation, "__metadata__", None)
+        if metadata is not None:
+            marks = [
+                (m, False) if isinstance(m, str) else (m.name, True)
+                for m in metadata
+                if isinstance(m, (str, Named))
+            ]
+            return "annotated", annotation.__origin__, marks
+        arguments = getattr(annotation, "__args__", None)
+        if arguments is None:
+            return self.key(annotation)
+        substituted = substitute(annotation, self._variables)
+        if substituted is not annotation:
+            return "same", substituted
+        origin = getattr(annotation, "__origin__", None)
+        if is_union(annotation, origin):
+            return "union", list(arguments)
+        name = getattr(origin, "__name__", None) or getattr(origin, "_name", "")
+        return "of", f"{getattr(origin, '__module__', '')}.{name}", list(arguments)
+
+    @staticmethod
+    def key(annotation: Any) -> Form:
+        """One type."""
+        return "type", annotation, getattr(annotation, "__module__", None) == "builtins"
+
+    def text(self, annotation: Any) -> str:
+        """What people read for an annotation."""
+        while isinstance(annotation, str):
+            annotation = evaluate(annotation, self)
+        if is_union(annotation, getattr(annotation, "__origin__", None)):
+            return " | ".join(text_of(argument) for argument in annotation.__args__)
+        return text_of(annotation)
 
     def __getitem__(self, name: str) -> Any:
         """The value of a name; a `KeyError` when nobody knows it, as `eval` expects."""
@@ -157,43 +214,6 @@ def _without_bars(text: str) -> Any:
     )
 
 
-def resolve(annotation: Any, scope: Scope) -> Resolved:  # noqa: C901, PLR0911 - one case each.
-    """What an annotation asks for: (key, kind, whether by handle, name of the provider).
-
-    Raises:
-        Unresolved: It names something that cannot be found.
-    """
-    if type(annotation) is type:
-        return annotation, ONE, False, None
-    if isinstance(annotation, str):
-        return resolve(evaluate(annotation, scope), scope)
-    arguments = getattr(annotation, "__args__", None)
-    if arguments is None:
-        forward = getattr(annotation, "__forward_arg__", None)
-        if forward is not None:
-            return resolve(forward, scope)
-        if annotation is None or isinstance(annotation, (tuple, list, dict, int)):
-            raise Unresolved(str(annotation))
-        return annotation, ONE, False, None
-    origin = getattr(annotation, "__origin__", None)
-    if origin is _LATE:
-        key, _, _, named = resolve(arguments[0], scope)
-        return key, LATE, True, named
-    if origin is _HANDLE:
-        key, kind, _, named = resolve(arguments[0], scope)
-        return key, kind, True, named
-    if origin is Sequence:
-        key, _, handle, named = resolve(arguments[0], scope)
-        return key, EVERY, handle, named
-    metadata = getattr(annotation, "__metadata__", None)
-    if metadata is not None:
-        key, kind, handle, named = resolve(origin, scope)
-        return key, kind, handle, next((m for m in metadata if isinstance(m, str)), named)
-    if is_union(annotation, origin):
-        return _resolve_union(arguments, scope)
-    return annotation, ONE, False, None
-
-
 def is_union(annotation: Any, origin: Any) -> bool:
     """Whether it is `Union[...]`, `Optional[...]` or `a | b`."""
     if _UNION_TYPE is not None and type(annotation) is _UNION_TYPE:
@@ -202,31 +222,16 @@ def is_union(annotation: Any, origin: Any) -> bool:
     return typing is not None and origin is typing.Union
 
 
-def _resolve_union(arguments: tuple[Any, ...], scope: Scope) -> Resolved:
-    """`T | None` is an optional need of `T`; any other union names no one thing to inject."""
-    rest: list[Any] = [argument for argument in arguments if argument is not type(None)]
-    if len(rest) != 1 or len(rest) == len(arguments):
-        raise Unresolved(" | ".join(text_of(argument) for argument in arguments))
-    key, kind, handle, named = resolve(rest[0], scope)
-    return key, OPTIONAL if kind == ONE else kind, handle, named
-
-
-def resolve_result(annotation: Any, kind: str, scope: Scope) -> Key:
-    """The type that a factory of this kind provides; `None` where it says that it returns nothing.
-
-    Raises:
-        Unresolved: It names something that cannot be found.
-    """
-    while isinstance(annotation, str):
-        annotation = evaluate(annotation, scope)
-    if kind in ("generator", "async-generator"):
-        expected = _ITERATORS if kind == "generator" else _ASYNC_ITERATORS
-        if getattr(annotation, "__origin__", None) not in expected:
-            raise Unresolved(text_of(annotation))
-        annotation = annotation.__args__[0]
-    if annotation is None or annotation is type(None):
-        return None
-    return resolve(annotation, scope)[0]
+def substitute(annotation: Any, variables: Mapping[Any, Any]) -> Any:
+    """An annotation with what its type variables stand for in their place."""
+    if not variables:
+        return annotation
+    if type(annotation).__name__ == "TypeVar":
+        return variables.get(annotation, annotation)
+    inside: tuple[Any, ...] = getattr(annotation, "__parameters__", ())
+    if getattr(annotation, "__args__", None) is None or not any(one in variables for one in inside):
+        return annotation
+    return annotation[tuple(variables.get(one, one) for one in inside)]
 
 
 def is_protocol(key: Any) -> bool:
@@ -238,7 +243,7 @@ def text_of(key: Key) -> str:
     """What people read for a key: its `__name__`, or how it is written."""
     if isinstance(key, str):
         return key.rpartition(".")[2]
-    if key is type(None):
+    if key is None or key is _NOTHING:
         return "None"
     if getattr(key, "__args__", None) is None:
         name = getattr(key, "__name__", None)

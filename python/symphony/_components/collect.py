@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import sys
 
-from symphony._components.annotations import (
-    ONE,
-    OPTIONAL,
-    Scope,
-    Unresolved,
-    resolve,
-    resolve_result,
-    text_of,
+from symphony._components.annotations import Scope, text_of
+from symphony._components.constructor import (
+    dispatched,
+    is_generated,
+    life_of,
+    of_class,
+    of_function,
+    unwrapped,
+    variables,
 )
 from symphony._components.mark import MARK, Options
 from symphony._core import (
@@ -24,8 +25,11 @@ from symphony._core import (
     Diagnostic,
     NeedSpec,
     annotation_fault,
-    main_thread_faults,
+    not_injectable,
     qualify,
+    read_need,
+    read_result,
+    settle_names,
     stand_in,
 )
 
@@ -34,12 +38,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from symphony._components.constructor import Parameter
+
 _FUNCTION: Any = type(lambda: None)
-_METHOD: Any = type(Scope({}, {}, {}, {}).__getitem__)
 _MODULE: Any = type(sys)  # pyright: ignore[reportUnknownVariableType]
-_OBJECT_INIT: Any = object.__init__
-_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
-_VARIABLE_POSITIONAL = 0x04
+_NOTHING: Any = type(None)
+_COROUTINE = 0x80
+ONE = "one"
 _EMPTY: dict[str, Any] = {}
 _ONLY_OBJECT = (object,)
 
@@ -115,193 +120,180 @@ class Collector:
         Raises:
             TypeError: It is neither a class nor a callable.
         """
-        if isinstance(target, type):
-            return self._class(target)
-        if type(target) is _FUNCTION:
-            return self._function(target, target, 0, (), conductor)
-        if type(target) is _METHOD:
-            return self._function(target, target.__func__, 1, (), conductor)
-        partial = getattr(target, "func", None)
-        if partial is not None and hasattr(target, "keywords"):
-            bound = tuple(target.keywords)
-            inner = getattr(partial, "__func__", partial)
-            first = len(target.args) + (1 if inner is not partial else 0)
-            if type(inner) is _FUNCTION:
-                return self._function(target, inner, first, bound, conductor)
-        call = getattr(type(target), "__call__", None)  # noqa: B004 - its function is asked for.
-        if type(call) is _FUNCTION:
-            return self._function(target, call, 1, (), conductor)
-        if callable(target):
-            return self._function(target, None, 0, (), conductor)
+        called, first, bound = target, 0, ()
+        if hasattr(target, "func") and hasattr(target, "keywords"):
+            called, first, bound = target.func, len(target.args), tuple(target.keywords)
+        origin = getattr(called, "__origin__", None)
+        if isinstance(called, type) or isinstance(origin, type):
+            kind = origin if isinstance(origin, type) else called
+            return self._class(target, called, kind, first, bound)
+        if callable(called):
+            return self._function(target, called, first, bound, conductor)
         raise TypeError(f"a component is a class or a callable, not `{type(target).__name__}`")
 
-    def _class(self, target: type) -> ComponentSpec:
-        """A class: its `__init__` says what it needs, it provides itself."""
-        options: Options | None = target.__dict__.get(MARK)
-        name = target.__name__
-        spec = ComponentSpec(name, target, "class", target.__module__, target.__qualname__)
-        spec.made = target
-        spec.provides.append(target)
-        initializer: Any = target.__init__  # type: ignore[misc]
-        if initializer is not _OBJECT_INIT:
-            if hasattr(initializer, "__wrapped__"):
-                initializer = _unwrapped(initializer)
-            if type(initializer) is _FUNCTION:
-                spec.file = initializer.__code__.co_filename
-                spec.line = initializer.__code__.co_firstlineno
-                self._needs(spec, initializer, 1, ())
-        lifecycle(spec, target)
+    def _class(
+        self, target: Any, made: Any, kind: type, first: int, bound: tuple[str, ...]
+    ) -> ComponentSpec:
+        """A class, also as `partial` or with its type variables: it provides itself."""
+        options: Options | None = kind.__dict__.get(MARK)
+        name = kind.__name__
+        if made is not kind:
+            name += f"[{', '.join(text_of(argument) for argument in made.__args__)}]"
+        spec = ComponentSpec(name, target, "class", kind.__module__, kind.__qualname__)
+        spec.made = made
+        spec.provides.append(made)
+        initializer: Any = kind.__init__  # type: ignore[misc]
+        if type(initializer) is _FUNCTION:
+            spec.file = initializer.__code__.co_filename
+            spec.line = initializer.__code__.co_firstlineno
+        if options is not None and options.enter:
+            spec.entered = True
+            self._enter(spec, kind)
+        taken, fault = of_class(kind, name, lambda: _place(spec))
+        if fault is not None:
+            self.diagnostics.append(fault)
+        self._needs(spec, taken, first, bound, kind)
+        lifecycle(spec, kind)
         if options is not None:
-            self._apply(spec, options)
+            self.diagnostics += options.apply(spec, lambda: _place(spec))
         return spec
 
+    def _enter(self, spec: ComponentSpec, made: Any) -> None:
+        """What is entered lives as a generator does."""
+        made = getattr(made, "__origin__", made)
+        if hasattr(made, "__aenter__") and hasattr(made, "__aexit__"):
+            spec.kind = "async-generator"
+        elif hasattr(made, "__enter__") and hasattr(made, "__exit__"):
+            spec.kind = "generator"
+        else:
+            place: Callable[[], Any] = lambda: _place(spec)  # noqa: E731 - asked for a fault alone.
+            self.diagnostics.append(not_injectable(spec.name, "not-entered", place))
+
     def _function(
-        self, target: Any, function: Any, first: int, bound: tuple[str, ...], conductor: bool
+        self, target: Any, called: Any, first: int, bound: tuple[str, ...], conductor: bool
     ) -> ComponentSpec:
         """A factory: its parameters say what it needs, its result what it provides."""
-        named = target if function is None or hasattr(target, "__name__") else function
+        # A method is bound to its first argument, and an object is called by its class's `__call__`.
+        plain = getattr(called, "__func__", called)
+        function = unwrapped(plain)
+        if type(function) is not _FUNCTION:
+            plain = getattr(type(called), "__call__", None)  # noqa: B004 - its function is asked for.
+            function = unwrapped(plain)
+            called = function if type(function) is _FUNCTION else called
+            first += 1
+        elif plain is not called:
+            first += 1
+        named = target if hasattr(target, "__name__") else called
         name = getattr(named, "__name__", None) or type(target).__name__
-        if function is not None and named is function and function.__name__ == "__call__":
+        if name == "__call__":
             name = type(target).__name__
-        module = getattr(target, "__module__", None) or ""
+        module = getattr(called, "__module__", None) or ""
         qualname = getattr(named, "__qualname__", name)
         spec = ComponentSpec(name, target, "function", module, qualname)
         options: Options | None = getattr(target, MARK, None)
-        if function is not None:
-            flags = function.__code__.co_flags
-            if flags & _GENERATOR:
-                spec.kind = "generator"
-            elif flags & _COROUTINE:
-                spec.kind = "async-function"
-            elif flags & _ASYNC_GENERATOR:
-                spec.kind = "async-generator"
-            if hasattr(function, "__wrapped__"):
-                function = _unwrapped(function)
+        if type(function) is _FUNCTION:
             spec.file = function.__code__.co_filename
             spec.line = function.__code__.co_firstlineno
-            self._needs(spec, function, first, bound)
+            spec.kind = life_of(plain, function)
+            if options is not None and options.enter:
+                spec.entered = True
+            taken = of_function(function, first)
+            if hasattr(plain, "dispatch") and hasattr(plain, "registry"):
+                taken = dispatched(taken)
+            self._needs(spec, taken, 0, bound, None)
             said = options is not None and bool(options.provides)
             self._result(spec, target, function, conductor or said)
+            if spec.kind != "function" and hasattr(plain, "cache_info"):
+                fault = not_injectable(spec.name, "cached", lambda: _place(spec))
+                self.diagnostics.append(fault)
         elif not conductor:
-            self._unresolved(spec, is_function=False)
+            self._unresolved(spec)
         if options is not None:
-            self._apply(spec, options)
+            self.diagnostics += options.apply(spec, lambda: _place(spec))
         return spec
 
     def _needs(
-        self, spec: ComponentSpec, function: Any, first: int, bound: tuple[str, ...]
+        self,
+        spec: ComponentSpec,
+        taken: Iterable[Parameter],
+        first: int,
+        bound: tuple[str, ...],
+        kind: type | None,
     ) -> None:
-        """Reads the parameters from `first` on, but those that are bound already."""
-        code = function.__code__
-        count = code.co_argcount
-        total = count + code.co_kwonlyargcount
-        if total == first:
-            return
-        annotations = function.__annotations__
-        defaults = count - len(function.__defaults__ or ())
-        keyword_defaults = function.__kwdefaults__ or _EMPTY
-        names = code.co_varnames
-        scope: Scope | None = None
-        for index in range(first, total):
-            parameter = names[index]
-            annotation = annotations.get(parameter, _EMPTY)
-            has_default = index >= defaults if index < count else parameter in keyword_defaults
-            if parameter in bound or (annotation is _EMPTY and has_default):
+        """The needs of parameters, but of those that are bound already."""
+        scope, known = None, _EMPTY
+        for parameter, annotation, has_default, positional, function in taken:
+            if first > 0:
+                first -= 1
                 continue
-            key, kind, handle, named = annotation, ONE, False, None
-            if type(annotation) is not type:
-                if annotation is _EMPTY:
-                    self._unresolved(spec, parameter)
-                    continue
-                if scope is None:
-                    scope = self._scope(function, spec.module, spec.qualname)
-                try:
-                    key, kind, handle, named = resolve(
-                        annotation, self._scope_of_field(spec, parameter, annotation) or scope
-                    )
-                except Unresolved as error:
-                    self._unresolved(spec, parameter, error.text)
-                    continue
-            if has_default:
-                if getattr(key, "__module__", None) == "builtins":
-                    continue
-                kind = OPTIONAL if kind == ONE else kind
-            need = NeedSpec(parameter, key, kind, handle, named, spec.file, spec.line)
-            need.default = has_default
-            need.positional = index < code.co_posonlyargcount
-            spec.needs.append(need)
+            if parameter in bound:
+                continue
+            if type(annotation) is type and not has_default and annotation is not _NOTHING:
+                need = NeedSpec(parameter, annotation, ONE, False, None, spec.file, spec.line)
+                need.positional = positional
+                spec.needs.append(need)
+                continue
+            if scope is None or known is not function or is_generated(function):
+                scope, known = self._scope(function, spec, parameter, kind), function
+            fault = read_need(
+                spec,
+                scope,
+                parameter,
+                annotation,
+                _at(spec, parameter),
+                has_default=has_default,
+                positional=positional,
+            )
+            if fault is not None:
+                self.diagnostics.append(fault)
 
     def _result(self, spec: ComponentSpec, target: Any, function: Any, lenient: bool) -> None:
         """What a factory provides, and the life of what it makes."""
-        annotation = function.__annotations__.get("return", _EMPTY)
+        annotations = function.__annotations__
+        annotation = annotations.get("return", "None" if "return" in annotations else None)
         owner = getattr(target, "__self__", None)
         if isinstance(owner, type) and (
-            annotation is _EMPTY or text_of(annotation) in ("Self", owner.__name__)
+            annotation is None or text_of(annotation) in ("Self", owner.__name__)
         ):
             annotation = owner
-        if annotation is _EMPTY:
-            if not lenient:
-                self._unresolved(spec)
-            return
-        try:
-            key = resolve_result(
-                annotation, spec.kind, self._scope(function, spec.module, spec.qualname)
-            )
-        except Unresolved as error:
-            if not lenient:
-                self._unresolved(spec, text=error.text)
-            return
-        if key is None:
-            return
-        spec.made = key
-        spec.provides.append(key)
-        if isinstance(key, type):
-            lifecycle(spec, key)
+        scope = self._scope(function, spec, None, None)
+        fault = read_result(spec, scope, annotation, lambda: _place(spec))
+        if fault is not None and not lenient:
+            self.diagnostics.append(fault)
+        made = spec.made
+        if spec.entered and fault is None and made is not None:
+            text = scope.text(annotation)
+            if "ContextManager[" in text:
+                spec.kind = "async-generator" if "Async" in text else "generator"
+            else:
+                self._enter(spec, made)
+        if isinstance(made, type):
+            lifecycle(spec, made)
 
-    def _apply(self, spec: ComponentSpec, options: Options) -> None:
-        """Lays what `@component` says over what the annotations say."""
-        if options.name is not None:
-            spec.name = options.name
-            spec.named = True
-        spec.phase = options.phase
-        spec.timeout = options.timeout
-        spec.required = options.required
-        spec.main_thread = options.main_thread
-        for key in options.provides:
-            if key not in spec.provides:
-                spec.provides.append(key)
-        if spec.main_thread:
-            self.diagnostics += main_thread_faults(
-                spec.name, spec.phase, spec.is_async, lambda: _place(spec)
-            )
-
-    def _scope(self, function: Any, module: str, qualname: str) -> Scope:
-        """Where the string annotations of a function are looked up."""
-        body, inside, _ = qualname.rpartition("<locals>.")
-        if not inside:
-            return Scope(function.__globals__, self._imports, _EMPTY, _EMPTY)
-        siblings = self._bodies().get((module, body), _EMPTY)
-        return Scope(function.__globals__, self._imports, siblings, self._namespace)
-
-    def _scope_of_field(self, spec: ComponentSpec, parameter: str, annotation: Any) -> Scope | None:
-        """Where a data class names the type of a field that it has from a class of another module."""
-        if spec.kind != "class" or not isinstance(annotation, str):
-            return None
-        made: type = spec.target
-        if "__dataclass_fields__" not in made.__dict__:
-            return None
-        for owner in made.__mro__:
-            if parameter in vars(owner).get("__annotations__", _EMPTY):
-                module = sys.modules.get(owner.__module__)
-                if owner is made or module is None:
-                    return None
-                body, inside, _ = owner.__qualname__.rpartition("<locals>.")
-                siblings = (
-                    self._bodies().get((owner.__module__, body), _EMPTY) if inside else _EMPTY
+    def _scope(
+        self, function: Any, spec: ComponentSpec, parameter: str | None, kind: type | None
+    ) -> Scope:
+        """Where the annotations of a function are looked up; of what a class decorator made, where its field is."""
+        names = _EMPTY if function is None else function.__globals__
+        module, qualname = spec.module, spec.qualname
+        stand: Mapping[Any, Any] = _EMPTY
+        if kind is not None:
+            owner = _owner(kind, function, parameter)
+            if is_generated(function):
+                names = (
+                    vars(sys.modules[owner.__module__])
+                    if owner.__module__ in sys.modules
+                    else names
                 )
-                namespace = self._namespace if inside else _EMPTY
-                return Scope(module.__dict__, self._imports, siblings, namespace)
-        return None
+                module, qualname = owner.__module__, owner.__qualname__
+            given = getattr(spec.made, "__args__", ())
+            known = dict(zip(getattr(kind, "__parameters__", ()), given))
+            stand = variables(kind, owner, known)
+        body, inside, _ = qualname.rpartition("<locals>.")
+        siblings = self._bodies().get((module, body), _EMPTY) if inside else _EMPTY
+        if stand:
+            siblings = {**siblings, **{one.__name__: known for one, known in stand.items()}}
+        return Scope(names, self._imports, siblings, self._namespace if inside else _EMPTY, stand)
 
     def _bodies(self) -> dict[tuple[str, str], dict[str, Any]]:
         """Registered classes by the function body that defined them."""
@@ -314,24 +306,30 @@ class Collector:
                     self._siblings.setdefault(key, {})[name] = target
         return self._siblings
 
-    def _unresolved(
-        self,
-        spec: ComponentSpec,
-        parameter: str | None = None,
-        text: str | None = None,
-        *,
-        is_function: bool = True,
-    ) -> None:
-        """Notes an annotation that cannot be used."""
-        fault = annotation_fault(
-            spec.name,
-            spec.module,
-            lambda: _place(spec, parameter),
-            parameter=parameter,
-            text=text,
-            is_function=is_function,
-        )
+    def _unresolved(self, spec: ComponentSpec) -> None:
+        """Notes something that is called and cannot have annotations."""
+        fault = annotation_fault(spec.name, spec.module, lambda: _place(spec), is_function=False)
         self.diagnostics.append(fault)
+
+
+def _owner(kind: type, function: Any, parameter: str | None) -> type:
+    """The class of a line that wrote a parameter: its constructor, or its field."""
+    for owner in kind.__mro__:
+        body = vars(owner)
+        fields = body.get("__annotations__", _EMPTY)
+        if is_generated(function):
+            if parameter in fields or f"_{parameter}" in fields:
+                return owner
+        else:
+            written = body.get(function.__name__)
+            if unwrapped(getattr(written, "__func__", written)) is function:
+                return owner
+    return kind
+
+
+def _at(spec: ComponentSpec, parameter: str) -> Callable[[], Any]:
+    """What tells the place of a parameter."""
+    return lambda: _place(spec, parameter)
 
 
 def _place(spec: ComponentSpec, parameter: str | None = None) -> tuple[str | None, int, int]:
@@ -339,13 +337,6 @@ def _place(spec: ComponentSpec, parameter: str | None = None) -> tuple[str | Non
     from symphony._components.places import place
 
     return place(spec, parameter)
-
-
-def _unwrapped(function: Any) -> Any:
-    """The function that decorators wrapped, as `inspect.signature` finds it."""
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    return function
 
 
 def lifecycle(spec: ComponentSpec, made: type) -> None:
@@ -400,7 +391,10 @@ def collect(
     collector = Collector(namespace)
     collected.diagnostics = collector.diagnostics
     targets: list[Any] = []
-    for item in components:
+    if isinstance(components, (type, _FUNCTION, _MODULE)):
+        name = components.__name__
+        raise TypeError(f"`components` takes several: write `components=[{name}]`")
+    for item in [components] if isinstance(components, str) else components:
         if isinstance(item, (str, _MODULE)):
             from symphony._components.scan import scan
 
@@ -433,6 +427,7 @@ def collect(
         collected.replaced.extend(stand_in(collected.specs, key, spec))
     if len({spec.name for spec in collected.specs}) < len(collected.specs):
         qualify(collected.specs)
+    settle_names(collected.specs, collected.specs)
     collected.diagnostics.extend(_contract_faults(collected.specs))
     return collected
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 
 from symphony._components.annotations import Scope, Unresolved, evaluate, is_protocol
-from symphony._core import Member, Signature
+from symphony._components.constructor import signature
+from symphony._core import Member
 from symphony._core import contract_faults as faults_of
 
 TYPE_CHECKING = False
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _FUNCTION: Any = type(lambda: None)
 _COROUTINE, _ASYNC_GENERATOR = 0x80, 0x200
-_STAR, _STARS = 0x04, 0x08
 _LITERALS = (bool, int, float, complex, str, bytes, tuple, list, dict, set)
 
 
@@ -137,7 +137,7 @@ def _member(value: Any, owner: type) -> Member:
         result = value.__annotations__.get("return", _FUNCTION)
         return Member(
             "method",
-            _signature(value, dropped),
+            signature(value, dropped),
             is_async=bool(flags & _COROUTINE),
             plain=False if flags & _ASYNC_GENERATOR else _plainness(result, owner),
         )
@@ -147,30 +147,6 @@ def _member(value: Any, owner: type) -> Member:
     if value is None or type(value) in _LITERALS:
         return Member("attribute", plain=True)
     return _UNKNOWN
-
-
-def _signature(function: Any, dropped: int) -> Signature | None:
-    """The parameters of a function without its first, nothing where it has none to be called on."""
-    code = function.__code__
-    count: int = code.co_argcount
-    star, stars = bool(code.co_flags & _STAR), bool(code.co_flags & _STARS)
-    if count < dropped and not star:
-        return None
-    names: tuple[str, ...] = code.co_varnames
-    first_default = count - len(function.__defaults__ or ())
-    keyword_defaults = function.__kwdefaults__ or {}
-    return Signature(
-        [
-            (names[index], index >= first_default, index < code.co_posonlyargcount)
-            for index in range(dropped, count)
-        ],
-        [
-            (name, name in keyword_defaults)
-            for name in names[count : count + code.co_kwonlyargcount]
-        ],
-        star,
-        stars,
-    )
 
 
 def _plainness(annotation: Any, owner: type) -> Callable[[], bool]:

@@ -1,7 +1,7 @@
-"""From an annotation in text to what is to be injected, by the rules of `_annotations`.
+"""What annotations in text are made of; what they mean is told by the core, of live objects alike.
 
-Used by `_reader`. The invariant kept here: what is nowhere is told apart from what is there and
-cannot be followed, because only the first is a fault.
+Used by `reader`. The invariant kept here: what is nowhere is told apart from what is there and cannot be
+followed, because only the first is a fault.
 """
 
 from __future__ import annotations
@@ -10,122 +10,146 @@ import ast
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any, Optional, Union
+
     from symphony._static.project import Project, SourceModule
 
-_SEQUENCES = ("typing.Sequence", "collections.abc.Sequence")
+    # An expression with the module that it stands in; a qualified name that is known.
+    Node = Union[tuple[SourceModule, ast.expr], str]
+    Variables = dict[str, Optional[Node]]
+
+_ANNOTATED = ("typing.Annotated", "typing_extensions.Annotated")
+_UNIONS = ("typing.Union", "typing.Optional")
+_LITERAL = ("typing.Literal", "typing_extensions.Literal")
+VARIABLES = ("typing.TypeVar", "typing_extensions.TypeVar")
 
 
-class Unfollowed(Exception):  # noqa: N818 - it never leaves the package.
-    """An annotation that names what is nowhere."""
+class _Unreadable(Exception):  # noqa: N818 - it never leaves this module.
+    """A part of a generic that is nowhere, or that the text does not tell."""
 
 
-class Untold(Exception):  # noqa: N818 - it never leaves the package.
-    """An annotation of which the text does not tell what it stands for."""
-
-
-class AnnotationReader:
+class AnnotationLookup:
     """Reads annotations through a project's modules."""
 
-    def __init__(self, project: Project) -> None:
-        """Takes the modules."""
-        self.project = project
+    __slots__ = ("_depth", "_project", "_variables")
+
+    def __init__(self, project: Project, variables: Variables | None = None) -> None:
+        """Takes the modules, and what the type variables of a generic class stand for."""
+        self._project = project
+        self._variables: Variables = variables or {}
         self._depth = 0
 
-    def read(self, module: SourceModule, node: ast.expr) -> tuple[str, str, bool, str | None]:
-        """What an annotation asks for: (qualified name, kind, whether by handle, provider's name).
-
-        Raises:
-            Unfollowed: It cannot be followed.
-        """
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+    def form(self, node: Node) -> tuple[Any, ...]:  # noqa: PLR0911 - one case each.
+        """What an annotation is made of."""
+        if isinstance(node, str):
+            return self.key(node)
+        module, written = node
+        if isinstance(written, ast.Constant):
+            if written.value is None:
+                return ("nothing",)
+            if not isinstance(written.value, str):
+                return "unresolved", ast.unparse(written)
             try:
-                return self.read(module, ast.parse(node.value.strip(), mode="eval").body)
-            except SyntaxError as error:
-                raise Unfollowed(node.value) from error
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-            return self._union(module, _parts(node))
-        if isinstance(node, ast.Subscript):
-            return self._subscript(module, node)
-        return self._name(module, node)
-
-    def _name(self, module: SourceModule, node: ast.expr) -> tuple[str, str, bool, str | None]:
-        """A plain name: of a class, or of an annotation that was given a name."""
-        assigned = self.project.assigned(module, node)
-        if assigned is not None:
-            home, alias, value = assigned
-            said = isinstance(value, ast.Constant) and isinstance(value.value, str)
-            followed = said or isinstance(value, (ast.Subscript, ast.BinOp))
-            if value is not None and followed and self._depth < 20:
-                self._depth += 1
-                try:
-                    # A text is looked up where it is used, as at run time.
-                    return self.read(module if said else home, value)
-                finally:
-                    self._depth -= 1
-            made = self.project.qualify(home, value.func) if isinstance(value, ast.Call) else None
-            if made == "typing.NewType":
-                return f"{home.name}.{alias}", "one", False, None
-            raise Untold(ast.unparse(node))
-        name = self.project.qualify(module, node)
-        if name is None:
-            raise Unfollowed(ast.unparse(node))
-        return name, "one", False, None
-
-    def _subscript(  # noqa: PLR0911 - one case each.
-        self, module: SourceModule, node: ast.Subscript
-    ) -> tuple[str, str, bool, str | None]:
-        origin = self.project.qualify(module, node.value)
-        inside = node.slice
-        arguments = list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
-        if origin == "typing.Optional":
-            return self._union(module, [arguments[0], ast.Constant(None)])
-        if origin == "typing.Union":
-            return self._union(module, arguments)
-        if origin in ("typing.Annotated", "typing_extensions.Annotated"):
-            key, kind, handle, named = self.read(module, arguments[0])
-            for extra in arguments[1:]:
-                if isinstance(extra, ast.Constant) and isinstance(extra.value, str):
-                    return key, kind, handle, extra.value
-            return key, kind, handle, named
-        if origin in ("symphony.Late", "symphony.Handle", *_SEQUENCES):
-            key, kind, handle, named = self.read(module, arguments[0])
-            if origin == "symphony.Late":
-                return key, "late", True, named
-            if origin == "symphony.Handle":
-                return key, kind, True, named
-            return key, "every", handle, named
+                return "same", (module, ast.parse(written.value.strip(), mode="eval").body)
+            except SyntaxError:
+                return "unresolved", written.value
+        if isinstance(written, ast.BinOp) and isinstance(written.op, ast.BitOr):
+            return "union", [(module, written.left), (module, written.right)]
+        if not isinstance(written, ast.Subscript):
+            return self._name(module, written)
+        origin = self._project.qualify(module, written.value)
         if origin is None:
-            raise Unfollowed(ast.unparse(node))
-        inner = ", ".join(self.read(module, argument)[0] for argument in arguments)
-        return f"{origin}[{inner}]", "one", False, None
+            return "unresolved", ast.unparse(written)
+        given = [(module, one) for one in arguments(written)]
+        if origin in _ANNOTATED:
+            return (
+                "annotated",
+                given[0],
+                [mark for one in given[1:] for mark in self._mark(*one)],
+            )
+        return "of", origin, given
 
-    def _union(
-        self, module: SourceModule, parts: list[ast.expr]
-    ) -> tuple[str, str, bool, str | None]:
-        parts = [one for part in parts for one in self._flat(module, part)]
-        # As `Union` has it, one type twice is that type.
-        once = {self.project.qualify(module, part) or ast.unparse(part): part for part in parts}
-        parts = list(once.values())
-        if len(parts) == 1:
-            return self.read(module, parts[0])
-        rest = [p for p in parts if not (isinstance(p, ast.Constant) and p.value is None)]
-        if len(rest) != 1 or len(rest) == len(parts):
-            raise Unfollowed(" | ".join(ast.unparse(part) for part in parts))
-        key, kind, handle, named = self.read(module, rest[0])
-        return key, "optional" if kind == "one" else kind, handle, named
+    def key(self, node: Node) -> tuple[Any, ...]:
+        """The qualified name of one type."""
+        try:
+            name = node if isinstance(node, str) else self._label(*node)
+        except _Unreadable as error:
+            form: tuple[Any, ...] = error.args[0]
+            return form
+        return "type", name, name.startswith("builtins.")
 
-    def _flat(self, module: SourceModule, node: ast.expr) -> list[ast.expr]:
-        """The parts of a union, and of the unions inside it."""
-        parts = _parts(node)
-        if len(parts) == 1 and isinstance(node, ast.Subscript):
-            origin = self.project.qualify(module, node.value)
-            if origin == "typing.Optional":
-                parts = [node.slice, ast.Constant(None)]
-            elif origin == "typing.Union":
-                parts = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if len(parts) == 1:
-            return parts
-        return [one for part in parts for one in self._flat(module, part)]
+    def text(self, node: Node) -> str:
+        """What people read for an annotation."""
+        form = self.form(node)
+        if form[0] == "same":
+            return self.text(form[1])
+        if form[0] == "union" or (form[0] == "of" and form[1] in _UNIONS):
+            last = ["None"] if form[1] == "typing.Optional" else []
+            return " | ".join([*(self.text(part) for part in form[-1]), *last])
+        return node if isinstance(node, str) else ast.unparse(node[1])
+
+    def _mark(self, module: SourceModule, node: ast.expr) -> list[tuple[str, bool]]:
+        """A text, or `Named("…")`, beside a type."""
+        is_name = (
+            isinstance(node, ast.Call)
+            and len(node.args) == 1
+            and self._project.qualify(module, node.func) == "symphony.Named"
+        )
+        said = node.args[0] if is_name and isinstance(node, ast.Call) else node
+        is_text = isinstance(said, ast.Constant) and isinstance(said.value, str)
+        return [(said.value, is_name)] if is_text else []  # type: ignore[attr-defined]
+
+    def _name(self, module: SourceModule, node: ast.expr) -> tuple[Any, ...]:
+        """A plain name: of a class, of a type variable, or of an annotation that was given a name."""
+        text = ast.unparse(node)
+        known = self._variables.get(text)
+        if known is not None:
+            return "same", known
+        assigned = self._project.assigned(module, node)
+        if assigned is None:
+            name = self._project.qualify(module, node)
+            return ("unresolved", text) if name is None else self.key(name)
+        home, alias, value = assigned
+        said = isinstance(value, ast.Constant) and isinstance(value.value, str)
+        if said or isinstance(value, (ast.Subscript, ast.BinOp)):
+            # A text is looked up where it is used, as at run time.
+            return "same", (module if said else home, value)
+        made = self._project.qualify(home, value.func) if isinstance(value, ast.Call) else None
+        if made in VARIABLES:
+            known = self._variables.get(f"{home.name}.{alias}")
+            return ("unresolved", alias) if known is None else ("same", known)
+        return self.key(f"{home.name}.{alias}") if made == "typing.NewType" else ("untold", text)
+
+    def _label(self, module: SourceModule, node: ast.expr) -> str:
+        """The key of a generic, or of a part of one."""
+        if isinstance(node, ast.List):
+            return f"[{', '.join(self._label(module, one) for one in node.elts)}]"
+        if isinstance(node, ast.Constant) and node.value is ...:
+            return "..."
+        self._depth += 1
+        try:
+            word, *made = self.form((module, node)) if self._depth < 50 else ("untold", "…")
+            if word in ("unresolved", "untold"):
+                raise _Unreadable((word, *made))
+            if word in ("same", "annotated"):
+                return made[0] if isinstance(made[0], str) else self._label(*made[0])
+            if word == "union":
+                return " | ".join(self._label(*part) for part in made[0])
+            if word != "of":
+                return str(made[0]) if made else "None"
+            is_literal = made[0] in _LITERAL
+            parts = [
+                ast.unparse(part) if is_literal else self._label(home, part)
+                for home, part in made[1]
+            ]
+            return f"{made[0]}[{', '.join(parts)}]"
+        finally:
+            self._depth -= 1
+
+
+def arguments(node: ast.Subscript) -> list[ast.expr]:
+    """What stands between the brackets."""
+    return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
 
 
 def label_of(name: str) -> str:
@@ -133,10 +157,3 @@ def label_of(name: str) -> str:
     if "[" in name:
         return name.replace("builtins.", "").replace("typing.", "")
     return name.rpartition(".")[2]
-
-
-def _parts(node: ast.expr) -> list[ast.expr]:
-    """The parts of `a | b | c`."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return [*_parts(node.left), *_parts(node.right)]
-    return [node]

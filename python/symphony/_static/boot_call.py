@@ -10,7 +10,7 @@ import ast
 import os
 from typing import TYPE_CHECKING
 
-from symphony._core import ComponentSpec, qualify, stand_in, unfollowed
+from symphony._core import ComponentSpec, qualify, settle_names, stand_in, unfollowed
 from symphony._static.project import Project
 from symphony._static.reader import Reader
 
@@ -111,6 +111,7 @@ class BootCall:
         for spec in self._conductor(module, given.get("conductor")):
             qualify(specs, spec)
             specs.append(spec)
+        settle_names(specs, specs)
         self.registered.update((spec.module, spec.qualname) for spec in specs)
         graph.config = self._config(module, given.get("config"))
         for spec, faults in self._faults:

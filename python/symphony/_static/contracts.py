@@ -12,9 +12,11 @@ import builtins
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function, heading, member_node
-from symphony._core import Member, Signature, client_fault, contract_faults
+from symphony._core import Member, client_fault, contract_faults
 from symphony._static.annotations import label_of
-from symphony._static.reader import PROTOCOLS, yields
+from symphony._static.constructor import signature_of
+from symphony._static.lines import PROTOCOLS, Line, names_of, plain
+from symphony._static.reader import yields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +24,9 @@ if TYPE_CHECKING:
 
     from symphony._components.places import Place
     from symphony._core import ComponentSpec, Diagnostic
+    from symphony._static.lines import Owner
     from symphony._static.project import Project, SourceModule
 
-    Owner = tuple[SourceModule, ast.ClassDef]
     # The class of a line that has a member, and the statement in it.
     Written = tuple[Owner, Optional[ast.stmt]]
     AnyFunction = Union[ast.FunctionDef, ast.AsyncFunctionDef]
@@ -46,45 +48,6 @@ _NOT_PLAIN = frozenset(
     for module in ("typing", "collections.abc")
     for name in ("Any", "Awaitable", "Coroutine", "Callable", "Optional", "Union", "Generator")
 )
-_COMPLETE = (*PROTOCOLS, "typing.Generic", "abc.ABC", "builtins.object")
-
-
-class Line:
-    """A class and what it inherits from.
-
-    Attributes:
-        owners: The classes of the project, the class itself first.
-        foreign: Builtin classes among them.
-        complete: Nothing else is among them.
-    """
-
-    __slots__ = ("complete", "foreign", "owners")
-
-    def __init__(self, project: Project, name: str) -> None:
-        """Follows the bases."""
-        self.owners: list[Owner] = []
-        self.foreign: list[type] = []
-        self.complete = True
-        self._follow(project, name, 0)
-
-    def _follow(self, project: Project, name: str | None, depth: int) -> None:
-        if name in _COMPLETE:
-            return
-        module, _, attribute = (name or "").rpartition(".")
-        builtin = getattr(builtins, attribute, None) if module == "builtins" else None
-        if isinstance(builtin, type):
-            self.foreign.append(builtin)
-            return
-        found = project.definition(name) if name else None
-        if found is None or not isinstance(found[1], ast.ClassDef) or depth > 20:
-            self.complete = False
-            return
-        owner = (found[0], found[1])
-        # As in the order of resolution: a class comes after those that inherit from it.
-        self.owners = [one for one in self.owners if one[1] is not owner[1]] + [owner]
-        for base in owner[1].bases:
-            plain = base.value if isinstance(base, ast.Subscript) else base
-            self._follow(project, project.qualify(owner[0], plain), depth + 1)
 
 
 class ContractReader:
@@ -125,7 +88,7 @@ class ContractReader:
             if not isinstance(node, ast.ClassDef):
                 continue
             file, line, column, operations = extensions[name.value]
-            for method in sorted(_names(node)):
+            for method in sorted(names_of(node)):
                 member = member_node(node, method)
                 asks = isinstance(member, Function) and not method.startswith("_")
                 if member is None or not asks or method in operations:
@@ -146,11 +109,7 @@ class ContractReader:
     def says_protocol(self, owner: Owner) -> bool:
         """Whether `Protocol` is among its bases."""
         module, node = owner
-        return any(
-            self.project.qualify(module, base.value if isinstance(base, ast.Subscript) else base)
-            in PROTOCOLS
-            for base in node.bases
-        )
+        return any(self.project.qualify(module, plain(base)) in PROTOCOLS for base in node.bases)
 
     def remedy(self, key: str, specs: list[ComponentSpec]) -> tuple[str | None, bool]:
         """Which class would fit a key that nobody provides, and whether the key itself can be registered."""
@@ -162,11 +121,11 @@ class ContractReader:
         if not isinstance(found[1], ast.ClassDef):
             return None, False
         is_protocol = self.says_protocol((found[0], found[1]))
-        asked = {name for name in _names(found[1]) if is_protocol and not name.startswith("_")}
+        asked = {name for name in names_of(found[1]) if is_protocol and not name.startswith("_")}
         for spec in specs:
             if isinstance(spec.made, str) and spec.made != key:
                 owners = Line(self.project, spec.made).owners
-                has = {name for owner in owners for name in _names(owner[1])}
+                has = {name for owner in owners for name in names_of(owner[1])}
                 if any(owner[1] is found[1] for owner in owners) or (asked and asked <= has):
                     return spec.made.rpartition(".")[2], False
         return None, not is_protocol
@@ -199,7 +158,7 @@ class ContractReader:
                 return Member("attribute", plain=self._plain(module, getter.returns))
             elif name not in _TRANSPARENT:
                 return Member("unknown", plain=None)
-        signature = _signature(node.args, dropped)
+        signature = signature_of(node.args, dropped)
         if isinstance(node, ast.AsyncFunctionDef) and yields(node):
             return Member("method", signature, plain=False)
         asynchronous = isinstance(node, ast.AsyncFunctionDef)
@@ -236,7 +195,7 @@ class ContractReader:
             return False
         line = Line(self.project, name)
         for _, body in line.owners:
-            if not {"__await__", "__call__"}.isdisjoint(_names(body)):
+            if not {"__await__", "__call__"}.isdisjoint(names_of(body)):
                 return False
         if any(_is_callable(kind) for kind in line.foreign):
             return False
@@ -259,7 +218,7 @@ class _Lookup:
         self.protocol = protocol.rpartition(".")[2]
         self.is_whole = self.line.complete
         for owner in Line(reader.project, protocol).owners:
-            for name in _names(owner[1]) if reader.says_protocol(owner) else ():
+            for name in names_of(owner[1]) if reader.says_protocol(owner) else ():
                 self._asked.setdefault(name, (owner, member_node(owner[1], name)))
 
     def asked(self) -> Iterator[tuple[str, Member]]:
@@ -285,7 +244,7 @@ class _Lookup:
     def is_open(self, name: str) -> bool:
         """Whether an object may have a member that its class does not tell of."""
         for _, body in self.line.owners:
-            if not {"__getattr__", "__getattribute__"}.isdisjoint(_names(body)):
+            if not {"__getattr__", "__getattribute__"}.isdisjoint(names_of(body)):
                 return True
             for function in body.body:
                 if (
@@ -305,20 +264,6 @@ class _Lookup:
         """Where the Protocol has it, and how it is written there."""
         (module, body), node = self._asked[name]
         return module.place(node or body), heading(node) if node is not None else None
-
-
-def _names(node: ast.ClassDef) -> list[str]:
-    """The names that the statements of a class body define, then those that they only declare."""
-    defined: dict[str, None] = {}
-    declared: dict[str, None] = {}
-    for statement in node.body:
-        if isinstance(statement, (ast.ClassDef, *Function)):
-            defined[statement.name] = None
-        elif isinstance(statement, ast.Assign):
-            defined.update((t.id, None) for t in statement.targets if isinstance(t, ast.Name))
-        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-            (declared if statement.value is None else defined)[statement.target.id] = None
-    return [*defined, *(name for name in declared if name not in defined)]
 
 
 def _bound_inside(node: ast.ClassDef) -> set[str]:
@@ -363,28 +308,6 @@ def _is_literal(node: ast.expr | None) -> bool:
 def _is_callable(kind: type) -> bool:
     awaited = hasattr(kind, "__await__")
     return awaited or any("__call__" in vars(owner) for owner in kind.__mro__)
-
-
-def _signature(arguments: ast.arguments, dropped: int) -> Signature | None:
-    """The parameters of a method without its first."""
-    positional = [*arguments.posonlyargs, *arguments.args]
-    if len(positional) < dropped and arguments.vararg is None:
-        return None
-    first_default = len(positional) - len(arguments.defaults)
-    only = len(arguments.posonlyargs)
-    return Signature(
-        [
-            (argument.arg, index >= first_default, index < only)
-            for index, argument in enumerate(positional)
-            if index >= dropped
-        ],
-        [
-            (argument.arg, default is not None)
-            for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults)
-        ],
-        arguments.vararg is not None,
-        arguments.kwarg is not None,
-    )
 
 
 def _stores(node: ast.AST, name: str) -> bool:

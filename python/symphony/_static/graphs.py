@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function
-from symphony._core import Diagnostic, qualify
+from symphony._core import Diagnostic, qualify, settle_names
 from symphony._static.boot_call import BootCall, SourceGraph
 from symphony._static.contracts import ContractReader
 from symphony._static.project import Project, SourceModule, names_bound, source_files
@@ -83,6 +83,7 @@ class _Reading:
                     known.add((spec.module, spec.qualname))
                     specs.append(spec)
         qualify(specs)
+        settle_names(specs, specs)
         graph = SourceGraph(specs, names if len(specs) > len(names) else None)
         graph.open = any(one.open or one.unknown for one in self.graphs) or any(
             (spec.module, spec.qualname) in self.reader.incomplete for spec in specs

@@ -119,10 +119,11 @@ class SourceModule(Source):
             for target in statement.targets:
                 if isinstance(target, ast.Name):
                     self.bindings[target.id] = statement.value
-        elif isinstance(statement, ast.AnnAssign):
-            target = statement.target
-            if isinstance(target, ast.Name) and statement.value is not None:
-                self.bindings[target.id] = statement.value
+        elif type(statement).__name__ in ("AnnAssign", "TypeAlias"):
+            named = getattr(statement, "target", None) or getattr(statement, "name", None)
+            said: ast.expr | None = getattr(statement, "value", None)
+            if isinstance(named, ast.Name) and said is not None:
+                self.bindings[named.id] = said
 
 
 class Project:

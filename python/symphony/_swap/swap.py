@@ -29,6 +29,7 @@ from symphony._core import (
     own_parts_by_class,
     plan_error,
     refresh,
+    settle_names,
     wait_drained,
 )
 from symphony._swap import members
@@ -276,6 +277,7 @@ def _check(starter: Starter, old: Live, spec: ComponentSpec, name: str) -> None:
     specs = [spec if live is old else live.spec for live in there]
     if old not in there:
         specs.append(spec)
+    settle_names([spec], specs)
     faults += newcomer_faults(starter, specs, spec, name, is_up=True)
     if faults:
         raise plan_error(faults)

@@ -1,6 +1,8 @@
 //! Descriptors become a plan, or every fault of their graph at once.
 
+pub(crate) mod annotation;
 pub(crate) mod bind;
+pub(crate) mod constructor;
 pub(crate) mod contract;
 pub(crate) mod cycles;
 pub(crate) mod edges;

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 
 use component::{Code, Phase};
 
+use crate::graph::constructor::Refusal;
+
 /// What a fault of a description says, without its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
@@ -74,6 +76,85 @@ impl Unusable<'_> {
         };
         Advice { code: Code::UNRESOLVED_ANNOTATION, message, hint }
     }
+}
+
+/// Why a class or a factory cannot be built by injection.
+#[derive(Debug, Clone)]
+pub enum NotInjectable<'a> {
+    /// Its class lacks what it has to have.
+    Abstract(&'a [String]),
+    /// It is a `Protocol`.
+    Protocol,
+    /// Calling it makes something else.
+    Plain,
+    /// It is to be entered, and cannot be.
+    NotEntered,
+    /// A cached generator or coroutine, which can be used once.
+    Cached,
+    /// Its constructor does not tell what it takes.
+    Constructor(Refusal),
+}
+
+impl NotInjectable<'_> {
+    /// The fault of a component of that name.
+    pub fn advice(&self, name: &str) -> Advice {
+        let (message, hint) = match self {
+            Self::Abstract(lacks) => {
+                let lacks: Vec<String> = lacks.iter().map(|one| format!("`{one}`")).collect();
+                (
+                    format!("`{name}` is abstract: it lacks {}", lacks.join(", ")),
+                    "register a class that has all of it".to_owned(),
+                )
+            }
+            Self::Protocol => (
+                format!("`{name}` is a `Protocol`, which has no objects of its own"),
+                format!("register a class that provides it: `@component(provides={name})`"),
+            ),
+            Self::Plain => (
+                format!("`{name}` makes no object of its own class when it is called"),
+                format!("register a function that makes it: `def make(...) -> {name}`"),
+            ),
+            Self::NotEntered => (
+                format!("`{name}` says `enter=True` and has no `__enter__` and `__exit__`"),
+                "give its class both, or leave `enter` out".to_owned(),
+            ),
+            Self::Cached => (
+                format!("`{name}` is cached, and what it gives can be used only once"),
+                "leave the cache out: a component is made once for each system".to_owned(),
+            ),
+            Self::Constructor(Refusal::Hidden(label)) => (
+                format!("`{label}` does not say what it takes"),
+                "name its parameters, with annotations; a decorator keeps them with \
+                 `functools.wraps`"
+                    .to_owned(),
+            ),
+            Self::Constructor(Refusal::Captured(label, parameter)) => (
+                format!("`{label}` does not pass on `{parameter}`, which is needed after it"),
+                format!("pass it on, or give `{parameter}` a default"),
+            ),
+            Self::Constructor(Refusal::Different(parameter)) => (
+                format!(
+                    "`{name}.__new__` and `{name}.__init__` are called alike, and only one of \
+                     them takes `{parameter}`"
+                ),
+                "let both take it, or one of them `*args` and `**kwargs`".to_owned(),
+            ),
+        };
+        Advice { code: Code::NOT_INJECTABLE, message, hint }
+    }
+}
+
+/// A deadline that a component gives itself.
+///
+/// # Errors
+/// It is no positive number of seconds.
+pub fn known_timeout(seconds: f64) -> Result<(), Advice> {
+    if seconds > 0.0 {
+        return Ok(());
+    }
+    let message = format!("`timeout` takes a positive number of seconds, not {seconds}");
+    let hint = "leave it out for the default, 10 seconds".to_owned();
+    Err(Advice { code: Code::INVALID_VALUE, message, hint })
 }
 
 /// A single name can be imported; of anything else only its form can be wrong.

@@ -23,7 +23,7 @@ impl Words for MemberKind {
 
 /// What a method may be called with, without `self`.
 #[pyclass(frozen, module = "symphony._core")]
-pub(crate) struct Signature(boot_orchestrator::Signature);
+pub(crate) struct Signature(pub(crate) boot_orchestrator::Signature);
 
 #[pymethods]
 impl Signature {

@@ -14,7 +14,7 @@ use crate::door::spec::ComponentSpec;
 use crate::door::words::Word;
 
 /// The fault of a component; what tells where it was written is asked only now.
-fn told(advice: Advice, name: &str, place: &Bound<'_, PyAny>) -> PyResult<Diagnostic> {
+pub(crate) fn told(advice: Advice, name: &str, place: &Bound<'_, PyAny>) -> PyResult<Diagnostic> {
     let Place(location) = place.call0()?.extract()?;
     let mut fault = component::Diagnostic::error(advice.code, advice.message).at(location);
     fault.path.push(name.to_owned());

@@ -1,6 +1,8 @@
 //! One boot as Python drives it, from its registration to the running system and its report.
 
+pub(crate) mod annotations;
 pub(crate) mod check;
+pub(crate) mod constructors;
 pub(crate) mod contracts;
 pub(crate) mod driver;
 pub(crate) mod engine_thread;

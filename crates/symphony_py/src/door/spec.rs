@@ -4,6 +4,7 @@
 //! here: a spec holds what was read, in the same fields whether a component was imported or only parsed, and a word that is
 //! none of its set is refused where it is written.
 
+use boot_orchestrator::Life;
 use boot_orchestrator::steps::ThreadKind;
 use component::{NeedKind, Phase};
 use pyo3::prelude::*;
@@ -71,9 +72,11 @@ pub(crate) struct NeedSpec {
     #[pyo3(get, set)]
     pub(crate) column: u32,
     #[pyo3(get, set)]
-    default: bool,
+    pub(crate) default: bool,
     #[pyo3(get, set)]
-    positional: bool,
+    pub(crate) positional: bool,
+    /// Its name is a text, which may be no name.
+    pub(crate) is_loose: bool,
     #[pyo3(get, set)]
     pub(crate) fits: Option<String>,
     #[pyo3(get, set)]
@@ -94,22 +97,9 @@ impl NeedSpec {
         line: u32,
         column: u32,
     ) -> Self {
-        let kind = kind.0;
-        let (default, positional, fits, is_class) = (false, false, None, false);
-        Self {
-            parameter,
-            key,
-            kind,
-            handle,
-            named,
-            file,
-            line,
-            column,
-            default,
-            positional,
-            fits,
-            is_class,
-        }
+        let mut made = Self::plain(parameter, key, kind.0, handle, (file, line, column));
+        made.named = named;
+        made
     }
 
     #[getter]
@@ -132,6 +122,32 @@ impl NeedSpec {
 }
 
 impl NeedSpec {
+    /// A need of a key by any name, without a default.
+    pub(crate) fn plain(
+        parameter: Py<PyString>,
+        key: Option<Py<PyAny>>,
+        kind: NeedKind,
+        handle: bool,
+        (file, line, column): (Option<Py<PyString>>, u32, u32),
+    ) -> Self {
+        let (default, positional, is_loose, is_class) = (false, false, false, false);
+        Self {
+            parameter,
+            key,
+            kind,
+            handle,
+            named: None,
+            file,
+            line,
+            column,
+            default,
+            positional,
+            is_loose,
+            fits: None,
+            is_class,
+        }
+    }
+
     pub(crate) fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
         self.key.as_ref().map_or_else(|| py.None(), |key| key.clone_ref(py)).into_bound(py)
     }
@@ -173,7 +189,11 @@ pub(crate) struct ComponentSpec {
     #[pyo3(get, set)]
     pub(crate) qualname: String,
     #[pyo3(get, set)]
-    made: Option<Py<PyAny>>,
+    pub(crate) made: Option<Py<PyAny>>,
+    #[pyo3(get)]
+    pub(crate) may_be_none: bool,
+    #[pyo3(get, set)]
+    entered: bool,
     #[pyo3(get, set)]
     pub(crate) provides: Option<Py<PyList>>,
     #[pyo3(get, set)]
@@ -214,6 +234,8 @@ impl ComponentSpec {
             module,
             qualname,
             made: None,
+            may_be_none: false,
+            entered: false,
             provides: Some(PyList::empty(py).unbind()),
             needs: Some(PyList::empty(py).unbind()),
             phase: Phase::Conductor,
@@ -320,6 +342,16 @@ impl ComponentSpec {
             ThreadKind::Own
         } else {
             ThreadKind::Shared
+        }
+    }
+
+    /// How its target gives what it makes.
+    pub(crate) fn life(&self) -> Life {
+        match self.kind {
+            _ if self.entered => Life::Entered,
+            Kind::Generator => Life::Yielded,
+            Kind::AsyncGenerator => Life::AsyncYielded,
+            _ => Life::Returned,
         }
     }
 
