@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Optional, Protocol
 import pytest
 from symphony._components.collect import collect, describe_conductor, factory
 from symphony._components.handles import Handle, Late
-from symphony._components.mark import component
+from symphony._components.mark import Named, component
 from symphony._components.places import locate
 from symphony.exceptions import BootError, InvalidValueError
 

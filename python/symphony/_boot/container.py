@@ -80,7 +80,7 @@ class Live:
         if kind in ("class", "function"):
             return self._built(made, job)
         if kind == "generator":
-            generator = _entered(made) if hasattr(made, "__enter__") else made
+            generator: Any = _entered(made) if hasattr(made, "__enter__") else made
             made = next(generator)
             self._generator = generator
             return self._built(made, job)
@@ -90,7 +90,7 @@ class Live:
         if hasattr(made, "__await__"):
             made = await made
         if self.spec.kind == "async-generator":
-            generator = _entered_async(made) if hasattr(made, "__aenter__") else made
+            generator: Any = _entered_async(made) if hasattr(made, "__aenter__") else made
             made = await generator.__anext__()
             self._generator = generator
             try:

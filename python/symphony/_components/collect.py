@@ -276,7 +276,7 @@ class Collector:
         """Where the annotations of a function are looked up; of what a class decorator made, where its field is."""
         names = _EMPTY if function is None else function.__globals__
         module, qualname = spec.module, spec.qualname
-        stand: Mapping[Any, Any] = _EMPTY
+        stand: Any = _EMPTY
         if kind is not None:
             owner = _owner(kind, function, parameter)
             if is_generated(function):
@@ -392,7 +392,7 @@ def collect(
     collected.diagnostics = collector.diagnostics
     targets: list[Any] = []
     if isinstance(components, (type, _FUNCTION, _MODULE)):
-        name = components.__name__
+        name = getattr(components, "__name__", "")
         raise TypeError(f"`components` takes several: write `components=[{name}]`")
     for item in [components] if isinstance(components, str) else components:
         if isinstance(item, (str, _MODULE)):

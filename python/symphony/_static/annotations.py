@@ -128,9 +128,10 @@ class AnnotationLookup:
             return "..."
         self._depth += 1
         try:
-            word, *made = self.form((module, node)) if self._depth < 50 else ("untold", "…")
+            form: Any = self.form((module, node)) if self._depth < 50 else ("untold", "…")
+            word, made = form[0], form[1:]
             if word in ("unresolved", "untold"):
-                raise _Unreadable((word, *made))
+                raise _Unreadable(form)
             if word in ("same", "annotated"):
                 return made[0] if isinstance(made[0], str) else self._label(*made[0])
             if word == "union":

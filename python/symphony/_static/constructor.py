@@ -7,7 +7,7 @@ alike. The invariant kept here: what only the import would tell is a note, and n
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from symphony._components.passing import rest_of
 from symphony._components.places import Function, member_node
@@ -38,11 +38,11 @@ class Parameter(NamedTuple):
 
 
 class Maker(NamedTuple):
-    """Something of a class that Python calls: what it takes, and what it passes on if it is not the last one."""
+    """Something of a class that Python calls: what it takes, and the function that may pass on the rest of it."""
 
     label: str
     signature: Signature
-    rest: Callable[[bool], Rest]
+    passes: AnyFunction | None
     parameters: dict[str, Parameter]
 
 
@@ -114,11 +114,8 @@ class Construction:
 
     def _combine(self) -> None:
         calls = Line(self._project, self._metaclass() or "builtins.type")
-        groups = [
-            list(self._makers(calls, "__call__")),
-            list(self._makers(self._line, "__new__")),
-            list(self._makers(self._line, "__init__")),
-        ]
+        lines = ((calls, "__call__"), (self._line, "__new__"), (self._line, "__init__"))
+        groups = [list(self._makers(line, attribute)) for line, attribute in lines]
         if self.fault is not None:
             return
         written = [
@@ -126,11 +123,12 @@ class Construction:
                 (
                     one.label,
                     one.signature,
-                    one.rest(at + 1 == len(group) and group is not groups[0]),
+                    Rest() if last or one.passes is None else rest_of(one.passes, attribute),
                 )
                 for at, one in enumerate(group)
+                for last in (line is self._line and at + 1 == len(group),)
             ]
-            for group in groups
+            for group, (line, attribute) in zip(groups, lines)
         ]
         found = parameters_of(self._label, (written[0], written[1], written[2]), self._place)
         if isinstance(found, Diagnostic):
@@ -206,17 +204,12 @@ class Construction:
         found = {one.name: one for one in of_function(module, node, 1, variables)}
         stars = node.args.vararg or node.args.kwarg
         signature = signature_of(node.args, 1) or Signature([], [], False, False)
-        return Maker(
-            label,
-            signature,
-            lambda last: Rest() if last or not stars else rest_of(node, attribute),
-            found,
-        )
+        return Maker(label, signature, node if stars else None, found)
 
     def _of_fields(self, owner: Owner, attribute: str, fields: dict[str, Parameter]) -> Maker:
         keywords = [(one.name, one.has_default) for one in fields.values()]
         label = f"{owner[1].name}.{attribute}"
-        return Maker(label, Signature([], keywords, False, False), lambda _: Rest(), fields)
+        return Maker(label, Signature([], keywords, False, False), None, fields)
 
     def _fields(
         self, owner: Owner, attribute: str, variables: Variables
