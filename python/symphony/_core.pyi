@@ -2077,6 +2077,10 @@ class BootEvent:
     def reason(self) -> str | None:
         """Why, of what was tried again, failed, was skipped, is not healthy or did not stop."""
 
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """How much is done and of how much, of a `component-progressed`: bytes that a member reads back."""
+
 @final
 class EventQueue:
     """The boot's events on their way to an observer."""

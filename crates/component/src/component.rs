@@ -75,6 +75,15 @@ impl std::fmt::Debug for Done {
     }
 }
 
+/// How far a step has come whose work is counted, as what a member reads back after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepProgress {
+    /// How much is done; it only grows.
+    pub done: u64,
+    /// How much there is to do, as far as is known by now.
+    pub total: u64,
+}
+
 /// A thing with a life: a Rust member, a Python object, an extension's process.
 ///
 /// The engine knows components by this trait and their [`crate::Descriptor`] only. `begin` starts a step wherever the
@@ -95,6 +104,13 @@ pub trait Component: Send + Sync {
     /// From when the deadline of `step` counts, where that is later than its begin: the step waited for a thread that was
     /// busy with what is not this component's (the present moment while it still waits). None: from its begin.
     fn clock_from(&self, step: Step) -> Option<Instant> {
+        let _ = step;
+        None
+    }
+
+    /// How far a step has come, where that is counted. Asked for while the step is in flight, and its deadline counts from
+    /// when it last came further.
+    fn progress(&self, step: Step) -> Option<StepProgress> {
         let _ = step;
         None
     }

@@ -24,7 +24,7 @@ mod suggestion;
 
 pub use clock::{LONGEST, Seconds, span};
 pub use code::Code;
-pub use component::{Component, Done, Step};
+pub use component::{Component, Done, Step, StepProgress};
 pub use declared::{ComponentGraph, Declared};
 pub use declared_faults::{
     DeclaredFaults, count_needs, declared_key, declared_phase, graph_faults, phase_faults,

@@ -11,7 +11,7 @@ use crate::artifact_store::{ArtifactId, ArtifactStore};
 use crate::dag_tracker::DagTracker;
 use crate::pool_manager::{PoolManager, PoolManagerOptions};
 use crate::stale_manager::{InUse, NothingInUse, StaleManager};
-use crate::{Durability, PitError, PitResult, StateGuard};
+use crate::{Durability, PitError, PitResult, RecoveryProgress, StateGuard};
 
 /// The members' names as components, in `[system] members` and in operations.
 pub mod member {
@@ -41,13 +41,16 @@ pub struct PitConfig {
     pub pool_memory: Option<u64>,
     /// What the members keep as long as they may touch their files.
     pub guard: StateGuard,
+    /// Told how far an opening is that reads much back.
+    pub recovery: RecoveryProgress,
 }
 
 impl PitConfig {
     /// A configuration with the defaults.
     pub fn new(state: impl Into<PathBuf>) -> Self {
         let (durability, guard) = (Durability::default(), StateGuard::default());
-        Self { state: state.into(), durability, pool_memory: None, guard }
+        let recovery = RecoveryProgress::default();
+        Self { state: state.into(), durability, pool_memory: None, guard, recovery }
     }
 
     /// The folder of a member.
@@ -61,7 +64,7 @@ impl PitConfig {
     /// As [`ArtifactStore::open`].
     pub fn open_artifact_store(&self) -> PitResult<Arc<ArtifactStore>> {
         let folder = self.folder(member::ARTIFACT_STORE);
-        ArtifactStore::open_guarded(&folder, self.durability, self.guard.clone())
+        ArtifactStore::open_guarded(&folder, self.durability, self.guard.clone(), &self.recovery)
     }
 
     /// Opens the DAG tracker in its folder.
@@ -70,7 +73,7 @@ impl PitConfig {
     /// As [`DagTracker::open`].
     pub fn open_dag_tracker(&self) -> PitResult<Arc<DagTracker>> {
         let folder = self.folder(member::DAG_TRACKER);
-        DagTracker::open_guarded(&folder, self.durability, self.guard.clone())
+        DagTracker::open_guarded(&folder, self.durability, self.guard.clone(), &self.recovery)
     }
 
     /// Makes the pool manager.

@@ -47,7 +47,7 @@ impl std::fmt::Display for Status {
 pub enum Level {
     /// Components.
     Debug,
-    /// The boot and its phases.
+    /// The boot and its phases, and what takes long.
     Info,
     /// Something is not as it should be, and the boot goes on.
     Warning,
@@ -75,6 +75,8 @@ pub enum BootEvent {
     ComponentStarted { component: ComponentName, phase: Phase },
     /// A start failed in a way that is declared transient, and is tried again.
     ComponentRetried { component: ComponentName, attempt: u32, delay: f64, reason: String },
+    /// A start whose work is counted, as a recovery, came further.
+    ComponentProgressed { component: ComponentName, phase: Phase, done: u64, total: u64 },
     /// A component's start ended, whatever its outcome.
     ComponentFinished {
         component: ComponentName,
@@ -130,6 +132,7 @@ impl BootEvent {
             Self::PhaseFinished { .. } => "phase-finished",
             Self::ComponentStarted { .. } => "component-started",
             Self::ComponentRetried { .. } => "component-retried",
+            Self::ComponentProgressed { .. } => "component-progressed",
             Self::ComponentFinished { .. } => "component-finished",
             Self::ComponentSkipped { .. } => "component-skipped",
             Self::GateStarted { .. } => "gate-started",
@@ -156,6 +159,7 @@ impl BootEvent {
             | Self::PhaseStarted { phase, .. }
             | Self::PhaseFinished { phase, .. }
             | Self::ComponentStarted { phase, .. }
+            | Self::ComponentProgressed { phase, .. }
             | Self::ComponentFinished { phase, .. }
             | Self::ComponentSkipped { phase, .. }
             | Self::GateStarted { phase }
@@ -169,6 +173,7 @@ impl BootEvent {
         match self {
             Self::ComponentStarted { component, .. }
             | Self::ComponentRetried { component, .. }
+            | Self::ComponentProgressed { component, .. }
             | Self::ComponentFinished { component, .. }
             | Self::ComponentSkipped { component, .. }
             | Self::HealthStarted { component }
@@ -177,6 +182,14 @@ impl BootEvent {
             | Self::StartedLate { component }
             | Self::StopStarted { component }
             | Self::StopFinished { component, .. } => Some(component),
+            _ => None,
+        }
+    }
+
+    /// How much is done, and of how much, of what came further.
+    pub const fn progress(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::ComponentProgressed { done, total, .. } => Some((*done, *total)),
             _ => None,
         }
     }
@@ -241,6 +254,7 @@ impl BootEvent {
             | Self::BootFinished { .. }
             | Self::PhaseStarted { .. }
             | Self::PhaseFinished { .. }
+            | Self::ComponentProgressed { .. }
             | Self::RollbackFinished { .. }
             | Self::ShutdownStarted { .. }
             | Self::ShutdownFinished { .. } => Level::Info,

@@ -43,6 +43,10 @@ impl std::fmt::Display for BootEvent {
                 "`{component}` is tried again in {} (attempt {attempt}): {reason}",
                 Seconds(*delay)
             ),
+            Self::ComponentProgressed { component, done, total, .. } => {
+                let percent = u128::from(*done) * 100 / u128::from(*total).max(1);
+                write!(out, "`{component}` recovers: {percent} %")
+            }
             Self::ComponentFinished { component, status, seconds, reason: why, .. } => {
                 let joint = if *status == Status::Failed { "after" } else { "in" };
                 let why = reason(why.as_deref());

@@ -15,6 +15,7 @@ use crate::graph::plan::Plan;
 use crate::report::boot_report::{self, BootReport, ErrorReport};
 use crate::report::budgets::BudgetViolation;
 use crate::report::memory;
+use crate::run::advances::Advances;
 use crate::run::component_record::ComponentRecord;
 use crate::run::deadline::{Deadlines, after};
 use crate::run::error::BootFailure;
@@ -75,6 +76,7 @@ pub(crate) struct Run {
     pub(crate) open: usize,
     /// The phase that runs.
     pub(crate) current: Phase,
+    pub(crate) advances: Advances,
     called: Instant,
     memory_before: u64,
 }
@@ -95,6 +97,7 @@ impl Run {
             retries: Vec::new(),
             open: 0,
             current: Phase::Foundation,
+            advances: Advances::default(),
             called,
             memory_before: options.memory_before.unwrap_or_else(memory::peak),
             plan,

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use component::{Code, Component, ComponentName, Done, Failure, Hint, Step, did_you_mean};
+use component::{
+    Code, Component, ComponentName, Done, Failure, Hint, Step, StepProgress, did_you_mean,
+};
 
 use crate::graph::registry::Registry;
 use crate::run::deadline::after;
@@ -299,6 +301,14 @@ impl Component for Faulty {
             return None;
         }
         self.component.clock_from(step)
+    }
+
+    fn progress(&self, step: Step) -> Option<StepProgress> {
+        // What is held there comes no further.
+        if self.here[step as usize].load(Ordering::Acquire) {
+            return None;
+        }
+        self.component.progress(step)
     }
 }
 

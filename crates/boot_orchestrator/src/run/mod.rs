@@ -1,5 +1,6 @@
 //! A plan runs: phases, gates, deadlines and rollback.
 
+pub(crate) mod advances;
 pub(crate) mod blocking_threads;
 pub(crate) mod component_record;
 pub(crate) mod cut_short;

@@ -78,6 +78,8 @@ pub struct BootOptions {
     pub system: Arc<str>,
     /// The deadline of the whole boot, counted from `called`; waits at a latch do not count.
     pub deadline: Duration,
+    /// Whether its caller named that deadline: then it holds for a recovery too, which is not counted otherwise.
+    pub deadline_is_named: bool,
     /// The deadline of a component that names none.
     pub component_deadline: Duration,
     /// How long a start that was given up may take to end before nobody waits for it.
@@ -115,6 +117,7 @@ impl Default for BootOptions {
         Self {
             system: Arc::from("symphony"),
             deadline: Duration::from_secs(60),
+            deadline_is_named: false,
             component_deadline: Duration::from_secs(10),
             // `boot()` returns 250 ms after its deadline: what remains is for the stacks and the stops.
             grace: Duration::from_millis(100),

@@ -29,8 +29,10 @@ impl Run {
         while self.open > 0 {
             self.retry_due();
             let pause = self.retries.iter().map(|(at, _)| *at).min();
+            let look = self.advances.due();
+            self.look_for_progress();
             let deadline = self.deadlines.of_phase();
-            match self.steps.next(pause.into_iter().chain(deadline).min()) {
+            match self.steps.next(pause.into_iter().chain(deadline).chain([look]).min()) {
                 Signal::Ended(ended) => match ended.step {
                     Step::Start => self.start_ended(ended)?,
                     Step::Health | Step::Stop => {}
@@ -42,10 +44,46 @@ impl Run {
                 Signal::Woken => self.interrupted(phase)?,
             }
             if self.open > 0 && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                self.ask_for_progress();
+                if self.deadlines.of_phase() > deadline {
+                    continue;
+                }
                 return Err(Box::new(self.late(phase)));
             }
         }
         Ok(())
+    }
+
+    /// Asks the starts in flight how far they are, where that is due.
+    pub(crate) fn look_for_progress(&mut self) {
+        if Instant::now() >= self.advances.due() {
+            self.ask_for_progress();
+        }
+    }
+
+    /// Asks them now: a deadline has passed.
+    pub(crate) fn ask_for_progress(&mut self) {
+        let now = Instant::now();
+        let since = self.advances.asked(now);
+        let mut came_further = false;
+        for (number, step, _) in self.steps.in_flight() {
+            let component = self.plan.components()[number as usize].component();
+            let Some(progress) = component.progress(step).filter(|_| step == Step::Start) else {
+                continue;
+            };
+            if !self.advances.is_at(number, progress.done, now) {
+                continue;
+            }
+            came_further = true;
+            let descriptor = self.descriptor(number);
+            let (component, phase) = (descriptor.name.clone(), descriptor.phase);
+            let (done, total) = (progress.done, progress.total);
+            self.events
+                .emit_at(now, BootEvent::ComponentProgressed { component, phase, done, total });
+        }
+        if came_further && !self.options.deadline_is_named {
+            self.deadlines.waited(now.saturating_duration_since(since));
+        }
     }
 
     /// Begins a start, unless the component has begun or will never begin.
@@ -135,6 +173,7 @@ impl Run {
     }
 
     fn start_expired(&mut self, number: u32) -> Result<(), Box<Fault>> {
+        self.ask_for_progress();
         if let Some(due) = self.due_by_its_clock(number) {
             self.steps.extend(number, Step::Start, due);
             return Ok(());
@@ -152,7 +191,7 @@ impl Run {
     /// The later moment at which a start is due, where its component says that its clock began later than the start did.
     fn due_by_its_clock(&self, number: u32) -> Option<Instant> {
         let component = self.plan.components()[number as usize].component();
-        let from = component.clock_from(Step::Start)?;
+        let from = component.clock_from(Step::Start).max(self.advances.last_of(number))?;
         let (_, limit) = self.deadlines.of_component(self.descriptor(number).deadline);
         from.checked_add(limit).filter(|due| *due > Instant::now())
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use component::{Component, Done, Failure, Health, Step};
+use component::{Component, Done, Failure, Health, Step, StepProgress};
 
 use super::component::QueuedComponent;
 use super::sync::Mutex;
@@ -100,6 +100,10 @@ impl<T: Send + Sync + 'static> Component for SwapPlace<T> {
 
     fn clock_from(&self, step: Step) -> Option<Instant> {
         self.current().clock_from(step)
+    }
+
+    fn progress(&self, step: Step) -> Option<StepProgress> {
+        self.current().progress(step)
     }
 }
 

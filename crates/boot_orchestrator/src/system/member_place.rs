@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use component::{Component, Done, Step};
+use component::{Component, Done, Step, StepProgress};
 use orchestra_kit::manifest::Member;
+use pit::RecoveryProgress;
 
 use super::parts::Parts;
 use crate::Blocking;
@@ -14,6 +15,8 @@ use crate::Blocking;
 /// A member in the plan: its own steps, or those of what took its place.
 pub(super) struct MemberPlace {
     pub(super) own: Blocking,
+    /// What its start reads back.
+    pub(super) recovery: RecoveryProgress,
     pub(super) parts: Arc<Parts>,
     pub(super) member: Member,
 }
@@ -44,5 +47,13 @@ impl Component for MemberPlace {
             Some(component) => component.clock_from(step),
             None => self.own.clock_from(step),
         }
+    }
+
+    fn progress(&self, step: Step) -> Option<StepProgress> {
+        if let Some(component) = self.stand_in() {
+            return component.progress(step);
+        }
+        let (done, total) = self.recovery.read().filter(|_| step == Step::Start)?;
+        Some(StepProgress { done, total })
     }
 }

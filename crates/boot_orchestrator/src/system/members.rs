@@ -5,7 +5,7 @@ use std::sync::Arc;
 use component::{ComponentGraph as _, Failure, Health, Hint as _};
 use orchestra_kit::manifest::Member;
 use pit::arbitration_engine::ArbitrationEngine;
-use pit::{Durability, PitConfig, PitError, StateGuard};
+use pit::{Durability, PitConfig, PitError, RecoveryProgress, StateGuard};
 
 use super::member_place::MemberPlace;
 use super::own::Own;
@@ -40,14 +40,19 @@ pub(super) fn register(
         let descriptor = own(*member).descriptor(|needed| !is_replaced(needed.name(), replaced));
         let (starting, stopping, member) = (Arc::clone(parts), Arc::clone(parts), *member);
         let asked = Arc::clone(parts);
+        let recovery = RecoveryProgress::default();
+        let reads = recovery.clone();
         let own = Blocking::new(threads, move || {
-            start(&starting, member, durability)
+            start(&starting, member, durability, reads.clone())
                 .map(|()| Health::Healthy)
                 .map_err(|error| failed(&error))
         })
         .health(move || Ok(health(&asked, member)))
         .stop(move || stop(&stopping, member).map_err(|error| failed(&error)));
-        registry.add(descriptor, Arc::new(MemberPlace { own, parts: Arc::clone(parts), member }));
+        registry.add(
+            descriptor,
+            Arc::new(MemberPlace { own, recovery, parts: Arc::clone(parts), member }),
+        );
     }
     if is_replaced(Own::Pit.name(), replaced) {
         return;
@@ -70,11 +75,16 @@ fn failed(error: &PitError) -> Failure {
     failure
 }
 
-fn start(parts: &Parts, member: Member, durability: Durability) -> Result<(), PitError> {
+fn start(
+    parts: &Parts,
+    member: Member,
+    durability: Durability,
+    recovery: RecoveryProgress,
+) -> Result<(), PitError> {
     // A start that was given up goes on, and may begin only now: without the lock it touches nothing.
     let stopped = PitError::Stopped { member: member.as_str() };
     let guard = StateGuard::new(parts.state.share(member.as_str()).ok_or(stopped)?);
-    let config = PitConfig { durability, guard, ..PitConfig::new(parts.state.path()) };
+    let config = PitConfig { durability, guard, recovery, ..PitConfig::new(parts.state.path()) };
     match member {
         Member::PoolManager => {
             parts.pit.lock().pool = Some(config.open_pool_manager());

@@ -12,7 +12,7 @@ use super::index::{Index, not_found};
 use super::record::{Entry, Place, Record, encode};
 use super::store::{ArtifactStore, Core};
 use super::{ArtifactId, ArtifactReader, Metadata, VerifyReport};
-use crate::{PitError, PitResult};
+use crate::{PitError, PitResult, RecoveryProgress};
 
 const PAGE: usize = 1024;
 const CHUNK: usize = 1 << 20;
@@ -264,14 +264,14 @@ impl Core {
     }
 
     /// Shortens the journal, or says why not and goes on with the long one: a full disk must not keep the store shut.
-    pub(super) fn shorten_journal_if_possible(&self) {
-        if let Err(error) = self.shorten_journal() {
+    pub(super) fn shorten_journal_if_possible(&self, progress: &RecoveryProgress) {
+        if let Err(error) = self.shorten_journal(progress) {
             tracing::warn!(%error, "the artifact journal was not shortened; it is tried again at the next start");
         }
     }
 
     /// Writes the journal anew when most of it is history. Only at open: nobody else is there.
-    fn shorten_journal(&self) -> PitResult<()> {
+    fn shorten_journal(&self, progress: &RecoveryProgress) -> PitResult<()> {
         let (records, artifacts) = {
             let index = self.index.read();
             (index.sums().records, index.sums().artifacts)
@@ -282,7 +282,7 @@ impl Core {
         {
             let _one_at_a_time = self.flushing.lock();
             self.vouch(u64::MAX)?;
-            self.write_journal_anew(&mut self.index.write())?;
+            self.write_journal_anew(&mut self.index.write(), progress)?;
         }
         self.flush()
     }
@@ -291,18 +291,27 @@ impl Core {
     pub(super) fn mend_alone(&self) -> PitResult<()> {
         if self.journal.is_broken() {
             self.vouch(u64::MAX)?;
-            self.write_journal_anew(&mut self.index.write())?;
+            self.write_journal_anew(&mut self.index.write(), &RecoveryProgress::default())?;
         }
         Ok(())
     }
 
-    pub(super) fn write_journal_anew(&self, index: &mut Index) -> PitResult<()> {
+    /// Of each artifact that is written `progress` is told.
+    pub(super) fn write_journal_anew(
+        &self,
+        index: &mut Index,
+        progress: &RecoveryProgress,
+    ) -> PitResult<()> {
+        progress.expect(index.sums().artifacts);
         // Errors of the walk end the iteration; the rewrite is then refused before it replaces anything.
         let mut failure = None;
         let mut count = 0;
         let mut source = Snapshot::new(index);
         let snapshot = std::iter::from_fn(|| match source.next_record() {
-            Ok(record) => record.inspect(|_| count += 1),
+            Ok(record) => record.inspect(|_| {
+                count += 1;
+                progress.add(1);
+            }),
             Err(error) => {
                 failure = Some(error);
                 None

@@ -31,7 +31,7 @@ use super::witness::{refuse_emptied_journal, refuse_missing_journal};
 use super::{ArtifactId, ArtifactReader, Metadata, PutOptions, StoreStats};
 use crate::journal::Journal;
 use crate::state_guard::UntilClosed;
-use crate::{Durability, PitError, PitResult, StateGuard};
+use crate::{Durability, PitError, PitResult, RecoveryProgress, StateGuard};
 
 /// Blobs of this size and more are files of their own.
 pub const LARGE_BLOB: usize = 64 << 10;
@@ -88,10 +88,12 @@ impl ArtifactStore {
     /// [`PitError::NotAFolder`], [`PitError::Io`], or [`PitError::Corrupt`], [`PitError::JournalMissing`] and
     /// [`PitError::Format`] of the journal.
     pub fn open(folder: &Path, durability: Durability) -> PitResult<Arc<Self>> {
-        Self::open_guarded(folder, durability, StateGuard::default())
+        let (guard, progress) = (StateGuard::default(), RecoveryProgress::default());
+        Self::open_guarded(folder, durability, guard, &progress)
     }
 
-    /// The same under the lock of the state that it is part of, which is kept until the store is closed.
+    /// The same under the lock of the state that it is part of, which is kept until the store is closed. `progress` is told
+    /// how far the opening is.
     ///
     /// # Errors
     /// As [`Self::open`]; the guard is let go of.
@@ -99,8 +101,9 @@ impl ArtifactStore {
         folder: &Path,
         durability: Durability,
         guard: StateGuard,
+        progress: &RecoveryProgress,
     ) -> PitResult<Arc<Self>> {
-        let core = Arc::new(Core::open(folder, durability, guard)?);
+        let core = Arc::new(Core::open(folder, durability, guard, progress)?);
         let flusher = Flusher::start(&core)?;
         Ok(Arc::new(Self { core, flusher }))
     }
@@ -332,7 +335,12 @@ impl Drop for ArtifactStore {
 }
 
 impl Core {
-    fn open(folder: &Path, durability: Durability, guard: StateGuard) -> PitResult<Self> {
+    fn open(
+        folder: &Path,
+        durability: Durability,
+        guard: StateGuard,
+        progress: &RecoveryProgress,
+    ) -> PitResult<Self> {
         if fs::metadata(folder).is_ok_and(|found| !found.is_dir()) {
             return Err(PitError::NotAFolder { path: folder.to_owned(), found: "a file" });
         }
@@ -353,14 +361,15 @@ impl Core {
             index.reset()?;
         }
         let mut replay = Replay::new(&mut index);
-        let replayed = opening.replay(mark, |mark, bytes| replay.record(mark, bytes));
+        let replayed =
+            opening.telling(progress).replay(mark, |mark, bytes| replay.record(mark, bytes));
         let mut deleted = replay.deleted;
         let journal = match replayed {
             Err(error @ PitError::Index { .. }) => {
                 tracing::warn!(%error, "the artifact index is unreadable and is rebuilt");
                 index.reset()?;
                 let mut replay = Replay::new(&mut index);
-                let opening = Journal::begin_kept(&journal, FORMAT, durability)?;
+                let opening = Journal::begin_kept(&journal, FORMAT, durability)?.telling(progress);
                 let journal = opening.replay(None, |mark, bytes| replay.record(mark, bytes))?;
                 deleted = replay.deleted;
                 journal
@@ -394,7 +403,7 @@ impl Core {
             gate: RwLock::new(()),
             guard: UntilClosed::new(guard),
         };
-        core.shorten_journal_if_possible();
+        core.shorten_journal_if_possible(progress);
         Ok(core)
     }
 

@@ -88,7 +88,10 @@ fn content_in_chunks_is_in_a_journal_that_was_written_anew() {
     let ids = [&data[..], &data[..4_000_000], &data[4_000_000..]]
         .map(|part| store.put(part, &PutOptions::default()).unwrap());
     store.delete(&ids[1]).unwrap();
-    store.core.write_journal_anew(&mut store.core.index.write()).unwrap();
+    store
+        .core
+        .write_journal_anew(&mut store.core.index.write(), &RecoveryProgress::default())
+        .unwrap();
     let more = store.put(&data[1_000_000..], &PutOptions::default()).unwrap();
     drop(store);
     fs::remove_file(folder.path().join("index.redb")).unwrap();

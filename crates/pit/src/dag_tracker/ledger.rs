@@ -10,7 +10,7 @@ use component::Health;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::journal::{Journal, Written};
-use crate::{Durability, PitError, PitResult};
+use crate::{Durability, PitError, PitResult, RecoveryProgress};
 
 use super::record::{self, Record};
 use super::run::{EXPIRED, Run};
@@ -37,13 +37,17 @@ pub(super) struct Recovered {
 
 impl Ledger {
     /// Opens `dag.journal` in the folder and reads back the runs that were not completed, cancelled or forgotten.
-    pub(super) fn open(folder: &Path, durability: Durability) -> PitResult<(Self, Recovered)> {
+    pub(super) fn open(
+        folder: &Path,
+        durability: Durability,
+        progress: &RecoveryProgress,
+    ) -> PitResult<(Self, Recovered)> {
         crate::disk::make_folder(folder).map_err(PitError::io("create the folder", folder))?;
         let path: PathBuf = folder.join("dag.journal");
         let mut shapes: HashMap<blake3::Hash, Arc<Shape>> = HashMap::new();
         let now = Instant::now();
         let mut recovered = Recovered { runs: BTreeMap::new(), next: 1 };
-        let opening = Journal::begin_kept(&path, record::FORMAT, durability)?;
+        let opening = Journal::begin_kept(&path, record::FORMAT, durability)?.telling(progress);
         opening.refuse_cut(None)?;
         let journal =
             opening.replay(None, |mark, bytes| {

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::journal::Written;
 use crate::state_guard::UntilClosed;
-use crate::{Durability, PitError, PitResult, StateGuard};
+use crate::{Durability, PitError, PitResult, RecoveryProgress, StateGuard};
 
 use super::ledger::Ledger;
 use super::queue::Queue;
@@ -50,10 +50,12 @@ impl DagTracker {
     /// # Errors
     /// The folder cannot be used, or its journal is damaged or of another version.
     pub fn open(folder: &Path, durability: Durability) -> PitResult<Arc<Self>> {
-        Self::open_guarded(folder, durability, StateGuard::default())
+        let (guard, progress) = (StateGuard::default(), RecoveryProgress::default());
+        Self::open_guarded(folder, durability, guard, &progress)
     }
 
-    /// The same under the lock of the state that it is part of, which is kept until the tracker is closed.
+    /// The same under the lock of the state that it is part of, which is kept until the tracker is closed. `progress` is
+    /// told how far the opening is.
     ///
     /// # Errors
     /// As [`Self::open`]; the guard is let go of.
@@ -61,8 +63,9 @@ impl DagTracker {
         folder: &Path,
         durability: Durability,
         guard: StateGuard,
+        progress: &RecoveryProgress,
     ) -> PitResult<Arc<Self>> {
-        let (ledger, recovered) = Ledger::open(folder, durability)?;
+        let (ledger, recovered) = Ledger::open(folder, durability, progress)?;
         let references = References::default();
         for run in recovered.runs.values() {
             for artifact in run.artifacts() {

@@ -275,6 +275,7 @@ impl Boot {
         options.sinks.push(Arc::new(crate::boot::log::BootLog { heard }));
         if let Some(timeout) = self.timeout {
             options.deadline = timeout;
+            options.deadline_is_named = true;
         }
         let engine = EngineThread {
             system: Arc::clone(&self.system),

@@ -59,6 +59,12 @@ impl BootEvent {
         self.stamped.event.reason()
     }
 
+    /// How much is done and of how much, of a `component-progressed`: bytes that a member reads back.
+    #[getter]
+    fn progress(&self) -> Option<(u64, u64)> {
+        self.stamped.event.progress()
+    }
+
     fn __str__(&self) -> String {
         self.stamped.event.to_string()
     }
