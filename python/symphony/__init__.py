@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from symphony._core import StaleManager as StaleManager
     from symphony._core import SwapReport as SwapReport
     from symphony._core import Topic as Topic
+    from symphony._core import __version__ as __version__
     from symphony._guest.launch import freeze_support as freeze_support
     from symphony._guest.launch import include as include
     from symphony._swap.experiment import Experiment as Experiment
@@ -77,6 +78,7 @@ _HOMES = {
     "System": "_boot.system",
     "SystemConfig": "config",
     "Topic": "_core",
+    "__version__": "_core",
     "boot": "_boot.starter",
     "component": "_components.mark",
     "factory": "_components.collect",

@@ -25,7 +25,7 @@ from symphony._boot.container import Container, Live
 from symphony._boot.late_binding import LateBinding
 from symphony._work.async_calls import AsyncValues
 from symphony._work.pit import Pit
-from symphony.exceptions import BootError, ManifestError, PlanError
+from symphony.exceptions import BootError, ManifestError, PlanError, SymphonyError
 from symphony.records import (
     AuditEntry,
     BudgetViolation,
@@ -52,6 +52,8 @@ _Health: TypeAlias = Literal["healthy", "degraded", "unhealthy"]
 _Place: TypeAlias = Callable[[], tuple[str | None, int, int]]
 _Verdict: TypeAlias = Literal["keep", "archive", "delete"]
 _T = TypeVar("_T")
+
+__version__: str
 
 # The Pit ---------------------------------------------------------------------------------------
 
@@ -1117,6 +1119,10 @@ class Run:
     def progress(self) -> tuple[int, int]:
         """Nodes that are done or skipped, of how many."""
 
+    @property
+    def nodes(self) -> list[NodeRecord]:
+        """What became of each node, in the Melody's order; empty while it runs."""
+
     def result(self, timeout: float | None = None) -> dict[str, Any]:
         """Waits for the value of each node, by its id; a skipped node's is `None`.
 
@@ -1139,6 +1145,34 @@ class Run:
 
     def cancel(self) -> None:
         """Cancels it: nothing of it starts any more."""
+
+@final
+class NodeRecord:
+    """What became of one node of a run, from `Run.nodes`."""
+
+    @property
+    def id(self) -> str:
+        """The node's id."""
+
+    @property
+    def call(self) -> str:
+        """The operation that it calls."""
+
+    @property
+    def state(self) -> Literal["done", "skipped", "failed", "cancelled", "unused"]:
+        """Where it stood at the end; `unused`: it was never called."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of its last call."""
+
+    @property
+    def attempts(self) -> int:
+        """How often it was called."""
+
+    @property
+    def error(self) -> SymphonyError | None:
+        """Why its last call failed, also where the run went on without it."""
 
 @final
 class ReadyNode:

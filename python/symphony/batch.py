@@ -130,6 +130,7 @@ def run_batch(
     in_flight: int = IN_FLIGHT,
     ended: Callable[[Job, Mapping[str, Any] | None], None] | None = None,
     progress: Callable[[Tally], None] | None = None,
+    record: Callable[[Job, Any, SymphonyError | None], None] | None = None,
 ) -> Tally:
     """Runs every job.
 
@@ -140,11 +141,12 @@ def run_batch(
         in_flight: How many runs are open at once.
         ended: Called with each job that ended and its values by node; none where it failed.
         progress: Called when the counts have changed, and now and then.
+        record: Called with each job that ended, its run, and its error where it failed.
 
     Returns:
         What became of them.
     """
-    batch = _Batch(ended, progress)
+    batch = _Batch(ended, progress, record)
     waiting = iter(jobs)
     try:
         for job in waiting:
@@ -167,11 +169,13 @@ class _Batch:
         self,
         ended: Callable[[Job, Mapping[str, Any] | None], None] | None,
         progress: Callable[[Tally], None] | None,
+        record: Callable[[Job, Any, SymphonyError | None], None] | None,
     ) -> None:
         self.tally = Tally()
         self.open: deque[tuple[Job, Run, float]] = deque()
         self._ended = ended
         self._progress = progress
+        self._record = record
         self._began = time.monotonic()
 
     def now(self) -> float:
@@ -199,14 +203,15 @@ class _Batch:
             try:
                 values = run.result(timeout=None)
             except (SymphonyError, TimeoutError) as error:
-                self._end(job, began, None, error)
+                self._end(job, run, began, None, error)
             else:
-                self._end(job, began, values, None)
+                self._end(job, run, began, values, None)
         self.open = still
 
     def _end(
         self,
         job: Job,
+        run: Run,
         began: float,
         values: Mapping[str, Any] | None,
         error: BaseException | None,
@@ -214,11 +219,14 @@ class _Batch:
         now = self.now()
         self.tally.seconds = now
         self.tally.spans.append((job.name, began, now, error is None))
+        ours: SymphonyError | None = None
         if error is None:
             self.tally.ok += 1
         else:
             self.tally.failed += 1
             ours = error if isinstance(error, SymphonyError) else SymphonyError(str(error))
             self.tally.failures.append((job.name, ours))
+        if self._record is not None:
+            self._record(job, run, ours)
         if self._ended is not None:
             self._ended(job, values)

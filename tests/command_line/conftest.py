@@ -121,6 +121,8 @@ def cli(workshop, tmp_path_factory):
 def assert_form(text):
     """`error: …`, places, `Caused by: …`, a blank line, `hint: …`; no traceback of ours."""
     assert text.startswith("error: "), text
+    # What another process said stands indented.
+    text = text.partition("\n  Traceback")[0]
     text, _, last_lines = text.partition("hint: its last lines were:\n")
     assert all(line.startswith("  ") for line in last_lines.splitlines() if line), last_lines
     assert "Traceback" not in text, text
@@ -134,7 +136,7 @@ def assert_form(text):
 
 def assert_error_document(document):
     """A failed `run --json`: the report's keys, the runs' keys, the error's keys."""
-    assert set(document) == REPORT_KEYS | {"runs"}
+    assert set(document) == REPORT_KEYS | {"runs", "results"}
     assert document["ok"] is False
     assert document["schema"] == 1
     error = document["error"]

@@ -66,7 +66,7 @@ def test_the_document_has_the_comparison(report, cli, keys):
     report()
     ended = cli("run", "--baseline", "base.json", "--json", "--strict")
     assert ended.code == 1, ended
-    assert set(ended.document) == keys["report"] | {"runs", "baseline"}
+    assert set(ended.document) == keys["report"] | {"runs", "results", "baseline"}
     assert ended.document["ok"] is False
     baseline = ended.document["baseline"]
     assert set(baseline) == {"file", "slower", "faster", "new", "gone", "noise"}

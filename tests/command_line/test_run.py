@@ -107,7 +107,7 @@ def test_runs_runs_as_often_as_asked_and_json_has_the_promised_keys(system, cli,
     assert ended.code == 0, ended
     assert noted(system) == ["x"] * 7
     document = ended.document
-    assert set(document) == keys["report"] | {"runs"}
+    assert set(document) == keys["report"] | {"runs", "results"}
     assert (document["schema"], document["ok"], document["system"]) == (1, True, "test")
     for name in (
         "ready_seconds",
@@ -177,11 +177,28 @@ def test_a_failed_run_fails_the_command_and_the_summary_names_it(system, cli, er
     assert "3 runs: 2 ok, 1 failed" in ended.out
     assert "error: `b.txt` failed in extension `echo`: " in ended.err
     assert "node `take` (`echo.fail_on`) of `picky` failed" in ended.err
-    assert "Traceback" not in ended.err
+    # The extension's own traceback, indented; none of ours.
+    assert "\n  Traceback (most recent call last):\n" in ended.err
+    assert "in fail_on" in ended.err
+    assert "symphony/_" not in ended.err
     document = cli(*arguments, "--json").document
     error_document(document)
     assert (document["error"]["code"], document["error"]["component"]) == ("remote-error", "echo")
     assert (document["runs"]["ok"], document["runs"]["failed"]) == (2, 1)
+    by_name = {result["name"]: result for result in document["results"]}
+    assert set(by_name) == {"a.txt", "b.txt", "c.txt"}
+    assert by_name["a.txt"]["values"] == {"take": str(system.folder / "a.txt")}
+    bad = by_name["b.txt"]
+    assert (bad["state"], bad["values"]) == ("failed", None)
+    assert "in fail_on" in bad["error"]["traceback"]
+    (node,) = bad["nodes"]
+    assert (node["id"], node["call"], node["state"], node["attempts"]) == (
+        "take",
+        "echo.fail_on",
+        "failed",
+        1,
+    )
+    assert node["error"]["code"] == "remote-error"
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -478,3 +495,109 @@ def test_on_a_terminal_progress_is_drawn_on_stderr_and_wiped(system, cli):
     assert "40 runs: 40 ok" in out
     assert b"notes" in drawn
     assert b"/40" in drawn
+
+
+PARTS = """
+    [melody]
+    name = "parts"
+    [[node]]
+    id = "raw"
+    call = "echo.raw"
+    [[node]]
+    id = "odd"
+    call = "echo.odd"
+    [[node]]
+    id = "left"
+    call = "echo.fail_on"
+    with = { value = "x", bad = "x" }
+    on_error = "skip"
+    [[node]]
+    id = "other"
+    call = "echo.fail_on"
+    with = { value = "y", bad = "y" }
+    on_error = { fallback = "spare" }
+    [[node]]
+    id = "spare"
+    call = "echo.echo"
+    with = { value = "instead" }
+"""
+RAW = """
+@extension.operation
+def raw():
+    return b"\\x00\\xff"
+
+@extension.operation
+def odd():
+    return [float("nan"), float("inf"), "x" * 1000]
+"""
+
+
+def test_results_say_what_each_node_came_to(workshop, cli):
+    workshop.extension("echo", ECHO + RAW)
+    workshop.melody(PARTS)
+    ended = cli("run", ".", "--melody", "melody.toml")
+    assert ended.code == 0, ended
+    lines = ended.out.splitlines()
+    assert '  raw = {"base64": "AP8="}' in lines
+    assert "  left: skipped" in lines
+    assert '  other = "instead"' in lines
+    assert "    failed: `echo.fail_on` failed: no y" in lines
+    assert any(
+        line.startswith("  odd = [") and "characters; `--json` has them all" in line
+        for line in lines
+    )
+    (result,) = cli("run", "--melody", "melody.toml", "--json").document["results"]
+    assert result["values"]["odd"] == ["nan", "inf", "x" * 1000]
+    states = {node["id"]: node["state"] for node in result["nodes"]}
+    assert states == {
+        "raw": "done",
+        "odd": "done",
+        "left": "skipped",
+        "other": "done",
+        "spare": "done",
+    }
+
+
+def test_a_trace_that_cannot_be_written_is_refused_before_the_run(system, cli):
+    system.melody(NOTES)
+    notes = f"file={system.folder / 'notes'}"
+    (system.folder / "folder.json").mkdir()
+    for place in ("absent/x.json", "folder.json", "/proc/x.json"):
+        ended = cli(
+            "run", "--melody", "melody.toml", "--input", "value=x", "--input", notes,
+            "--trace", place,
+        )  # fmt: skip
+        assert ended.code == 2, ended
+        assert f"`{place}` cannot be written: " in ended.err
+        assert not (system.folder / "notes").exists()
+
+
+def test_forever_runs_until_a_signal(system, cli):
+    system.melody(NOTES)
+    notes = system.folder / "notes"
+    process = cli.start(
+        "run", "--melody", "melody.toml", "--input", "value=x", "--input", f"file={notes}", "--forever",
+    )  # fmt: skip
+    end = time.monotonic() + 30
+    while not notes.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert notes.exists()
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143, err
+    assert "Traceback" not in err
+
+
+def test_the_state_the_components_and_the_log_are_arguments(system, cli):
+    (system.folder / "parts.py").write_text(
+        "from symphony import component\n@component\nclass Part:\n    pass\n"
+    )
+    ended = cli("run", "--state", "elsewhere", "--components", "parts", "-v", "--json")
+    assert ended.code == 0, ended
+    assert "Part" in [each["name"] for each in ended.document["components"]]
+    assert (system.folder / "elsewhere").is_dir()
+    assert not (system.folder / ".symphony").exists()
+    assert " INFO symphony.boot: " in ended.err
+    assert " DEBUG symphony.boot: " in cli("run", "--log-level", "debug").err

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 
 import pytest
+import symphony
+from symphony._boot.threads import Terminated
 from symphony._cli import _errors
-from symphony._cli._main import Terminated, build_parser, exit_code_of, main
+from symphony._cli._arguments import build_parser
+from symphony._cli._exit import exit_code_of
+from symphony._cli._main import main
 from symphony._cli._trace import write_trace
 from symphony._core import plan_error
 from symphony.batch import Tally
@@ -16,8 +21,8 @@ from symphony.exceptions import BootError, Diagnostic, SymphonyError
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
-        ["doctor"],
+        ["nonsense"],
+        ["call", "no-operation"],
         ["run", "--input", "novalue"],
         ["run", "--runs", "0"],
         ["run", "--trace", "x.txt"],
@@ -67,8 +72,12 @@ def test_a_glob_that_matches_nothing_is_an_error_and_json_is_one_document(capsys
         "savings",
         "spans",
         "runs",
+        "results",
     }
-    assert err == "error: `--each path=/no/such/*.py` matches no file\n"
+    assert err == (
+        "error: `--each path=/no/such/*.py` matches no file\n"
+        "  = invalid-value: docs/errors.md#invalid-value\n"
+    )
 
 
 def test_check_of_a_path_that_is_not_there_is_usage(capsys):
@@ -76,6 +85,19 @@ def test_check_of_a_path_that_is_not_there_is_usage(capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["ok"] is False
     assert document["diagnostics"][0]["message"] == "no such file or folder: `/no/such/folder`"
+
+
+def test_without_a_command_the_help_is_printed(capsys):
+    assert main([]) == 0
+    assert "COMMAND" in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"symphony {metadata.version('symphony')}\n"
+    assert symphony.__version__ == metadata.version("symphony")
 
 
 def test_an_error_prints_its_causes_then_its_hints():
@@ -92,7 +114,8 @@ def test_an_error_prints_its_causes_then_its_hints():
         "  Caused by: OSError: disk full\n"
         "  While rolling back: `pool-manager` did not stop\n"
         "\n"
-        "hint: free some space"
+        "hint: free some space\n"
+        "  = start-failed: docs/errors.md#start-failed"
     )
     assert _errors.as_document(error) == {
         "code": "start-failed",
@@ -113,7 +136,9 @@ def test_a_plan_error_prints_every_fault(tmp_path, monkeypatch):
         ],
     )
     assert _errors.render(error) == (
-        "error: `A` needs `B`\n  a.py:3\n\nerror: `C` stands twice\nhint: take one out"
+        "error: `A` needs `B`\n  a.py:3\n\nerror: `C` stands twice\nhint: take one out\n\n"
+        "  = missing-dependency: docs/errors.md#missing-dependency\n"
+        "  = duplicate-component: docs/errors.md#duplicate-component"
     )
 
 

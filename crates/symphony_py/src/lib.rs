@@ -91,7 +91,7 @@ mod core {
     #[pymodule_export]
     use crate::work::kit::Kit;
     #[pymodule_export]
-    use crate::work::melody::{Melody, Run};
+    use crate::work::melody::{Melody, NodeRecord, Run};
     #[pymodule_export]
     use crate::work::policy::{Outcome, PolicyPort, ReadyNode};
     #[pymodule_export]
@@ -103,6 +103,9 @@ mod core {
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        use pyo3::types::PyModuleMethods as _;
+
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         crate::boot::lookup::add(module)?;
         crate::pit::add(module)
     }

@@ -12,7 +12,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from symphony._cli._main import FAILED, OK, USAGE
+from symphony._cli._errors import faults_text
+from symphony._cli._exit import FAILED, OK, USAGE
 from symphony._core import Diagnostic
 from symphony._static.graphs import read_graphs
 from symphony._static.operations import read_operations
@@ -103,9 +104,8 @@ def _report(faults: list[Diagnostic], *, as_json: bool) -> None:
         document = {"ok": not failed, "diagnostics": [fault.to_dict() for fault in faults]}
         print(json.dumps(document, indent=2))
         return
-    directory = os.getcwd()
-    for fault in faults:
-        print(fault.text(directory) + "\n", file=sys.stderr)
+    if faults:
+        print(faults_text(faults) + "\n", file=sys.stderr)
     counts = [
         f"{number} {word}{'' if number == 1 else 's'}"
         for word in ("error", "warning", "note")

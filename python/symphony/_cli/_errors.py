@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from symphony.exceptions import BootError, SymphonyError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from symphony.exceptions import Diagnostic
@@ -33,7 +34,11 @@ def refuse(command: str, error: UsageError, *, as_json: bool) -> None:
     elif as_json and command == "run":
         from symphony.batch import Tally
 
-        document = {**EMPTY_REPORT, "error": as_document(error), "runs": Tally().to_dict()}
+        runs = {"runs": Tally().to_dict(), "results": []}
+        document = {**EMPTY_REPORT, "error": as_document(error), **runs}
+        print(json.dumps(document, indent=2))
+    elif as_json and command == "call":
+        document = {"ok": False, "result": None, "seconds": None, "error": as_document(error)}
         print(json.dumps(document, indent=2))
 
 
@@ -58,11 +63,10 @@ EMPTY_REPORT: dict[str, Any] = {
 
 
 def render(error: BaseException) -> str:
-    """`error: …`, `Caused by: …` for each cause, a blank line, `hint: …`; of a plan each fault."""
+    """`error: …`, `Caused by: …` for each cause, a blank line, `hint: …`; of a plan each fault. Codes come last."""
     faults: list[Diagnostic] = getattr(error, "diagnostics", [])
     if faults:
-        directory = os.getcwd()
-        return "\n\n".join(fault.text(directory) for fault in faults)
+        return faults_text(faults)
     lines = [f"error: {message_of(error)}", *(f"  {place}" for place in places_of(error))]
     for cause, places in _chain(error):
         lines.append("  Caused by: " + cause.replace("\n", "\n    "))
@@ -75,7 +79,21 @@ def render(error: BaseException) -> str:
     if hints:
         lines.append("")
         lines.extend(f"hint: {hint}" for hint in hints)
+    if isinstance(error, SymphonyError):
+        lines.append(_sections([error.code]))
     return "\n".join(lines)
+
+
+def faults_text(faults: Iterable[Diagnostic]) -> str:
+    """Every fault, and then each code with where it is explained."""
+    directory = os.getcwd()
+    faults = list(faults)
+    texts = [fault.text(directory) for fault in faults]
+    return "\n\n".join([*texts, _sections(fault.code for fault in faults)])
+
+
+def _sections(codes: Iterable[str]) -> str:
+    return "\n".join(f"  = {code}: docs/errors.md#{code}" for code in dict.fromkeys(codes))
 
 
 def message_of(error: BaseException) -> str:
@@ -84,6 +102,9 @@ def message_of(error: BaseException) -> str:
         return error.message
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    if isinstance(error, OSError) and error.strerror:
+        place = "" if error.filename is None else f"`{os.fsdecode(error.filename)}`: "
+        return f"{place}{error.strerror}"
     if isinstance(error, SystemExit):
         return "terminated" if error.code == 143 else f"exit with {error.code}"
     text = str(error)
@@ -146,3 +167,18 @@ def as_document(error: BaseException) -> dict[str, Any]:
         "causes": causes_of(error),
         "hints": list(getattr(error, "hints", ())),
     }
+
+
+def with_remote(error: BaseException) -> dict[str, Any]:
+    """The document of an error with what the other process said: its traceback, or its last lines."""
+    return {
+        **as_document(error),
+        "traceback": getattr(error, "traceback", None),
+        "stderr": getattr(error, "stderr", None),
+    }
+
+
+def remote_lines(error: BaseException) -> list[str]:
+    """What the other process said, for people."""
+    traceback: str | None = getattr(error, "traceback", None)
+    return [f"  {line}" for line in traceback.rstrip().splitlines()] if traceback else []

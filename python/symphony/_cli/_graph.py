@@ -6,7 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from symphony._cli._main import OK
+from symphony._cli._exit import OK
+from symphony._cli._system import MANIFEST, manifest_of
 
 if TYPE_CHECKING:
     import argparse
@@ -24,9 +25,9 @@ def graph(options: argparse.Namespace) -> int:
     from symphony import _core
 
     config: str | None = options.config
-    if config is None and os.path.exists("Symphony.toml"):
-        config = "Symphony.toml"
-    path = None if config is None else os.path.abspath(config)
+    if config is None and os.path.exists(MANIFEST):
+        config = MANIFEST
+    path = None if config is None else os.path.abspath(manifest_of(config))
     if options.format == "svg":
         from symphony._cli._svg import draw
 

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from symphony._boot.threads import Terminated
 from symphony._cli import _errors
-from symphony._cli._main import FAILED, OK, USAGE, exit_code_of
+from symphony._cli._exit import FAILED, OK, USAGE, exit_code_of
 from symphony._cli._quantity import budget_text
+from symphony._cli._results import Results
+from symphony._cli._system import config_of, refuse_unwritable, start
 from symphony.batch import Job, Tally, run_batch
 from symphony.exceptions import BootError, SymphonyError
-from symphony.progress import BootLine, RunsBar
+from symphony.progress import RunsBar
 
 if TYPE_CHECKING:
     import argparse
@@ -34,6 +36,7 @@ class _Session:
     def __init__(self) -> None:
         self.report: dict[str, Any] = dict(_errors.EMPTY_REPORT)
         self.tally = Tally()
+        self.results = Results()
         self.error: BaseException | None = None
         self.baseline: Baseline | None = None
         self.compared: BaselineResult | None = None
@@ -50,14 +53,15 @@ def run(options: argparse.Namespace) -> int:
         _errors.refuse("run", _errors.UsageError(fault), as_json=options.json)
         return USAGE
     session = _Session()
-    if options.baseline is not None:
-        from symphony._cli._baseline import Baseline
+    try:
+        refuse_unwritable(options.trace)
+        if options.baseline is not None:
+            from symphony._cli._baseline import Baseline
 
-        try:
             session.baseline = Baseline(options.baseline)
-        except _errors.UsageError as bad:
-            _errors.refuse("run", bad, as_json=options.json)
-            return USAGE
+    except _errors.UsageError as bad:
+        _errors.refuse("run", bad, as_json=options.json)
+        return USAGE
     jobs = _jobs(options)
     if jobs is None:
         name, pattern = options.each
@@ -99,30 +103,21 @@ def _jobs(options: argparse.Namespace) -> list[Job] | None:
 
 def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> None:
     """Boots, works, shuts down; what goes wrong is kept in the session."""
-    from symphony import Melody, SystemConfig, boot
+    from symphony import Melody
 
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    config = SystemConfig.load(options.config, workspace=options.workspace)
+    config = config_of(options)
     try:
         # Read before the boot: a Melody at fault starts nothing.
         melody = None if options.melody is None else Melody(options.melody)
         if melody is not None:
             _check_inputs(melody, jobs[0])
-        with BootLine() as line:
-            system: System[Any]
-            if options.conductor is None:
-                system = boot(config=config, observer=line, on_hang="abort")
-            else:
-                conductor: str = options.conductor
-                system = boot(conductor, config=config, observer=line, on_hang="abort")
-        with system:
+        with start(options, config) as system:
             session.report = json.loads(system.report.to_json())
             if session.baseline is not None:
                 session.compared = session.baseline.compare(system.report)
             if not options.json:
                 print(str(system.report).rstrip())
-            _play(system, melody, jobs, session)
+            _play(options, system, melody, jobs, session)
     except BootError as error:
         session.error = error
         if error.report is not None:
@@ -152,17 +147,27 @@ def _check_inputs(melody: Melody, job: Job) -> None:
             )
 
 
-def _play(system: System[Any], melody: Melody | None, jobs: list[Job], session: _Session) -> None:
-    """Runs the Melody as often as was asked for; without one, the Conductor's own `run()`."""
-    if melody is None:
-        # A Conductor of one's own may return something else than a `RunSummary`.
-        summary: object = system.run()
+def _play(
+    options: argparse.Namespace,
+    system: System[Any],
+    melody: Melody | None,
+    jobs: list[Job],
+    session: _Session,
+) -> None:
+    """Runs the Melody as often as was asked for; without one, or for ever, the Conductor's own `run()`."""
+    if melody is not None:
+        with RunsBar(len(jobs), melody.name) as bar:
+            session.tally = run_batch(
+                system, melody, jobs, progress=bar, record=session.results.add
+            )
+    if melody is None or options.forever:
+        # A Conductor of one's own may return something else than a `RunSummary`, and know no argument.
+        summary: object = system.run(forever=True) if options.forever else system.run()
+        if melody is not None:
+            return
         session.tally.ok = getattr(summary, "ok", 0)
         session.tally.failed = getattr(summary, "failed", 0)
         session.tally.seconds = getattr(summary, "seconds", 0.0)
-        return
-    with RunsBar(len(jobs), melody.name) as bar:
-        session.tally = run_batch(system, melody, jobs, progress=bar)
 
 
 def _conclude(options: argparse.Namespace, session: _Session) -> int:
@@ -175,8 +180,7 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
         write_trace(options.trace, report, tally)
     if session.error is not None:
         print(_errors.render(session.error), file=sys.stderr)
-    for line in tally.failure_lines():
-        print(f"error: {line}", file=sys.stderr)
+    _tell_failures(tally)
     word = "error" if options.strict else "warning"
     _tell_evidence(options, session, word)
     slower = session.compared.slower if session.compared is not None else []
@@ -185,10 +189,21 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
     if options.json:
         print(json.dumps(_document(session, ok=not failed), indent=2))
     elif options.melody is not None and session.error is None:
+        for line in session.results.lines():
+            print(line)
         print(tally.line())
     if session.error is not None:
         return exit_code_of(session.error)
     return FAILED if failed else OK
+
+
+def _tell_failures(tally: Tally) -> None:
+    """Tells the first failures on stderr, and what the other process said of the first."""
+    for line in tally.failure_lines():
+        print(f"error: {line}", file=sys.stderr)
+    for _, error in tally.failures[:1]:
+        for line in _errors.remote_lines(error):
+            print(line, file=sys.stderr)
 
 
 def _tell_evidence(options: argparse.Namespace, session: _Session, word: str) -> None:
@@ -210,6 +225,7 @@ def _tell_evidence(options: argparse.Namespace, session: _Session, word: str) ->
 def _document(session: _Session, *, ok: bool) -> dict[str, Any]:
     """The document of `--json`: the boot's report with the runs."""
     document = {**session.report, "ok": ok, "runs": session.tally.to_dict()}
+    document["results"] = session.results.documents
     if session.baseline is not None:
         # Nothing where the boot failed: there is nothing to compare.
         compared = session.compared

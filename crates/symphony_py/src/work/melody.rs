@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use component::Code;
 use orchestra_kit::Melody as InnerMelody;
-use orchestra_kit::melody::engine::{Run as Inner, RunFailure};
+use orchestra_kit::melody::engine::{NodeRecord as InnerRecord, Run as Inner, RunFailure};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -116,6 +116,12 @@ impl Run {
         (progress.done + progress.skipped, progress.total)
     }
 
+    /// What became of each node, in the Melody's order; empty while it runs.
+    #[getter]
+    fn nodes(&self) -> Vec<NodeRecord> {
+        self.run.nodes().into_iter().map(NodeRecord).collect()
+    }
+
     /// Waits for the value of each node.
     #[pyo3(signature = (timeout = None))]
     fn result<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Bound<'py, PyDict>> {
@@ -160,11 +166,63 @@ impl Run {
     }
 }
 
+/// What became of one node of a run.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct NodeRecord(InnerRecord);
+
+#[pymethods]
+impl NodeRecord {
+    /// The node's id.
+    #[getter]
+    fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The operation that it calls.
+    #[getter]
+    fn call(&self) -> &str {
+        &self.0.call
+    }
+
+    /// `done`, `skipped`, `failed`, `cancelled` or `unused`.
+    #[getter]
+    fn state(&self) -> &'static str {
+        self.0.state.as_str()
+    }
+
+    /// Seconds of its last call.
+    #[getter]
+    fn seconds(&self) -> f64 {
+        self.0.took.as_secs_f64()
+    }
+
+    /// How often it was called.
+    #[getter]
+    fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// Why its last call failed, also where the run went on without it.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let error = self.0.error.as_ref()?;
+        Some(fields_of_kit(error).raise(py).into_value(py).into_bound(py).into_any())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<NodeRecord {} {}>", self.0.id, self.0.state.as_str())
+    }
+}
+
 fn run_error(py: Python<'_>, failure: &RunFailure) -> PyErr {
     let mut fields = fields_of_kit(&failure.error);
     if failure.node.is_some() {
         fields.causes.insert(0, fields.message.clone());
         fields.message = format!("{failure}: {}", fields.message);
+    }
+    for (node, error) in &failure.stand_ins {
+        let message = fields_of_kit(error).message;
+        fields.causes.push(format!("its stand-in `{node}` failed too: {message}"));
     }
     fields.raise(py)
 }

@@ -1,15 +1,15 @@
 //! A run while it runs, as the scheduler holds it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use ipc::Payload;
 use parking_lot::{Condvar, Mutex};
 use pit::dag_tracker::RunId;
 
-use super::calls::Target;
+use super::failure::RunFailure;
+use super::node::{NodeEnds, NodeRun};
 use super::queue::standing;
-use super::run::{RunFailure, Shared};
+use super::run::Shared;
 use super::score::Score;
 use crate::KitError;
 
@@ -34,38 +34,6 @@ pub(super) struct Active {
     pub(super) remaining: u32,
     pub(super) shared: Arc<Shared>,
     gauge: Arc<Gauge>,
-}
-
-/// One node of a run.
-#[derive(Default)]
-pub(super) struct NodeRun {
-    pub(super) stage: Stage,
-    /// Tries before the current one.
-    pub(super) attempt: u32,
-    /// Since when its target has been refusing it.
-    pub(super) refused_since: Option<Instant>,
-    /// How often it was refused.
-    pub(super) refusals: u32,
-    /// For a stand-in: whom it stands in for, and why.
-    pub(super) owners: Vec<(usize, RunFailure)>,
-}
-
-/// Where a node stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) enum Stage {
-    /// Waits for what it uses, or stands by.
-    #[default]
-    Waiting,
-    /// In the queue of its target.
-    Ready { since: Instant },
-    /// Its call is on its way.
-    Sent { call: u64, target: Target, ready: Instant, sent: Instant },
-    /// Waits for its next try.
-    Resting,
-    /// Has its value, or is skipped.
-    Done,
-    /// A stand-in that failed.
-    Failed,
 }
 
 impl Active {
@@ -100,6 +68,7 @@ impl Active {
             call: Some(Arc::clone(&part.call)),
             attempts: self.nodes[node].attempt + 1,
             error,
+            stand_ins: Vec::new(),
         }
     }
 
@@ -110,7 +79,13 @@ impl Active {
             call: None,
             attempts: 0,
             error: Arc::new(error),
+            stand_ins: Vec::new(),
         }
+    }
+
+    /// What became of its nodes; for the one moment in which it ends.
+    pub(super) fn ends(&mut self) -> NodeEnds {
+        NodeEnds { score: Arc::clone(&self.score), nodes: std::mem::take(&mut self.nodes) }
     }
 
     /// The values by node, in the Melody's order.
@@ -123,7 +98,9 @@ impl Active {
 impl Drop for Active {
     fn drop(&mut self) {
         // The first ending counts: this one is for runs that the engine did not bring to theirs.
-        self.shared.end(Err(self.ended_by(KitError::Stopped { what: "the Melody engine" })));
+        let failure = self.ended_by(KitError::Stopped { what: "the Melody engine" });
+        let nodes = self.ends();
+        self.shared.end(Err(failure), Some(nodes));
         let mut runs = self.gauge.runs.lock();
         *runs = runs.saturating_sub(1);
         if *runs == 0 {

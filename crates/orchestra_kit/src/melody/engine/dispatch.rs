@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crossbeam_channel::Sender;
 
-use super::active::Stage;
 use super::calls::{Call, Target};
+use super::node::Stage;
 use super::policy::ReadyNode;
 use super::port::Question;
 use super::queue::Task;

@@ -10,6 +10,8 @@ mod active;
 mod calls;
 mod dispatch;
 mod facade;
+mod failure;
+mod node;
 mod policy;
 mod port;
 mod queue;
@@ -22,6 +24,8 @@ mod tests;
 
 pub use calls::{Call, CallDone, Calls, Target};
 pub use facade::{Engine, EngineOptions, EngineStats};
+pub use failure::RunFailure;
+pub use node::{NodeRecord, NodeState};
 pub use policy::{Fifo, Outcome, Policy, ReadyNode};
 pub use port::{PolicyEvent, PolicyPort, PolicyReceiver, Question};
-pub use run::{Progress, Results, Run, RunFailure, RunState};
+pub use run::{Progress, Results, Run, RunState};

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use component::{Code, Hint};
+use component::{Code, Hint as _};
 use crossbeam_channel::Sender;
 use ipc::{Hook, Hooks, Payload};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::failure::RunFailure;
+use super::node::{NodeEnds, NodeRecord};
 use super::scheduler::Message;
 use crate::KitError;
 
@@ -43,44 +45,6 @@ impl RunState {
 /// The values of a run's nodes in the Melody's order; none for a skipped one.
 pub type Results = Vec<(Arc<str>, Option<Payload>)>;
 
-/// Why a run has no results: the first failure.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{}", self.message())]
-pub struct RunFailure {
-    /// The Melody.
-    pub melody: Arc<str>,
-    /// The node that failed; none when the run itself was cancelled or stopped.
-    pub node: Option<Arc<str>>,
-    /// What it called.
-    pub call: Option<Arc<str>>,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// The error itself, as the kit gave it.
-    #[source]
-    pub error: Arc<KitError>,
-}
-
-impl RunFailure {
-    fn message(&self) -> String {
-        match (&self.node, &self.call) {
-            (Some(node), Some(call)) => {
-                format!("node `{node}` (`{call}`) of `{}` failed", self.melody)
-            }
-            _ => format!("the run of `{}` ended without results", self.melody),
-        }
-    }
-}
-
-impl Hint for RunFailure {
-    fn code(&self) -> Code {
-        self.error.code()
-    }
-
-    fn hints(&self) -> Vec<String> {
-        self.error.hints()
-    }
-}
-
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
@@ -109,7 +73,7 @@ type Listener = Box<dyn FnOnce() + Send>;
 
 enum Ending {
     Open(Vec<Listener>, Hooks),
-    Ended(Result<Arc<Results>, RunFailure>, Duration),
+    Ended { outcome: Result<Arc<Results>, RunFailure>, took: Duration, nodes: Option<NodeEnds> },
 }
 
 /// What the handle and the scheduler share.
@@ -136,13 +100,13 @@ impl Shared {
     }
 
     /// Ends the run; the first ending counts.
-    pub(super) fn end(&self, outcome: Result<Arc<Results>, RunFailure>) {
+    pub(super) fn end(&self, outcome: Result<Arc<Results>, RunFailure>, nodes: Option<NodeEnds>) {
         let listeners = {
             let mut ending = self.ending.lock();
             let Ending::Open(listeners, hooks) = &mut *ending else { return };
             let mut listeners = std::mem::take(listeners);
             listeners.extend(hooks.take());
-            *ending = Ending::Ended(outcome, self.submitted.elapsed());
+            *ending = Ending::Ended { outcome, took: self.submitted.elapsed(), nodes };
             self.ended.notify_all();
             listeners
         };
@@ -175,11 +139,11 @@ impl Run {
     pub fn state(&self) -> RunState {
         match &*self.shared.ending.lock() {
             Ending::Open(..) => RunState::Running,
-            Ending::Ended(Ok(_), _) => RunState::Done,
-            Ending::Ended(Err(failure), _) if failure.code() == Code::CANCELLED => {
+            Ending::Ended { outcome: Ok(_), .. } => RunState::Done,
+            Ending::Ended { outcome: Err(failure), .. } if failure.code() == Code::CANCELLED => {
                 RunState::Cancelled
             }
-            Ending::Ended(Err(_), _) => RunState::Failed,
+            Ending::Ended { outcome: Err(_), .. } => RunState::Failed,
         }
     }
 
@@ -200,7 +164,15 @@ impl Run {
     pub fn elapsed(&self) -> Duration {
         match &*self.shared.ending.lock() {
             Ending::Open(..) => self.shared.submitted.elapsed(),
-            Ending::Ended(_, took) => *took,
+            Ending::Ended { took, .. } => *took,
+        }
+    }
+
+    /// What became of each node, in the Melody's order; empty while it runs.
+    pub fn nodes(&self) -> Vec<NodeRecord> {
+        match &*self.shared.ending.lock() {
+            Ending::Ended { nodes: Some(nodes), .. } => nodes.records(),
+            _ => Vec::new(),
         }
     }
 
@@ -225,7 +197,7 @@ impl Run {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut ending = self.shared.ending.lock();
         loop {
-            if let Ending::Ended(outcome, _) = &*ending {
+            if let Ending::Ended { outcome, .. } = &*ending {
                 return outcome.clone();
             }
             let look = poll.map(|_| Instant::now() + POLL);
@@ -271,7 +243,7 @@ impl Run {
                 hooks.put(key, hook);
                 true
             }
-            Ending::Ended(..) => false,
+            Ending::Ended { .. } => false,
         }
     }
 
@@ -285,7 +257,8 @@ impl Run {
     /// Cancels it: nothing of it starts any more, and what runs is told. A run that has ended is left as it is.
     pub fn cancel(&self) {
         if self.engine.send(Message::Cancel(self.shared.id)).is_err() {
-            self.shared.end(Err(self.failure(KitError::Stopped { what: "the Melody engine" })));
+            let failure = self.failure(KitError::Stopped { what: "the Melody engine" });
+            self.shared.end(Err(failure), None);
         }
     }
 
@@ -296,6 +269,7 @@ impl Run {
             call: None,
             attempts: 0,
             error: Arc::new(error),
+            stand_ins: Vec::new(),
         }
     }
 }

@@ -11,13 +11,14 @@ use crossbeam_channel::{Receiver, Sender};
 use ipc::Payload;
 use pit::dag_tracker::{DagTracker, SubmitOptions};
 
-use super::active::{Active, Stage};
+use super::active::Active;
 use super::calls::{Calls, Target};
 use super::facade::{EngineOptions, Totals};
+use super::failure::RunFailure;
+use super::node::Stage;
 use super::policy::Outcome;
 use super::port::PolicyPort;
 use super::queue::{Queues, Task};
-use super::run::RunFailure;
 use super::score::Ending;
 use crate::KitError;
 use crate::error::PitRefusal;
@@ -260,6 +261,7 @@ impl Scheduler {
             return;
         }
         active.shared.counters.running.fetch_sub(1, Ordering::Relaxed);
+        active.nodes[done.node].took = sent.elapsed();
         if let Some(policy) = &self.policy {
             let part = &active.score.nodes[done.node];
             policy.tell(Outcome {
@@ -299,6 +301,7 @@ impl Scheduler {
             return;
         };
         active.nodes[node].stage = Stage::Done;
+        active.nodes[node].skipped = !with_value;
         active.remaining = active.remaining.saturating_sub(1);
         let counters = &active.shared.counters;
         let counter = if with_value { &counters.done } else { &counters.skipped };
@@ -346,19 +349,23 @@ impl Scheduler {
             self.alarm(Instant::now() + rest, Alarm::Retry { run, node });
             return;
         }
-        let failure = active.failure(node, Arc::new(error));
+        let error = Arc::new(error);
+        state.error = Some(Arc::clone(&error));
+        let failure = active.failure(node, Arc::clone(&error));
         if active.score.nodes[node].in_shape.is_some() {
             return self.give_up(run, node, node, failure);
         }
         // A stand-in failed for all that it stands in for; each is told its own failure.
         active.nodes[node].stage = Stage::Failed;
-        for (owner, first) in std::mem::take(&mut active.nodes[node].owners) {
+        let stand_in = Arc::clone(&active.score.nodes[node].id);
+        for (owner, mut first) in std::mem::take(&mut active.nodes[node].owners) {
+            first.stand_ins.push((Arc::clone(&stand_in), Arc::clone(&error)));
             self.give_up(run, owner, node, first);
         }
     }
 
     /// `owner` has no value from `last` (itself, or its stand-in): does what `last` says is done then.
-    fn give_up(&mut self, run: u64, owner: usize, last: usize, failure: RunFailure) {
+    fn give_up(&mut self, run: u64, owner: usize, last: usize, mut failure: RunFailure) {
         let Some(active) = self.runs.get_mut(&run) else { return };
         match active.score.nodes[last].on_error {
             Ending::Skip => self.settle(run, owner, false),
@@ -367,7 +374,13 @@ impl Scheduler {
                     Some(value) => self.completed(run, owner, &value),
                     None => self.settle(run, owner, false),
                 },
-                Stage::Failed => self.give_up(run, owner, stand_in, failure),
+                Stage::Failed => {
+                    let part = Arc::clone(&active.score.nodes[stand_in].id);
+                    failure
+                        .stand_ins
+                        .extend(active.nodes[stand_in].error.clone().map(|why| (part, why)));
+                    self.give_up(run, owner, stand_in, failure);
+                }
                 Stage::Waiting => {
                     active.nodes[stand_in].owners.push((owner, failure));
                     self.ready(run, stand_in);
@@ -406,7 +419,8 @@ impl Scheduler {
         let counter = if done { &self.totals.done } else { &self.totals.failed };
         counter.fetch_add(1, Ordering::Relaxed);
         let outcome = outcome.map(|()| Arc::new(active.results()));
-        active.shared.end(outcome);
+        let nodes = active.ends();
+        active.shared.end(outcome, Some(nodes));
         if self.runs.is_empty() {
             self.queues.tidy();
         }

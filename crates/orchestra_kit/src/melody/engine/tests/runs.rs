@@ -9,7 +9,7 @@ use ipc::Value;
 
 use super::mock::{Mock, crash, inputs, melody, options, watched};
 use crate::KitError;
-use crate::melody::engine::{Results, RunState};
+use crate::melody::engine::{NodeRecord, Results, Run, RunState};
 
 fn shown(results: &Results) -> Vec<String> {
     results
@@ -232,7 +232,15 @@ fn a_fallback_runs_once_and_only_for_those_that_failed() {
         "#);
         assert_eq!(spares.load(Ordering::SeqCst), 0);
         fails.store(1, Ordering::SeqCst);
-        let results = engine.submit(&melody, Vec::new(), 0).unwrap().wait(None).unwrap();
+        let run = engine.submit(&melody, Vec::new(), 0).unwrap();
+        let results = run.wait(None).unwrap();
+        insta::assert_snapshot!(records(&run), @r"
+        a done 1: `flaky` did not end in 100 ms
+        b done 1
+        base done 1
+        spare done 1
+        last done 1
+        ");
         insta::assert_snapshot!(shown(&results).join("\n"), @r#"
         a = Int(10)
         b = Int(2)
@@ -254,13 +262,29 @@ fn when_the_fallback_fails_too_the_first_failure_is_told() {
             .with("x.spare", 9, |_| Err(crash()))
             .with("x.echo", 9, echo)
             .engine(options(3));
-        let failure =
-            engine.submit(&melody(FALLBACK), Vec::new(), 0).unwrap().wait(None).unwrap_err();
+        let run = engine.submit(&melody(FALLBACK), Vec::new(), 0).unwrap();
+        let failure = run.wait(None).unwrap_err();
         assert_eq!(
             (failure.node.as_deref(), failure.error.to_string().as_str()),
             (Some("a"), "first")
         );
+        let stand_ins: Vec<_> =
+            failure.stand_ins.iter().map(|(node, error)| format!("{node}: {error}")).collect();
+        assert_eq!(stand_ins, [format!("spare: {}", crash())]);
+        let records = records(&run);
+        let failed: Vec<_> = records.lines().filter(|line| line.contains(" failed ")).collect();
+        assert_eq!(failed, ["a failed 1: first", &format!("spare failed 1: {}", crash())]);
+        assert!(records.ends_with("last unused 0"), "{records}");
     });
+}
+
+/// The nodes of a run that has ended, without their times.
+fn records(run: &Run) -> String {
+    let line = |node: &NodeRecord| {
+        let error = node.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+        format!("{} {} {}{error}", node.id, node.state.as_str(), node.attempts)
+    };
+    run.nodes().iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -284,6 +308,10 @@ fn a_cancelled_run_ends_at_once_and_its_late_answer_harms_nobody() {
         run.cancel();
         assert_eq!(run.wait(None).unwrap_err().code(), Code::CANCELLED);
         assert_eq!(run.state(), RunState::Cancelled);
+        insta::assert_snapshot!(records(&run), @r"
+        first cancelled 1
+        second unused 0
+        ");
         ended.recv().unwrap();
         assert_eq!(mock.cancelled.lock().len(), 1, "the call on its way was told");
         assert!(dag.runs().is_empty());

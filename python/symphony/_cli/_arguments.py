@@ -1,0 +1,214 @@
+"""The grammar of the command line: commands, arguments, and the form of each; `_main` runs what it reads.
+
+Whatever is wrong with the arguments themselves is found here, before anything is imported or started.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from symphony._cli._errors import UsageError
+
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+FORMATS = ("text", "mermaid", "dot", "svg", "json")
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+class Refused(SystemExit):
+    """The parser refuses the arguments."""
+
+    def __init__(self, error: UsageError) -> None:
+        """Keeps what is to be told."""
+        super().__init__(2)
+        self.error = error
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors have the house form."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuses the arguments."""
+        hint = f"`{self.prog} --help` tells what it takes"
+        raise Refused(UsageError(message, hints=[hint]))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The grammar of the command line."""
+    parser = _Parser(
+        prog="symphony",
+        description="Boot, run and check systems of extensions.",
+        epilog="""examples:
+  symphony check                                  find faults without running anything
+  symphony run --melody review.toml --each path='src/**/*.py'
+  symphony call outline.outline path=a.py         boot, call once, print the result
+  symphony run --trace boot.html                  where the time of the boot goes""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_run(commands.add_parser("run", help="boot a system, run a Melody, shut down"))
+    _add_call(
+        commands.add_parser("call", help="boot a system, call one operation, print its result")
+    )
+    checking = commands.add_parser(
+        "check", help="find faults in manifests, Melodies and Python sources without running them"
+    )
+    checking.add_argument("path", nargs="*", default=["."], metavar="PATH", help="files or folders")
+    checking.add_argument("--json", action="store_true", help="print one JSON document")
+    graphing = commands.add_parser("graph", help="print the component graph by phase")
+    graphing.add_argument(
+        "config", nargs="?", default=None, metavar="CONFIG", help="the manifest, or its folder"
+    )
+    graphing.add_argument("--format", default="text", choices=FORMATS, help="default: text")
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is looked up only then."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _options: Any, _values: Any, _flag: str | None = None
+    ) -> NoReturn:
+        """Prints it and ends."""
+        from symphony import __version__
+
+        print(f"symphony {__version__}")
+        parser.exit()
+
+
+def _add_system(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that boots a system."""
+    parser.add_argument(
+        "--components",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="a module whose components are booted too; may be repeated",
+    )
+    parser.add_argument("--workspace", metavar="DIR", help="the opened project")
+    parser.add_argument("--state", metavar="DIR", help="where artifacts and journals are")
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="log what the boot and the extensions say; -vv: each step",
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=LEVELS,
+        metavar="LEVEL",
+        help=f"log from here on: {', '.join(LEVELS)}",
+    )
+
+
+def _add_call(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("operation", type=_operation, metavar="EXTENSION.OPERATION")
+    parser.add_argument(
+        "rest",
+        nargs="*",
+        metavar="K=V | K:=JSON | CONFIG",
+        help="inputs, a string after `=` and JSON after `:=`; the manifest or its folder",
+    )
+    parser.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="how long the call may take"
+    )
+    _add_system(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config",
+        nargs="?",
+        default="Symphony.toml",
+        metavar="CONFIG",
+        help="the manifest, or its folder (default: Symphony.toml)",
+    )
+    parser.add_argument(
+        "--conductor",
+        type=_callable,
+        metavar="MODULE:CALLABLE",
+        help="who decides (default: oldest run first)",
+    )
+    parser.add_argument("--melody", metavar="FILE", help="the Melody to run")
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="K=V",
+        help="an input of the Melody, a string; may be repeated",
+    )
+    parser.add_argument(
+        "--each",
+        type=_assignment,
+        metavar="K=GLOB",
+        help="run once for each file that the glob matches, its path as input K",
+    )
+    parser.add_argument("--runs", type=_count, default=1, metavar="N", help="run N times")
+    parser.add_argument(
+        "--forever", action="store_true", help="then run on until Ctrl-C or SIGTERM"
+    )
+    _add_system(parser)
+    parser.add_argument(
+        "--trace",
+        type=_trace,
+        metavar="FILE",
+        help="write a timeline: .html, or .json for Perfetto",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="compare the boot with an earlier `run --json` or `BootReport.to_json()`",
+    )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="an exceeded budget fails, and so does what is slower than the baseline",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _callable(text: str) -> str:
+    """`MODULE:CALLABLE`."""
+    if not all(text.partition(":")):
+        raise argparse.ArgumentTypeError(f"`{text}` is not of the form MODULE:CALLABLE")
+    return text
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    """`K=V`."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"`{text}` is not of the form NAME=VALUE")
+    return name, value
+
+
+def _count(text: str) -> int:
+    """A positive number."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is no positive number")
+    return number
+
+
+def _trace(text: str) -> str:
+    """A file whose name says what to write."""
+    if not text.endswith((".html", ".json")):
+        raise argparse.ArgumentTypeError(f"`{text}` ends neither in .html nor in .json")
+    return text
+
+
+def _operation(text: str) -> tuple[str, str]:
+    """`EXTENSION.OPERATION`."""
+    extension, _, operation = text.partition(".")
+    if not extension or not operation:
+        raise argparse.ArgumentTypeError(f"`{text}` is not of the form EXTENSION.OPERATION")
+    return extension, operation

@@ -1,0 +1,107 @@
+"""What became of runs, for people and for programs.
+
+`run` collects one record for each run. The invariant kept here: a value is shown whole or said to be cut, and what JSON
+cannot hold (bytes, NaN) is written so that it is not taken for something else.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from typing import TYPE_CHECKING
+
+from symphony._cli import _errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from symphony import Run
+    from symphony.batch import Job
+
+_SHOWN = 20
+"""Runs that are shown to people."""
+_WIDTH = 400
+"""Characters of a value that are shown to people."""
+
+
+class Results:
+    """What became of each run, in the order of their ends."""
+
+    def __init__(self) -> None:
+        """Nothing has ended yet."""
+        self.documents: list[dict[str, Any]] = []
+
+    def add(self, job: Job, run: Run, error: BaseException | None) -> None:
+        """Takes in a run that has ended."""
+        values = run.result() if error is None else None
+        self.documents.append(
+            {
+                "name": job.name,
+                "state": run.state,
+                "seconds": round(run.seconds, 6),
+                "values": None if values is None else as_json(values),
+                "nodes": [
+                    {
+                        "id": node.id,
+                        "call": node.call,
+                        "state": node.state,
+                        "seconds": round(node.seconds, 6),
+                        "attempts": node.attempts,
+                        "error": None if node.error is None else _errors.with_remote(node.error),
+                    }
+                    for node in run.nodes
+                ],
+                "error": None if error is None else _errors.with_remote(error),
+            }
+        )
+
+    def lines(self) -> list[str]:
+        """The values of the first runs, each with what went wrong on the way."""
+        lines: list[str] = []
+        for document in self.documents[:_SHOWN]:
+            lines.append(f"{document['name']}: {document['state']} in {_time(document['seconds'])}")
+            values: Mapping[str, Any] = document["values"] or {}
+            for node in document["nodes"]:
+                lines.extend(_node_lines(node, values))
+        if len(self.documents) > _SHOWN:
+            lines.append(f"and {len(self.documents) - _SHOWN} more; `--json` has them all")
+        return lines
+
+
+def _node_lines(node: dict[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """One line, and one for an error that the run went on without."""
+    lines = []
+    if node["state"] == "done":
+        lines.append(f"  {node['id']} = {_cut(values.get(node['id']))}")
+    else:
+        lines.append(f"  {node['id']}: {node['state']}")
+    if node["error"] is not None:
+        tries = f" after {node['attempts']} tries" if node["attempts"] > 1 else ""
+        lines.append(f"    failed{tries}: {node['error']['message'].splitlines()[0]}")
+    return lines
+
+
+def _cut(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text) <= _WIDTH:
+        return text
+    return f"{text[:_WIDTH]}… ({len(text):,} characters; `--json` has them all)"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.1f} ms"
+
+
+def as_json(value: Any) -> Any:
+    """The value as JSON can hold it: bytes as `{"base64": …}`, NaN and infinities as their names."""
+    if isinstance(value, dict):
+        return {key: as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [as_json(inner) for inner in value]
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -1,0 +1,85 @@
+"""The system that a command boots, from the arguments that all such commands take.
+
+`run`, `call` and `graph` use it. The invariant kept here: a wrong argument is a usage error before anything starts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from symphony._cli._errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from symphony import System, SystemConfig
+
+MANIFEST = "Symphony.toml"
+
+
+def manifest_of(given: str) -> str:
+    """The manifest that is meant: a folder's is its `Symphony.toml`."""
+    inside = os.path.join(given, MANIFEST)
+    # A folder that has none is refused by the core, which says that it is one.
+    return inside if os.path.isfile(inside) else given
+
+
+def config_of(options: argparse.Namespace) -> SystemConfig:
+    """The configuration of the arguments."""
+    from symphony import SystemConfig
+
+    path = manifest_of(options.config)
+    return SystemConfig.load(path, state=options.state, workspace=options.workspace)
+
+
+def start(options: argparse.Namespace, config: SystemConfig) -> System[Any]:
+    """Boots it, with one line of progress on a terminal.
+
+    Raises:
+        BootError: As `boot()`.
+    """
+    from symphony import boot
+    from symphony.progress import BootLine
+
+    _log(options)
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    components: list[str] = options.components
+    conductor: str | None = getattr(options, "conductor", None)
+    with BootLine() as line:
+        if conductor is None:
+            return boot(config=config, components=components, observer=line, on_hang="abort")
+        return boot(conductor, config=config, components=components, observer=line, on_hang="abort")
+
+
+def _log(options: argparse.Namespace) -> None:
+    """Has `logging` write to stderr where the arguments ask for it."""
+    if not options.verbose and options.log_level is None:
+        return
+    import logging
+
+    level = options.log_level or ("info" if options.verbose == 1 else "debug")
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=level.upper()
+    )
+
+
+def refuse_unwritable(path: str | None) -> None:
+    """Refuses a file that could not be written at the end, before anything is done for it.
+
+    Raises:
+        UsageError: It names the file, and why.
+    """
+    if path is None:
+        return
+    was_there = os.path.exists(path)
+    try:
+        with open(path, "a", encoding="utf-8"):
+            pass
+        if not was_there:
+            os.unlink(path)
+    except OSError as error:
+        raise UsageError(f"`{path}` cannot be written: {error.strerror}") from None
