@@ -1566,10 +1566,11 @@ def wait_drained(live: Live, others: list[Any], seconds: float, idle: Callable[[
 def wait_for_calls(instance: Any, seconds: float) -> None:
     """Waits until no other thread is inside a call of the object."""
 
-def holders_of(live: Live, label: str, consumers: list[Live]) -> list[Holder]:
-    """Who holds the object of a component that was taken out.
+def tell_holders(report: SwapReport, live: Live, label: str, consumers: list[Live]) -> None:
+    """Adds to a report who holds the object of a component that was taken out.
 
     Args:
+        report: The report of the swap.
         live: The component.
         label: How its type is written.
         consumers: The components that may hold it.
@@ -1584,10 +1585,8 @@ class SwapReport:
         old: The class of what was taken out; of an extension its version and folder.
         new: The class of what took its place; of an extension its version and folder.
         handles: How many handles were rewritten.
-        holders: Who still holds the old object, with `file:line` and the edit; empty when it is drained.
         drained: Whether nobody holds it any more. If not, it is left running and stopped with the system.
         stop_error: What its stop raised.
-        notes: What else there is to know: what was stopped with it, what the new one lacks.
         seconds: How long all of it took.
     """
 
@@ -1595,10 +1594,8 @@ class SwapReport:
     old: str
     new: str
     handles: int
-    holders: tuple[Holder, ...]
     drained: bool
     stop_error: BaseException | None
-    notes: tuple[str, ...]
     seconds: float
 
     def __new__(
@@ -1614,6 +1611,14 @@ class SwapReport:
     @property
     def rewritten(self) -> tuple[tuple[str, str], ...]:
         """Consumer and attribute of each injection site that was rewritten."""
+
+    @property
+    def holders(self) -> tuple[Holder, ...]:
+        """Who still holds the old object, with `file:line` and the edit; empty when it is drained."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else there is to know: what was stopped with it, what the new one lacks."""
 
 @final
 class VariantReport:
@@ -2147,8 +2152,12 @@ class Job:
     def skip(self) -> None:
         """The step is not run: it was given up before its turn came."""
 
-    def finish(self, state: str = "healthy", reason: str | None = None) -> bool:
-        """The step ended well; false when it had been given up."""
+    def finish(self, outcome: object = None) -> bool:
+        """The step raised nothing; only the result of `health()` says how the component is.
+
+        Returns:
+            False when it had been given up.
+        """
 
     def fail(self, error: BaseException) -> bool:
         """The step raised; false when it had been given up."""
@@ -2257,32 +2266,34 @@ class PendingStep:
 
 @final
 class MemberSeat:
-    """One place of the Pit, as `symphony/_swap/members.py` swaps what stands in it."""
+    """The place of a Pit member, with the methods of a component's."""
+
+    def belong(self, live: Live, container: Container, key: Any) -> None:
+        """Says whose place it is."""
 
     def candidate(self, live: Live, thread: str) -> Stepper:
-        """The steps of an object that may come into this place, or of the member itself."""
+        """The steps of an object that may come into this place."""
 
-    def occupy(self, stepper: Stepper) -> Slot | None:
-        """The steps of this place are those from now on; `None` when the system is being shut down."""
+    def exchange(self, stepper: Stepper) -> Stepper | None:
+        """Puts another object into the place: gives the steps of the one before, `None` at the shutdown.
 
-    def vacate(self) -> None:
-        """The steps of this place are the member's own again."""
-
-    def take(self) -> MemberPort:
-        """Takes the member itself out: its operations are asked of the port from now on.
+        While something else stands in it, the member's operations are asked of that.
 
         Raises:
-            StoppedError: It is not in its place.
+            StoppedError: The member is not in its place.
         """
 
-    def give_back(self) -> None:
-        """Puts it back."""
+    def retire(self, stepper: Stepper) -> bool:
+        """Leaves an object to be stopped with the place; false when that is being stopped already."""
+
+    def reclaim(self, steppers: list[Stepper]) -> bool:
+        """Takes back objects that were left; false when they are being stopped already."""
 
     def is_idle(self) -> bool:
         """Whether no call is inside what was taken out."""
 
-    def about(self) -> tuple[str | None, str | None]:
-        """Which part of the core keeps it at work, and which other member went with it."""
+    def tell(self, report: SwapReport) -> bool:
+        """Says in a report what went with the member, and who keeps it at work; whether anybody does."""
 
     def close(self) -> None:
         """Closes what was taken out; may be called twice.
@@ -2291,32 +2302,8 @@ class MemberSeat:
             SymphonyError: What was acknowledged could not be written down.
         """
 
-@final
-class MemberPort:
-    """Python's end of the calls of one member's operations."""
-
-    def next(self) -> MemberRequest | None:
-        """Waits for the next request; `None` when the port is closed."""
-
-    def close(self) -> None:
-        """Lets the threads that serve it end."""
-
-@final
-class MemberRequest:
-    """One call of an operation."""
-
-    def read(self) -> tuple[str, list[str], dict[str, Any]]:
-        """Operation, the inputs that it cannot do without, and all inputs."""
-
-    def answer(self, value: Any) -> None:
-        """It has this result.
-
-        Raises:
-            TypeError: That cannot be sent.
-        """
-
-    def fail(self, message: str, type_name: str, traceback: str) -> None:
-        """It raised, or cannot be served."""
+    def end(self) -> None:
+        """The system is down: nobody asks for operations any more."""
 
 @disjoint_base
 class Lookup:
@@ -2338,67 +2325,43 @@ class Lookup:
 # Versions of extensions ------------------------------------------------------------------------
 
 @final
-class Version:
-    """A version of an extension that is ready and that nobody is given yet; dropped, its process ends."""
-
-    @property
-    def folder(self) -> str:
-        """The folder of its manifest."""
-
-    @property
-    def version(self) -> str:
-        """What its manifest says of its version."""
-
-    @property
-    def operations(self) -> list[str]:
-        """The operations that it said it has."""
-
-    @property
-    def pid(self) -> int | None:
-        """The number of its process, where it has one of its own."""
-
-@final
 class TriedVersions:
     """Several versions that share the calls of one extension."""
 
-    def report(self, component: str) -> ExperimentReport | None:
-        """What they did so far; `None` when it has ended."""
+    def report(self) -> ExperimentReport:
+        """What they did so far; after the experiment what they did until its end."""
 
-    def end(self, promoted: str | None, drain: float) -> list[dict[str, Any]]:
-        """Ends it: that version has the name, or the one that had it before. What became of each of the others.
+    def end(self, promoted: str | None, drain: float) -> SwapReport:
+        """Ends it: that version has the name, or the one that had it before.
 
         Raises:
             StoppedError: The system was shut down.
         """
 
-def bring_up(kit: Kit, name: str, path: _StrPath) -> Version:
-    """Starts the version in that folder, or of that manifest, beside the one that has the name.
+def swap_version(kit: Kit, name: str, path: Any, drain: float) -> SwapReport:
+    """Gives an extension's name to the version in that folder, or of that manifest.
 
     Raises:
         BootError: The manifest is at fault, or of another extension.
         ComponentNotFoundError: There is no extension of that name.
         ExtensionError: It did not start.
-    """
-
-def swap_version(kit: Kit, version: Version, drain: float) -> dict[str, Any]:
-    """Gives the name to a version: what became of the one before.
-
-    Raises:
-        InvalidValueError: An experiment runs on the extension.
+        InvalidValueError: An experiment runs on the extension, or that is no folder.
     """
 
 def try_versions(
     kit: Kit,
     name: str,
-    variants: Sequence[tuple[str, float, Version | None]],
-    input: str | None,
-    key: Callable[..., object] | None,
+    variants: Mapping[str, Any],
+    shares: Mapping[str, float],
+    key: Callable[..., object] | str | None,
     seed: int,
 ) -> TriedVersions:
-    """Has several versions share the calls; the one that has the name stands without a `Version`.
+    """Starts versions that share the calls: of each variant a folder, or the extension's name or handle for its own.
 
     Raises:
-        InvalidValueError: An experiment runs on the extension already.
+        BootError: A manifest is at fault, or of another extension.
+        ExtensionError: One did not start.
+        InvalidValueError: An experiment runs on the extension already, or that is no folder.
     """
 
 # Other processes -------------------------------------------------------------------------------

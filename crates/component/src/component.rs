@@ -24,11 +24,6 @@ impl Step {
             Self::Stop => "stop",
         }
     }
-
-    /// The step of that name; none of an unknown word.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Start, Self::Health, Self::Stop].into_iter().find(|step| step.as_str() == word)
-    }
 }
 
 impl std::fmt::Display for Step {

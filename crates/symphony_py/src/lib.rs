@@ -38,8 +38,6 @@ mod core {
     #[pymodule_export]
     use crate::boot::fault_plan::FaultPlan;
     #[pymodule_export]
-    use crate::boot::health::{Health, SystemHealth};
-    #[pymodule_export]
     use crate::boot::lawful::{
         annotation_fault, known_phase, main_thread_faults, qualify, stand_in,
     };
@@ -56,6 +54,8 @@ mod core {
     #[pymodule_export]
     use crate::door::exception::{boot_error, plan_error};
     #[pymodule_export]
+    use crate::door::health::{Health, SystemHealth};
+    #[pymodule_export]
     use crate::door::process::{is_main_thread, mark_forked, write_unraisable};
     #[pymodule_export]
     use crate::door::span::checked_seconds;
@@ -64,7 +64,7 @@ mod core {
     #[pymodule_export]
     use crate::pit::{
         ArbitrationEngine, ArtifactFile, ArtifactStore, ArtifactWriter, DagTracker, Grant, Lease,
-        MemberPort, MemberRequest, MemberSeat, PoolManager, PoolUpkeep, StaleManager,
+        MemberSeat, PoolManager, PoolUpkeep, StaleManager,
     };
     #[pymodule_export]
     use crate::steps::swap::{PendingStep, Slot, Stepper};
@@ -73,7 +73,9 @@ mod core {
     #[pymodule_export]
     use crate::swap::drain::{wait_drained, wait_for_calls};
     #[pymodule_export]
-    use crate::swap::holders::{Holder, holders_of};
+    use crate::swap::holder::Holder;
+    #[pymodule_export]
+    use crate::swap::holders::tell_holders;
     #[pymodule_export]
     use crate::swap::report::SwapReport;
     #[pymodule_export]
@@ -99,7 +101,7 @@ mod core {
     #[pymodule_export]
     use crate::work::supervisor::SupervisorServer;
     #[pymodule_export]
-    use crate::work::versions::{TriedVersions, Version, bring_up, swap_version, try_versions};
+    use crate::work::versions::{TriedVersions, swap_version, try_versions};
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

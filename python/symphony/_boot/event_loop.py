@@ -11,7 +11,7 @@ import _thread
 import asyncio
 import sys
 
-from symphony._boot.threads import finish, place_of
+from symphony._boot.threads import place_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ class _Loop:
         in_step = job.live.threads_in_step
         in_step.append(self._thread)
         try:
-            outcome = await awaitable
-            finish(job, outcome)
+            job.finish(await awaitable)
         except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
             job.fail(error)
         finally:

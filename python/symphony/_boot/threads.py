@@ -11,8 +11,6 @@ from __future__ import annotations
 import _thread
 import sys
 
-from symphony._core import Health
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,11 +54,9 @@ def run_job(
     try:
         step = job.step
         outcome: Any = job.live.start(job) if step == "start" else getattr(job.live, step)()
-        if outcome is None:
-            return job.finish()
         if loops is not None and hasattr(outcome, "__await__"):
             return loops.submit(job, outcome)
-        return finish(job, outcome)
+        return job.finish(outcome)
     except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
         if interrupted is not None:
             interrupted(error)
@@ -84,62 +80,6 @@ def _own_files() -> tuple[str, ...]:
 
 
 _OWN = _own_files()
-
-
-def finish(job: Job, outcome: Any) -> bool:
-    """Ends a step that raised nothing; only the result of `health()` says how a component is."""
-    return job.finish(*health_of(outcome)) if job.step == "health" else job.finish()
-
-
-def health_of(outcome: Any) -> tuple[str, str | None]:
-    """What the result of `health()` says: state and reason.
-
-    Nothing or True is healthy, False unhealthy; a `Health` says both, and so does a tuple of a state, or of True or
-    False, and a reason. Anything else is unhealthy with its type told: what was meant as bad news is never good news.
-    """
-    if outcome is None or outcome is True:
-        return ("healthy", None)
-    if outcome is False:
-        return ("unhealthy", _RETURNED.format("False"))
-    said, reason = _said(outcome)
-    if said in _STATES:
-        told = None if reason is None else str(reason)
-        return (
-            said,
-            told or (_RETURNED.format(_described(outcome)) if said != "healthy" else None),
-        )
-    return ("unhealthy", _RETURNED.format(_described(outcome)) + _LAWFUL)
-
-
-_STATES = ("healthy", "degraded", "unhealthy")
-_RETURNED = "its `health()` returned {}"
-_LAWFUL = "; nothing, True, False, a `Health`, or a tuple of a state and a reason says how it is"
-
-
-def _said(outcome: Any) -> tuple[Any, Any]:
-    """The state that a result names, and its reason; no state where it names none."""
-    if isinstance(outcome, Health):
-        return outcome.state, outcome.reason
-    said: Any = outcome
-    reason: Any = None
-    if isinstance(outcome, tuple):
-        pair: tuple[Any, ...] = outcome
-        if len(pair) != 2:
-            return None, None
-        said, reason = pair
-        if isinstance(said, str):
-            return said, reason
-    made: type = type(said)
-    # The truth value of numpy, which is not imported for this.
-    if made is bool or (made.__module__ == "numpy" and made.__name__ in ("bool", "bool_")):
-        return ("healthy" if said else "unhealthy"), reason
-    return None, None
-
-
-def _described(outcome: Any) -> str:
-    """A result with its type, short."""
-    text = repr(outcome)
-    return f"`{text if len(text) <= 60 else text[:60] + '...'}`, a `{type(outcome).__name__}`"
 
 
 def stack_of(thread: int) -> list[str]:

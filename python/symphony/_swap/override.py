@@ -146,7 +146,6 @@ class _Entry:
             if own is None or not slot.retire(own):
                 raise StoppedError("the system is being shut down")
             self.own = own
-            root.leave()
         elif not slot.retire(self.live.stepper):
             raise StoppedError("the system is being shut down")
 
@@ -169,8 +168,6 @@ class _Entry:
             return
         slot.reclaim([self.own])
         slot.exchange(self.own)
-        if isinstance(root, members.Member):
-            root.come_back()
 
     def leave(self) -> None:
         """Has every consumer see again what it saw before.

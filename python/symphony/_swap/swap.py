@@ -24,12 +24,12 @@ from symphony._core import (
     SwapReport,
     boot_error,
     checked_seconds,
-    holders_of,
     main_thread_faults,
     own_parts_by_class,
     plan_error,
     refresh,
     settle_names,
+    tell_holders,
     wait_drained,
 )
 from symphony._swap import members
@@ -351,8 +351,6 @@ def put_in(container: Container, old: Live, new: Live) -> None:
     if before is None:
         raise StoppedError("the system is being shut down")
     old.stepper, new.stepper = before, None
-    if isinstance(old, members.Member):
-        old.leave()
     container.replace(old, new)
 
 
@@ -366,8 +364,6 @@ def rewrite(
         new.stepper = old.slot.exchange(old.stepper)
         old.stepper = None
         container.replace(new, old)
-        if isinstance(old, members.Member):
-            old.come_back()
         raise
     container.bind_late(new)
 
@@ -388,25 +384,18 @@ def take_out(
     container = starter.container
     if old.spec.kind == "instance":
         _let_go(starter, old)
-    report.notes += members.notes_of(old)
-    keeper = members.keeper_of(old)
-    if keeper is not None:
-        report.drained = False
-        report.holders += (keeper,)
-        _retire(starter, old)
-        return
     if isinstance(old, members.Member):
-        idle = old.seat.is_idle
+        idle = old.slot.is_idle
+        if old.slot.tell(report):
+            _retire(starter, old)
+            return
     try:
         drained = _drained(container, old, drain, idle)
     except BaseException:
         _retire(starter, old)
         raise
-    report.drained = report.drained and drained
     if not drained:
-        report.holders += tuple(
-            holders_of(old, label, [*container.lives, *swaps_of(container).retired])
-        )
+        tell_holders(report, old, label, [*container.lives, *swaps_of(container).retired])
         _retire(starter, old)
         return
     report.stop_error = take_down(starter, old) or report.stop_error

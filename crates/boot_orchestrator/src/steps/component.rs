@@ -25,18 +25,6 @@ pub enum ThreadKind {
     Shared,
 }
 
-impl ThreadKind {
-    /// The kind of that name; none of an unknown word.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "calling" => Some(Self::Calling),
-            "own" => Some(Self::Own),
-            "shared" => Some(Self::Shared),
-            _ => None,
-        }
-    }
-}
-
 /// The component of one object.
 pub struct QueuedComponent<T> {
     subject: Arc<T>,
@@ -164,22 +152,5 @@ impl<T: Send + Sync + 'static> Component for QueuedComponent<T> {
     fn clock_from(&self, _step: Step) -> Option<Instant> {
         let queued = self.current.lock().clone()?;
         Some(queued.taken().unwrap_or_else(Instant::now))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use component::Step;
-
-    use super::ThreadKind;
-
-    #[test]
-    fn an_unknown_word_is_no_thread_and_no_step() {
-        assert_eq!(ThreadKind::parse("own"), Some(ThreadKind::Own));
-        assert_eq!(ThreadKind::parse("shared"), Some(ThreadKind::Shared));
-        assert_eq!(ThreadKind::parse("calling"), Some(ThreadKind::Calling));
-        assert_eq!(ThreadKind::parse("Own"), None);
-        assert_eq!(Step::parse("health"), Some(Step::Health));
-        assert_eq!(Step::parse("pause"), None);
     }
 }

@@ -8,7 +8,6 @@ pub(crate) mod driver;
 pub(crate) mod engine_thread;
 pub(crate) mod events;
 pub(crate) mod fault_plan;
-pub(crate) mod health;
 pub(crate) mod lawful;
 pub(crate) mod log;
 pub(crate) mod lookup;

@@ -10,10 +10,10 @@ use boot_orchestrator::system::System;
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
-use crate::boot::health::{Health, SystemHealth};
 use crate::boot::report::BootReport;
 use crate::door::enter::{enter, guard, wait_polling};
 use crate::door::error::Fields;
+use crate::door::health::{Health, SystemHealth};
 use crate::door::span::span;
 use crate::steps::live::{Live, LiveThreads};
 use crate::steps::threads::JobQueue;

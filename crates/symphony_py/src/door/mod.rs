@@ -5,6 +5,7 @@ pub(crate) mod edge;
 pub(crate) mod enter;
 pub(crate) mod error;
 pub(crate) mod exception;
+pub(crate) mod health;
 pub(crate) mod process;
 pub(crate) mod span;
 pub(crate) mod spec;

@@ -2,7 +2,7 @@
 
 use boot_orchestrator::steps::ThreadKind;
 use boot_orchestrator::{Advice, no_such};
-use component::{NeedKind, Phase};
+use component::{NeedKind, Phase, Step};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -62,6 +62,15 @@ impl Words for ThreadKind {
     const NAMES: (&'static str, &'static str) = ("kind of thread", "kinds");
     const ALL: &'static [(&'static str, Self)] =
         &[("shared", Self::Shared), ("own", Self::Own), ("calling", Self::Calling)];
+}
+
+impl Words for Step {
+    const NAMES: (&'static str, &'static str) = ("step", "steps");
+    const ALL: &'static [(&'static str, Self)] = &[
+        (Self::Start.as_str(), Self::Start),
+        (Self::Health.as_str(), Self::Health),
+        (Self::Stop.as_str(), Self::Stop),
+    ];
 }
 
 impl<T: Words> FromPyObject<'_, '_> for Word<T> {

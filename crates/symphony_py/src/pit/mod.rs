@@ -7,6 +7,7 @@ mod artifacts;
 mod dag;
 mod member;
 mod pool;
+mod seat;
 mod stale;
 mod stand_in;
 
@@ -17,5 +18,5 @@ pub(crate) use artifacts::{ArtifactStore, add};
 pub(crate) use dag::DagTracker;
 pub(crate) use member::member;
 pub(crate) use pool::{Lease, PoolManager, PoolUpkeep};
+pub(crate) use seat::MemberSeat;
 pub(crate) use stale::StaleManager;
-pub(crate) use stand_in::{MemberPort, MemberRequest, MemberSeat};

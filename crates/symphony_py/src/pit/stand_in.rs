@@ -1,27 +1,25 @@
 //! What took a Pit member's place, as the core calls it: for Melodies and guests that name the member's operations.
 //!
-//! Code of users never runs on a thread of Rust, so a call waits here until one of Python's own daemon threads has
-//! served it (`symphony/_swap/members.py`). Invariant: each request is answered once, also when the port closes under it.
+//! Caller: `seat.rs`. Code of users never runs on a thread of Rust, so a call waits here until one of Python's own daemon
+//! threads has served it. Invariant: each request is answered once, also when the port closes under it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use boot_orchestrator::system::{System, TakenMember};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use ipc::{Payload, RemoteFailure};
 use orchestra_kit::manifest::Member;
 use orchestra_kit::operations::StandIn;
 use orchestra_kit::{ExtensionError, KitError};
 use parking_lot::Mutex;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::door::enter::{enter, guard};
-use crate::door::error::{Fields, raise};
 use crate::door::values::{decode, encode};
-use crate::steps::live::{Live, LiveThreads};
-use crate::steps::swap::{Slot, Stepper};
-use crate::steps::words::ThreadWord;
+
+/// So many calls of operations run side by side; more wait.
+const THREADS: usize = 8;
 
 type Answer = Result<Payload, KitError>;
 
@@ -67,156 +65,138 @@ impl StandIn for Calls {
     }
 }
 
-/// Python's end of the calls of one member's operations.
+/// The threads of Python's that answer the calls of one member's operations.
 #[pyclass(frozen, module = "symphony._core")]
-pub(crate) struct MemberPort {
+pub(super) struct StandInThreads {
     requests: Receiver<Asked>,
-    /// Dropped, it lets the threads that wait for requests end.
-    open: Mutex<Option<Arc<dyn StandIn>>>,
     member: Member,
+    container: Py<PyAny>,
+    /// The class of the member's handle, under which the container has what stands in its place.
+    key: Py<PyAny>,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    all: usize,
+    idle: usize,
+}
+
+impl StandInThreads {
+    /// Starts the first thread; they end when nobody has the port any more.
+    pub(super) fn start(
+        py: Python<'_>,
+        member: Member,
+        container: Py<PyAny>,
+        key: Py<PyAny>,
+    ) -> PyResult<Arc<dyn StandIn>> {
+        let (requests, receiver) = unbounded();
+        let counts = Mutex::default();
+        let threads = Self { requests: receiver, member, container, key, counts };
+        Self::grow(&Bound::new(py, threads)?)?;
+        Ok(Arc::new(Calls { member, requests }))
+    }
+
+    /// Starts a thread where all others are busy.
+    fn grow(threads: &Bound<'_, Self>) -> PyResult<()> {
+        {
+            let mut counts = threads.get().counts.lock();
+            if counts.idle > 0 || counts.all >= THREADS {
+                return Ok(());
+            }
+            counts.all += 1;
+            counts.idle += 1;
+        }
+        let started = || {
+            let serve = threads.getattr("serve")?;
+            threads.py().import("_thread")?.call_method1("start_new_thread", (serve, ()))
+        };
+        started().map(drop).inspect_err(|_| {
+            let mut counts = threads.get().counts.lock();
+            counts.all -= 1;
+            counts.idle -= 1;
+        })
+    }
+
+    fn answer(&self, py: Python<'_>, asked: &Asked) -> Answer {
+        self.called(py, asked).unwrap_or_else(|error| {
+            let value = error.value(py);
+            let failure = RemoteFailure::new(component::Code::REMOTE_ERROR, value.to_string());
+            let type_name = value.get_type().qualname().map(|name| name.to_string());
+            let traceback = traceback_of(py, &error);
+            Err(self.failed(asked, failure, type_name.unwrap_or_default(), traceback))
+        })
+    }
+
+    fn called(&self, py: Python<'_>, asked: &Asked) -> PyResult<Answer> {
+        let operation = asked.operation;
+        let instance = self.container.bind(py).call_method1("lookup", (&self.key,))?;
+        let Some(method) = instance.getattr_opt(operation)?.filter(Bound::is_callable) else {
+            let class = instance.get_type().qualname()?;
+            let name = self.member.as_str();
+            let failure = RemoteFailure::new(
+                component::Code::REMOTE_ERROR,
+                format!("`{class}`, which stands in the place of `{name}`, has no `{operation}`"),
+            );
+            return Ok(Err(self.failed(asked, failure, String::new(), String::new())));
+        };
+        let inputs = decode(py, &asked.inputs)?.into_bound(py).cast_into::<PyDict>()?;
+        if let Some(data) =
+            inputs.get_item("data")?.filter(|data| data.is_instance_of::<PyString>())
+        {
+            inputs.set_item("data", data.call_method0("encode")?)?;
+        }
+        let mut positional = Vec::new();
+        for name in &asked.required {
+            positional.push(inputs.call_method1("pop", (name,))?);
+        }
+        let value = method.call(PyTuple::new(py, positional)?, Some(&inputs))?;
+        if value.hasattr("__await__")? {
+            if let Some(close) = value.getattr_opt("close")? {
+                close.call0()?;
+            }
+            let message = format!("`{operation}` is `async`, and operations of members are not");
+            return Err(PyTypeError::new_err(message));
+        }
+        Ok(Ok(encode(&value)?))
+    }
+
+    fn failed(
+        &self,
+        asked: &Asked,
+        mut failure: RemoteFailure,
+        type_name: String,
+        traceback: String,
+    ) -> KitError {
+        (failure.type_name, failure.traceback) = (type_name, traceback);
+        let (name, operation) = (self.member.as_str().to_owned(), asked.operation.to_owned());
+        KitError::Extension(ExtensionError::Remote { name, operation, failure: Box::new(failure) })
+    }
 }
 
 #[pymethods]
-impl MemberPort {
-    /// Waits for the next request, detached and without a timeout; `None` when the port is closed.
-    fn next(&self, py: Python<'_>) -> Option<MemberRequest> {
-        let asked = py.detach(|| self.requests.recv().ok())?;
-        Some(MemberRequest { member: self.member, asked: Mutex::new(Some(asked)) })
-    }
-
-    /// Lets the threads that serve it end.
-    fn close(&self) {
-        self.open.lock().take();
-    }
-}
-
-/// One call of an operation.
-#[pyclass(frozen, module = "symphony._core")]
-pub(crate) struct MemberRequest {
-    member: Member,
-    asked: Mutex<Option<Asked>>,
-}
-
-impl MemberRequest {
-    fn tell(&self, py: Python<'_>, answer: Answer) {
-        if let Some(asked) = self.asked.lock().take() {
+impl StandInThreads {
+    /// The loop of one thread.
+    fn serve(threads: &Bound<'_, Self>) {
+        let (py, this) = (threads.py(), threads.get());
+        while let Some(asked) = py.detach(|| this.requests.recv().ok()) {
+            this.counts.lock().idle -= 1;
+            // Without another thread the next call waits for this one.
+            let _refused = Self::grow(threads);
+            let answer = this.answer(py, &asked);
             // Its deadline may have passed meanwhile.
             py.detach(|| drop(asked.answer.send(answer)));
+            this.counts.lock().idle += 1;
         }
     }
 }
 
-#[pymethods]
-impl MemberRequest {
-    /// Operation, the inputs that it cannot do without, and all inputs.
-    fn read(&self, py: Python<'_>) -> PyResult<(&'static str, Vec<&'static str>, Py<PyAny>)> {
-        let asked = self.asked.lock();
-        let Some(asked) = &*asked else {
-            return Err(Fields::new(component::Code::INTERNAL, "it was answered").raise(py));
-        };
-        Ok((asked.operation, asked.required.clone(), decode(py, &asked.inputs)?))
-    }
-
-    /// It has this result.
-    fn answer(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let payload = encode(value)?;
-        self.tell(py, Ok(payload));
-        Ok(())
-    }
-
-    /// It raised, or cannot be served.
-    fn fail(&self, py: Python<'_>, message: String, type_name: String, traceback: String) {
-        let mut failure = RemoteFailure::new(component::Code::REMOTE_ERROR, message);
-        (failure.type_name, failure.traceback) = (type_name, traceback);
-        let operation = {
-            let asked = self.asked.lock();
-            asked.as_ref().map_or_else(String::new, |asked| asked.operation.to_owned())
-        };
-        let name = self.member.as_str().to_owned();
-        let error = ExtensionError::Remote { name, operation, failure: Box::new(failure) };
-        self.tell(py, Err(KitError::Extension(error)));
-    }
-}
-
-/// One place of the Pit, as `symphony/_swap/members.py` swaps what stands in it.
-#[pyclass(frozen, module = "symphony._core")]
-pub(crate) struct MemberSeat {
-    system: Arc<System>,
-    member: Member,
-    threads: Arc<LiveThreads>,
-    taken: Mutex<Option<TakenMember>>,
-}
-
-impl MemberSeat {
-    pub(crate) const fn new(
-        system: Arc<System>,
-        member: Member,
-        threads: Arc<LiveThreads>,
-    ) -> Self {
-        Self { system, member, threads, taken: Mutex::new(None) }
-    }
-}
-
-#[pymethods]
-impl MemberSeat {
-    /// The steps of an object that may come into this place, or of the member itself.
-    fn candidate(&self, live: Live, thread: ThreadWord) -> Stepper {
-        Stepper::new(live, thread, &self.threads)
-    }
-
-    /// From now on the steps of this place are those, and of what is exchanged for them; `None` when the system is
-    /// being shut down.
-    fn occupy(&self, stepper: &Stepper) -> Option<Slot> {
-        if self.system.closing().load(Ordering::Acquire) {
-            return None;
-        }
-        let (place, slot) = stepper.alone(&self.threads);
-        self.system.stand_in(self.member, Some(place));
-        Some(slot)
-    }
-
-    /// The steps of this place are the member's own again.
-    fn vacate(&self) {
-        self.system.stand_in(self.member, None);
-    }
-
-    /// Takes the member itself out of its place: its operations are asked of the port from now on.
-    fn take(&self, py: Python<'_>) -> PyResult<MemberPort> {
-        guard(py)?;
-        let (requests, receiver) = unbounded();
-        let calls: Arc<dyn StandIn> = Arc::new(Calls { member: self.member, requests });
-        let taken = py.detach(|| self.system.take_member(self.member, Arc::clone(&calls)));
-        let Some(taken) = taken else {
-            let message = format!("`{}` is not in its place", self.member.as_str());
-            return Err(Fields::new(component::Code::STOPPED, message).raise(py));
-        };
-        *self.taken.lock() = Some(taken);
-        Ok(MemberPort { requests: receiver, open: Mutex::new(Some(calls)), member: self.member })
-    }
-
-    /// Puts it back.
-    fn give_back(&self, py: Python<'_>) {
-        if let Some(taken) = self.taken.lock().take() {
-            py.detach(|| self.system.give_back(taken));
-        }
-    }
-
-    /// Whether no call is inside what was taken out.
-    fn is_idle(&self) -> bool {
-        self.taken.lock().as_ref().is_none_or(|taken| taken.calls() == 0)
-    }
-
-    /// Which part of the core keeps it at work, and which other member went with it.
-    fn about(&self) -> (Option<&'static str>, Option<&'static str>) {
-        let taken = self.taken.lock();
-        let taken = taken.as_ref();
-        (taken.and_then(TakenMember::keeper), taken.and_then(TakenMember::company))
-    }
-
-    /// Closes what was taken out; may be called twice.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let taken = self.taken.lock().take();
-        let Some(taken) = taken else { return Ok(()) };
-        enter(py, || taken.close())?.map_err(|error| raise(py, &error))
-    }
+fn traceback_of(py: Python<'_>, error: &PyErr) -> String {
+    let written = || {
+        let lines = py.import("traceback")?.getattr("format_exception")?;
+        // Before 3.12 the binding keeps the traceback beside the exception.
+        let lines = lines.call1((error.get_type(py), error.value(py), error.traceback(py)))?;
+        lines.extract::<Vec<String>>().map(|lines| lines.concat())
+    };
+    written().unwrap_or_default()
 }

@@ -3,4 +3,4 @@
 pub(crate) mod live;
 pub(crate) mod swap;
 pub(crate) mod threads;
-pub(crate) mod words;
+mod told_health;

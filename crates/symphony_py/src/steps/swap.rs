@@ -5,16 +5,16 @@
 
 use std::sync::{Arc, Weak};
 
-use boot_orchestrator::steps::{AwaitedStep, CallingStep, StepEnd};
-use component::{Code, Failure, Health};
+use boot_orchestrator::steps::{AwaitedStep, CallingStep, StepEnd, ThreadKind};
+use component::{Code, Failure, Health, Step};
 use pyo3::prelude::*;
 
 use crate::door::enter::{enter, guard, wait_polling};
 use crate::door::error::Fields;
 use crate::door::span::span;
+use crate::door::words::Word;
 use crate::steps::live::{Live, LiveComponent, LivePlace, LiveThreads};
 use crate::steps::threads::JobQueue;
-use crate::steps::words::{StepWord, ThreadWord};
 
 /// The place of a component, as `symphony/_swap/swap.py` holds it.
 ///
@@ -34,23 +34,23 @@ impl Slot {
 #[pymethods]
 impl Slot {
     /// The steps of an object that may come into this place.
-    fn candidate(&self, live: Live, thread: ThreadWord) -> Stepper {
+    fn candidate(&self, live: Live, thread: Word<ThreadKind>) -> Stepper {
         Stepper::new(live, thread, &self.threads)
     }
 
     /// Puts another object into the place: gives the steps of the one before, `None` when the place is being stopped.
-    fn exchange(&self, stepper: &Stepper) -> Option<Stepper> {
+    pub(crate) fn exchange(&self, stepper: &Stepper) -> Option<Stepper> {
         let component = self.place.upgrade()?.exchange(&stepper.component)?;
         Some(Stepper { component })
     }
 
     /// Leaves an object to be stopped with the place; false when that is being stopped already.
-    fn retire(&self, stepper: &Stepper) -> bool {
+    pub(crate) fn retire(&self, stepper: &Stepper) -> bool {
         self.place.upgrade().is_some_and(|place| place.retire(&stepper.component))
     }
 
     /// Takes back objects that were left; false, and none is, when they are being stopped with the place already.
-    fn reclaim(&self, steppers: Vec<PyRef<'_, Stepper>>) -> bool {
+    pub(crate) fn reclaim(&self, steppers: Vec<PyRef<'_, Stepper>>) -> bool {
         let components: Vec<_> =
             steppers.iter().map(|stepper| Arc::clone(&stepper.component)).collect();
         self.place.upgrade().is_some_and(|place| place.reclaim(&components))
@@ -64,8 +64,18 @@ pub(crate) struct Stepper {
 }
 
 impl Stepper {
-    pub(crate) fn new(live: Live, thread: ThreadWord, threads: &Arc<LiveThreads>) -> Self {
+    pub(crate) fn new(live: Live, thread: Word<ThreadKind>, threads: &Arc<LiveThreads>) -> Self {
         Self { component: LiveComponent::new(live, thread.0, threads) }
+    }
+
+    /// The same steps, for somebody else to hold.
+    pub(crate) fn again(&self) -> Self {
+        Self { component: Arc::clone(&self.component) }
+    }
+
+    /// Whether they are the same steps.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.component, &other.component)
     }
 
     /// A place outside of the plan, with these steps; whoever has the place keeps it.
@@ -84,7 +94,7 @@ impl Stepper {
     /// Runs a step where it belongs and waits for it: state and reason of the object after it.
     ///
     /// A step that is not done in time is given up; a start that ends well after that is stopped at once.
-    fn run(&self, py: Python<'_>, step: StepWord, seconds: f64) -> PyResult<Answer> {
+    fn run(&self, py: Python<'_>, step: Word<Step>, seconds: f64) -> PyResult<Answer> {
         guard(py)?;
         let limit = span(py, "seconds", seconds)?;
         let begun = py.detach(|| AwaitedStep::begin(&self.component, step.0, limit));
@@ -99,7 +109,7 @@ impl Stepper {
     }
 
     /// Begins a step that belongs to the thread that calls, which then has to work it off.
-    fn begin(&self, py: Python<'_>, step: StepWord, seconds: f64) -> PyResult<PendingStep> {
+    fn begin(&self, py: Python<'_>, step: Word<Step>, seconds: f64) -> PyResult<PendingStep> {
         guard(py)?;
         let limit = span(py, "seconds", seconds)?;
         let begun = CallingStep::begin(&self.component, step.0, limit);

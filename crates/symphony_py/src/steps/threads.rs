@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boot_orchestrator::steps::{StepReceiver, Taken, ThreadOrder};
-use component::Step;
+use component::{Health, Step};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -17,7 +17,7 @@ use crate::door::enter::{guard, wait_polling};
 use crate::door::error::failure_of;
 use crate::door::span::{deadline, limit};
 use crate::steps::live::{Live, LiveStep, LiveThreads};
-use crate::steps::words::health_of;
+use crate::steps::told_health::health_of;
 
 /// One step, as the Python thread that runs it sees it.
 #[pyclass(frozen, module = "symphony._core")]
@@ -65,10 +65,13 @@ impl Job {
         py.detach(|| self.step.skip());
     }
 
-    /// The step ended well. `state` is `healthy`, `degraded` or `unhealthy`; false when it had been given up.
-    #[pyo3(signature = (state = "healthy", reason = None))]
-    fn finish(&self, py: Python<'_>, state: &str, reason: Option<String>) -> PyResult<bool> {
-        let health = health_of(state, reason)?;
+    /// The step raised nothing; only the result of `health()` says how the component is. False when it had been given up.
+    #[pyo3(signature = (outcome = None))]
+    fn finish(&self, py: Python<'_>, outcome: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        let health = match outcome.filter(|_| self.step.step() == Step::Health) {
+            Some(outcome) => health_of(outcome)?,
+            None => Health::Healthy,
+        };
         Ok(py.detach(|| self.step.tell(Ok(health))))
     }
 

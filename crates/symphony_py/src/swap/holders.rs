@@ -6,12 +6,12 @@
 use std::collections::HashSet;
 
 use pyo3::prelude::*;
-use pyo3::types::{
-    PyCode, PyDict, PyFrame, PyFunction, PyIterator, PyList, PyModule, PySet, PyTuple, PyType,
-};
+use pyo3::types::{PyCode, PyDict, PyFrame, PyFunction, PyList, PyModule, PySet, PyTuple, PyType};
 
 use super::drain::{frames_of, is_builtin, stacks, variables};
+use super::holder::Holder;
 use super::names::codes_of;
+use super::report::SwapReport;
 use crate::door::spec::{ComponentSpec, NeedSpec};
 
 /// So many containers may lie between a holder and the object.
@@ -20,56 +20,14 @@ const MOST: usize = 20;
 /// The interpreter's mark of classes that were made while it ran, among them all that are written in Python.
 const HEAP_TYPE: u64 = 1 << 9;
 
-/// Somebody who still holds an object that was taken out.
-#[pyclass(frozen, get_all, eq, hash, module = "symphony._core")]
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Holder {
-    /// `file:line` of what holds it.
-    place: String,
-    /// What that is.
-    what: String,
-    /// What to write instead, so that the next swap reaches it.
-    edit: String,
-}
-
-#[pymethods]
-impl Holder {
-    #[new]
-    pub(crate) const fn new(place: String, what: String, edit: String) -> Self {
-        Self { place, what, edit }
-    }
-
-    /// Place, what it is, and the edit below it.
-    fn __str__(&self) -> String {
-        format!("{}  {}\n  {}", self.place, self.what, self.edit)
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let [place, what, edit] = self.parts(py)?;
-        Ok(format!("Holder(place={place}, what={what}, edit={edit})"))
-    }
-
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        PyTuple::new(py, [&self.place, &self.what, &self.edit])?.try_iter()
-    }
-}
-
-impl Holder {
-    fn parts(&self, py: Python<'_>) -> PyResult<[String; 3]> {
-        let text = |part: &String| {
-            Ok::<_, PyErr>(pyo3::types::PyString::new(py, part).repr()?.to_string())
-        };
-        Ok([text(&self.place)?, text(&self.what)?, text(&self.edit)?])
-    }
-}
-
-/// Who holds the object of a component that was taken out; the consumers may be among them.
+/// Adds to a report who holds the object of a component that was taken out; the consumers may be among them.
 #[pyfunction]
-pub(crate) fn holders_of(
+pub(crate) fn tell_holders(
+    report: &Bound<'_, SwapReport>,
     live: &Bound<'_, PyAny>,
     label: &str,
     consumers: Vec<Bound<'_, PyAny>>,
-) -> PyResult<Vec<Holder>> {
+) -> PyResult<()> {
     let mut all = Vec::new();
     for consumer in consumers.into_iter().filter(|consumer| !consumer.is(live)) {
         let instance = consumer.getattr("instance")?;
@@ -91,7 +49,8 @@ pub(crate) fn holders_of(
     search.climb(&object, DEPTH, "")?;
     search.stacks()?;
     search.found.truncate(MOST);
-    Ok(search.found)
+    report.borrow_mut().hold(search.found);
+    Ok(())
 }
 
 struct Consumer<'py> {
@@ -207,7 +166,7 @@ impl<'py> Search<'_, 'py> {
                 self.place_of(at)?
             ),
         };
-        let holder = Holder { place, what, edit };
+        let holder = Holder::new(place, what, edit);
         if !self.found.contains(&holder) {
             self.found.push(holder);
         }

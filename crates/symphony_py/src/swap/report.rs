@@ -5,6 +5,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 
+use super::holder::Holder;
+
 /// What a swap did; its `str()` is its whole text.
 #[pyclass(module = "symphony")]
 pub(crate) struct SwapReport {
@@ -17,16 +19,27 @@ pub(crate) struct SwapReport {
     rewritten: Vec<(String, String)>,
     #[pyo3(get, set)]
     handles: usize,
-    #[pyo3(get, set)]
-    holders: Option<Py<PyTuple>>,
+    holders: Vec<Holder>,
     #[pyo3(get, set)]
     drained: bool,
     #[pyo3(get, set)]
     stop_error: Option<Py<PyAny>>,
-    #[pyo3(set)]
     notes: Vec<String>,
     #[pyo3(get, set)]
-    seconds: f64,
+    pub(crate) seconds: f64,
+}
+
+impl SwapReport {
+    /// Adds what else there is to know.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// Adds who still holds the old one, which is not drained then.
+    pub(crate) fn hold(&mut self, holders: impl IntoIterator<Item = Holder>) {
+        self.drained = false;
+        self.holders.extend(holders);
+    }
 }
 
 #[pymethods]
@@ -34,8 +47,7 @@ impl SwapReport {
     /// What is known once the sites are rewritten.
     #[new]
     #[pyo3(signature = (component, old, new, rewritten=Vec::new(), handles=0))]
-    fn make(
-        py: Python<'_>,
+    pub(crate) fn make(
         component: String,
         old: String,
         new: String,
@@ -48,7 +60,7 @@ impl SwapReport {
             new,
             rewritten,
             handles,
-            holders: Some(PyTuple::empty(py).unbind()),
+            holders: Vec::new(),
             drained: true,
             stop_error: None,
             notes: Vec::new(),
@@ -62,6 +74,12 @@ impl SwapReport {
         PyTuple::new(py, &self.rewritten)
     }
 
+    /// Who still holds the old object.
+    #[getter]
+    fn holders<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.holders.iter().cloned())
+    }
+
     /// What else there is to know.
     #[getter]
     fn notes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
@@ -69,10 +87,7 @@ impl SwapReport {
     }
 
     fn __str__(&self, py: Python<'_>) -> PyResult<String> {
-        let mut holders = Vec::new();
-        for holder in self.holders.iter().flat_map(|holders| holders.bind(py).iter()) {
-            holders.push(holder.str()?.to_string());
-        }
+        let holders: Vec<String> = self.holders.iter().map(Holder::to_string).collect();
         let error = self.stop_error.as_ref().map(|error| error.bind(py));
         let error = error
             .map(|error| Ok::<_, PyErr>(format!("{}: {}", error.get_type().name()?, error.str()?)))
@@ -99,12 +114,10 @@ impl SwapReport {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.holders)?;
         visit.call(&self.stop_error)
     }
 
     fn __clear__(&mut self) {
-        self.holders = None;
         self.stop_error = None;
     }
 }

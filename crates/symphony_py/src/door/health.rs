@@ -21,6 +21,14 @@ impl Health {
         Self { state: health.as_str(), reason: health.reason().map(str::to_owned) }
     }
 
+    pub(crate) fn state(&self) -> &'static str {
+        self.state
+    }
+
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
     fn text(&self) -> String {
         let reason = self.reason.as_deref().filter(|reason| !reason.is_empty());
         reason.map_or_else(|| self.state.to_owned(), |reason| format!("{}: {reason}", self.state))
@@ -53,8 +61,8 @@ impl Health {
         class.call1(("unhealthy", reason))
     }
 
-    #[getter]
-    fn state(&self) -> &'static str {
+    #[getter(state)]
+    fn word(&self) -> &'static str {
         self.state
     }
 
