@@ -2388,6 +2388,13 @@ class FaultPlan:
         """Ends every hang and every wait; the components' own steps never begin."""
 
 @final
+class GuestCall:
+    """A call of a guest on its way to an event loop."""
+
+    def cancel(self) -> None:
+        """Gives the call up."""
+
+@final
 class GuestLane:
     """A Python guest's end of its lane, on which `symphony/_guest/server.py` serves.
 
@@ -2429,6 +2436,12 @@ class GuestLane:
         A number alone is a stream that had no room and may go on, or is given up. `None`: the host said stop or is
         gone.
         """
+
+    def stop_requested(self) -> bool:
+        """Whether the host asked this guest to stop."""
+
+    def stopped(self) -> None:
+        """Says that this guest leaves by itself."""
 
     def has_request(self) -> bool:
         """Whether `next_request` would not have to wait."""
@@ -2484,6 +2497,19 @@ class GuestLane:
             NotGrantedError: The manifest does not grant it.
         """
 
+    def submit(
+        self,
+        completions: Completions,
+        token: int,
+        operation: str,
+        inputs: dict[str, Any],
+        under: int | None = None,
+    ) -> GuestCall:
+        """Sends a call whose result goes to an event loop, under that token.
+
+        It is made for the sake of the request `under`, and has its deadline.
+        """
+
     def publish(self, topic: str, value: Any) -> None:
         """Publishes a value on a topic.
 
@@ -2492,7 +2518,7 @@ class GuestLane:
         """
 
     def cancelled(self, correlation: int) -> bool:
-        """Whether the caller of a request gave it up."""
+        """Whether the caller of a request gave it up, or the host wants this guest to stop."""
 
 @final
 class SupervisorServer:

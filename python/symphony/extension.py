@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeVar, overload
 
     Operation = TypeVar("Operation", bound=Callable[..., Any])
+    Hook = TypeVar("Hook", bound=Callable[[], Any])
 
     class Lane(Protocol):
         """What an extension needs of its lane: `symphony._core.GuestLane`, or a test's stand-in."""
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Extension", "OperationDescription", "serve"]
 
+_POSITIONAL_ONLY, _BY_NAME, _VARIABLE_POSITIONAL, _VARIABLE_KEYWORDS = 0, 1, 2, 4
+"""The kinds of parameters, as `inspect` numbers them."""
+_MOST_DECORATORS = 100
+"""A wrapper may wrap itself."""
 _HAS_VARIABLE_POSITIONAL = 0x04
 _HAS_VARIABLE_KEYWORDS = 0x08
 _IS_GENERATOR = 0x20
@@ -56,8 +61,8 @@ class OperationDescription:
         required: Inputs that every call must bring, in order.
         optional: Inputs that have a default, in order.
         takes_any: Whether further inputs are accepted (`**inputs`).
-        is_stream: Whether the operation yields several values.
-        is_async: Whether the function is a coroutine function or an asynchronous generator.
+        is_stream: Whether what is called is a generator function. What another one gives is told when it is called.
+        is_async: Whether what is called is a coroutine function or an asynchronous generator function.
         summary: The first line of the docstring.
     """
 
@@ -76,42 +81,15 @@ class OperationDescription:
 
         Args:
             name: The operation's name.
-            function: A function or a bound method, decorated or not.
+            function: What is called: a function, a bound method, a `partial`, an object with `__call__`. Whether it is
+                a stream is read from it, its inputs from what its decorators wrap.
 
         Raises:
             TypeError: What it is, or its signature, cannot be called by name.
         """
-        inner: Any = function
-        while hasattr(inner, "__wrapped__"):
-            inner = inner.__wrapped__
-        bound = 1 if getattr(inner, "__self__", None) is not None else 0
-        inner = getattr(inner, "__func__", inner)
-        code = getattr(inner, "__code__", None)
-        if code is None:
-            raise TypeError(
-                f"operation `{name}` must be a function, not `{type(function).__name__}`"
-            )
-        if code.co_posonlyargcount > bound or code.co_flags & _HAS_VARIABLE_POSITIONAL:
-            raise TypeError(
-                f"operation `{name}` has positional-only inputs; a call names every input, "
-                "so declare them without `/` and `*args`"
-            )
-        count = code.co_argcount
-        names = code.co_varnames
-        first_default = count - len(inner.__defaults__ or ())
-        with_default: dict[str, Any] = inner.__kwdefaults__ or {}
-        by_name = names[count : count + code.co_kwonlyargcount]
         self.name = name
-        self.required: tuple[str, ...] = (
-            *names[bound:first_default],
-            *(key for key in by_name if key not in with_default),
-        )
-        self.optional: tuple[str, ...] = (
-            *names[max(bound, first_default) : count],
-            *(key for key in by_name if key in with_default),
-        )
-        flags = code.co_flags
-        self.takes_any = bool(flags & _HAS_VARIABLE_KEYWORDS)
+        self.required, self.optional, self.takes_any = _inputs_of(name, function)
+        flags = _flags_of(function)
         self.is_stream = bool(flags & (_IS_GENERATOR | _IS_ASYNC_GENERATOR))
         self.is_async = bool(flags & (_IS_COROUTINE | _IS_ASYNC_GENERATOR))
         text = (getattr(function, "__doc__", None) or "").strip()
@@ -160,6 +138,8 @@ class Extension:
         version: The author's version of it.
         operations: The functions by operation name, callable without Symphony.
         descriptions: What each operation takes and gives, by operation name.
+        start_hooks: What runs before the first request, in order.
+        stop_hooks: What runs at an orderly end, in reverse order.
     """
 
     def __init__(self, name: str, version: str = "0.0.0") -> None:
@@ -173,6 +153,8 @@ class Extension:
         self.version = version
         self.operations: dict[str, Callable[..., Any]] = {}
         self.descriptions: dict[str, OperationDescription] = {}
+        self.start_hooks: list[Callable[[], Any]] = []
+        self.stop_hooks: list[Callable[[], Any]] = []
         self._lane: Lane | None = None
         self._current: Callable[[], int | None] = _no_request
         self._calling: Callable[[], int | None] = _no_request
@@ -200,12 +182,17 @@ class Extension:
             The same function, unchanged.
 
         Raises:
-            TypeError: The function cannot be called by name.
+            TypeError: The function has no name, or cannot be called by named inputs.
             ValueError: The extension has an operation of that name.
         """
 
         def mark(marked: Any) -> Any:
             operation = str(getattr(marked, "__name__", "")) if name is None else name
+            if not operation:
+                raise TypeError(
+                    f"a `{type(marked).__name__}` has no name of its own: give it one by "
+                    "`extension.operation(name=...)`"
+                )
             description = OperationDescription(operation, marked)
             if operation in self.operations:
                 raise ValueError(f"extension `{self.name}` has two operations `{operation}`")
@@ -214,6 +201,36 @@ class Extension:
             return marked
 
         return mark if function is None else mark(function)
+
+    def on_start(self, hook: Hook) -> Hook:
+        """Have a function run in the extension's process before its first request; `async def` works too.
+
+        Several run in the order of their marks, within the deadline of the start (`limits.start`); one that raises
+        fails the start. What an asynchronous hook opens belongs to the event loop of the `async def` operations.
+
+        Args:
+            hook: A function without inputs.
+
+        Returns:
+            The same function, unchanged.
+        """
+        self.start_hooks.append(hook)
+        return hook
+
+    def on_stop(self, hook: Hook) -> Hook:
+        """Have a function run when the extension ends in order: asked to, or by `sys.exit`; `async def` works too.
+
+        Several run in reverse order of their marks, after the running operations have ended and before `atexit`, and
+        all of it has two seconds. They do not run where the start failed or the process is killed.
+
+        Args:
+            hook: A function without inputs.
+
+        Returns:
+            The same function, unchanged.
+        """
+        self.stop_hooks.append(hook)
+        return hook
 
     def call(self, operation: str, /, **inputs: Any) -> Any:
         """Call the Pit or another extension, where `calls` in the manifest grants it.
@@ -262,10 +279,19 @@ class Extension:
         Returns:
             The operation's result.
         """
-        import asyncio
+        lane: Any = self.lane_for("call")
+        if not hasattr(lane, "submit"):
+            # A test's stand-in, which knows how to call alone.
+            import asyncio
 
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, self._prepared_call(operation, inputs, None))
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(None, self._prepared_call(operation, inputs, None))
+        from symphony._work.loop_waits import waits_of_running_loop
+
+        served = self._calling()
+        return await waits_of_running_loop().result(
+            lambda completions, token: lane.submit(completions, token, operation, inputs, served)
+        )
 
     def options(self, *, timeout: float | None = None) -> CallView:
         """Return a view whose calls have these options.
@@ -368,6 +394,102 @@ def serve(entry: str, folder: str, lane_descriptor: int, begun: float | None = N
     from symphony._guest.server import serve as serve_guest
 
     return serve_guest(entry, folder, lane_descriptor, begun)
+
+
+def _inputs_of(name: str, function: Any) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """The inputs that are needed, those with a default, and whether others are taken, as `inspect` would read them."""
+    inner, bound, preset = _innermost(function)
+    signature = getattr(inner, "__signature__", None)
+    if signature is not None:
+        listed = [
+            (key, int(parameter.kind), parameter.default is not parameter.empty)
+            for key, parameter in signature.parameters.items()
+        ]
+    else:
+        listed = _parameters_of(name, function, inner)
+    listed = listed[bound:]
+    if any(kind in (_POSITIONAL_ONLY, _VARIABLE_POSITIONAL) for _, kind, _ in listed):
+        raise TypeError(
+            f"operation `{name}` has positional-only inputs; a call names every input, "
+            "so declare them without `/` and `*args`"
+        )
+    required, optional, takes_any = [], [], False
+    for key, kind, has_default in listed:
+        if kind == _VARIABLE_KEYWORDS:
+            takes_any = True
+        elif has_default or key in preset:
+            optional.append(key)
+        else:
+            required.append(key)
+    return tuple(required), tuple(optional), takes_any
+
+
+def _innermost(function: Any) -> tuple[Any, int, dict[str, Any]]:
+    """What has the inputs, how many of its first ones are given already, and which ones by name."""
+    preset: dict[str, Any] = {}
+    inner, bound = function, 0
+    for _ in range(_MOST_DECORATORS):
+        if hasattr(inner, "__signature__"):
+            break
+        if getattr(inner, "__self__", None) is not None and hasattr(inner, "__func__"):
+            inner, bound = inner.__func__, bound + 1
+        elif hasattr(inner, "__wrapped__"):
+            inner = inner.__wrapped__
+        elif _is_partial(inner):
+            preset = {**inner.keywords, **preset}
+            inner, bound = inner.func, bound + len(inner.args)
+        elif _is_callable_object(inner):
+            inner, bound = type(inner).__call__, bound + 1
+        else:
+            break
+    return inner, bound, preset
+
+
+def _parameters_of(name: str, function: Any, inner: Any) -> list[tuple[str, int, bool]]:
+    """The parameters of a plain function in order: name, kind, whether it has a default."""
+    code = getattr(inner, "__code__", None)
+    if code is None:
+        raise TypeError(f"operation `{name}` must be a function, not `{type(function).__name__}`")
+    count, names = code.co_argcount, code.co_varnames
+    first_default = count - len(inner.__defaults__ or ())
+    with_default: dict[str, Any] = inner.__kwdefaults__ or {}
+    listed = [
+        (
+            names[index],
+            _POSITIONAL_ONLY if index < code.co_posonlyargcount else _BY_NAME,
+            index >= first_default,
+        )
+        for index in range(count)
+    ]
+    last = count + code.co_kwonlyargcount
+    listed += [(key, _BY_NAME, key in with_default) for key in names[count:last]]
+    if code.co_flags & _HAS_VARIABLE_POSITIONAL:
+        listed.append(("args", _VARIABLE_POSITIONAL, False))
+    if code.co_flags & _HAS_VARIABLE_KEYWORDS:
+        listed.append(("inputs", _VARIABLE_KEYWORDS, False))
+    return listed
+
+
+def _flags_of(function: Any) -> int:
+    """What kind of function is called, whatever it wraps; 0 where that is no Python function."""
+    called = function
+    while _is_partial(called):
+        called = called.func
+    if _is_callable_object(called):
+        called = type(called).__call__
+    code = getattr(getattr(called, "__func__", called), "__code__", None)
+    return int(getattr(code, "co_flags", 0))
+
+
+def _is_partial(value: Any) -> bool:
+    return all(hasattr(value, name) for name in ("func", "args", "keywords"))
+
+
+def _is_callable_object(value: Any) -> bool:
+    """Whether it is an object of a class whose `__call__` is written in Python."""
+    if isinstance(value, type) or hasattr(value, "__code__"):
+        return False
+    return callable(value) and hasattr(type(value).__call__, "__code__")
 
 
 def _no_request() -> int | None:

@@ -47,6 +47,12 @@ class PlayedLane:
     def ready(self) -> None:
         self._record("ready")
 
+    def stop_requested(self) -> bool:
+        return False
+
+    def stopped(self) -> None:
+        self._record("stopped")
+
     def next_request(self) -> Any:
         request = self.requests.get(timeout=20)
         return None if request is STOP else request
@@ -110,6 +116,7 @@ def test_importing_it_imports_nothing_else() -> None:
     assert done.stdout.split() == [
         "symphony",
         "symphony._guest",
+        "symphony._guest.ending",
         "symphony._guest.server",
         "symphony.extension",
     ]

@@ -89,7 +89,7 @@ mod core {
     #[pymodule_export]
     use crate::work::extension::{ExtensionHandle, PendingCall};
     #[pymodule_export]
-    use crate::work::guest::GuestLane;
+    use crate::work::guest::{GuestCall, GuestLane};
     #[pymodule_export]
     use crate::work::kit::Kit;
     #[pymodule_export]

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
-import sys
 import threading
 
 from symphony._work.loop_waits import waits_of_running_loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
     from typing import Any, Protocol
 
     class StreamLane(Protocol):
@@ -39,6 +37,8 @@ _correlation: contextvars.ContextVar[int | None] = contextvars.ContextVar(
     "symphony_correlation", default=None
 )
 _CANCEL_POLL_SECONDS = 0.02
+_SETTLE_SECONDS = 1.0
+"""So long may tasks take to heed their cancellation: half of what the root gives to a whole stop."""
 _CLOSE_SECONDS = 0.4
 _AT_ONCE = 64
 """So many values are sent before the loop's other tasks have their turn."""
@@ -87,17 +87,22 @@ async def _has_room(lane: StreamLane, correlation: int) -> bool:
 class AsyncRunner:
     """An event loop on its own thread, and the operations that run on it."""
 
-    def __init__(self, cancelled: Callable[[int], bool]) -> None:
+    def __init__(
+        self, cancelled: Callable[[int], bool], leave: Callable[[SystemExit], None]
+    ) -> None:
         """Start the loop.
 
         Args:
             cancelled: Tells whether the caller of a request has given it up.
+            leave: Ends the extension, when something here calls `sys.exit`.
         """
         self._cancelled = cancelled
+        self._leave = leave
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._given_up: set[int] = set()
         self._loop = asyncio.new_event_loop()
         self._watching = False
+        self._over = False
         self._thread = threading.Thread(target=self._run, name="symphony-async", daemon=True)
         self._thread.start()
 
@@ -124,38 +129,61 @@ class AsyncRunner:
         """
         self._loop.call_soon_threadsafe(self._begin, correlation, work, unanswered)
 
+    def wait(self, hook: Awaitable[Any]) -> None:
+        """Run something on the loop and wait for it here; what it raises comes out.
+
+        Args:
+            hook: What an asynchronous hook gave.
+        """
+
+        async def run() -> None:
+            await hook
+
+        asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+
+    def settle(self) -> None:
+        """Cancel every task, the extension's own background tasks too, and give them time for their `finally`."""
+        self._wait_a_while(self._cancel_all(), _SETTLE_SECONDS)
+
     def close(self) -> None:
         """Cancel what still runs, give it a moment to clean up, and end the thread."""
-        self._loop.call_soon_threadsafe(self._end)
+        self._wait_a_while(self._cancel_all(), _CLOSE_SECONDS)
+        self._loop.call_soon_threadsafe(self._stop)
         self._thread.join(_CLOSE_SECONDS)
+
+    def _wait_a_while(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
+        from concurrent.futures import TimeoutError as NotInTime
+
+        try:
+            asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
+        except NotInTime:
+            # A task that does not heed its cancellation ends with the process.
+            return
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        try:
-            while not self._run_on():
-                pass
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
-        except SystemExit as leaving:
-            # As in a synchronous operation, `sys.exit` ends the extension.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(
-                leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-            )
+        while not self._run_on():
+            pass
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
 
     def _run_on(self) -> bool:
         """Run the loop; False when a task of an operation's own broke out of it, which the others survive."""
         try:
             self._loop.run_forever()
-        except SystemExit:
-            raise
+        except SystemExit as leaving:
+            # As in a synchronous operation it ends the extension; the loop goes on for what the tasks have to clean up.
+            self._leave(leaving)
         except BaseException:  # noqa: BLE001  # A task keeps what it raised; KeyboardInterrupt leaves the loop too.
             import traceback
 
             traceback.print_exc()
-            return False
-        return True
+        return self._over
+
+    def _stop(self) -> None:
+        self._over = True
+        self._loop.stop()
 
     def _begin(
         self,
@@ -189,13 +217,20 @@ class AsyncRunner:
         if self._watching:
             self._loop.call_later(_CANCEL_POLL_SECONDS, self._watch)
 
-    def _end(self) -> None:
-        async def finish() -> None:
-            tasks = list(self._tasks.values())
-            self._given_up.update(self._tasks)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            self._loop.stop()
-
-        self._closing = self._loop.create_task(finish())
+    async def _cancel_all(self) -> None:
+        self._given_up.update(self._tasks)
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        own = set(self._tasks.values())
+        for task in tasks - own:
+            # Nobody else asks a background task how it ended.
+            if not task.cancelled() and task.exception() is not None:
+                self._loop.call_exception_handler(
+                    {
+                        "message": "a background task failed while the extension stopped",
+                        "exception": task.exception(),
+                        "task": task,
+                    }
+                )

@@ -12,17 +12,18 @@ import _thread
 import sys
 import time
 
+from symphony._guest.ending import Ending, exit_code
 from symphony.extension import Extension
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
     from types import TracebackType
     from typing import Any, Protocol
 
     from symphony._guest.async_runner import AsyncRunner
     from symphony._guest.streams import Streams
-    from symphony.extension import Lane, OperationDescription
+    from symphony.extension import Lane
 
     class GuestLane(Lane, Protocol):
         """The guest's end of a lane, as `symphony._core.GuestLane` provides it."""
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
 
         def ready(self) -> None:
             """Say that requests may come."""
+
+        def stop_requested(self) -> bool:
+            """Tell whether the host has asked the extension to stop."""
+            ...
+
+        def stopped(self) -> None:
+            """Say that the extension leaves by itself."""
 
         def next_request(self) -> tuple[int, str, dict[str, Any], bool] | int | None:
             """Wait for a request and whether it takes a stream, or a stream's room; None: stop."""
@@ -122,9 +130,9 @@ def serve_lane(entry: str, folder: str, lane: GuestLane, begun: float | None = N
             # For the root's timeline: the clock is the same in every process of a machine.
             spans = [("set-up", begun, set_up), ("import", set_up, time.monotonic())]
             lane.hello(extension.name, extension.version, messages, spans)
-        Server(extension, lane).run()
+        return Server(extension, lane).run()
     except SystemExit as leaving:
-        return _exit_code(leaving)
+        return exit_code(leaving)
     except KeyboardInterrupt:
         return 130
     except BaseException as fault:  # noqa: BLE001  # Told on stderr; the process ends.
@@ -132,7 +140,6 @@ def serve_lane(entry: str, folder: str, lane: GuestLane, begun: float | None = N
         return 1
     finally:
         _flush_standard_streams()
-    return 0
 
 
 def load(entry: str, folder: str) -> Extension:
@@ -193,20 +200,72 @@ class Server:
         self._runner: AsyncRunner | None = None
         self._streams: Streams | None = None
         self._thread = 0
+        self._ending = Ending(lane.stop_requested)
+        self._hook_failed = False
         extension.attach(lane, self._current, self._calling)
 
-    def run(self) -> None:
-        """Answer requests until the lane says stop."""
+    def run(self) -> int:
+        """Run the hooks of the start, answer requests until the lane says stop, and run those of the stop.
+
+        Returns:
+            The exit code for the process.
+        """
         self._thread = _thread.get_ident()
-        self._lane.ready()
+        started = False
         try:
+            try:
+                for hook in self._extension.start_hooks:
+                    self._run_hook(hook)
+            except Exception as fault:  # noqa: BLE001  # Whatever an author's hook raises.
+                self._tell_start(fault)
+                return 1
+            started = True
+            self._lane.ready()
             while self._serve_next():
                 pass
+        except SystemExit:
+            # The root waits for the end of one that leaves by itself for as long as for one that it stops.
+            self._lane.stopped()
+            raise
         finally:
+            self._end(started)
+        return int(self._hook_failed)
+
+    def _end(self, started: bool) -> None:
+        """Bring what runs to its end; whatever fails, the rest follows."""
+        self._ending.begin()
+        try:
             if self._streams is not None:
                 self._streams.close()
-            if self._runner is not None:
-                self._runner.close()
+        finally:
+            try:
+                if self._runner is not None:
+                    self._runner.settle()
+                if started:
+                    for hook in reversed(self._extension.stop_hooks):
+                        self._run_stop_hook(hook)
+            finally:
+                if self._runner is not None:
+                    self._runner.close()
+
+    def _run_hook(self, hook: Callable[[], Any]) -> None:
+        given = hook()
+        if hasattr(given, "__await__"):
+            self._event_loop().wait(given)
+
+    def _run_stop_hook(self, hook: Callable[[], Any]) -> None:
+        try:
+            self._run_hook(hook)
+        except SystemExit:
+            raise
+        except BaseException as fault:  # noqa: BLE001  # Whatever an author's hook raises; the others have their turn.
+            self._hook_failed = True
+            sys.stderr.write(describe_fault(fault)[2])
+
+    def _tell_start(self, fault: BaseException) -> None:
+        report = describe_fault(fault)
+        sys.stderr.write(report[2])
+        self._lane.error(START, "start-failed", *report, *causes_of(fault))
 
     def enter(self, correlation: int | None) -> None:
         """What runs on the serving thread from now on belongs to that request."""
@@ -261,21 +320,9 @@ class Server:
         if fault is not None:
             self._lane.error(correlation, "remote-error", fault, "TypeError", "")
             return
-        function = self._extension.operations[operation]
-        if description.is_async:
-            as_stream = description.is_stream and stream
-            self._answer_async(correlation, description, function, inputs, as_stream)
-            return
         self._serving = correlation
         try:
-            if description.is_stream:
-                values = function(**inputs)
-                if stream:
-                    self._start_stream(correlation, values)
-                else:
-                    self._send_list(correlation, values)
-            else:
-                self._lane.reply(correlation, function(**inputs))
+            self._send(correlation, self._extension.operations[operation](**inputs), stream)
         except SystemExit:
             # It ends the extension, as it ends a program.
             raise
@@ -283,6 +330,21 @@ class Server:
             self.send_fault(correlation, raised)
         finally:
             self._serving = None
+
+    def _send(self, correlation: int, given: Any, stream: bool) -> None:
+        """Answer with what an operation gave: what that is says whether it is awaited, and whether it is a stream."""
+        if hasattr(given, "__await__"):
+            self._start_async(correlation, given, self._run_async(correlation, given))
+        elif hasattr(given, "__anext__"):
+            work = self._run_async_stream(correlation, given, stream)
+            self._start_async(correlation, given, work)
+        elif hasattr(given, "__next__") and hasattr(given, "throw"):
+            if stream:
+                self._start_stream(correlation, given)
+            else:
+                self._send_list(correlation, given)
+        else:
+            self._lane.reply(correlation, given)
 
     def _start_stream(self, correlation: int, values: Iterable[Any]) -> None:
         if self._streams is None:
@@ -305,46 +367,36 @@ class Server:
                 close()
         self._lane.reply(correlation, gathered)
 
-    def _answer_async(
-        self,
-        correlation: int,
-        description: OperationDescription,
-        function: Callable[..., Any],
-        inputs: dict[str, Any],
-        as_stream: bool,
-    ) -> None:
+    def _start_async(self, correlation: int, given: Any, work: Coroutine[Any, Any, None]) -> None:
+        def unanswered(correlation: int, raised: BaseException) -> None:
+            close = getattr(given, "close", None)
+            if close is not None:
+                close()  # It was never awaited.
+            self._send_raised(correlation, raised)
+
+        self._event_loop().start(correlation, work, unanswered)
+
+    def _event_loop(self) -> AsyncRunner:
         if self._runner is None:
             from symphony._guest.async_runner import AsyncRunner
 
-            self._runner = AsyncRunner(self._lane.cancelled)
-        work: Coroutine[Any, Any, None]
-        if description.is_stream:
-            work = self._run_async_stream(correlation, function, inputs, as_stream)
-        else:
-            work = self._run_async(correlation, function, inputs)
-        self._runner.start(correlation, work, self._send_raised)
+            self._runner = AsyncRunner(self._lane.cancelled, self._ending.leave)
+        return self._runner
 
-    async def _run_async(
-        self, correlation: int, function: Callable[..., Any], inputs: dict[str, Any]
-    ) -> None:
+    async def _run_async(self, correlation: int, given: Awaitable[Any]) -> None:
         try:
-            self._lane.reply(correlation, await function(**inputs))
+            self._lane.reply(correlation, await given)
         except SystemExit:
             raise
         except BaseException as raised:  # noqa: BLE001  # Whatever an operation raises.
             self._send_raised(correlation, raised)
 
     async def _run_async_stream(
-        self,
-        correlation: int,
-        function: Callable[..., Any],
-        inputs: dict[str, Any],
-        as_stream: bool,
+        self, correlation: int, values: AsyncIterator[Any], as_stream: bool
     ) -> None:
         gathered: list[Any] = []
         wanted = True
         try:
-            values: AsyncIterator[Any] = function(**inputs)
             try:
                 if as_stream:
                     from symphony._guest.async_runner import send_values
@@ -473,16 +525,6 @@ def _own_frames_removed(frames: TracebackType | None) -> TracebackType | None:
             return first
         first = first.tb_next
     return None
-
-
-def _exit_code(leaving: SystemExit) -> int:
-    code = leaving.code
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        return code
-    sys.stderr.write(f"{code}\n")
-    return 1
 
 
 def prepare_standard_streams() -> None:

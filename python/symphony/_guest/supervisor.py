@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # What nearly every guest imports: done once here, its pages are shared by all that are forked.
 _WARM = (
     "symphony.extension",
+    "symphony._guest.ending",
     "symphony._guest.server",
     "encodings.latin_1",
     "re",
@@ -54,7 +55,8 @@ def main() -> NoReturn:
             server.not_started(number, f"fork: {error.strerror}")
             continue
         if child == 0:
-            _become_guest(server)
+            # As a program ends: threads, `atexit`, finalizers, files.
+            sys.exit(_become_guest(server))
         server.spawned(number, child)
 
 
@@ -69,9 +71,8 @@ def _settle() -> None:
     gc.freeze()
 
 
-def _become_guest(server: SupervisorServer) -> NoReturn:
-    """In the child: runs the extension, and never returns."""
-    code = 1
+def _become_guest(server: SupervisorServer) -> int:
+    """In the child: runs the extension; the exit code for its process."""
     begun = time.monotonic()
     try:
         guest = server.prepare_child()
@@ -81,11 +82,10 @@ def _become_guest(server: SupervisorServer) -> NoReturn:
         argv = guest.get("argv")
         if argv is not None:
             _execute(argv)
-        code = _serve(guest, begun)
+        return _serve(guest, begun)
     except BaseException as error:  # noqa: BLE001 - nothing may leave a forked child but its exit.
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
-    finally:
-        os._exit(code)
+        return 1
 
 
 def _serve(guest: ChildRecord, begun: float) -> int:

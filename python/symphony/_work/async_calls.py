@@ -36,16 +36,13 @@ async def call(
     priority: int,
 ) -> Any:
     """Calls an operation and awaits its result; a cancelled task cancels the call."""
-    waits = waits_of_running_loop()
-    token, future = waits.begin()
-    try:
-        pending = handle._submit(  # noqa: SLF001 - the core has it for this module alone.
-            waits.completions, token, operation, inputs, timeout, priority
+
+    def send(completions: _core.Completions, token: int) -> _core.PendingCall:
+        return handle._submit(  # noqa: SLF001 - the core has it for this module alone.
+            completions, token, operation, inputs, timeout, priority
         )
-    except BaseException:
-        waits.forget(token)
-        raise
-    return await waits.result(token, future, pending.cancel)
+
+    return await waits_of_running_loop().result(send)
 
 
 def restart(handle: _core.ExtensionHandle) -> asyncio.Future[None]:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
+    class PendingResult(Protocol):
+        """What was sent, and can be given up."""
+
+        def cancel(self) -> None: ...
+
     class Source(Protocol):
         """What can be looked at, and says once when it is worth looking again."""
 
@@ -52,17 +57,18 @@ class Waits:
         future = self._futures[token] = asyncio.get_running_loop().create_future()
         return token, future
 
-    async def result(
-        self, token: int, future: asyncio.Future[Any], give_up: Callable[[], None]
-    ) -> Any:
-        """Awaits a result; `give_up` is called where that is cancelled."""
+    async def result(self, send: Callable[[_core.Completions, int], PendingResult]) -> Any:
+        """Has something sent whose result arrives under a token, and awaits that; who is cancelled gives it up."""
+        token, future = self.begin()
         try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
-                future.exception()  # It is known, and nobody wants it any more.
-            give_up()
-            raise
+            pending = send(self.completions, token)
+            try:
+                return await future
+            except asyncio.CancelledError:
+                if future.done() and not future.cancelled():
+                    future.exception()  # It is known, and nobody wants it any more.
+                pending.cancel()
+                raise
         finally:
             self.forget(token)
 

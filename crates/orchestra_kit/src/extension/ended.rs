@@ -29,6 +29,8 @@ pub enum Ended {
     Violation(ProtocolError),
     /// It closed its lane and lived on, and was killed.
     ClosedLane,
+    /// It said that it leaves, and lived on for so long, and was killed.
+    NeverLeft(Duration),
     /// The supervisor died, and every extension with it.
     SupervisorLost,
     /// Its library failed, or does not fit.
@@ -69,6 +71,11 @@ impl std::fmt::Display for Ended {
             }
             Self::Violation(error) => write!(out, "it broke the protocol: {error}"),
             Self::ClosedLane => out.write_str("it closed its lane"),
+            Self::NeverLeft(limit) => write!(
+                out,
+                "it left by itself, did not come to its end within {}, and was killed",
+                Seconds::from(*limit)
+            ),
             Self::SupervisorLost => out.write_str("the supervisor died"),
         }
     }

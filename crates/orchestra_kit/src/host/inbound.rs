@@ -132,6 +132,12 @@ impl Inbound for GuestEvents {
         self.bus.topic(topic).unsubscribe_lane(lane);
     }
 
+    fn stopped(&self) {
+        if let Some(guest) = self.guest() {
+            guest.leaves();
+        }
+    }
+
     fn closed(&self, reason: Closed) {
         self.caller.end();
         if let Some(lane) = self.subscribed.get() {

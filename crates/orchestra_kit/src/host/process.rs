@@ -37,6 +37,8 @@ const NUMBER: Duration = Duration::from_millis(250);
 const CLOSED: Duration = Duration::from_millis(250);
 /// How long what a guest's traffic left may take to be let go of.
 const SETTLED: Duration = Duration::from_millis(100);
+/// A guest that said that it leaves by itself has so long for its hooks, threads and files, as in a stop.
+const LEAVES: Duration = Duration::from_secs(2);
 /// How long the last lines may take to come out of the pipe after the process ended.
 const LAST_LINES: Duration = Duration::from_millis(50);
 /// And so often, after so long each time, it is looked whether its lane was read to the end: a grandchild may hold it open.
@@ -279,22 +281,29 @@ impl GuestProcess {
         self.supervisor.end(self.id, Termination::Kill);
     }
 
-    /// It told why it cannot start; it exits by itself.
-    pub(super) fn raised(&self, failure: RemoteFailure) {
-        self.about.lock().killed_for.get_or_insert(Ended::Raised(Box::new(failure)));
+    /// It told why it cannot start; it exits by itself, or is made to.
+    pub(super) fn raised(self: &Arc<Self>, failure: RemoteFailure) {
+        let why = Ended::Raised(Box::new(failure));
+        self.about.lock().killed_for.get_or_insert(why.clone());
+        self.must_go(LEAVES, why);
+    }
+
+    /// It leaves by itself, and takes no call any more.
+    pub(super) fn leaves(self: &Arc<Self>) {
+        self.must_go(LEAVES, Ended::NeverLeft(LEAVES));
     }
 
     /// It was refused for this; it exits by itself, or is made to.
     pub(super) fn raised_mismatch(self: &Arc<Self>, reason: String) {
         let why = Ended::Mismatch(reason);
         self.about.lock().killed_for.get_or_insert(why.clone());
-        self.must_go(why);
+        self.must_go(CLOSED, why);
     }
 
     /// It has a moment to exit by itself.
-    fn must_go(self: &Arc<Self>, why: Ended) {
+    fn must_go(self: &Arc<Self>, patience: Duration, why: Ended) {
         let me = Arc::downgrade(self);
-        self.timer.after(CLOSED, move || {
+        self.timer.after(patience, move || {
             let Some(guest) = me.upgrade() else { return };
             let goes = {
                 let about = guest.about.lock();
@@ -310,7 +319,7 @@ impl GuestProcess {
     pub(super) fn lane_closed(self: &Arc<Self>, reason: Closed) {
         match reason {
             Closed::Violation(error) => self.condemn(Ended::Violation(error)),
-            Closed::Eof => self.must_go(Ended::ClosedLane),
+            Closed::Eof => self.must_go(CLOSED, Ended::ClosedLane),
             // This side closed it, and has its reasons.
             Closed::Local => {}
         }

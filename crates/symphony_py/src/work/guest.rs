@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use ipc::{
-    CallError, CallOptions, Hello, Input, Lane, LaneOptions, Next, Operation, Reader,
-    RemoteFailure, Resume,
+    CallError, CallId, CallOptions, Hello, Input, Lane, LaneOptions, Next, Operation, Payload,
+    Reader, RemoteFailure, Resume,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -111,6 +111,16 @@ impl GuestLane {
         }
     }
 
+    /// Whether the host asked this guest to stop.
+    fn stop_requested(&self) -> bool {
+        self.lane.stop_requested()
+    }
+
+    /// Says that this guest leaves by itself. A host that is gone needs no word.
+    fn stopped(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, || self.lane.stopped()).map(|_| ())
+    }
+
     /// Answers a request.
     fn reply(&self, py: Python<'_>, correlation: u64, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let payload = encode(value)?;
@@ -192,6 +202,33 @@ impl GuestLane {
         decode(py, &result.map_err(|error| raise(py, Some(operation), error))?)
     }
 
+    /// Sends a call whose result goes to an event loop, under that token; `symphony/extension.py` calls it. It is made
+    /// for the sake of the request `under`, and has its deadline.
+    #[pyo3(signature = (completions, token, operation, inputs, under = None))]
+    fn submit(
+        &self,
+        py: Python<'_>,
+        completions: &Completions,
+        token: u64,
+        operation: &str,
+        inputs: &Bound<'_, PyDict>,
+        under: Option<u64>,
+    ) -> PyResult<GuestCall> {
+        let inputs = encode_inputs(Some(inputs))?;
+        let (addressee, called) = (completions.addressee(token), operation.to_owned());
+        let done = Box::new(move |outcome: Result<Payload, CallError>| {
+            addressee.put(Box::new(move |py| match outcome {
+                Ok(value) => decode(py, &value),
+                Err(error) => Err(raise(py, Some(&called), error)),
+            }));
+        });
+        let deadline = under.and_then(|served| self.lane.deadline_of(served));
+        let options = CallOptions { deadline, priority: 0 };
+        let sent = enter(py, || self.lane.submit(operation, &inputs, &options, done))?;
+        let call = sent.map_err(|error| raise(py, Some(operation), error))?;
+        Ok(GuestCall { lane: self.lane.clone(), call })
+    }
+
     /// Publishes a value on a topic.
     fn publish(&self, py: Python<'_>, topic: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let payload = encode(value)?;
@@ -200,9 +237,24 @@ impl GuestLane {
             .map_err(|error| raise(py, None, error))
     }
 
-    /// Whether the caller of a request gave it up.
+    /// Whether the caller of a request gave it up, or the host wants this guest to stop.
     fn cancelled(&self, correlation: u64) -> bool {
-        self.lane.is_cancelled(correlation)
+        self.lane.is_cancelled(correlation) || self.lane.stop_requested()
+    }
+}
+
+/// A call of a guest on its way to an event loop.
+#[pyclass(frozen, module = "symphony._core")]
+pub(crate) struct GuestCall {
+    lane: Lane,
+    call: CallId,
+}
+
+#[pymethods]
+impl GuestCall {
+    /// Gives the call up.
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        enter(py, || self.lane.cancel(self.call)).map(|_| ())
     }
 }
 

@@ -1,0 +1,85 @@
+"""How an extension's process comes to its end: as a program's does, whoever wants it.
+
+Called by `symphony._guest.server.Server` on its serving thread, and by the event loop's thread when an operation there
+calls `sys.exit`. Keeps the promises that SIGTERM, by which the root hurries an extension that it asked to stop, ends
+the operation that runs and nothing after it (hooks, `atexit`, finalizers have the rest of the stop's deadline), and
+that a SIGTERM of anybody else ends the process as it ends every program.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+_TERMINATED = 143
+"""What a shell gives for a program that SIGTERM ended."""
+
+
+class Ending:
+    """Whether this process is on its way out, and by which code."""
+
+    def __init__(self, stop_requested: Callable[[], bool]) -> None:
+        """Take SIGTERM over, where nobody else has and this thread may.
+
+        Args:
+            stop_requested: Tells whether the root has asked the extension to stop.
+        """
+        import signal
+
+        self._stop_requested = stop_requested
+        self._process = os.getpid()
+        self._begun = False
+        self._leaving: SystemExit | None = None
+        try:
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, self._terminated)
+        except ValueError:
+            # Not the main thread: a test serves here, and nobody sends it a signal.
+            return
+
+    def begin(self) -> None:
+        """From now on only the root's deadline ends what still runs."""
+        self._begun = True
+
+    def leave(self, leaving: SystemExit) -> None:
+        """End the extension from another thread than the serving one, as `sys.exit` there would."""
+        import signal
+
+        self._leaving = leaving
+        if signal.getsignal(signal.SIGTERM) != self._terminated:
+            # Taken over by the author's code: the serving thread cannot be woken.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(exit_code(leaving))
+        # It wakes the serving thread from whatever it waits for.
+        os.kill(self._process, signal.SIGTERM)
+
+    def _terminated(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if os.getpid() == self._process:
+            if self._begun:
+                return
+            if self._leaving is not None:
+                raise self._leaving
+            if self._stop_requested():
+                raise SystemExit(_TERMINATED)
+        import signal
+
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+def exit_code(leaving: SystemExit) -> int:
+    """Return the exit code that a program gets of what `sys.exit` was given; a text is written to stderr."""
+    code = leaving.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code
+    sys.stderr.write(f"{code}\n")
+    return 1
