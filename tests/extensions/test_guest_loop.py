@@ -77,7 +77,13 @@ class PlayedLane:
     def end(self, correlation: int) -> None:
         self._record("end", correlation)
 
-    def call(self, operation: str, inputs: dict[str, Any], timeout: float | None) -> Any:
+    def call(
+        self,
+        operation: str,
+        inputs: dict[str, Any],
+        timeout: float | None,
+        under: int | None = None,
+    ) -> Any:
         self._record("call", operation, inputs, timeout)
         return f"answer of {operation}"
 
@@ -117,6 +123,7 @@ def test_importing_it_imports_nothing_else() -> None:
         "symphony",
         "symphony._guest",
         "symphony._guest.ending",
+        "symphony._guest.folder_modules",
         "symphony._guest.server",
         "symphony.extension",
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from kit_processes import running
+from symphony.exceptions import CallTimeoutError
 from workshop import Workshop
 
 pytestmark = pytest.mark.timeout(120)
@@ -32,7 +33,12 @@ async def gives_up() -> list:
         await asyncio.wait_for(extension.call_async("answers.waits"), 0.2)
     except asyncio.TimeoutError:
         pass
+    while not await extension.call_async("answers.given_up"):
+        await asyncio.sleep(0.01)
     return await extension.call_async("answers.later", value=[1, b"x"])
+@extension.operation
+async def in_time() -> list:
+    return await extension.call_async("answers.waits")
 @extension.operation
 async def in_turn() -> list:
     return [await extension.call_async("answers.later", value=n) for n in range(3)]
@@ -40,6 +46,7 @@ async def in_turn() -> list:
 
 ANSWERS = """
 import asyncio
+GIVEN_UP = []
 @extension.operation
 async def later(value):
     await asyncio.sleep(0.3)
@@ -49,7 +56,13 @@ def fails():
     raise KeyError("nothing there")
 @extension.operation
 async def waits():
-    await asyncio.sleep(1000)
+    try:
+        await asyncio.sleep(1000)
+    finally:
+        GIVEN_UP.append(1)
+@extension.operation
+def given_up() -> bool:
+    return bool(GIVEN_UP)
 """
 
 
@@ -63,8 +76,8 @@ def asks(tmp_path_factory):
 
 
 def test_many_are_on_their_way_and_none_takes_a_thread(asks):
-    threads, values = asks.call("many", count=200)
-    assert values == list(range(200))
+    threads, values = asks.call("many", count=50)
+    assert values == list(range(50))
     assert threads == 0
 
 
@@ -76,8 +89,15 @@ def test_each_has_its_own_error(asks):
     assert refused[0] == "NotGrantedError"
 
 
-def test_one_that_is_given_up_leaves_the_next_its_answer(asks):
+def test_one_that_is_given_up_is_cancelled_and_the_next_is_answered(asks):
     assert asks.call("gives_up") == [1, b"x"]
+
+
+def test_it_has_the_deadline_of_the_request_for_whose_sake_it_is_made(asks):
+    with pytest.raises(CallTimeoutError):
+        asks.options(timeout=0.3).call("in_time")
+    # Nobody cancelled it by hand, and the extension goes on.
+    assert asks.call("in_turn") == [0, 1, 2]
 
 
 def test_one_after_the_other(asks):

@@ -8,6 +8,7 @@ that a SIGTERM of anybody else ends the process as it ends every program.
 
 from __future__ import annotations
 
+import _signal as signal  # The module behind it: an extension's folder may have a `signal.py`.
 import os
 import sys
 
@@ -29,8 +30,6 @@ class Ending:
         Args:
             stop_requested: Tells whether the root has asked the extension to stop.
         """
-        import signal
-
         self._stop_requested = stop_requested
         self._process = os.getpid()
         self._begun = False
@@ -48,8 +47,6 @@ class Ending:
 
     def leave(self, leaving: SystemExit) -> None:
         """End the extension from another thread than the serving one, as `sys.exit` there would."""
-        import signal
-
         self._leaving = leaving
         if signal.getsignal(signal.SIGTERM) != self._terminated:
             # Taken over by the author's code: the serving thread cannot be woken.
@@ -68,8 +65,6 @@ class Ending:
                 raise self._leaving
             if self._stop_requested():
                 raise SystemExit(_TERMINATED)
-        import signal
-
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

@@ -15,9 +15,10 @@ def freeze_support() -> None:
     import sys
 
     if len(sys.argv) > 1 and sys.argv[1] == SUPERVISOR_FLAG:
+        at_start = frozenset(sys.modules)
         from symphony._guest.supervisor import main
 
-        main()
+        main(at_start)
 
 
 def include() -> str:
@@ -28,20 +29,33 @@ def include() -> str:
 
 
 def supervisor_command() -> list[str]:
-    """The command that starts the supervisor: this interpreter, isolated and without site, or the frozen program.
+    """The command that starts the supervisor: this interpreter in its environment, or the frozen program.
 
-    The supervisor gets this process's `sys.path` less the script's folder and the empty entry: user code is never
-    importable in the image that extensions are forked from.
+    It has run `site` as this process has: what `.pth` files install, and where `sys.prefix` points, is the
+    environment's. Of this process's `sys.path` it gets all but the script's folder and the empty entry: the program's
+    own code is never importable in the image that extensions are forked from.
     """
     import sys
 
     if getattr(sys, "frozen", False):
         return [sys.executable, SUPERVISOR_FLAG]
     code = (
-        f"import sys; sys.path[:] = {_library_path()!r}; "
-        "from symphony._guest.supervisor import main; main()"
+        f"import sys; at_start = tuple(sys.modules); sys.path[:] = {_library_path()!r}; "
+        "from symphony._guest.supervisor import main; main(at_start)"
     )
-    return [sys.executable, "-I", "-S", "-B", "-c", code]
+    return [sys.executable, *_site_flags(), "-B", "-c", code]
+
+
+def _site_flags() -> list[str]:
+    """By which an interpreter has the same environment as this one, and none of the program's variables."""
+    import sys
+
+    flags = ["-E"]
+    if sys.flags.no_user_site:
+        flags.append("-s")
+    if sys.flags.no_site:
+        flags.append("-S")
+    return flags
 
 
 def foreign_command() -> list[str]:
@@ -61,13 +75,19 @@ def foreign_command() -> list[str]:
 
 
 def _library_path() -> list[str]:
-    """`sys.path` without what belongs to the program that runs."""
+    """`sys.path` without what Python put there for the program that runs: its folder, once, and the empty entry.
+
+    A folder that `PYTHONPATH` or a `.pth` file names stays, also where the script lies in it.
+    """
     import os
     import sys
 
-    main = sys.modules.get("__main__")
-    script = getattr(main, "__file__", None)
-    own = {"", os.getcwd()} if script is None else {"", os.path.dirname(os.path.abspath(script))}
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    path = [entry for entry in sys.path if entry not in own or entry == package]
+    path = [entry for entry in sys.path if entry]
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if script is not None and not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
+        own = {os.path.dirname(os.path.abspath(script)), os.path.dirname(os.path.realpath(script))}
+        first = next((entry for entry in path if entry in own), None)
+        if first is not None and first != package:
+            path.remove(first)
     return path if package in path else [package, *path]

@@ -13,6 +13,7 @@ import sys
 import time
 
 from symphony._guest.ending import Ending, exit_code
+from symphony._guest.folder_modules import comes_first, give_way, library
 from symphony.extension import Extension
 
 TYPE_CHECKING = False
@@ -155,6 +156,7 @@ def load(entry: str, folder: str) -> Extension:
     Raises:
         ValueError: The entry is not of that form.
         AttributeError: The module has no such attribute.
+        ImportError: The module cannot be found, or one of the interpreter's own comes before it.
         TypeError: The attribute is no `Extension`, or it has no operations.
     """
     module_name, colon, attribute = entry.partition(":")
@@ -162,12 +164,18 @@ def load(entry: str, folder: str) -> Extension:
         raise ValueError(f"entry `{entry}` is not of the form `module:attribute`")
     if folder not in sys.path[:1]:
         sys.path.insert(0, folder)
+    if comes_first(module_name, folder):
+        raise ImportError(
+            f"`{module_name}` is a module that Python itself holds before it looks at `{folder}`; "
+            "give the extension's module another name"
+        )
+    give_way(folder)
     __import__(module_name)
     found: Any = sys.modules[module_name]
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise AttributeError(
-                f"module `{module_name}` in `{folder}` has no `{attribute}`"
+                f"module `{module_name}` in `{_file_of(module_name, folder)}` has no `{attribute}`"
                 + _meant(module_name, vars(sys.modules[module_name]))
             )
         found = getattr(found, part)
@@ -176,6 +184,11 @@ def load(entry: str, folder: str) -> Extension:
     if not found.operations:
         raise TypeError(f"extension `{found.name}` has no operations")
     return found
+
+
+def _file_of(module: str, folder: str) -> str:
+    """Where a module lies; its folder where it does not say."""
+    return getattr(sys.modules[module], "__file__", None) or folder
 
 
 def _meant(module: str, names: dict[str, Any]) -> str:
@@ -464,11 +477,10 @@ def describe_fault(fault: BaseException) -> tuple[str, str, str]:
     if not isinstance(fault, Exception):
         # What no `except Exception` would have seen, as a Rust panic, is named in any case.
         message = f"{name}: {message}" if message else name
-    import traceback
-
-    frames = _own_frames_removed(fault.__traceback__)
     try:
-        text = "".join(traceback.format_exception(kind, fault, frames))
+        frames = _own_frames_removed(fault.__traceback__)
+        format_exception: Any = library("traceback").format_exception
+        text = "".join(format_exception(kind, fault, frames))
     except BaseException as unprintable:  # noqa: BLE001  # An author's `__str__`.
         text = f"{name}: {message}\n(no traceback: {type(unprintable).__name__})\n"
     return _as_utf8(message), _as_utf8(name), _as_utf8(text)

@@ -1,7 +1,8 @@
 """The supervisor's process: one thread, a warm interpreter, and a fork for every extension.
 
-Started by the root, isolated and without site. Invariant: no thread is started here and no user code is imported;
-what an extension needs is imported after its fork.
+Started by the root with the environment's own `site`, so that a guest has its prefix, its `.pth` files and the import
+hooks that they install. Invariant: no thread is started here and no user code is imported; what an extension needs is
+imported after its fork.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
 
     from symphony._core import SupervisorServer
@@ -21,21 +23,30 @@ if TYPE_CHECKING:
 _WARM = (
     "symphony.extension",
     "symphony._guest.ending",
+    "symphony._guest.folder_modules",
     "symphony._guest.server",
     "encodings.latin_1",
     "re",
     "json",
     "signal",
     "tokenize",
+    "traceback",
     "ast",
     "typing",
 )
 
 
-def main() -> NoReturn:
-    """Serves the root until it ends or says stop; then nothing of the tree is left."""
+def main(at_start: Iterable[str]) -> NoReturn:
+    """Serves the root until it ends or says stop; then nothing of the tree is left.
+
+    Args:
+        at_start: The modules that the interpreter held before anything of ours.
+    """
     begin = time.monotonic()
     from symphony import _core
+    from symphony._guest.folder_modules import remember_start
+
+    remember_start(at_start)
 
     loaded = time.monotonic()
     server = _core.SupervisorServer()
