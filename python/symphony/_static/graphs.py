@@ -15,8 +15,9 @@ from symphony._components.places import Function
 from symphony._core import Diagnostic, qualify, settle_names
 from symphony._static.boot_call import BootCall, SourceGraph
 from symphony._static.contracts import ContractReader
-from symphony._static.project import Project, SourceModule, names_bound, source_files
+from symphony._static.project import Project, SourceModule, names_bound
 from symphony._static.reader import Reader
+from symphony._static.source_files import files_by_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 def read_graphs(
     paths: list[str], extensions: Extensions | None = None
 ) -> tuple[list[SourceGraph], list[Diagnostic]]:
-    """Reads every Python file under the paths; each folder is an import root.
+    """Reads every Python file under the paths.
+
+    A folder is an import root; a package, and what lies in one, is read as what its outermost package's folder imports.
 
     Args:
         paths: Files and folders.
@@ -45,17 +48,17 @@ def read_graphs(
         reading.compare_contracts(extensions or {})
         reading.add_remedies()
         graphs.extend(reading.graphs)
-        diagnostics.extend(reading.diagnostics)
+        diagnostics.extend(reading.told())
     return graphs, diagnostics
 
 
 class _Reading:
-    """One import root."""
+    """One path: what lies under it is judged, among what its import roots hold."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
-        root = os.path.dirname(self.path) if os.path.isfile(self.path) else self.path
-        self.project = Project([root])
+        self.files, roots = files_by_module(self.path)
+        self.project = Project(roots)
         self.reader = Reader(self.project)
         self.diagnostics = self.reader.diagnostics
         self.graphs: list[SourceGraph] = []
@@ -65,17 +68,19 @@ class _Reading:
     def run(self) -> None:
         modules = self.modules = list(self._modules())
         for module in modules:
-            for call, local in _calls(module.tree):
+            for call, local in _calls(module.tree) if self._is_meant(module) else ():
                 if self.project.qualify(module, call.func) == "symphony.boot":
                     self.graphs.append(self.calls.read(module, call, local))
         marked = [entry for module in modules for entry in self._marked(module)]
         registered = self.calls.registered
         left = [(m, node) for m, node in marked if (m.name, node.name) not in registered]
-        if not left:
+        meant = [entry for entry in left if self._is_meant(entry[0])]
+        if not meant:
             return
-        # What no call registers is judged among everything that the folder knows.
-        specs = [self.reader.describe(*entry) for entry in left]
+        # What no call registers is judged among everything that the folder, or its package, knows.
+        specs = [self.reader.describe(*entry) for entry in meant]
         names = {spec.name for spec in specs}
+        specs += [self.reader.describe(*entry) for entry in left if entry not in meant]
         known = {(spec.module, spec.qualname) for spec in specs}
         for graph in self.graphs:
             for spec in graph.specs:
@@ -94,7 +99,7 @@ class _Reading:
         """Holds what provides a Protocol against it, and extensions against those of their clients."""
         contracts = ContractReader(self.project)
         if extensions:
-            for module in self.modules:
+            for module in filter(self._is_meant, self.modules):
                 self.diagnostics.extend(contracts.clients(module, extensions))
         for graph in self.graphs:
             self.diagnostics.extend(contracts.faults(graph.specs))
@@ -109,9 +114,21 @@ class _Reading:
                     if need.key not in provided:
                         need.fits, need.is_class = contracts.remedy(need.key, graph.specs)
 
+    def told(self) -> list[Diagnostic]:
+        """What was found in what was asked about, and not in the rest of its package."""
+        return [
+            fault for fault in self.diagnostics if fault.file is None or self._holds(fault.file)
+        ]
+
+    def _is_meant(self, module: SourceModule) -> bool:
+        return self._holds(module.file)
+
+    def _holds(self, file: str) -> bool:
+        return file == self.path or file.startswith(os.path.join(self.path, ""))
+
     def _modules(self) -> Iterator[SourceModule]:
         """Parses what mentions Symphony; a file that cannot be parsed is a fault of its own."""
-        for name, file in source_files(self.path):
+        for name, file in self.files:
             try:
                 with open(file, "rb") as source:
                     if b"symphony" not in source.read():

@@ -17,8 +17,6 @@ from symphony._components.module_imports import imported_names
 from symphony._components.places import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from symphony._components.places import Definition
 
 _PUBLIC_MODULES = ("symphony", "symphony.conductor", "symphony.extension")
@@ -305,31 +303,6 @@ class Project:
                     except (OSError, SyntaxError, ValueError):
                         return None
         return None
-
-
-def source_files(root: str) -> Iterator[tuple[str, str]]:
-    """The module name and path of every Python file under a root, but in hidden folders."""
-    root = os.path.abspath(root)
-    if os.path.isfile(root):
-        if root.endswith(".py"):
-            yield os.path.splitext(os.path.basename(root))[0], root
-        return
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".")
-            and name not in ("__pycache__", "node_modules")
-            and not os.path.isfile(os.path.join(folder, name, "pyvenv.cfg"))
-        )
-        for file in sorted(files):
-            path = os.path.join(folder, file)
-            # A pipe or a socket is nothing to import, and reading one waits for whoever writes.
-            if file.endswith(".py") and os.path.isfile(path):
-                parts = os.path.splitext(os.path.relpath(path, root))[0].split(os.sep)
-                if parts[-1] == "__init__" and len(parts) > 1:
-                    parts.pop()
-                yield ".".join(parts), path
 
 
 def search_path() -> list[str]:
