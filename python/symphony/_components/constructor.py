@@ -137,7 +137,9 @@ def _refused(kind: Any, name: str, place: Callable[[], Any]) -> Diagnostic | Non
         return not_injectable(name, "abstract", place, sorted(kind.__abstractmethods__))
     if is_protocol(kind):
         return not_injectable(name, "protocol", place)
-    return not_injectable(name, "plain", place) if type(kind).__name__ == "_TypedDictMeta" else None
+    # What a `TypedDict` makes is a dictionary, and an `Enum` makes nothing.
+    is_plain = type(kind).__name__ == "_TypedDictMeta" or hasattr(kind, "_member_map_")
+    return not_injectable(name, "plain", place) if is_plain else None
 
 
 def _combined(

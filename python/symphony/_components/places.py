@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from symphony._components.annotations import is_protocol
+from symphony._components.constructor import unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -215,8 +216,9 @@ def _place(spec: ComponentSpec, parameter: str | None, sources: Sources) -> Plac
     """Finds the node by name and line; what is not found keeps the place that was cheap to know."""
     module = sys.modules.get(spec.module)
     file = getattr(module, "__file__", None) or spec.file
-    if spec.kind == "class" and parameter is not None:
-        found = _parameter_of_class(spec.target, parameter, sources)
+    made = getattr(spec.made, "__origin__", spec.made)
+    if parameter is not None and isinstance(made, type) and made.__qualname__ == spec.qualname:
+        found = _parameter_of_class(made, parameter, sources)
         if found is not None:
             return found
     if spec.kind not in ("class", "instance") and spec.file is not None:
@@ -232,26 +234,29 @@ def _place(spec: ComponentSpec, parameter: str | None, sources: Sources) -> Plac
 
 
 def _parameter_of_class(target: type, parameter: str, sources: Sources) -> Place | None:
-    """The parameter in the `__init__` of the class that wrote it, or the field of a data class."""
-    for owner in target.__mro__:
-        initializer = vars(owner).get("__init__")
-        if initializer is None and parameter not in vars(owner).get("__annotations__", {}):
-            continue
-        file = getattr(sys.modules.get(owner.__module__), "__file__", None)
-        names, line = owner.__qualname__.split("."), 0
-        code = getattr(initializer, "__code__", None)
-        if code is not None and code.co_filename != "<string>":
-            file, line = code.co_filename, code.co_firstlineno
-            names.append("__init__")
-        source = sources.of(file)
-        node = source.definition(names, line) if source else None
-        found: ast.AST | None = None
-        if isinstance(node, Function):
-            found = argument_of(node, parameter)
-        elif isinstance(node, ast.ClassDef):
-            found = member_node(node, parameter)
-        if source is not None and found is not None:
-            return source.place(found)
+    """The parameter in the constructor of the class that wrote it, or its field."""
+    meta: type = type(target)
+    owners = [(owner, ("__call__",)) for owner in meta.__mro__]
+    for owner, makers in [*owners, *((owner, ("__new__", "__init__")) for owner in target.__mro__)]:
+        names, body = owner.__qualname__.split("."), vars(owner)
+        places = [(getattr(sys.modules.get(owner.__module__), "__file__", None), names, 0)]
+        for maker in makers:
+            function = unwrapped(getattr(body.get(maker), "__func__", body.get(maker)))
+            code = getattr(function, "__code__", None)
+            if code is not None and not code.co_filename.startswith("<"):
+                places.insert(0, (code.co_filename, [*names, maker], code.co_firstlineno))
+        for file, path, line in places:
+            source = sources.of(file)
+            node = source.definition(path, line) if source else None
+            found: ast.AST | None = None
+            if isinstance(node, Function):
+                found = argument_of(node, parameter)
+            elif isinstance(node, ast.ClassDef):
+                declared = body.get("__annotations__", {})
+                field = parameter if parameter in declared else f"_{parameter}"
+                found = member_node(node, field) if field in declared else None
+            if source is not None and found is not None:
+                return source.place(found)
     return None
 
 

@@ -52,9 +52,13 @@ _KNOWN_NEEDS = {
     for name in ("Conductor", "Fifo", "ShortestRemaining", "WarmFirst", "TorchPolicy")
 }
 _TUPLES = ("typing.NamedTuple", "typing_extensions.NamedTuple")
-_DICTIONARIES = ("typing.TypedDict", "typing_extensions.TypedDict")
+# Their classes make something else, or nothing, when they are called.
+_PLAIN = (
+    "typing.TypedDict",
+    "typing_extensions.TypedDict",
+    *(f"enum.{name}" for name in ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag")),
+)
 _MODELS = ("pydantic.BaseModel", "pydantic.main.BaseModel", "msgspec.Struct")
-_ENUMS = tuple(f"enum.{name}" for name in ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"))
 _DATA_CLASSES = ("dataclasses.dataclass", "pydantic.dataclasses.dataclass")
 _ATTRS_CLASSES = tuple(
     f"{module}.{name}"
@@ -104,11 +108,10 @@ class Construction:
             self.fault = not_injectable(self._label, "abstract", self._place, lacking)
         elif named.intersection(PROTOCOLS):
             self.fault = not_injectable(self._label, "protocol", self._place)
-        elif not line.bases(project).isdisjoint(_DICTIONARIES):
+        elif not line.bases(project).isdisjoint(_PLAIN):
             self.fault = not_injectable(self._label, "plain", self._place)
-        elif not line.bases(project).isdisjoint(_ENUMS):
-            module, node = self._owner
-            self.parameters = [Parameter("value", None, False, module, node, {})]
+        elif any(member_node(node, "__signature__") for _, node in line.owners):
+            self.unknown.append((*self._owner, "declares a `__signature__`"))
         else:
             self._combine()
 

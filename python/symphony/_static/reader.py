@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from symphony._components.mark import Options
-from symphony._components.places import Function
+from symphony._components.places import Function, member_node
 from symphony._core import (
     ComponentSpec,
     Diagnostic,
@@ -149,29 +149,16 @@ class Reader:
             spec.kind = "generator"
             self._note(spec, module, node, f"`{spec.name}` says `enter=True`")
 
-    def _steps(self, spec: ComponentSpec, made: str, depth: int = 0) -> None:
+    def _steps(self, spec: ComponentSpec, made: str) -> None:
         """Which of the optional steps the class of the made object has, and which are async."""
-        found = self.project.definition(made)
-        if found is None or depth > 20:
-            return
-        module, node = found
-        if not isinstance(node, ast.ClassDef):
-            return
-        for statement in node.body:
-            if isinstance(statement, Function) and statement.name in ("start", "health", "stop"):
-                if spec.kind.endswith("generator") and statement.name != "health":
-                    continue
+        owners = Line(self.project, made).owners
+        # A generator starts before its `yield` and stops after it.
+        for step in ("health",) if spec.kind.endswith("generator") else ("start", "health", "stop"):
+            found = (member_node(body, step) for _, body in owners)
+            statement = next((one for one in found if isinstance(one, Function)), None)
+            if statement is not None:
                 asynchronous = isinstance(statement, ast.AsyncFunctionDef)
-                setattr(spec, statement.name, "async" if asynchronous else "sync")
-        # What a class does not define itself it has from the first base that does.
-        for base in node.bases:
-            name = self.project.qualify(module, base)
-            inherited = ComponentSpec("", None, spec.kind, "", "")
-            if name is not None:
-                self._steps(inherited, name, depth + 1)
-            spec.start = spec.start or inherited.start
-            spec.health = spec.health or inherited.health
-            spec.stop = spec.stop or inherited.stop
+                setattr(spec, step, "async" if asynchronous else "sync")
 
     def mark(self, module: SourceModule, node: Definition) -> ast.expr | None:
         """The `@component` of a definition, bare or called."""
