@@ -88,7 +88,7 @@ def test_it_is_built_as_for_a_swap(system, new):
 
 
 def test_a_generator_runs_to_its_end(system):
-    def lent() -> Iterator[Store]:
+    def lent() -> Iterator[Better]:
         Life.log.append("lent")
         yield Better()
         Life.log.append("taken back")

@@ -31,11 +31,14 @@ def refuse_other(spec: ComponentSpec, instance: Any) -> None:
     if instance is None and spec.may_be_none:
         return
     other = "None" if instance is None else text_of(type(instance))
-    told = f"`{spec.name}` made `{other}`, and not `{text_of(made)}` as it says"
+    # One that is swapped in goes by the name of what it takes the place of.
+    name = spec.qualname.rpartition(".")[2] or spec.name
+    told = f"`{name}` made `{other}`, and not `{text_of(made)}` as it says"
     while hasattr(made, "__supertype__"):
         made = made.__supertype__
     made = getattr(made, "__origin__", None) or made
-    if not isinstance(made, type):
+    if not isinstance(made, type) or made.__module__ in ("typing", "typing_extensions"):
+        # `Any` is a class from 3.11 on.
         return
     if is_protocol(made):
         if instance is None:
