@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import ways
+import ways_of_callables  # noqa: F401 - they add themselves.
+import ways_of_classes  # noqa: F401
 from symphony import PlanError
 from symphony._cli._check import find_faults
 
