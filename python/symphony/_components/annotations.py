@@ -234,6 +234,13 @@ def substitute(annotation: Any, variables: Mapping[Any, Any]) -> Any:
     return annotation[tuple(variables.get(one, one) for one in inside)]
 
 
+def unwrapped(function: Any) -> Any:
+    """The function whose annotations are meant: what decorators wrapped, as `inspect.signature` finds it."""
+    while hasattr(function, "__wrapped__") and not hasattr(function, "__signature__"):
+        function = function.__wrapped__
+    return function
+
+
 def is_protocol(key: Any) -> bool:
     """Whether it is a class made with `Protocol` among its bases."""
     return isinstance(key, type) and key.__dict__.get("_is_protocol") is True

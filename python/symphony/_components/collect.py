@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import sys
 
-from symphony._components.annotations import Scope, text_of
+from symphony._components.annotations import Scope, text_of, unwrapped
 from symphony._components.constructor import (
     dispatched,
     is_generated,
     life_of,
     of_class,
     of_function,
-    unwrapped,
     variables,
 )
 from symphony._components.mark import MARK, Options

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from symphony._components.annotations import is_protocol, substitute
+from symphony._components.annotations import is_protocol, substitute, unwrapped
 from symphony._core import Diagnostic, Rest, Signature, not_injectable, parameters_of
 
 TYPE_CHECKING = False
@@ -28,13 +28,6 @@ _OBJECT_INIT: Any = object.__init__
 _OBJECT_NEW: Any = object.__new__
 _NOT_THEIRS = ("typing", "typing_extensions")
 _EMPTY: Mapping[str, Any] = {}
-
-
-def unwrapped(function: Any) -> Any:
-    """The function that decorators wrapped, as `inspect.signature` finds it."""
-    while hasattr(function, "__wrapped__") and not hasattr(function, "__signature__"):
-        function = function.__wrapped__
-    return function
 
 
 def is_generated(function: Any) -> bool:

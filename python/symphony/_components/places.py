@@ -11,8 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from symphony._components.annotations import is_protocol
-from symphony._components.constructor import unwrapped
+from symphony._components.annotations import is_protocol, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
