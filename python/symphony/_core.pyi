@@ -2517,6 +2517,9 @@ class GuestLane:
             TypeError: The value is of no type that can be sent.
         """
 
+    def runs_loop(self) -> None:
+        """Says that this thread runs the asynchronous operations."""
+
     def cancelled(self, correlation: int) -> bool:
         """Whether the caller of a request gave it up, or the host wants this guest to stop."""
 

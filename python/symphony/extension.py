@@ -99,12 +99,14 @@ class OperationDescription:
         """Return the description as the handshake carries it."""
         inputs = [{"name": name, "required": True} for name in self.required]
         inputs += [{"name": name, "required": False} for name in self.optional]
-        return {
+        message = {
             "name": self.name,
             "inputs": inputs,
             "stream": self.is_stream,
             "doc": self.summary,
         }
+        # A word that is left out is false.
+        return {**message, "async": True} if self.is_async else message
 
     def fault_of(self, given: Iterable[str]) -> str | None:
         """Say what is wrong with a call's inputs.

@@ -67,6 +67,8 @@ codes! {
     CALL_TIMEOUT = "call-timeout";
     /// A call was cancelled.
     CANCELLED = "cancelled";
+    /// A call that could never be answered, since whoever would answer it waits for its caller.
+    CALL_CYCLE = "call-cycle";
     /// An extension's queue is full.
     OVERLOADED = "overloaded";
     /// An extension crashed too often and is not restarted any more.

@@ -18,6 +18,10 @@ pub const HEADER: usize = 32;
 pub const MAX_LENGTH: u32 = 64 * 1024 * 1024;
 /// Flag of a `Request`: the caller takes `Item` frames.
 pub const STREAM: u16 = 1;
+/// Flag of a guest's `Request`: the thread that takes its requests waits for the answer.
+pub const SERVING_WAITS: u16 = 2;
+/// Flag of a guest's `Request`: the thread of its asynchronous operations waits for the answer.
+pub const LOOP_WAITS: u16 = 4;
 
 /// How much of the stream is read at once while frames are small.
 const SCRATCH: usize = 16 * 1024;

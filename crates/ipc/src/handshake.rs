@@ -28,6 +28,9 @@ pub struct Operation {
     /// Whether its result is a stream.
     #[serde(default)]
     pub stream: bool,
+    /// Whether it runs beside others: it holds up nobody who is called meanwhile.
+    #[serde(default, rename = "async")]
+    pub beside: bool,
     /// What it does, for people.
     #[serde(default)]
     pub doc: String,

@@ -24,14 +24,15 @@ pub use error::{
     CallError, Closed, IpcError, ProtocolError, ReceiveError, RemoteFailure, ValueError,
 };
 pub use frame::{
-    Assembler, Frame, HEADER, Header, Kind, MAGIC, MAX_LENGTH, STREAM, Space, VERSION,
+    Assembler, Frame, HEADER, Header, Kind, LOOP_WAITS, MAGIC, MAX_LENGTH, SERVING_WAITS, STREAM,
+    Space, VERSION,
 };
 pub use handshake::{Hello, Input, Operation, PROTOCOL, Refused, Welcome};
 pub use hooks::{Hook, Hooks};
 pub use inherited::{LANE_VARIABLE, inherited};
 pub use lane::{
-    CallId, CallOptions, Done, Inbound, InboundRequest, Items, Lane, LaneOptions, LaneStats, Next,
-    Resume, Side, Submission,
+    Blocks, CallId, CallOptions, Done, Inbound, InboundRequest, Items, Lane, LaneOptions,
+    LaneStats, Next, Resume, Side, Submission,
 };
 pub use payload::Payload;
 pub use reader::{Captured, Reader};

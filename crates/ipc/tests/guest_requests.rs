@@ -103,13 +103,13 @@ fn what_is_asked_for_the_sake_of_a_request_ends_with_it() {
             for _ in 0..3 {
                 let served = guest.next_request(None, None).unwrap().unwrap().correlation;
                 let options = CallOptions::default();
-                let asked = guest.request_under(served, "ask", &inputs(1), &options, None);
+                let asked = guest.request_under(served, "ask", &inputs(1), &options, None, None);
                 outcomes.push(asked.unwrap_err());
                 let _ = guest.reply(served, Ok(inputs(2)));
             }
             // Of what is not pending there is no deadline and no cancel.
             let soon = CallOptions::within(Duration::from_millis(150));
-            let asked = guest.request_under(7, "ask", &inputs(1), &soon, None);
+            let asked = guest.request_under(7, "ask", &inputs(1), &soon, None, None);
             outcomes.push(asked.unwrap_err());
             outcomes
         });

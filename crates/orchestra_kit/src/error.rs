@@ -328,6 +328,14 @@ pub enum ExtensionError {
         /// The nearest known one.
         meant: Option<String>,
     },
+    /// Its call could never be answered.
+    #[error("extension `{name}` cannot call `{}`: {}", ring[0], endless(ring))]
+    Cycle {
+        /// The extension.
+        name: String,
+        /// The calls that wait for each other, the new one first.
+        ring: Box<[String]>,
+    },
     /// Its manifest does not grant the call.
     #[error("extension `{name}` may not call `{call}`")]
     NotGranted {
@@ -374,6 +382,7 @@ impl Hint for ExtensionError {
             }
             Self::UnknownOperation { .. } => Code::UNKNOWN_OPERATION,
             Self::NotGranted { .. } => Code::NOT_GRANTED,
+            Self::Cycle { .. } => Code::CALL_CYCLE,
             Self::Stopped { .. } => Code::STOPPED,
             Self::Call { source, .. } => source.code(),
         }
@@ -410,6 +419,10 @@ impl Hint for ExtensionError {
             Self::NotGranted { call, .. } => {
                 vec![format!("add `calls = [\"{call}\"]` under `[extension.permissions]`")]
             }
+            Self::Cycle { .. } => vec![
+                "make one of these operations `async def` and await `call_async` in it, or hand in what is asked for"
+                    .to_owned(),
+            ],
             Self::Call { source, .. } => source.hints(),
             Self::TimedOut { .. } => vec![
                 "give it longer (`options(timeout=…)`, a node's `timeout`), or have it ask `extension.cancelled()`"
@@ -418,6 +431,18 @@ impl Hint for ExtensionError {
             _ => Vec::new(),
         }
     }
+}
+
+/// Why a ring of calls would never be answered.
+fn endless(ring: &[String]) -> String {
+    let owner = |call: &String| call.split_once('.').map_or("", |(owner, _)| owner).to_owned();
+    let waits = ring.iter().zip(ring.iter().skip(1));
+    let waits: Vec<_> =
+        waits.map(|(call, next)| format!("`{}` waits for `{next}`", owner(call))).collect();
+    if waits.is_empty() {
+        return "it would wait for itself".to_owned();
+    }
+    format!("{}, and none of them would ever go on", waits.join(", "))
 }
 
 fn times(count: usize) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ipc::{CallOptions, InboundRequest, Lane, Payload, Value};
+use ipc::{Blocks, CallOptions, InboundRequest, Lane, Payload, Value};
 use parking_lot::Mutex;
 
 use crate::error::GuestError;
@@ -13,17 +13,19 @@ pub struct Context<'a> {
     correlation: u64,
     deadline: Option<Instant>,
     priority: i32,
+    blocks: Option<Blocks>,
     /// Where items go when the caller takes one result only.
     collected: Option<Mutex<Vec<Payload>>>,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(lane: &'a Lane, request: &InboundRequest) -> Self {
+    pub(crate) fn new(lane: &'a Lane, request: &InboundRequest, blocks: Option<Blocks>) -> Self {
         Self {
             lane,
             correlation: request.correlation,
             deadline: request.deadline,
             priority: request.priority,
+            blocks,
             collected: (!request.stream).then(Mutex::default),
         }
     }
@@ -36,7 +38,8 @@ impl<'a> Context<'a> {
     pub fn call(&self, operation: &str, inputs: impl Into<Value>) -> Result<Value, GuestError> {
         let inputs = Payload::from_value(&inputs.into())?;
         let options = CallOptions { deadline: self.deadline, priority: self.priority };
-        let result = self.lane.request_under(self.correlation, operation, &inputs, &options, None);
+        let (served, blocks) = (self.correlation, self.blocks);
+        let result = self.lane.request_under(served, operation, &inputs, &options, blocks, None);
         Ok(result?.value()?)
     }
 

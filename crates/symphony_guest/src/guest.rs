@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use component::Code;
 use ipc::{
-    CallError, Closed, Hello, Inbound, InboundRequest, LANE_VARIABLE, Lane, LaneOptions, Operation,
-    Payload, Reader, RemoteFailure, Value,
+    Blocks, CallError, Closed, Hello, Inbound, InboundRequest, LANE_VARIABLE, Lane, LaneOptions,
+    Operation, Payload, Reader, RemoteFailure, Value,
 };
 
 use crate::context::Context;
@@ -126,7 +126,8 @@ impl Guest {
         let mut table: BTreeMap<String, Run> = BTreeMap::new();
         for Offered { operation, run } in self.offered {
             let name = operation.name.clone();
-            self.hello.operations.push(operation);
+            let beside = operation.beside || self.threads > 1;
+            self.hello.operations.push(Operation { beside, ..operation });
             if table.insert(name.clone(), run).is_some() {
                 return Err(GuestError::Duplicate { name });
             }
@@ -142,11 +143,13 @@ impl Guest {
         for topic in &self.topics {
             lane.subscribe(topic)?;
         }
+        // Where several serve, one that waits leaves the others.
+        let blocks = (self.threads == 1).then_some(Blocks::Serving);
         let served = std::thread::scope(|scope| {
             for _ in 1..self.threads {
-                scope.spawn(|| serve(&lane, &table));
+                scope.spawn(|| serve(&lane, &table, None));
             }
-            serve(&lane, &table)
+            serve(&lane, &table, blocks)
         });
         match served {
             Err(CallError::Closed { reason: Closed::Eof | Closed::Local, .. }) => Ok(()),
@@ -172,10 +175,14 @@ impl Inbound for Listener {
     }
 }
 
-fn serve(lane: &Lane, table: &BTreeMap<String, Run>) -> Result<(), CallError> {
+fn serve(
+    lane: &Lane,
+    table: &BTreeMap<String, Run>,
+    blocks: Option<Blocks>,
+) -> Result<(), CallError> {
     while let Some(request) = lane.next_request(None, None)? {
         let correlation = request.correlation;
-        match perform(lane, table, &request) {
+        match perform(lane, table, &request, blocks) {
             Ok(Some(result)) => reply(lane, correlation, Ok(result))?,
             Ok(None) => lane.end(correlation)?,
             Err(failure) => reply(lane, correlation, Err(failure))?,
@@ -201,6 +208,7 @@ fn perform(
     lane: &Lane,
     table: &BTreeMap<String, Run>,
     request: &InboundRequest,
+    blocks: Option<Blocks>,
 ) -> Result<Option<Payload>, RemoteFailure> {
     let failure = |error: &GuestError| error.to_failure();
     let Some(run) = table.get(&request.operation) else {
@@ -210,7 +218,7 @@ fn perform(
     if lane.is_cancelled(request.correlation) {
         return Err(RemoteFailure::new(Code::CANCELLED, "the call was cancelled"));
     }
-    let context = Context::new(lane, request);
+    let context = Context::new(lane, request, blocks);
     let inputs = request.inputs.value().map_err(|error| failure(&error.into()))?;
     let value = catch_unwind(AssertUnwindSafe(|| run(inputs, &context)))
         .map_err(|panic| panicked(panic.as_ref()))?

@@ -88,16 +88,21 @@ class AsyncRunner:
     """An event loop on its own thread, and the operations that run on it."""
 
     def __init__(
-        self, cancelled: Callable[[int], bool], leave: Callable[[SystemExit], None]
+        self,
+        cancelled: Callable[[int], bool],
+        leave: Callable[[SystemExit], None],
+        begins: Callable[[], object] = lambda: None,
     ) -> None:
         """Start the loop.
 
         Args:
             cancelled: Tells whether the caller of a request has given it up.
             leave: Ends the extension, when something here calls `sys.exit`.
+            begins: Called on the loop's thread, before anything runs there.
         """
         self._cancelled = cancelled
         self._leave = leave
+        self._begins = begins
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._given_up: set[int] = set()
         self._loop = asyncio.new_event_loop()
@@ -161,6 +166,7 @@ class AsyncRunner:
             return
 
     def _run(self) -> None:
+        self._begins()
         asyncio.set_event_loop(self._loop)
         while not self._run_on():
             pass

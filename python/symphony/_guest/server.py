@@ -393,7 +393,9 @@ class Server:
         if self._runner is None:
             from symphony._guest.async_runner import AsyncRunner
 
-            self._runner = AsyncRunner(self._lane.cancelled, self._ending.leave)
+            # A stand-in for a lane may have nobody to tell.
+            begins = getattr(self._lane, "runs_loop", lambda: None)
+            self._runner = AsyncRunner(self._lane.cancelled, self._ending.leave, begins)
         return self._runner
 
     async def _run_async(self, correlation: int, given: Awaitable[Any]) -> None:

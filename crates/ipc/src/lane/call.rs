@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::book::{Book, End, Phase};
+use super::inbound::Blocks;
 use super::options::Side;
 use super::output::{Room, Unsent, head};
 use super::stream::{Items, Stream};
@@ -87,11 +88,28 @@ impl Lane {
         options: &CallOptions,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Payload, CallError> {
+        self.request_blocking(operation, inputs, options, None, poll)
+    }
+
+    /// As [`Lane::request_polling`]; `blocks` tells the host which thread of this guest does nothing else meanwhile, so
+    /// that a call which could never be answered for that reason is refused.
+    ///
+    /// # Errors
+    /// As [`Lane::request_polling`].
+    pub fn request_blocking(
+        &self,
+        operation: &str,
+        inputs: &Payload,
+        options: &CallOptions,
+        blocks: Option<Blocks>,
+        poll: Option<&dyn Fn() -> bool>,
+    ) -> Result<Payload, CallError> {
         let core = &self.0;
+        let flags = blocks.map_or(0, Blocks::flag);
         let since = options.deadline.map(|_| Instant::now());
         let waiter = Arc::new(Waiter::default());
         let end = End::Waiter(Arc::clone(&waiter));
-        let correlation = core.begin(operation, inputs, options, 0, end)?;
+        let correlation = core.begin(operation, inputs, options, flags, end)?;
         let gave_up = match core.wait_answer(&waiter, options.deadline, poll) {
             Ok(result) => return result.map_err(|error| core.named(error, operation)),
             Err(gave_up) => gave_up,

@@ -11,7 +11,7 @@ use component::memory::NoMemory;
 use serde::de::DeserializeOwned;
 
 use super::book::{End, Phase, Serving};
-use super::inbound::InboundRequest;
+use super::inbound::{Blocks, InboundRequest};
 use super::options::Side;
 use super::stream::{Pushed, Stream, WINDOW};
 use super::waiter::Delivery;
@@ -74,6 +74,7 @@ fn read_request(header: &Header, bytes: &Bytes) -> Result<InboundRequest, ValueE
         deadline: clock::from_wire(header.deadline),
         priority: i32::try_from(priority.clamp(i32::MIN.into(), i32::MAX.into())).unwrap_or(0),
         stream: header.flags & STREAM != 0,
+        blocks: Blocks::of(header.flags),
     })
 }
 

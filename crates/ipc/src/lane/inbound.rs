@@ -6,8 +6,37 @@ use component::Code;
 
 use super::Lane;
 use crate::error::{Closed, RemoteFailure};
+use crate::frame::{LOOP_WAITS, SERVING_WAITS};
 use crate::handshake::{Hello, Refused, Welcome};
 use crate::payload::Payload;
+
+/// Which thread of a guest does nothing else while it waits for a call of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blocks {
+    /// The one that takes its requests.
+    Serving,
+    /// The one on which its asynchronous operations run.
+    Loop,
+}
+
+impl Blocks {
+    pub(super) const fn flag(self) -> u16 {
+        match self {
+            Self::Serving => SERVING_WAITS,
+            Self::Loop => LOOP_WAITS,
+        }
+    }
+
+    pub(super) const fn of(flags: u16) -> Option<Self> {
+        if flags & SERVING_WAITS != 0 {
+            Some(Self::Serving)
+        } else if flags & LOOP_WAITS != 0 {
+            Some(Self::Loop)
+        } else {
+            None
+        }
+    }
+}
 
 /// A request of the peer. It must be answered once, with [`Lane::reply`], also when it was cancelled.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +53,8 @@ pub struct InboundRequest {
     pub priority: i32,
     /// Whether the caller takes items.
     pub stream: bool,
+    /// Which thread of the peer waits for it and does nothing else, where the peer says so.
+    pub blocks: Option<Blocks>,
 }
 
 /// What a lane's owner hears. Called on whichever thread reads the lane, never under a lock, and must not block for

@@ -22,7 +22,7 @@ mod waiter;
 mod work;
 
 pub use call::{CallId, CallOptions, Done, Submission};
-pub use inbound::{Inbound, InboundRequest};
+pub use inbound::{Blocks, Inbound, InboundRequest};
 pub use options::{LaneOptions, LaneStats, Side};
 pub use serve::{Next, Resume};
 pub(crate) use shared::Core;

@@ -7,21 +7,23 @@ use std::cell::Cell;
 
 use super::Lane;
 use super::call::CallOptions;
+use super::inbound::Blocks;
 use crate::error::CallError;
 use crate::payload::Payload;
 
 impl Lane {
-    /// As [`Lane::request_polling`], for the sake of that request of the peer: it ends at its deadline at the latest, and
+    /// As [`Lane::request_blocking`], for the sake of that request of the peer: it ends at its deadline at the latest, and
     /// when its caller gives it up. Of a request that is not pending there is neither.
     ///
     /// # Errors
-    /// [`CallError::Cancelled`] when the request was given up; else as [`Lane::request_polling`].
+    /// [`CallError::Cancelled`] when the request was given up; else as [`Lane::request_blocking`].
     pub fn request_under(
         &self,
         served: u64,
         operation: &str,
         inputs: &Payload,
         options: &CallOptions,
+        blocks: Option<Blocks>,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<Payload, CallError> {
         let deadline = options.deadline.into_iter().chain(self.deadline_of(served)).min();
@@ -31,7 +33,7 @@ impl Lane {
             given_up.get() || poll.is_some_and(|poll| poll())
         };
         let options = CallOptions { deadline, ..*options };
-        match self.request_polling(operation, inputs, &options, Some(&asks)) {
+        match self.request_blocking(operation, inputs, &options, blocks, Some(&asks)) {
             Err(CallError::Interrupted) if given_up.get() => Err(CallError::Cancelled),
             result => result,
         }

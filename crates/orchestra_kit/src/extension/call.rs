@@ -123,6 +123,12 @@ impl ExtensionHandle {
         self.extension.current().map(|current| current.guest.operations())
     }
 
+    /// Whether an operation runs beside others there, and holds up nobody who is called meanwhile; None while it is not
+    /// ready.
+    pub(crate) fn runs_beside(&self, operation: &str) -> Option<bool> {
+        self.extension.current().map(|current| current.guest.runs_beside(operation))
+    }
+
     /// How many more calls its queue takes now.
     pub fn room(&self) -> usize {
         let queue = self.extension.manifest().limits.queue as usize;

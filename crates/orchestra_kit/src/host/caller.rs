@@ -65,7 +65,7 @@ impl Caller {
     }
 
     /// The extension that it is.
-    pub fn manifest(&self) -> &ExtensionManifest {
+    pub fn manifest(&self) -> &Arc<ExtensionManifest> {
         &self.manifest
     }
 

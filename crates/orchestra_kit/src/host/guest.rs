@@ -138,6 +138,11 @@ pub trait Guest: Send + Sync {
     /// The operations that it said it has.
     fn operations(&self) -> Vec<Operation>;
 
+    /// Whether an operation runs beside others, and holds up nobody who is called meanwhile.
+    fn runs_beside(&self, _operation: &str) -> bool {
+        false
+    }
+
     /// How many calls it has not answered yet.
     fn pending(&self) -> usize;
 

@@ -11,6 +11,7 @@ use ipc::{
 };
 
 use super::Caller;
+use super::errand::Respond;
 use super::process::{GuestProcess, Routed, Router};
 use crate::extension::Ended;
 use crate::manifest::ExtensionManifest;
@@ -93,8 +94,21 @@ impl Inbound for GuestEvents {
     }
 
     fn request(&self, lane: &Lane, request: InboundRequest) {
+        let wait = request
+            .blocks
+            .zip(self.router.upgrade())
+            .map(|(blocks, kit)| kit.wait(&self.caller, blocks, &request.operation));
+        let wait = match wait.transpose() {
+            Ok(wait) => wait.flatten(),
+            Err(cycle) => {
+                // A guest that is gone needs no answer.
+                let _ = lane.reply(request.correlation, Err(cycle));
+                return;
+            }
+        };
         let (replying, correlation) = (lane.clone(), request.correlation);
-        let answer = Box::new(move |outcome: Result<Payload, RemoteFailure>| {
+        let answer: Respond = Box::new(move |outcome: Result<Payload, RemoteFailure>| {
+            drop(wait);
             // A guest that is gone needs no answer.
             let _ = replying.reply(correlation, outcome);
         });

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use component::chain;
 use ipc::{
-    Bus, CallError, CallId, CallOptions, Captured, Closed, Done, Hello, Lane, LaneOptions,
+    Blocks, Bus, CallError, CallId, CallOptions, Captured, Closed, Done, Hello, Lane, LaneOptions,
     Operation, Payload, RemoteFailure,
 };
 use parking_lot::Mutex;
@@ -51,6 +51,17 @@ const IDLE_PING: Duration = Duration::from_secs(5);
 pub trait Router: Send + Sync {
     /// Answers one call of an extension, sooner or later and on any thread. Must not block.
     fn route(&self, caller: &Arc<Caller>, request: Routed);
+
+    /// A thread of an extension waits for a call: what is given lasts as long as it does.
+    ///
+    /// # Errors
+    /// Whoever would answer waits for the caller.
+    fn wait(
+        &self,
+        caller: &Caller,
+        blocks: Blocks,
+        call: &str,
+    ) -> Result<Option<Box<dyn Send>>, RemoteFailure>;
 }
 
 /// One call that a guest makes.
@@ -438,6 +449,12 @@ impl Guest for GuestProcess {
 
     fn operations(&self) -> Vec<Operation> {
         self.about.lock().hello.as_ref().map(|hello| hello.operations.clone()).unwrap_or_default()
+    }
+
+    fn runs_beside(&self, operation: &str) -> bool {
+        let about = self.about.lock();
+        let mut offered = about.hello.iter().flat_map(|hello| &hello.operations);
+        offered.any(|offered| offered.name == operation && offered.beside)
     }
 
     fn pending(&self) -> usize {

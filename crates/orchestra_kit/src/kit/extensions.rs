@@ -10,6 +10,7 @@ use component::{Health, did_you_mean};
 use ipc::{Bus, CallOptions, Payload};
 use parking_lot::{Mutex, RwLock};
 
+use super::call_cycles::{CallCycles, Version};
 use super::enforcement::{self, Enforcement};
 use crate::KitError;
 use crate::catalogue::Catalogue;
@@ -64,6 +65,8 @@ pub(super) struct Inner {
     bus: Bus,
     pub(super) workers: Arc<Workers>,
     pub(super) shares: Shares,
+    /// Which extension waits for which.
+    pub(super) cycles: Arc<CallCycles<Version>>,
     /// The engine's calls that are on their way, by its numbers.
     pub(super) calls: Mutex<HashMap<u64, Way>>,
 }
@@ -144,6 +147,7 @@ impl Kit {
                 bus,
                 workers,
                 shares: Shares::default(),
+                cycles: Arc::default(),
                 calls: Mutex::default(),
             }
         });

@@ -3,6 +3,7 @@
 //! Built by `boot_orchestrator`, called by Python's door and by the Melody engine. Invariants: extensions come from the
 //! catalogue alone; a guest reaches only what its manifest grants; nothing is started that was not called for.
 
+mod call_cycles;
 mod calls;
 mod enforcement;
 mod extensions;

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use component::{Code, Hint};
-use ipc::{MAX_LENGTH, RemoteFailure};
+use ipc::{Blocks, MAX_LENGTH, RemoteFailure};
 
+use super::call_cycles::{Version, Waiting};
 use super::extensions::Inner;
 use crate::error::ExtensionError;
 use crate::extension::ExtensionHandle;
@@ -15,6 +16,32 @@ use crate::host::{Caller, Errand, Kind, Routed, Router, Way};
 use crate::manifest::Member;
 
 impl Router for Inner {
+    fn wait(
+        &self,
+        caller: &Caller,
+        blocks: Blocks,
+        call: &str,
+    ) -> Result<Option<Box<dyn Send>>, RemoteFailure> {
+        // What is not granted is refused for that.
+        let known =
+            call.split_once('.').filter(|_| caller.manifest().permissions.grants_call(call));
+        let Some((target, operation)) = known else { return Ok(None) };
+        let Ok(extension) = self.extension(target) else { return Ok(None) };
+        // While several versions share the calls nobody knows yet which one gets this.
+        if extension.tag().is_some() {
+            return Ok(None);
+        }
+        let (target, operation) = (Version::of(extension.manifest()), operation.to_owned());
+        let waiting = Waiting::new(call, target, move || extension.runs_beside(&operation));
+        match self.cycles.begin(Version::of(caller.manifest()), blocks, waiting) {
+            Ok(wait) => Ok(Some(Box::new(wait))),
+            Err(ring) => {
+                let name = caller.manifest().name.value.clone();
+                Err(failure(&ExtensionError::Cycle { name, ring: ring.into() }))
+            }
+        }
+    }
+
     fn route(&self, caller: &Arc<Caller>, request: Routed) {
         let manifest = caller.manifest();
         if !manifest.permissions.grants_call(&request.call) {

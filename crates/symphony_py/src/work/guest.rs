@@ -3,11 +3,12 @@
 //! The serving thread reads the lane itself while it waits; while it runs an operation, the lane's background thread
 //! answers pings and takes cancels, without the interpreter.
 
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use ipc::{
-    CallError, CallId, CallOptions, Hello, Input, Lane, LaneOptions, Next, Operation, Payload,
-    Reader, RemoteFailure, Resume,
+    Blocks, CallError, CallId, CallOptions, Hello, Input, Lane, LaneOptions, Next, Operation,
+    Payload, Reader, RemoteFailure, Resume,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -25,6 +26,9 @@ const GREETING: Duration = Duration::from_secs(10);
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct GuestLane {
     lane: Lane,
+    /// The thread that takes requests, and the one of the asynchronous operations; 0 as long as there is none.
+    serves: AtomicI32,
+    runs_loop: AtomicI32,
     /// Serves the lane for as long as it lives.
     _reader: Reader,
 }
@@ -54,7 +58,7 @@ impl GuestLane {
         let reader = Reader::new().map_err(|error| internal(error.to_string()))?;
         let lane = Lane::open(socket, LaneOptions::guest(&reader), std::sync::Arc::new(()))
             .map_err(|error| internal(error.to_string()))?;
-        Ok(Self { lane, _reader: reader })
+        Ok(Self { lane, serves: AtomicI32::new(0), runs_loop: AtomicI32::new(0), _reader: reader })
     }
 
     /// Introduces the extension and waits for the host's welcome, a dict. `spans` say what its start spent its time on:
@@ -91,6 +95,7 @@ impl GuestLane {
     /// Waits for a request: correlation, operation, inputs, and whether the caller takes a stream. A number alone is a
     /// stream that had no room and may go on, or is given up. `None` when the host said stop or is gone.
     fn next_request<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.serves.store(this_thread(), Ordering::Relaxed);
         // A request that came while a signal's handler raised ends with the process, which nobody else may tell.
         match wait_asking(py, |asks| self.lane.next_event(None, asks))? {
             Ok(Some(Next::Request(request))) => {
@@ -195,9 +200,12 @@ impl GuestLane {
         let inputs = encode_inputs(Some(inputs))?;
         let deadline = deadline(limit);
         let options = CallOptions { deadline, priority: 0 };
+        let blocks = self.blocks();
         let result = wait_asking(py, |asks| match under {
-            Some(served) => self.lane.request_under(served, operation, &inputs, &options, asks),
-            None => self.lane.request_polling(operation, &inputs, &options, asks),
+            Some(served) => {
+                self.lane.request_under(served, operation, &inputs, &options, blocks, asks)
+            }
+            None => self.lane.request_blocking(operation, &inputs, &options, blocks, asks),
         })?;
         decode(py, &result.map_err(|error| raise(py, Some(operation), error))?)
     }
@@ -237,6 +245,11 @@ impl GuestLane {
             .map_err(|error| raise(py, None, error))
     }
 
+    /// Says that this thread runs the asynchronous operations.
+    fn runs_loop(&self) {
+        self.runs_loop.store(this_thread(), Ordering::Relaxed);
+    }
+
     /// Whether the caller of a request gave it up, or the host wants this guest to stop.
     fn cancelled(&self, correlation: u64) -> bool {
         self.lane.is_cancelled(correlation) || self.lane.stop_requested()
@@ -258,6 +271,22 @@ impl GuestCall {
     }
 }
 
+impl GuestLane {
+    /// What is held up while this thread waits for a call.
+    fn blocks(&self) -> Option<Blocks> {
+        let this = this_thread();
+        if self.serves.load(Ordering::Relaxed) == this {
+            Some(Blocks::Serving)
+        } else {
+            (self.runs_loop.load(Ordering::Relaxed) == this).then_some(Blocks::Loop)
+        }
+    }
+}
+
+fn this_thread() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
 fn operation_of(entry: &Bound<'_, PyAny>) -> PyResult<Operation> {
     let entry = entry.cast::<PyDict>()?;
     let field = |key: &str| entry.get_item(key);
@@ -267,6 +296,9 @@ fn operation_of(entry: &Bound<'_, PyAny>) -> PyResult<Operation> {
     }
     if let Some(stream) = field("stream")? {
         operation.stream = stream.extract()?;
+    }
+    if let Some(beside) = field("async")? {
+        operation.beside = beside.extract()?;
     }
     if let Some(doc) = field("doc")? {
         operation.doc = doc.extract()?;
