@@ -106,7 +106,13 @@ class Metadata(TypedDict):
     archived: bool
 
 
-class VerifyReport(TypedDict):
+class JournalReport(TypedDict, total=False):
+    """What was wrong with a journal, and what was done about it; nothing where it is whole."""
+
+    journal: str
+
+
+class VerifyReport(JournalReport):
     """What a check of all bytes found: how many were read, and the ids of those that are not what they were."""
 
     checked: int

@@ -22,7 +22,7 @@ use crate::disk;
 use crate::durability::{self, BatchedSync};
 pub use crate::frame::MAX_RECORD;
 use crate::frame::{FRAME, Place};
-use crate::journal_file::{KEEP_SCRATCH, open_folder_of, push_frame, write_whole};
+use crate::journal_file::{KEEP_SCRATCH, keep_aside, open_folder_of, push_frame, write_whole};
 pub use crate::journal_header::Format;
 use crate::journal_header::HEADER;
 use crate::journal_mark::KeptMark;
@@ -238,7 +238,9 @@ impl Journal {
         // what follows would be lost.
         let unsafe_name = flushed.is_err() && self.durability == Durability::Power;
         self.broken.store(unsafe_name, Ordering::Release);
-        self.keep(&mut tail, mark);
+        // No more than that there is a record: behind it a crash tears the tail, which is no loss to be told.
+        let offset = mark.offset.min(HEADER + FRAME as u64);
+        self.keep(&mut tail, Mark { offset, ..mark });
         Ok(mark)
     }
 
@@ -313,6 +315,15 @@ impl Journal {
             return Err(PitError::Corrupt { path, offset, reason });
         }
         Ok(())
+    }
+
+    /// Gives the file as it is a second name, under which it stays when it is written anew.
+    ///
+    /// # Errors
+    /// [`PitError::Io`], [`PitError::JournalLost`].
+    pub fn keep_aside(&self) -> PitResult<PathBuf> {
+        self.check_name(&Arc::clone(&self.tail.lock().tape))?;
+        keep_aside(&self.path)
     }
 
     /// Flushes everything, and keeps beside the journal how far it goes: a cut is known for one at the next open. At the

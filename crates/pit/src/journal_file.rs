@@ -118,6 +118,27 @@ pub(crate) fn sync_folder_of(path: &Path) -> PitResult<()> {
     disk::sync_folder(&open_folder_of(path)?).map_err(PitError::io("flush the folder of", path))
 }
 
+/// Gives the file at `path` a second name, under which it stays when the first is given to another.
+pub(crate) fn keep_aside(path: &Path) -> PitResult<PathBuf> {
+    for number in 1_u32.. {
+        let aside = beside(path, &format!(".kept-{number}"));
+        match disk::link(path, &aside) {
+            Ok(()) => return Ok(aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // Not every file system has second names.
+            Err(_) if !aside.exists() => {
+                let copied = disk::open(path, OpenAs::Read).and_then(|mut from| {
+                    io::copy(&mut from, &mut disk::open(&aside, OpenAs::New)?)
+                });
+                copied.map_err(PitError::io("copy the journal to", &aside))?;
+                return Ok(aside);
+            }
+            Err(error) => return Err(PitError::io("keep the journal as", &aside)(error)),
+        }
+    }
+    Err(PitError::io("keep", path)(io::ErrorKind::AlreadyExists.into()))
+}
+
 /// Adds a frame to `scratch`, which will be written at `base`.
 pub(crate) fn push_frame(
     scratch: &mut Vec<u8>,

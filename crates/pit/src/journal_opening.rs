@@ -1,7 +1,7 @@
 //! How a journal is opened: its header first, then its records; and what was lost of it meanwhile.
 //!
 //! Called by the members, each for its own journal. Invariants: a journal that is known to have held more than it does is
-//! refused and left as it is; a torn tail alone is removed.
+//! refused and left as it is, unless its member has what it said elsewhere; a torn tail alone is removed.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use crate::disk::{self, OpenAs};
 use crate::frame::{FRAME, Place};
 use crate::journal::{Journal, Mark, Recovery};
-use crate::journal_file::{self, write_whole};
+use crate::journal_file::{self, keep_aside, write_whole};
 use crate::journal_header::{self, Format, HEADER};
 use crate::journal_mark::KeptMark;
 use crate::journal_migration;
-use crate::journal_reader::{read, refuse_damage_before_records};
+use crate::journal_reader::{find, read, refuse_damage_before_records};
 use crate::kept_name::is_absence;
 use crate::{Durability, PitError, PitResult, RecoveryProgress};
 
@@ -70,6 +70,25 @@ impl Journal {
         refuse_missing(path, &kept)?;
         let opening = Self::begin(path, format, durability)?;
         Ok(Opening { kept: Some(kept), ..opening })
+    }
+
+    /// Puts a journal of `records` in the place of one that nobody has open, and answers where the old one was kept.
+    ///
+    /// # Errors
+    /// [`PitError::Io`], [`PitError::OverLimit`]; the old one is in its place then.
+    pub fn replace_closed(
+        path: &Path,
+        format: Format,
+        records: impl IntoIterator<Item = Vec<u8>>,
+    ) -> PitResult<(PathBuf, Mark)> {
+        let replaced = write_whole(path, format, records, |whole, temporary| {
+            let aside = keep_aside(path)?;
+            disk::rename(temporary, path).map_err(PitError::io("replace", path))?;
+            Ok((aside, Mark { generation: whole.generation, offset: whole.end }))
+        })?;
+        // A power cut may bring back the old one, which is then replaced again.
+        journal_file::sync_folder_of(path)?;
+        Ok(replaced)
     }
 
     /// Brings a journal that is there to `format` before it is opened, if it is one of `before`, whose records are lawful
@@ -194,4 +213,34 @@ impl Opening {
         let mark = Mark { generation, offset: end };
         Journal::assemble(path, format, durability, (file, mark), recovery, kept)
     }
+}
+
+/// Gives `each` the records behind `from` of a journal whose header says nothing any more, or that ends before; false where
+/// nothing proves that it is of that generation, and it holds something. The file is left as it is.
+///
+/// # Errors
+/// [`PitError::Io`], [`PitError::Corrupt`] when intact records follow a damaged one, or what `each` returns.
+pub(crate) fn salvage(
+    path: &Path,
+    format: Format,
+    from: Mark,
+    each: impl FnMut(Mark, &[u8]) -> PitResult<()>,
+) -> PitResult<bool> {
+    let file = disk::open(path, OpenAs::Read).map_err(PitError::io("open the journal", path))?;
+    let length = journal_file::length_of(&file, path)?;
+    let generation = from.generation;
+    if length < HEADER + FRAME as u64 {
+        return Ok(true);
+    }
+    let named = journal_header::read(&file, path, format).is_ok_and(|found| found == generation);
+    let first = Place { generation, offset: HEADER };
+    if !named && find(&file, path, first, length)?.is_none() {
+        return Ok(false);
+    }
+    if from.offset >= length {
+        return Ok(true);
+    }
+    let end = read(&file, path, Place { generation, offset: from.offset }, length, each)?;
+    refuse_damage_before_records(&file, path, Place { generation, offset: end }, length)?;
+    Ok(true)
 }

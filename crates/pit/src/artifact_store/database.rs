@@ -9,12 +9,15 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{
     Builder, Database, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition,
     WriteTransaction,
 };
 
+use super::overlay::Overlay;
+use super::record::MEMBER;
 use crate::disk::{self, OpenAs};
 use crate::{PitError, PitResult};
 
@@ -23,8 +26,9 @@ pub(super) type Snapshot = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
 const CACHE_BYTES: usize = 8 << 20;
-/// Up to this size the checksum of every page is looked at before the first read, about 2 ms a MiB.
-pub(super) const CHECKED_BYTES: u64 = 32 << 20;
+/// Up to this size the checksum of every page is looked at before the first read, about 2 ms a MiB; of a larger one while
+/// it is read.
+pub(super) const CHECKED_BYTES: u64 = if cfg!(test) { 256 << 10 } else { 32 << 20 };
 
 /// Opens the database, with a look at all of its checksums or without; none where there is no file, or one that is
 /// damaged (it is removed, the journal has it all).
@@ -45,6 +49,21 @@ pub(super) fn open(path: &Path, checked: bool) -> PitResult<Option<(Database, Sn
             remove(path)?;
             Ok(None)
         }
+    }
+}
+
+/// Looks at all checksums of a database that is in use and that nobody writes meanwhile.
+pub(super) fn check_in_use(path: &Path, ending: &Arc<AtomicBool>) -> PitResult<()> {
+    let opening = || PitError::io("open the index", path);
+    let file = disk::open(path, OpenAs::Read).map_err(opening())?;
+    let overlay = Overlay::new(file, Arc::clone(ending)).map_err(opening())?;
+    let looked = guarded(|| {
+        drop(snapshot(&builder(true).create_with_backend(overlay)?)?);
+        Ok(())
+    });
+    match looked {
+        Err(_) if ending.load(Ordering::Acquire) => Err(PitError::Stopped { member: MEMBER }),
+        looked => looked.map_err(|error| failed(path, error)),
     }
 }
 
@@ -136,9 +155,13 @@ pub(super) fn failed(path: &Path, error: redb::Error) -> PitError {
 }
 
 fn build(file: File, checked: bool) -> Result<Database, redb::Error> {
+    Ok(builder(checked).create_with_backend(Unlocked(file))?)
+}
+
+fn builder(checked: bool) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(checked);
-    Ok(builder.create_with_backend(Unlocked(file))?)
+    builder
 }
 
 fn snapshot(database: &Database) -> Result<Snapshot, redb::Error> {

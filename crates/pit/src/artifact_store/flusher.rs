@@ -55,8 +55,11 @@ fn run(core: &Core, changes: &Changes) {
     if let Err(error) = core.check_index() {
         // Whoever reads it hears of that too, and tries again.
         tracing::warn!(%error, "the artifact index could not be checked");
-    } else {
-        core.remove_what_a_crash_left();
+    }
+    match core.check_large_index() {
+        Ok(()) => core.remove_what_a_crash_left(),
+        Err(PitError::Stopped { .. }) => {}
+        Err(error) => tracing::warn!(%error, "the artifact index could not be checked"),
     }
     let mut failures = 0;
     while gather(core, changes, failures) {

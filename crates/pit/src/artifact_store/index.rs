@@ -4,7 +4,7 @@
 //! the store's lock. So the index is always the sum of the journal up to `mark`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -82,9 +82,19 @@ impl Index {
         Ok(Self { rows: self.rows.emptied()?, cache, sums, emptied: BTreeSet::new() })
     }
 
-    /// Looks at the checksums of the database, if it has no more bytes than `limit`; answers whether it did.
-    pub(super) fn check(&mut self, limit: u64) -> PitResult<bool> {
-        self.rows.check(limit)
+    /// Looks at the checksums of the database.
+    pub(super) fn check(&mut self) -> PitResult<()> {
+        self.rows.check()
+    }
+
+    /// The same; a damaged database is left as it is.
+    pub(super) fn check_in_use(&self) -> PitResult<()> {
+        self.rows.check_in_use()
+    }
+
+    /// The database's file, where it is too large to be looked at before it is read.
+    pub(super) fn large(&self) -> PitResult<Option<PathBuf>> {
+        self.rows.large()
     }
 
     /// Forgets everything, to be rebuilt from the journal.
@@ -288,6 +298,11 @@ impl Index {
             }
         }
         self.rows.apply(change.rows);
+    }
+
+    /// The error for rows that are not as they were written.
+    pub(super) fn damage(&self, reason: String) -> PitError {
+        self.rows.damage(reason)
     }
 
     /// Says that the journal was written anew and ends at `mark`, with `records` records.

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::atomic::Ordering;
 
-use super::database::CHECKED_BYTES;
 use super::files::is_absent;
 use super::index::{Index, not_found};
-use super::record::{Entry, Place, Record, encode};
+use super::record::{Entry, Place, Record};
+use super::snapshot::write_journal;
 use super::store::{ArtifactStore, Core};
 use super::{ArtifactId, ArtifactReader, Metadata, VerifyReport};
 use crate::{PitError, PitResult, RecoveryProgress};
@@ -22,7 +22,7 @@ const READS: usize = 10_000;
 const SHORT_JOURNAL: u64 = 50_000;
 
 impl ArtifactStore {
-    /// Reads every artifact and compares its bytes with its id.
+    /// Reads every artifact and compares its bytes with its id, and the journal, which is written anew where it is damaged.
     ///
     /// # Errors
     /// [`PitError::Index`], [`PitError::Stopped`]; bytes that cannot be read are in the report.
@@ -45,6 +45,7 @@ impl ArtifactStore {
             }
             Ok(())
         })?;
+        report.journal = self.core.verify_journal()?;
         Ok(report)
     }
 
@@ -133,7 +134,12 @@ impl Core {
     /// Flushes, and lets the database go whether that went well or not.
     pub(super) fn flush_and_close(&self) -> PitResult<()> {
         let _one_at_a_time = self.flushing.lock();
-        let flushed = self.mend_alone().and_then(|()| self.flush_alone());
+        let flushed = self.mend_alone().and_then(|()| {
+            // Too large to be looked at now: the journal has what it misses.
+            let is_looked_at =
+                self.vouched.load(Ordering::Acquire) || self.index.read().large()?.is_none();
+            if is_looked_at { self.flush_alone() } else { Ok(()) }
+        });
         self.index.write().rows_mut().close();
         // Also where the index could not be written: the journal has it all.
         flushed.and(self.journal.seal())
@@ -141,7 +147,7 @@ impl Core {
 
     fn flush_alone(&self) -> PitResult<()> {
         // A damaged page that is written anew would have a right checksum.
-        self.vouch(CHECKED_BYTES)?;
+        self.vouch()?;
         let mut reads = self.touches.take();
         while !reads.is_empty() {
             let part = reads.split_off(reads.len().saturating_sub(READS));
@@ -281,8 +287,8 @@ impl Core {
         }
         {
             let _one_at_a_time = self.flushing.lock();
-            self.vouch(u64::MAX)?;
-            self.write_journal_anew(&mut self.index.write(), progress)?;
+            self.vouch()?;
+            self.write_journal_anew(progress)?;
         }
         self.flush()
     }
@@ -290,40 +296,18 @@ impl Core {
     /// A journal that could not be flushed is written anew before anything follows. `flushing` is held by the caller.
     pub(super) fn mend_alone(&self) -> PitResult<()> {
         if self.journal.is_broken() {
-            self.vouch(u64::MAX)?;
-            self.write_journal_anew(&mut self.index.write(), &RecoveryProgress::default())?;
+            self.vouch()?;
+            self.write_journal_anew(&RecoveryProgress::default())?;
         }
         Ok(())
     }
 
-    /// Of each artifact that is written `progress` is told.
-    pub(super) fn write_journal_anew(
-        &self,
-        index: &mut Index,
-        progress: &RecoveryProgress,
-    ) -> PitResult<()> {
-        progress.expect(index.sums().artifacts);
-        // Errors of the walk end the iteration; the rewrite is then refused before it replaces anything.
-        let mut failure = None;
-        let mut count = 0;
-        let mut source = Snapshot::new(index);
-        let snapshot = std::iter::from_fn(|| match source.next_record() {
-            Ok(record) => record.inspect(|_| {
-                count += 1;
-                progress.add(1);
-            }),
-            Err(error) => {
-                failure = Some(error);
-                None
-            }
-        });
-        let collected: Vec<Vec<u8>> = snapshot.collect();
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        let mark = self.journal.rewrite(collected)?;
-        index.moved_to(mark, count);
-        Ok(())
+    /// Rows that do not add up to what is kept beside them make no journal: the old one says what they must be.
+    pub(super) fn write_journal_anew(&self, progress: &RecoveryProgress) -> PitResult<()> {
+        let written = write_journal(&mut self.index.write(), &self.journal, progress);
+        let Err(error @ PitError::Index { .. }) = written else { return written };
+        self.rebuild(&error)?;
+        write_journal(&mut self.index.write(), &self.journal, progress)
     }
 }
 
@@ -336,61 +320,5 @@ fn is_content(id: &ArtifactId, reader: &mut ArtifactReader, chunk: &mut [u8]) ->
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(_) => return false,
         };
-    }
-}
-
-/// The records that make the index as it is.
-struct Snapshot<'a> {
-    index: &'a super::index::Index,
-    waiting: Vec<Record>,
-    stage: Stage,
-}
-
-enum Stage {
-    Entries(Option<u64>),
-    Names(Option<String>),
-    Done,
-}
-
-impl<'a> Snapshot<'a> {
-    fn new(index: &'a super::index::Index) -> Self {
-        Self { index, waiting: Vec::new(), stage: Stage::Entries(None) }
-    }
-
-    fn next_record(&mut self) -> PitResult<Option<Vec<u8>>> {
-        while self.waiting.is_empty() {
-            match &self.stage {
-                Stage::Entries(after) => {
-                    let page = self.index.page(*after, PAGE)?;
-                    self.stage = match page.last() {
-                        Some((_, last)) => Stage::Entries(Some(last.sequence)),
-                        None => Stage::Names(None),
-                    };
-                    for (id, entry) in page.into_iter().rev() {
-                        let entry = Entry::clone(&entry);
-                        self.waiting.push(match entry.place {
-                            Place::Chunks => {
-                                Record::EntryChunks(id, entry, self.index.chunks(&id)?)
-                            }
-                            _ => Record::Entry(id, entry),
-                        });
-                    }
-                }
-                Stage::Names(after) => {
-                    let names = self.index.names(after.as_deref(), PAGE)?;
-                    self.stage = match names.last() {
-                        Some((last, _)) => Stage::Names(Some(last.clone())),
-                        None => Stage::Done,
-                    };
-                    if names.is_empty() {
-                        self.waiting.push(Record::Sequence(self.index.sums().next_sequence));
-                    }
-                    let names = names.into_iter().rev();
-                    self.waiting.extend(names.map(|(name, last)| Record::Version(name, last)));
-                }
-                Stage::Done => return Ok(None),
-            }
-        }
-        self.waiting.pop().map(|record| encode(&record)).transpose()
     }
 }

@@ -52,6 +52,8 @@ pub struct VerifyReport {
     pub checked: u64,
     /// Artifacts whose bytes are missing or are not those that were put.
     pub bad: Vec<ArtifactId>,
+    /// What was wrong with the journal, and what was done about it; none where it is whole.
+    pub journal: Option<String>,
 }
 
 /// Counters of the store.

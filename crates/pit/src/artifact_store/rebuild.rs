@@ -8,11 +8,11 @@ use std::sync::atomic::Ordering;
 
 use component::chain;
 
-use super::database::CHECKED_BYTES;
+use super::database;
 use super::index::Index;
 use super::replay::Replay;
 use super::store::Core;
-use crate::{PitError, PitResult};
+use crate::{PitError, PitResult, RecoveryProgress};
 
 impl Core {
     /// Looks at the checksums of an index that was there at the open, unless it is large. Once: by the store's thread
@@ -23,26 +23,67 @@ impl Core {
         }
         let _one_at_a_time = self.flushing.lock();
         if !self.checked.load(Ordering::Acquire) {
-            self.vouch(CHECKED_BYTES)?;
+            let large = self.index.read().large();
+            if matches!(large, Ok(None) | Err(PitError::Index { .. })) {
+                self.vouch()?;
+            }
             self.checked.store(true, Ordering::Release);
         }
         Ok(())
     }
 
-    /// Looks at the checksums of an index of up to `limit` bytes, unless that was done. `flushing` is held by the caller.
-    pub(super) fn vouch(&self, limit: u64) -> PitResult<()> {
+    /// The same for one that is large, while it is read: what it says may be believed until then, not for good.
+    pub(super) fn check_large_index(&self) -> PitResult<()> {
+        let _one_at_a_time = self.flushing.lock();
+        self.vouch()
+    }
+
+    /// Looks at all checksums of the index, unless that was done. `flushing` is held by the caller.
+    pub(super) fn vouch(&self) -> PitResult<()> {
         if self.vouched.load(Ordering::Acquire) {
             return Ok(());
         }
-        let checked = self.index.write().check(limit);
+        let large = self.index.read().large();
+        let checked = match large {
+            // Read meanwhile: nobody waits for it.
+            Ok(Some(path)) => database::check_in_use(&path, &self.closed),
+            Ok(None) => self.index.write().check(),
+            Err(error) => Err(error),
+        };
         match checked {
-            Ok(false) => return Ok(()),
-            Ok(true) => {}
             Err(error @ PitError::Index { .. }) => self.rebuild(&error)?,
-            Err(error) => return Err(error),
+            checked => checked?,
         }
         self.vouched.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// Reads the journal. One that is damaged is written anew of the index, if that is whole, and kept beside the new one;
+    /// answers what was done.
+    pub(super) fn verify_journal(&self) -> PitResult<Option<String>> {
+        let error = match self.journal.verify() {
+            Err(error @ PitError::Corrupt { .. }) => error,
+            whole => return whole.map(|()| None),
+        };
+        let _one_at_a_time = self.flushing.lock();
+        let rescued = self.vouch().and_then(|()| self.journal.keep_aside()).and_then(|aside| {
+            self.write_journal_anew(&RecoveryProgress::default()).map(|()| aside)
+        });
+        let text = match rescued {
+            Ok(aside) => format!(
+                "{}; it was written anew of the index, and the old one is kept as `{}`",
+                chain(&error),
+                aside.display()
+            ),
+            Err(failure) => format!(
+                "{}; it could not be written anew of the index: {}",
+                chain(&error),
+                chain(&failure)
+            ),
+        };
+        tracing::error!("{text}");
+        *self.rescue.lock() = Some(text.clone());
+        Ok(Some(text))
     }
 
     /// Looks something up. An index that fails is made anew from the journal, and asked once more.
@@ -71,7 +112,7 @@ impl Core {
 
     /// Makes the index anew, in memory; the next flush brings it to the disk. Where that fails the old one stays, and
     /// fails again. `flushing` is held by the caller.
-    fn rebuild(&self, error: &PitError) -> PitResult<()> {
+    pub(super) fn rebuild(&self, error: &PitError) -> PitResult<()> {
         tracing::warn!(
             error = chain(error),
             "the artifact index failed and is made anew from the journal"

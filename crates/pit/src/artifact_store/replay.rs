@@ -6,7 +6,6 @@
 use std::mem;
 
 use super::ArtifactId;
-use super::database::CHECKED_BYTES;
 use super::index::Index;
 use super::record::{Place, Record, decode};
 use crate::PitResult;
@@ -43,7 +42,7 @@ impl<'a> Replay<'a> {
         }
         if !mem::replace(&mut self.checked, true) {
             // A damaged page that is written anew would have a right checksum.
-            self.index.check(CHECKED_BYTES)?;
+            self.index.check()?;
         }
         if let Some(batch) = self.index.freeze()? {
             match batch.commit() {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use redb::Database;
 
-use super::database::{self, Snapshot};
+use super::database::{self, CHECKED_BYTES, Snapshot};
 use super::record::MEMBER;
 use crate::{PitError, PitResult};
 
@@ -61,15 +61,11 @@ impl Rows {
         Ok(Self::empty(self.path.clone()))
     }
 
-    /// Looks at the checksums of the database, if it has no more bytes than `limit`; answers whether it did. Waiting
-    /// changes stay. A damaged database is gone afterwards.
-    pub(super) fn check(&mut self, limit: u64) -> PitResult<bool> {
+    /// Looks at the checksums of the database. Waiting changes stay. A damaged database is gone afterwards.
+    pub(super) fn check(&mut self) -> PitResult<()> {
         self.check_whole()?;
         if self.base.is_none() {
-            return Ok(true);
-        }
-        if database::length(&self.path)? > limit {
-            return Ok(false);
+            return Ok(());
         }
         // Only a database that nobody has open can be checked.
         database::put_away(self.base.take());
@@ -78,7 +74,24 @@ impl Rows {
             self.base = Some((Arc::new(database), rows));
             self.damaged = false;
         }
-        self.check_whole().map(|()| true)
+        self.check_whole()
+    }
+
+    /// The same; a damaged database is left as it is.
+    pub(super) fn check_in_use(&self) -> PitResult<()> {
+        self.check_whole()?;
+        if self.base.is_some() {
+            database::check_in_use(&self.path, &Arc::default())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The database's file, where it is too large to be looked at before it is read; none where there is nothing to look at.
+    pub(super) fn large(&self) -> PitResult<Option<PathBuf>> {
+        self.check_whole()?;
+        let large = self.base.is_some() && database::length(&self.path)? > CHECKED_BYTES;
+        Ok(large.then(|| self.path.clone()))
     }
 
     /// Forgets all rows, for an index that does not belong to the journal.

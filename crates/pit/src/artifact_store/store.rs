@@ -22,12 +22,12 @@ use super::flusher::Flusher;
 use super::holds::Hold;
 use super::index::{Index, not_found};
 use super::reader::{Buffer, Source};
-use super::record::{Entry, FORMAT, FORMAT_BEFORE, MEMBER, Place, check_word};
-use super::replay::Replay;
+use super::record::{Entry, MEMBER, Place, check_word};
+use super::recovery::{Recovered, recover};
 use super::reserve::Reserve;
 use super::segments::Segments;
 use super::touches::Touches;
-use super::witness::{refuse_emptied_journal, refuse_missing_journal};
+use super::witness::refuse_missing_journal;
 use super::{ArtifactId, ArtifactReader, Metadata, PutOptions, StoreStats};
 use crate::journal::Journal;
 use crate::state_guard::UntilClosed;
@@ -61,13 +61,15 @@ pub(super) struct Core {
     pub(super) rebuilds: AtomicU64,
     /// Why the index is in memory alone, until it is on the disk again.
     pub(super) trouble: Mutex<Option<String>>,
+    /// What had to be done to the journal since the store was opened, and why.
+    pub(super) rescue: Mutex<Option<String>>,
     pub(super) flushing: Mutex<()>,
     /// Room for deletions.
     pub(super) reserve: Reserve,
     pub(super) counters: Counters,
     /// Wakes the thread that brings the index up to date.
     pub(super) changes: Arc<Changes>,
-    closed: Arc<AtomicBool>,
+    pub(super) closed: Arc<AtomicBool>,
     /// Shared by whoever changes files, taken alone once by the close.
     gate: RwLock<()>,
     guard: UntilClosed,
@@ -278,10 +280,12 @@ impl ArtifactStore {
 
     /// Unhealthy when nothing is acknowledged, degraded when something is wrong by which nothing is lost, and why.
     pub fn health(&self) -> Health {
-        match (self.core.journal.health(), self.core.trouble.lock().clone()) {
-            (Health::Healthy, Some(trouble)) => Health::Degraded(trouble),
-            (journal, _) => journal,
+        let journal = self.core.journal.health();
+        if journal != Health::Healthy {
+            return journal;
         }
+        let trouble = self.core.trouble.lock().clone();
+        trouble.or_else(|| self.core.rescue.lock().clone()).map_or(journal, Health::Degraded)
     }
 
     /// Brings the index up to date and flushes everything to the disk.
@@ -347,35 +351,10 @@ impl Core {
         refuse_missing_journal(folder)?;
         let segments = folder.join("segments");
         make_folder(&segments)?;
-        let journal = folder.join("journal");
-        Journal::raise_version(&journal, FORMAT_BEFORE, FORMAT)?;
-        let opening = Journal::begin_kept(&journal, FORMAT, durability)?;
         let changes = Arc::<Changes>::default();
         let segments = Arc::new(Segments::open(&segments, durability, Arc::clone(&changes))?);
         let files = Files::open(folder, durability)?;
-        let (mut index, mark) = Index::open(&folder.join("index.redb"))?;
-        refuse_emptied_journal(folder, &opening, mark)?;
-        opening.refuse_cut(None)?;
-        let mark = mark.filter(|mark| opening.covers(*mark));
-        if mark.is_none() {
-            index.reset()?;
-        }
-        let mut replay = Replay::new(&mut index);
-        let replayed =
-            opening.telling(progress).replay(mark, |mark, bytes| replay.record(mark, bytes));
-        let mut deleted = replay.deleted;
-        let journal = match replayed {
-            Err(error @ PitError::Index { .. }) => {
-                tracing::warn!(%error, "the artifact index is unreadable and is rebuilt");
-                index.reset()?;
-                let mut replay = Replay::new(&mut index);
-                let opening = Journal::begin_kept(&journal, FORMAT, durability)?.telling(progress);
-                let journal = opening.replay(None, |mark, bytes| replay.record(mark, bytes))?;
-                deleted = replay.deleted;
-                journal
-            }
-            replayed => replayed?,
-        };
+        let Recovered { journal, index, deleted, rescue } = recover(folder, durability, progress)?;
         // A crash may have come between the record of a deletion and the deletion.
         for (id, place) in deleted {
             if index.get(&id)?.is_none() {
@@ -395,6 +374,7 @@ impl Core {
             vouched: AtomicBool::new(is_new),
             rebuilds: AtomicU64::new(0),
             trouble: Mutex::new(None),
+            rescue: Mutex::new(rescue),
             flushing: Mutex::new(()),
             reserve: Reserve::new(folder),
             counters: Counters::default(),

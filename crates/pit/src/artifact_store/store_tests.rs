@@ -4,7 +4,7 @@ use super::*;
 use crate::artifact_store::VerifyReport;
 use crate::artifact_store::commit::Blob;
 use crate::artifact_store::database::refusal;
-use crate::artifact_store::record::{Put, Record, encode};
+use crate::artifact_store::record::{FORMAT_BEFORE, Put, Record, encode};
 use crate::disk::faults::fill_disk;
 
 fn open(folder: &Path) -> Arc<ArtifactStore> {
@@ -88,16 +88,13 @@ fn content_in_chunks_is_in_a_journal_that_was_written_anew() {
     let ids = [&data[..], &data[..4_000_000], &data[4_000_000..]]
         .map(|part| store.put(part, &PutOptions::default()).unwrap());
     store.delete(&ids[1]).unwrap();
-    store
-        .core
-        .write_journal_anew(&mut store.core.index.write(), &RecoveryProgress::default())
-        .unwrap();
+    store.core.write_journal_anew(&RecoveryProgress::default()).unwrap();
     let more = store.put(&data[1_000_000..], &PutOptions::default()).unwrap();
     drop(store);
     fs::remove_file(folder.path().join("index.redb")).unwrap();
     let again = open(folder.path());
     assert_eq!(again.get(&ids[0]).unwrap(), data);
-    assert_eq!(again.verify().unwrap(), VerifyReport { checked: 3, bad: vec![] });
+    assert_eq!(again.verify().unwrap(), VerifyReport { checked: 3, bad: vec![], journal: None });
     for id in [ids[0], ids[2], more] {
         again.delete(&id).unwrap();
     }
@@ -148,7 +145,7 @@ fn a_store_of_the_version_before_opens_and_goes_on() {
     assert_eq!(store.get(&other).unwrap(), vec![8; 3 << 20]);
     store.delete(&other).unwrap();
     store.delete(&id).unwrap();
-    assert_eq!(store.verify().unwrap(), VerifyReport { checked: 1, bad: vec![] });
+    assert_eq!(store.verify().unwrap(), VerifyReport { checked: 1, bad: vec![], journal: None });
 }
 
 #[test]
@@ -270,4 +267,55 @@ fn a_disk_without_room_for_what_is_moved_costs_a_sweep_nothing_but_that() {
     assert_eq!(store.get(&part).unwrap(), data[..2 << 20]);
     assert!(store.reclaim().unwrap() > 4 << 20);
     assert_eq!(store.get(&part).unwrap(), data[..2 << 20]);
+}
+
+/// A closed store with an index that is not looked at before it is read.
+fn large(folder: &Path) -> Vec<ArtifactId> {
+    let store = ArtifactStore::open(folder, Durability::Process).unwrap();
+    let put = |number: usize| {
+        let name = Some(format!("{number}-{}", "n".repeat(900)));
+        store
+            .put(format!("{number}").as_bytes(), &PutOptions { name, ..PutOptions::default() })
+            .unwrap()
+    };
+    let ids: Vec<_> = (0..600).map(put).collect();
+    store.close().unwrap();
+    let length = fs::metadata(folder.join("index.redb")).unwrap().len();
+    assert!(length > crate::artifact_store::database::CHECKED_BYTES, "{length}");
+    ids
+}
+
+/// Waits until the store's thread has looked at the whole index.
+fn looked_at(store: &ArtifactStore) {
+    let begun = std::time::Instant::now();
+    while !store.core.vouched.load(Ordering::Acquire) {
+        assert!(begun.elapsed().as_secs() < 60, "nobody looks");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_large_index_is_looked_at_while_it_is_read_and_made_anew_where_it_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = large(folder.path());
+    let path = folder.path().join("index.redb");
+    let store = ArtifactStore::open(folder.path(), Durability::Process).unwrap();
+    looked_at(&store);
+    assert_eq!(store.core.rebuilds.load(Ordering::Acquire), 0, "a whole one stays");
+    assert_eq!(store.find(None, None).unwrap(), ids);
+    store.close().unwrap();
+    // A row that has another name afterwards, and would be believed.
+    let mut bytes = fs::read(&path).unwrap();
+    let row = b"599-nnnn";
+    let at = bytes.windows(row.len()).position(|window| window == row).unwrap();
+    bytes[at] = b'4';
+    fs::write(&path, bytes).unwrap();
+    let store = ArtifactStore::open(folder.path(), Durability::Process).unwrap();
+    looked_at(&store);
+    assert_eq!(store.core.rebuilds.load(Ordering::Acquire), 1);
+    for (number, id) in ids.iter().enumerate() {
+        let name = format!("{number}-{}", "n".repeat(900));
+        assert_eq!(store.versions(&name).unwrap(), [*id]);
+        assert_eq!(store.metadata(id).unwrap().names, [(name, 1)]);
+    }
 }

@@ -6,8 +6,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::journal::Mark;
-use crate::journal_opening::Opening;
 use crate::kept_name::is_absence;
 use crate::{PitError, PitResult};
 
@@ -30,22 +28,6 @@ pub(super) fn refuse_missing_journal(folder: &Path) -> PitResult<()> {
         Some(witness) => Err(PitError::JournalMissing { path, found, witness }),
         None => Ok(()),
     }
-}
-
-/// Refuses a journal without a record beside an index of records.
-///
-/// # Errors
-/// [`PitError::JournalMissing`].
-pub(super) fn refuse_emptied_journal(
-    folder: &Path,
-    journal: &Opening,
-    index: Option<Mark>,
-) -> PitResult<()> {
-    if index.is_none_or(|mark| !journal.was_emptied(mark)) {
-        return Ok(());
-    }
-    let (path, witness) = (folder.join("journal"), folder.join("index.redb"));
-    Err(PitError::JournalMissing { path, found: "empty", witness })
 }
 
 fn witness_in(folder: &Path) -> PitResult<Option<PathBuf>> {

@@ -98,6 +98,13 @@ pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
+/// Gives a file a second name, which no other file has.
+pub(crate) fn link(path: &Path, second: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    faults::meet(Call::Open)?;
+    Ok(rustix::fs::link(path, second)?)
+}
+
 /// Takes a file's name away.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     #[cfg(test)]

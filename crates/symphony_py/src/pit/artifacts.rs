@@ -255,6 +255,9 @@ impl ArtifactStore {
         let entry = PyDict::new(py);
         entry.set_item("checked", report.checked)?;
         entry.set_item("bad", report.bad.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        if let Some(journal) = report.journal {
+            entry.set_item("journal", journal)?;
+        }
         Ok(entry)
     }
 
