@@ -2552,6 +2552,14 @@ def check_paths(
 ) -> list[Diagnostic]:
     """Every fault of the manifests and Melodies at these paths."""
 
+_Declared: TypeAlias = tuple[str, list[tuple[str, int, int]], tuple[str, int, int] | None]
+
+def find_systems(paths: Sequence[_StrPath]) -> list[_Declared]:
+    """The systems whose manifests lie at these paths: file, each module of `components`, and the Conductor, placed."""
+
+def declared_in(path: _StrPath) -> _Declared | None:
+    """What one manifest names for its boot; `None` where it cannot be read, which the boot tells."""
+
 def find_extensions(
     paths: Sequence[_StrPath], read_operations: Callable[[Any, str], Any]
 ) -> list[tuple[str, str, int, int, list[str] | None]]:

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use component::{Code, Diagnostic, Location};
 
 use crate::catalogue::{Known, MemberOperations, Operations, Sources, Together};
-use crate::manifest::{ExtensionManifest, FILE_NAME, Manifest};
+use crate::manifest::{ExtensionManifest, FILE_NAME, Manifest, SystemManifest};
 use crate::{Catalogue, Melody};
 
 /// Folders that hold what others made.
@@ -79,6 +79,16 @@ pub fn extensions(paths: &[PathBuf], sources: Sources<'_>) -> Vec<FoundExtension
     found.sort_by(|left, right| (&left.name, &left.location).cmp(&(&right.name, &right.location)));
     found.dedup();
     found
+}
+
+/// The manifests of systems that lie in these files and folders and can be read, each once, by file.
+pub fn systems(paths: &[PathBuf]) -> Vec<SystemManifest> {
+    let mut survey = Survey::default();
+    for path in paths {
+        survey.find(path, 0, true);
+    }
+    // One at fault is told by `check_paths`.
+    survey.manifests.iter().filter_map(|file| SystemManifest::read(file).ok()).collect()
 }
 
 #[derive(Default)]

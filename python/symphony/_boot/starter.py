@@ -148,6 +148,10 @@ class Starter:
         """Starts the supervisor at once, so that it comes up while the rest is read and planned."""
         if on_hang not in ("report", "abort"):
             raise InvalidValueError(f"`on_hang` is `report` or `abort`, not `{on_hang}`")
+        settings = None if config is None else _settings(config)
+        self.declared: list[str] = []
+        if settings is not None and settings.path is not None:
+            conductor = self._take_declared(settings.path, conductor)
         if isinstance(conductor, str) and not all(conductor.partition(":")):
             raise InvalidValueError(
                 f"`conductor` names a callable as `package.module:callable`, not as `{conductor}`"
@@ -166,7 +170,7 @@ class Starter:
         self._concluded = False
         self.interrupted = False
         self.core = _core.Boot(
-            **_configured(config),
+            **_configured(settings),
             timeout=timeout,
             abort_on_hang=on_hang == "abort",
             stepwise=stepwise,
@@ -178,6 +182,15 @@ class Starter:
         self._on_main = _core.is_main_thread()
         self.threads: Threads | None = None
         self._log: _core.LogFollower | None = None
+
+    def _take_declared(self, path: str, conductor: Any) -> Any:
+        """Takes the components of the manifest, and its Conductor where there is no other."""
+        declared = _core.declared_in(path)
+        if declared is None:
+            return conductor
+        _, components, named = declared
+        self.declared = [module for module, _, _ in components]
+        return named[0] if conductor is None and named is not None else conductor
 
     def boot(self, components: Iterable[Any], prepare: Callable[[], object] | None) -> System[Any]:
         """Runs the whole boot."""
@@ -474,18 +487,22 @@ class Starter:
         return self._current is not None
 
 
-def _configured(config: SystemConfig | StrPath | None) -> dict[str, Any]:
+def _settings(config: SystemConfig | StrPath) -> SystemConfig:
+    from symphony.config import as_config
+
+    return as_config(config)
+
+
+def _configured(settings: SystemConfig | None) -> dict[str, Any]:
     """What the core takes from a configuration: its fields, and how guests are started.
 
     Nothing without one, which spares such a boot three imports.
     """
-    if config is None:
+    if settings is None:
         return {}
     from symphony._guest.launch import foreign_command, supervisor_command
-    from symphony.config import SystemConfig, as_config
 
-    settings = as_config(config)
-    fields = {name: getattr(settings, name) for name in SystemConfig.__slots__}
+    fields = {name: getattr(settings, name) for name in type(settings).__slots__}
     return {**fields, "supervisor": supervisor_command(), "foreign_python": foreign_command()}
 
 

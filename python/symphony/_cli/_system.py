@@ -45,8 +45,10 @@ def start(options: argparse.Namespace, config: SystemConfig) -> System[Any]:
     from symphony.progress import BootLine
 
     _log(options)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    # What is named by a string lies here, or beside the manifest that names it.
+    for folder in (os.path.dirname(config.path or ""), os.getcwd()):
+        if folder and folder not in sys.path:
+            sys.path.insert(0, folder)
     components: list[str] = options.components
     conductor: str | None = getattr(options, "conductor", None)
     with BootLine() as line:

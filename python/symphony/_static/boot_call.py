@@ -11,6 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from symphony._core import ComponentSpec, qualify, settle_names, stand_in, unfollowed
+from symphony._static.manifest_source import ManifestSource, is_none
 from symphony._static.project import Project
 from symphony._static.reader import Reader
 
@@ -93,10 +94,10 @@ class BootCall:
             given.setdefault("conductor", call.args[0])
         self._unknown = False
         specs: list[ComponentSpec] = []
-        components = given.get("components")
-        if components is not None:
-            for entry in self._elements(module, components):
-                specs.extend(self._component(module, entry))
+        config = self._config(module, given.get("config"))
+        manifest = None if config is None else ManifestSource.read(config)
+        for where, entry in self._named(module, given.get("components"), manifest):
+            specs.extend(self._component(where, entry))
         self.registered.update((spec.module, spec.qualname) for spec in specs)
         graph = SourceGraph(specs)
         overrides = given.get("overrides")
@@ -108,12 +109,16 @@ class BootCall:
         )
         graph.unknown = hidden or self._unknown
         qualify(specs)
-        for spec in self._conductor(module, given.get("conductor")):
+        chosen = given.get("conductor")
+        where = module
+        if manifest is not None and (chosen is None or is_none(self._literal(module, chosen))):
+            where, chosen = manifest, manifest.conductor
+        for spec in self._conductor(where, chosen):
             qualify(specs, spec)
             specs.append(spec)
         settle_names(specs, specs)
         self.registered.update((spec.module, spec.qualname) for spec in specs)
-        graph.config = self._config(module, given.get("config"))
+        graph.config = config
         for spec, faults in self._faults:
             if any(spec is kept for kept in specs):
                 self.diagnostics.extend(faults)
@@ -127,6 +132,18 @@ class BootCall:
         self._faults.append((spec, self.diagnostics[before:]))
         del self.diagnostics[before:]
         return spec
+
+    def _named(
+        self, module: SourceModule, given: ast.expr | None, manifest: ManifestSource | None
+    ) -> list[tuple[SourceModule, ast.expr]]:
+        """The entries of a call's `components=`, and of its manifest's, each with where it stands."""
+        named: list[tuple[SourceModule, ast.expr]] = []
+        if given is not None:
+            named = [(module, entry) for entry in self._elements(module, given)]
+        if manifest is not None:
+            texts = {entry.value for _, entry in named if isinstance(entry, ast.Constant)}
+            named += [(manifest, one) for one in manifest.components if one.value not in texts]
+        return named
 
     def _elements(self, module: SourceModule, node: ast.expr) -> list[ast.expr]:
         """The elements of a literal list."""
@@ -178,7 +195,7 @@ class BootCall:
             return self._policy("Conductor")
         node = self._literal(module, node)
         name: str | None
-        if isinstance(node, ast.Constant) and node.value is None:
+        if is_none(node):
             return self._policy("Conductor")
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             name = self.project.canonical(node.value.replace(":", ".", 1))
@@ -262,7 +279,7 @@ class BootCall:
                 path = os.path.join(folder, node.value)
                 if os.path.isfile(path):
                     return path
-        if node is not None and not (isinstance(node, ast.Constant) and node.value is None):
+        if node is not None and not is_none(node):
             self._note(module, node, "`config=` of this call")
         return None
 

@@ -12,9 +12,10 @@ import os
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function
-from symphony._core import Diagnostic, qualify, settle_names
+from symphony._core import Diagnostic, find_systems, qualify, settle_names
 from symphony._static.boot_call import BootCall, SourceGraph
 from symphony._static.contracts import ContractReader
+from symphony._static.manifest_source import ManifestSource
 from symphony._static.project import Project, SourceModule, names_bound
 from symphony._static.reader import Reader
 from symphony._static.source_files import files_by_module
@@ -71,6 +72,11 @@ class _Reading:
             for call, local in _calls(module.tree) if self._is_meant(module) else ():
                 if self.project.qualify(module, call.func) == "symphony.boot":
                     self.graphs.append(self.calls.read(module, call, local))
+        for file, components, conductor in find_systems([self.path]):
+            # What a manifest alone boots is the core's to judge.
+            if components or conductor:
+                manifest = ManifestSource.read(file)
+                self.graphs.append(self.calls.read(manifest, manifest.call()))
         marked = [entry for module in modules for entry in self._marked(module)]
         registered = self.calls.registered
         left = [(m, node) for m, node in marked if (m.name, node.name) not in registered]

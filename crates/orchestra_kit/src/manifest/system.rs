@@ -26,6 +26,10 @@ pub struct SystemManifest {
     pub workspace: PathBuf,
     /// The interpreter for guests: a path, or a bare name to be looked up. None: the running one.
     pub python: Option<PathBuf>,
+    /// Modules of components that are booted too, `package.module`.
+    pub components: Vec<Located<String>>,
+    /// The Conductor where nobody gives another, `package.module:callable`.
+    pub conductor: Option<Located<String>>,
     /// The Pit members to start.
     pub members: Vec<Member>,
     /// What an acknowledged write survives.
@@ -75,6 +79,8 @@ impl SystemManifest {
         "state",
         "workspace",
         "python",
+        "components",
+        "conductor",
         "members",
         "durability",
         "slots",
@@ -104,6 +110,8 @@ impl SystemManifest {
             state: path(fields.text("state"), ".symphony"),
             workspace: path(fields.text("workspace"), "."),
             python: fields.text("python").map(|text| interpreter(&folder, &text)),
+            components: components(&mut fields),
+            conductor: conductor(&mut fields),
             members: members(&mut fields),
             durability: fields
                 .word(
@@ -130,6 +138,39 @@ impl SystemManifest {
 /// A path is relative to the folder; a bare name is left to be looked up.
 pub(super) fn interpreter(folder: &Path, text: &str) -> PathBuf {
     if text.contains('/') { folder.join(text) } else { PathBuf::from(text) }
+}
+
+fn components(fields: &mut Fields<'_>) -> Vec<Located<String>> {
+    let names = fields.texts("components").unwrap_or_default();
+    for name in &names {
+        if !is_dotted(&name.value) {
+            fields.faults.error(&name.at, format!("`{name}` is not the name of a module")).hint =
+                Some("name it as it is imported, `package.module`".to_owned());
+        }
+    }
+    names
+}
+
+fn conductor(fields: &mut Fields<'_>) -> Option<Located<String>> {
+    let name = fields.text("conductor")?;
+    let lawful = name
+        .value
+        .split_once(':')
+        .is_some_and(|(module, callable)| is_dotted(module) && is_dotted(callable));
+    if !lawful {
+        fields.faults.error(&name.at, format!("`{name}` does not name a callable")).hint =
+            Some("name it as `package.module:callable`".to_owned());
+    }
+    Some(name)
+}
+
+/// Whether a text is names with dots between them.
+fn is_dotted(text: &str) -> bool {
+    text.split('.').all(|part| {
+        part.chars().enumerate().all(|(at, letter)| {
+            letter == '_' || if at == 0 { letter.is_alphabetic() } else { letter.is_alphanumeric() }
+        }) && !part.is_empty()
+    })
 }
 
 fn members(fields: &mut Fields<'_>) -> Vec<Member> {

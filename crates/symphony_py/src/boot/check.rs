@@ -6,7 +6,8 @@ use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{GraphFormat, Registry};
 use component::{Code, Diagnostic};
 use orchestra_kit::catalogue::Sources;
-use orchestra_kit::manifest::Member;
+use orchestra_kit::document::Located;
+use orchestra_kit::manifest::{Member, SystemManifest};
 use orchestra_kit::operations::known_operations;
 use orchestra_kit::{Operation, SourceReader};
 use pyo3::prelude::*;
@@ -69,6 +70,27 @@ pub(crate) fn find_extensions(
             (one.name, at.file.to_string(), at.line, at.column, one.operations)
         })
         .collect()
+}
+
+/// What a manifest names for the boot: its file; each module of `components`, and the Conductor, with line and column.
+type Declared = (String, Vec<(String, u32, u32)>, Option<(String, u32, u32)>);
+
+/// The systems whose manifests lie at these paths, and what each names for its boot.
+#[pyfunction]
+pub(crate) fn find_systems(py: Python<'_>, paths: Vec<PathBuf>) -> Vec<Declared> {
+    py.detach(|| orchestra_kit::check::systems(&paths)).into_iter().map(declared_by).collect()
+}
+
+/// What one manifest names for its boot; nothing where it cannot be read, which the boot tells.
+#[pyfunction]
+pub(crate) fn declared_in(py: Python<'_>, path: PathBuf) -> Option<Declared> {
+    py.detach(|| SystemManifest::read(&path)).ok().map(declared_by)
+}
+
+fn declared_by(manifest: SystemManifest) -> Declared {
+    let place = |name: Located<String>| (name.value, name.at.line, name.at.column);
+    let components = manifest.components.into_iter().map(place).collect();
+    (manifest.file.to_string_lossy().into_owned(), components, manifest.conductor.map(place))
 }
 
 /// The component graph of a system by phase, without starting anything but its plan.
