@@ -22,7 +22,6 @@ from _typeshed import SupportsRead
 from typing_extensions import Buffer, Self, TypeAlias, disjoint_base
 
 from symphony._boot.container import Container, Live
-from symphony._boot.late_binding import LateBinding
 from symphony._work.async_calls import AsyncValues
 from symphony._work.pit import Pit
 from symphony.exceptions import BootError, ManifestError, PlanError, SymphonyError
@@ -1337,7 +1336,7 @@ class Boot:
     def has_late(self) -> bool:
         """Whether a component that was registered has a late need."""
 
-    def add_late_binding(self, live: LateBinding) -> None:
+    def add_late_binding(self, container: Container) -> None:
         """Registers the component that binds late edges, after all that they connect."""
 
     def newcomer_faults(
@@ -2124,11 +2123,43 @@ class BootEvent:
 class EventQueue:
     """The boot's events on their way to an observer."""
 
-    def take(self) -> BootEvent | None:
-        """Waits for the next event, without a timeout; `None` when the boot has ended."""
+    def follow(self, observer: Callable[[BootEvent], object]) -> None:
+        """Starts the thread that hands the events on to an observer, in order, until the boot has ended."""
 
-    def drained(self) -> None:
-        """The follower has seen everything."""
+    def hand_on(self, observer: Callable[[BootEvent], object]) -> None:
+        """The loop of that thread."""
+
+@final
+class LateBinding:
+    """The boot's component `late-binding`, as the threads of the boot see it."""
+
+    @property
+    def is_async(self) -> bool:
+        """Whether a step may return an awaitable; none does."""
+
+    @property
+    def threads_in_step(self) -> list[int]:
+        """The threads that run a step of its system, each as often as it does."""
+
+    def start(self, _job: Job) -> None:
+        """Binds every late edge of what started.
+
+        Raises:
+            LateBindingError: A target did not start.
+        """
+
+    def health(self) -> None:
+        """Healthy: it has nothing of its own."""
+
+    def stop(self) -> None:
+        """Nothing: the container lets go of every handle."""
+
+def bind_late(container: Container) -> None:
+    """Binds the late edges of a system that is up: its Conductor asked for what its source did not tell.
+
+    Raises:
+        BootError: A target did not start.
+    """
 
 @final
 class Job:
@@ -2707,6 +2738,15 @@ def main_thread_faults(name: str, phase: str, is_async: bool, place: _Place) -> 
 
 def qualify(specs: Sequence[ComponentSpec], conductor: ComponentSpec | None = None) -> None:
     """Gives different definitions of one name their module in front; the Conductor gives way to the others."""
+
+def seconds_text(seconds: float) -> str:
+    """A span as people read it: `850 µs`, `12 ms`, `1.5 s`."""
+
+def budget_text(name: str, value: float) -> str:
+    """A figure in its budget's unit."""
+
+def empty_report() -> str:
+    """The JSON document of a boot that never began."""
 
 def baseline_fault(text: str) -> tuple[str, int | None, int | None] | None:
     """Why a text is no report that a boot can be compared with: what, line, column; `None` where it is one."""

@@ -297,7 +297,6 @@ PLACES = {
 # that a public function of the same name elsewhere is not left out.
 INNER = {
     "_boot/starter Starter.__init__",
-    "_cli/_quantity seconds_text",
     "_components/mark Options.__init__",
     "_core Boot.__new__",
     "_core GuestLane.call",
@@ -310,6 +309,7 @@ INNER = {
     "_core TriedVersions.end",
     "_core checked_seconds",
     "_core known_timeout",
+    "_core seconds_text",
     "_core swap_version",
     "_core wait_drained",
     "_core wait_for_calls",

@@ -12,6 +12,7 @@ pub mod steps;
 pub mod system;
 
 pub use event::boot_event::{BootEvent, EventSink, Level, Stamped, Status};
+pub use event::text::budget_figure;
 pub use graph::annotation::{Asked, Form, Life, Look, Made, Mark, Unread, asked, made};
 pub use graph::constructor::{Chosen, Maker, Passing, Refusal, constructor};
 pub use graph::contract::{

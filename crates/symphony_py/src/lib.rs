@@ -40,13 +40,17 @@ mod core {
     #[pymodule_export]
     use crate::boot::fault_plan::FaultPlan;
     #[pymodule_export]
+    use crate::boot::late_binding::{LateBinding, bind_late};
+    #[pymodule_export]
     use crate::boot::lawful::{
         annotation_fault, known_phase, main_thread_faults, qualify, stand_in,
     };
     #[pymodule_export]
     use crate::boot::log::LogFollower;
     #[pymodule_export]
-    use crate::boot::report::{BootReport, baseline_fault};
+    use crate::boot::report::{
+        BootReport, baseline_fault, budget_text, empty_report, seconds_text,
+    };
     #[pymodule_export]
     use crate::boot::running::{PendingHealth, PendingShutdown, Running};
     #[pymodule_export]

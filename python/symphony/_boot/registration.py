@@ -123,7 +123,5 @@ def _add(starter: Starter, live: Live, *, conductor: bool = False) -> None:
 def _add_late_binding(starter: Starter) -> None:
     """Registers the component that binds late edges, where there is one."""
     if starter.core.has_late:
-        from symphony._boot.late_binding import LateBinding
-
         starter.binds_late = True
-        starter.core.add_late_binding(LateBinding(starter.container))
+        starter.core.add_late_binding(starter.container)

@@ -25,13 +25,26 @@ from symphony.exceptions import InvalidValueError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, Protocol, TypeVar, overload
+    from typing import Any, Protocol, TypedDict, TypeVar, overload
+
+    from typing_extensions import Unpack
 
     from symphony._core import BootEvent, ComponentSpec, Job
     from symphony.conductor import Conductor
     from symphony.config import StrPath, SystemConfig
 
     C = TypeVar("C")
+
+    class Options(TypedDict, total=False):
+        """What `boot()` takes by keyword, beside the Conductor."""
+
+        config: SystemConfig | StrPath | None
+        components: Iterable[Any]
+        overrides: Mapping[Any, Any] | None
+        prepare: Callable[[], object] | None
+        observer: Callable[[BootEvent], object] | None
+        timeout: float | None
+        on_hang: str
 
     class Steps(Protocol):
         """Steps for the calling thread: a `JobQueue`, or what stands for one."""
@@ -47,40 +60,11 @@ else:
 
 
 @overload
-def boot(
-    *,
-    config: SystemConfig | StrPath | None = None,
-    components: Iterable[Any] = (),
-    overrides: Mapping[Any, Any] | None = None,
-    prepare: Callable[[], object] | None = None,
-    observer: Callable[[BootEvent], object] | None = None,
-    timeout: float | None = None,
-    on_hang: str = "report",
-) -> System[Conductor]: ...
+def boot(**options: Unpack[Options]) -> System[Conductor]: ...
 @overload
-def boot(  # noqa: F811
-    conductor: str,
-    *,
-    config: SystemConfig | StrPath | None = None,
-    components: Iterable[Any] = (),
-    overrides: Mapping[Any, Any] | None = None,
-    prepare: Callable[[], object] | None = None,
-    observer: Callable[[BootEvent], object] | None = None,
-    timeout: float | None = None,
-    on_hang: str = "report",
-) -> System[Any]: ...
+def boot(conductor: str, **options: Unpack[Options]) -> System[Any]: ...  # noqa: F811
 @overload
-def boot(  # noqa: F811
-    conductor: Callable[..., C],
-    *,
-    config: SystemConfig | StrPath | None = None,
-    components: Iterable[Any] = (),
-    overrides: Mapping[Any, Any] | None = None,
-    prepare: Callable[[], object] | None = None,
-    observer: Callable[[BootEvent], object] | None = None,
-    timeout: float | None = None,
-    on_hang: str = "report",
-) -> System[C]: ...
+def boot(conductor: Callable[..., C], **options: Unpack[Options]) -> System[C]: ...  # noqa: F811
 
 
 def boot(  # noqa: F811
@@ -214,9 +198,7 @@ class Starter:
             signals.guard(self, terminate=True)
         self.threads = Threads(self.core.keeper, self)
         if self._observer is not None:
-            from symphony._boot.observer import follow
-
-            follow(self.core.events, self._observer)
+            self.core.events.follow(self._observer)
         self._log = follow_log()
         self.core.start()
 
@@ -383,9 +365,9 @@ class Starter:
             running = self.core.result(lambda: relocate(self))
             if self._log is not None:
                 settle_log(self._log)
-            if not self.binds_late:
+            if not self.binds_late and self.container.lates:
                 # A Conductor named by a string may ask for what its source did not tell.
-                self._bind_rest()
+                _core.bind_late(self.container)
             self.booted_on = _thread.get_ident()
             system: System[Any] = System(self, running, spec)
             self.core.handed()
@@ -405,16 +387,6 @@ class Starter:
             return system
         finally:
             signals.release(self)
-
-    def _bind_rest(self) -> None:
-        if self.container.lates:
-            from symphony._boot.late_binding import LateBinding, failed
-            from symphony.exceptions import LateBindingError
-
-            try:
-                LateBinding(self.container).start(None)
-            except LateBindingError as error:
-                raise failed(error) from error
 
     def abandon(self) -> None:
         """Something broke before the core could end the boot by itself."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from symphony import _core
 from symphony._cli._errors import UsageError
-from symphony._cli._quantity import seconds_text
+from symphony._core import seconds_text
 
 if TYPE_CHECKING:
     from typing import Any

@@ -35,31 +35,21 @@ def refuse(command: str, error: UsageError, *, as_json: bool) -> None:
         from symphony.batch import Tally
 
         runs = {"runs": Tally().to_dict(), "results": []}
-        document = {**EMPTY_REPORT, "error": as_document(error), **runs}
+        document = {**empty_report(), "error": as_document(error), **runs}
         print(json.dumps(document, indent=2))
     elif as_json and command == "call":
         document = {"ok": False, "result": None, "seconds": None, "error": as_document(error)}
         print(json.dumps(document, indent=2))
 
 
-EMPTY_REPORT: dict[str, Any] = {
-    "schema": 1,
-    "ok": False,
-    "system": None,
-    "ready_seconds": None,
-    "since_launch_seconds": None,
-    "overhead_seconds": None,
-    "infrastructure_seconds": None,
-    "memory_mb": None,
-    "phases": [],
-    "components": [],
-    "critical_path": [],
-    "savings": [],
-    "budget_violations": [],
-    "error": None,
-    "spans": [],
-}
-"""The report of a boot that never began."""
+def empty_report() -> dict[str, Any]:
+    """The report of a boot that never began."""
+    import json
+
+    from symphony import _core
+
+    report: dict[str, Any] = json.loads(_core.empty_report())
+    return report
 
 
 def render(error: BaseException) -> str:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from symphony._boot.threads import Terminated
 from symphony._cli import _errors
 from symphony._cli._exit import FAILED, OK, USAGE, exit_code_of
-from symphony._cli._quantity import budget_text
 from symphony._cli._results import Results
 from symphony._cli._system import config_of, refuse_unwritable, start
+from symphony._core import budget_text
 from symphony.batch import Job, Tally, run_batch
 from symphony.exceptions import BootError, SymphonyError
 from symphony.progress import RunsBar
@@ -34,7 +34,7 @@ class _Session:
     """What one call of `symphony run` came to."""
 
     def __init__(self) -> None:
-        self.report: dict[str, Any] = dict(_errors.EMPTY_REPORT)
+        self.report: dict[str, Any] = _errors.empty_report()
         self.tally = Tally()
         self.results = Results()
         self.error: BaseException | None = None

@@ -4,6 +4,12 @@ use component::Seconds;
 
 use crate::event::boot_event::{BootEvent, Status};
 
+/// A figure in its budget's unit: MiB of `memory`, else seconds.
+#[must_use]
+pub fn budget_figure(name: &str, figure: f64) -> String {
+    if name == "memory" { format!("{figure:.1} MiB") } else { Seconds(figure).to_string() }
+}
+
 fn reason(text: Option<&str>) -> String {
     text.map(|text| format!(": {text}")).unwrap_or_default()
 }
@@ -70,11 +76,9 @@ impl std::fmt::Display for BootEvent {
             Self::StartedLate { component } => {
                 write!(out, "`{component}` started after it was given up, and is stopped")
             }
-            Self::BudgetExceeded { name, limit, actual } if name == "memory" => {
-                write!(out, "budget `{name}` exceeded: {actual:.1} MiB of {limit:.1} MiB")
-            }
             Self::BudgetExceeded { name, limit, actual } => {
-                write!(out, "budget `{name}` exceeded: {} of {}", Seconds(*actual), Seconds(*limit))
+                let (actual, limit) = (budget_figure(name, *actual), budget_figure(name, *limit));
+                write!(out, "budget `{name}` exceeded: {actual} of {limit}")
             }
             Self::RollbackStarted { reason } => write!(out, "rolling back: {reason}"),
             Self::RollbackFinished { seconds, stopped, errors } => write!(

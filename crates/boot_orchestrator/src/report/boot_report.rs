@@ -275,6 +275,34 @@ fn with_outside(
 }
 
 impl BootReport {
+    /// The document of a boot that never began: all keys of any other, without figures.
+    #[must_use]
+    pub fn of_nothing() -> serde_json::Value {
+        let report = Self {
+            schema: 1,
+            ok: false,
+            system: String::new(),
+            ready_seconds: None,
+            since_launch_seconds: None,
+            overhead_seconds: 0.0,
+            infrastructure_seconds: None,
+            memory_mb: 0.0,
+            phases: Vec::new(),
+            components: Vec::new(),
+            critical_path: Vec::new(),
+            savings: Vec::new(),
+            budget_violations: Vec::new(),
+            error: None,
+            spans: Vec::new(),
+            events: Vec::new(),
+        };
+        let mut document = report.to_value();
+        for unknown in ["system", "overhead_seconds", "memory_mb"] {
+            document[unknown] = serde_json::Value::Null;
+        }
+        document
+    }
+
     /// The report as one JSON document.
     pub fn to_json(&self) -> String {
         self.to_value().to_string()

@@ -3,6 +3,7 @@
 use component::{Phase, Seconds};
 
 use crate::event::boot_event::Status;
+use crate::event::text::budget_figure;
 use crate::report::boot_report::{BootReport, ComponentReport};
 
 /// Cells of the drawing.
@@ -31,11 +32,8 @@ impl std::fmt::Display for BootReport {
             self.lines(out, phase.name, end, width)?;
         }
         for violation in &self.budget_violations {
-            let (limit, actual) = if violation.name == "memory" {
-                (format!("{:.1} MiB", violation.limit), format!("{:.1} MiB", violation.actual))
-            } else {
-                (Seconds(violation.limit).to_string(), Seconds(violation.actual).to_string())
-            };
+            let figure = |figure| budget_figure(&violation.name, figure);
+            let (limit, actual) = (figure(violation.limit), figure(violation.actual));
             writeln!(out, "over budget: {} took {actual} of {limit}", violation.name)?;
         }
         if !self.critical_path.is_empty() {
@@ -134,6 +132,7 @@ mod tests {
     use component::Phase;
 
     use crate::event::boot_event::Status;
+    use crate::event::text::budget_figure;
     use crate::report::boot_report::{BootReport, ComponentReport, PhaseReport, Saving};
     use crate::report::budgets::BudgetViolation;
 

@@ -20,6 +20,7 @@ use pyo3::types::PyList;
 use crate::boot::engine_thread::{Ended, EngineThread, Outcome, registry};
 use crate::boot::events::{EventQueue, Events};
 use crate::boot::fault_plan::FaultPlan;
+use crate::boot::late_binding::{self, LateBinding};
 use crate::boot::report::BootReport;
 use crate::boot::running::Running;
 use crate::boot::watchdog::Watchdog;
@@ -210,10 +211,11 @@ impl Boot {
     }
 
     /// Registers the component that binds late edges, after all that they connect. Its work is Symphony's own.
-    fn add_late_binding(&self, live: Live) {
+    fn add_late_binding(&self, py: Python<'_>, container: Py<PyAny>) -> PyResult<()> {
+        let live = Py::new(py, LateBinding::new(container))?.into_any();
         let component = LiveComponent::new(live, ThreadKind::Shared, &self.threads);
         let mut state = self.state.lock();
-        let mut descriptor = Descriptor::new("late-binding", Phase::Conductor);
+        let mut descriptor = Descriptor::new(late_binding::NAME, Phase::Conductor);
         for (consumer, _) in &state.components {
             for need in late(consumer) {
                 let target = Need { kind: NeedKind::Every, ..Need::one(need.key.clone()) };
@@ -223,6 +225,7 @@ impl Boot {
         }
         descriptor.needs.extend(state.components.last().map(|(last, _)| after(last)));
         state.components.push((descriptor, LivePlace::new(component)));
+        Ok(())
     }
 
     /// What the planner has against a component that comes later: a Conductor that was just imported, or what is to take

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use boot_orchestrator::{EventSink, Stamped};
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::door::process::start_thread;
 
 /// How long `boot()` waits for its observer to have seen everything.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -137,6 +140,25 @@ pub(crate) struct EventQueue {
 }
 
 #[pymethods]
+impl EventQueue {
+    /// Starts the thread of Python's that hands the events on to an observer, in order, until the boot has ended.
+    fn follow(this: &Bound<'_, Self>, observer: &Bound<'_, PyAny>) -> PyResult<()> {
+        start_thread(&this.getattr("hand_on")?, PyTuple::new(this.py(), [observer])?)
+    }
+
+    /// The loop of that thread. What the observer raises never changes the boot.
+    fn hand_on(&self, py: Python<'_>, observer: &Bound<'_, PyAny>) -> PyResult<()> {
+        while let Some(event) = self.take(py) {
+            if let Err(error) = observer.call1((event,)) {
+                error.write_unraisable(py, Some(observer));
+            }
+        }
+        py.import("symphony._boot.log_lines")?.call_method0("forget_thread")?;
+        self.drained();
+        Ok(())
+    }
+}
+
 impl EventQueue {
     /// Waits for the next event, detached and without a timeout; `None` when the boot has ended.
     fn take(&self, py: Python<'_>) -> Option<BootEvent> {

@@ -8,6 +8,7 @@ pub(crate) mod driver;
 pub(crate) mod engine_thread;
 pub(crate) mod events;
 pub(crate) mod fault_plan;
+pub(crate) mod late_binding;
 pub(crate) mod lawful;
 pub(crate) mod log;
 pub(crate) mod lookup;

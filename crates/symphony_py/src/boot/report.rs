@@ -3,11 +3,29 @@
 use std::sync::Arc;
 
 use boot_orchestrator::{Baseline, BaselineError, BootReport as Report};
-use component::{Code, ComponentName};
+use component::{Code, ComponentName, Seconds};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::door::error::Fields;
+
+/// A span as people read it.
+#[pyfunction]
+pub(crate) fn seconds_text(seconds: f64) -> String {
+    Seconds(seconds).to_string()
+}
+
+/// A figure in its budget's unit.
+#[pyfunction]
+pub(crate) fn budget_text(name: &str, value: f64) -> String {
+    boot_orchestrator::budget_figure(name, value)
+}
+
+/// The JSON document of a boot that never began.
+#[pyfunction]
+pub(crate) fn empty_report() -> String {
+    Report::of_nothing().to_string()
+}
 
 /// How a boot went: its text is a waterfall, `to_json()` the document of the contract.
 #[pyclass(frozen, module = "symphony._core")]

@@ -3,6 +3,7 @@
 use boot_orchestrator::system::{Inherited, System};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 use crate::door::enter;
 
@@ -29,6 +30,11 @@ pub(crate) fn mark_forked() -> Vec<i32> {
 #[pyfunction]
 pub(crate) fn is_main_thread() -> bool {
     enter::is_main_thread()
+}
+
+/// Starts a daemon thread of Python's own: code of users runs on no other.
+pub(crate) fn start_thread(call: &Bound<'_, PyAny>, arguments: Bound<'_, PyTuple>) -> PyResult<()> {
+    call.py().import("_thread")?.call_method1("start_new_thread", (call, arguments)).map(drop)
 }
 
 /// Tells an exception that nobody can catch, as the interpreter does: to `sys.unraisablehook`, with what it expects.

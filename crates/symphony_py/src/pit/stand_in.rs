@@ -16,6 +16,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
+use crate::door::process::start_thread;
 use crate::door::values::{decode, encode};
 
 /// So many calls of operations run side by side; more wait.
@@ -107,11 +108,8 @@ impl StandInThreads {
             counts.all += 1;
             counts.idle += 1;
         }
-        let started = || {
-            let serve = threads.getattr("serve")?;
-            threads.py().import("_thread")?.call_method1("start_new_thread", (serve, ()))
-        };
-        started().map(drop).inspect_err(|_| {
+        let started = || start_thread(&threads.getattr("serve")?, PyTuple::empty(threads.py()));
+        started().inspect_err(|_| {
             let mut counts = threads.get().counts.lock();
             counts.all -= 1;
             counts.idle -= 1;
