@@ -65,6 +65,9 @@ class SymphonyError(Exception):
             setattr(self, name, tuple(fields.pop(name, ())))
         for name in fields:
             raise TypeError(f"`{type(self).__name__}` has no field `{name}`")
+        self._note_hints()
+
+    def _note_hints(self) -> None:
         for hint in self.hints:
             self._note(f"hint: {hint}")
 
@@ -124,8 +127,15 @@ class _DiagnosedError(SymphonyError):
         self, message: str = "", diagnostics: Iterable[Diagnostic] = (), **fields: Any
     ) -> None:
         """Keeps the fields and the diagnostics."""
-        super().__init__(message, **fields)
         self.diagnostics = list(diagnostics)
+        super().__init__(message, **fields)
+
+    def _note_hints(self) -> None:
+        # Of several faults each has its hint in the text, under it.
+        if len(self.diagnostics) <= 1:
+            super()._note_hints()
+        for code in dict.fromkeys(fault.code for fault in self.diagnostics):
+            self._note(f"= {code}: docs/errors.md#{code}")
 
 
 class PlanError(_DiagnosedError, BootError):

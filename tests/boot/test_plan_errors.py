@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 
 import boot_scripts
 import pytest
@@ -50,7 +52,7 @@ def test_a_cycle_of_three_in_the_designs_form(tmp_path):
         "  ring.py:10  `Store` needs `Planner`",
         "declare `planner: Late[Planner]` at ring.py:10",
         "['Planner', 'Index', 'Store'] True 5 9",
-        "[(5, 9), (8, 44), (10, 24)] ['hint: declare `planner: Late[Planner]` at ring.py:10']",
+        "[(5, 9), (8, 44), (10, 24)] ['hint: declare `planner: Late[Planner]` at ring.py:10', '= dependency-cycle: docs/errors.md#dependency-cycle']",
     ]
 
 
@@ -137,3 +139,33 @@ def test_a_good_plan_never_reads_sources(tmp_path):
         tmp_path,
     )
     assert ended.stdout == "False\n"
+
+
+def test_each_hint_stands_under_its_fault_and_codes_come_last():
+    class Absent: ...
+
+    class First:
+        def __init__(self, absent: Absent): ...
+
+    class Second:
+        def __init__(self, bare): ...
+
+    with pytest.raises(PlanError) as several:
+        boot(components=[First, Second])
+    text = "".join(traceback.format_exception_only(PlanError, several.value))
+    lines = [line for line in text.splitlines() if not line.startswith("  ")]
+    assert lines[1:] == [
+        "error: parameter `bare` of `Second` has no annotation",
+        "hint: annotate `bare` with the type to inject, or give it a default",
+        "error: `First` needs `Absent`, and nobody provides it",
+        "hint: add `Absent` to `components`",
+        *(
+            f"= {code}: docs/errors.md#{code}"
+            for code in ("unresolved-annotation", "missing-dependency")
+        ),
+    ] or sys.version_info < (3, 11)
+    with pytest.raises(PlanError) as one:
+        boot(components=[First])
+    text = "".join(traceback.format_exception_only(PlanError, one.value))
+    assert text.count("hint: add `Absent` to `components`") == 1
+    assert text.rstrip().endswith("= missing-dependency: docs/errors.md#missing-dependency")

@@ -20,7 +20,7 @@ from pages import ROOT, anchors, blocks, headings, links, name_of, pages, prose
 CODE = ("python", "toml", "json", "sh", "rust", "c")
 ERRORS = ROOT / "docs" / "errors.md"
 # It is looked into at one heading, not read from end to end.
-LONGEST = {ERRORS: 1200}
+LONGEST = {ERRORS: 1300}
 
 
 def ran(page: Path) -> bool:

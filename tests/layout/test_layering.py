@@ -173,7 +173,7 @@ def test_no_lint_is_allowed_without_a_reason() -> None:
 
 
 # A reference that is looked into at one heading, with a program in each of its sections.
-LONG = {"docs/errors.md": 1200}
+LONG = {"docs/errors.md": 1300}
 
 
 def test_files_stay_short() -> None:

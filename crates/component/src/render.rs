@@ -17,14 +17,14 @@ pub fn error_text(message: &str, causes: &[String], hints: &[String]) -> String 
     text
 }
 
-/// The text of one fault, or of all, without the hints.
+/// The text of one fault without its hint, or of all, each with its own.
 pub fn faults_text(faults: &[Diagnostic], directory: Option<&str>) -> String {
     if let [one] = faults {
         return one.body(directory);
     }
     let mut text = format!("{} faults in the plan", faults.len());
     for fault in faults {
-        let _ = write!(text, "\n{}: {}", fault.severity.as_str(), fault.body(directory));
+        let _ = write!(text, "\n{}", fault.text(directory));
     }
     text
 }
