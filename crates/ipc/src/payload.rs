@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::error::ValueError;
 use crate::scan::{Scanner, Token};
-use crate::value::{MAX_DEPTH, Value, decode, try_encode, write_list, write_map, write_text};
+use crate::value::{
+    MAX_DEPTH, MAX_VALUES, Value, decode, try_encode, write_list, write_map, write_text,
+};
 
 /// Bytes that hold one valid msgpack value. A clone shares the bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,6 +19,14 @@ pub struct Payload {
     bytes: Bytes,
     /// How deep the value is nested, at most: what splicing must not exceed.
     depth: u8,
+    /// How many single values it holds, keys included: what splicing must not exceed either.
+    values: u32,
+}
+
+/// As many values as a value may hold fit 32 bits.
+fn values_of(count: usize) -> Result<u32, ValueError> {
+    let fits = u32::try_from(count).ok().filter(|_| count <= MAX_VALUES);
+    fits.ok_or(ValueError::Count { limit: MAX_VALUES })
 }
 
 /// Limits of depth fit a byte.
@@ -36,17 +46,18 @@ impl Payload {
         let mut scanner = Scanner::new(&bytes);
         let depth = depth_of(scanner.skip(MAX_DEPTH)?)?;
         scanner.finish()?;
-        Ok(Self { bytes, depth })
+        let values = values_of(scanner.counted())?;
+        Ok(Self { bytes, depth, values })
     }
 
     /// The value `None`.
     pub const fn none() -> Self {
-        Self { bytes: Bytes::from_static(&[0xc0]), depth: 0 }
+        Self { bytes: Bytes::from_static(&[0xc0]), depth: 0, values: 1 }
     }
 
     /// A map without entries: the inputs of an operation that takes none.
     pub const fn empty_map() -> Self {
-        Self { bytes: Bytes::from_static(&[0x80]), depth: 1 }
+        Self { bytes: Bytes::from_static(&[0x80]), depth: 1, values: 1 }
     }
 
     /// Writes a value.
@@ -70,8 +81,12 @@ impl Payload {
     /// A map of payloads, spliced without decoding any.
     ///
     /// # Errors
-    /// [`ValueError::Depth`] when the result would be nested too deep; [`ValueError::NoMemory`].
+    /// [`ValueError::Depth`] when the result would be nested too deep, [`ValueError::Count`] when it would hold too many
+    /// values; [`ValueError::NoMemory`].
     pub fn map(entries: &[(&str, &Self)]) -> Result<Self, ValueError> {
+        let values = entries.iter().map(|(_, part)| part.values as usize + 1).sum::<usize>();
+        // Before anything is copied.
+        let values = values_of(values + 1)?;
         let size: usize = entries.iter().map(|(key, part)| key.len() + part.bytes.len() + 5).sum();
         let mut out = memory::with_room(size + 5)?;
         write_map(&mut out, entries.len());
@@ -81,14 +96,15 @@ impl Payload {
             out.extend_from_slice(&part.bytes);
             deepest = deepest.max(part.depth);
         }
-        Ok(Self { bytes: Bytes::from(out), depth: depth_of(usize::from(deepest) + 1)? })
+        Ok(Self { bytes: Bytes::from(out), depth: depth_of(usize::from(deepest) + 1)?, values })
     }
 
     /// A list of payloads, spliced without decoding any.
     ///
     /// # Errors
-    /// [`ValueError::Depth`] when the result would be nested too deep.
+    /// As [`Payload::map`].
     pub fn list(items: &[&Self]) -> Result<Self, ValueError> {
+        let values = values_of(items.iter().map(|part| part.values as usize).sum::<usize>() + 1)?;
         let size: usize = items.iter().map(|part| part.bytes.len()).sum();
         let mut out = memory::with_room(size + 5)?;
         write_list(&mut out, items.len());
@@ -97,7 +113,7 @@ impl Payload {
             out.extend_from_slice(&part.bytes);
             deepest = deepest.max(part.depth);
         }
-        Ok(Self { bytes: Bytes::from(out), depth: depth_of(usize::from(deepest) + 1)? })
+        Ok(Self { bytes: Bytes::from(out), depth: depth_of(usize::from(deepest) + 1)?, values })
     }
 
     /// The entry of that key, where this is a map that has one (the last of several), without decoding anything.
@@ -130,10 +146,11 @@ impl Payload {
     }
 
     fn slice(&self, scanner: &mut Scanner<'_>) -> Option<Self> {
-        let start = scanner.position();
+        let (start, counted) = (scanner.position(), scanner.counted());
         let depth = scanner.skip(MAX_DEPTH).ok()?;
         let bytes = self.bytes.slice(start..scanner.position());
-        Some(Self { bytes, depth: u8::try_from(depth).ok()? })
+        let values = u32::try_from(scanner.counted() - counted).ok()?;
+        Some(Self { bytes, depth: u8::try_from(depth).ok()?, values })
     }
 
     /// Whether the value is a map.

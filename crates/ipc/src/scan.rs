@@ -36,6 +36,11 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// How many single values were read.
+    pub(crate) const fn counted(&self) -> usize {
+        MAX_VALUES - self.left
+    }
+
     fn take(&mut self, count: usize) -> Result<&'a [u8], ValueError> {
         let rest = &self.data[self.at..];
         let taken = rest.get(..count).ok_or(ValueError::Truncated { at: self.data.len() })?;

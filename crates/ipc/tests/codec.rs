@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 use ipc::{
-    Assembler, Frame, HEADER, Header, Kind, MAX_DEPTH, Payload, ProtocolError, Space, Value,
-    ValueError, check, decode, encode,
+    Assembler, Frame, HEADER, Header, Kind, MAX_DEPTH, MAX_VALUES, Payload, ProtocolError, Space,
+    Value, ValueError, check, decode, encode,
 };
 use proptest::prelude::*;
 
@@ -208,6 +208,29 @@ fn a_value_of_very_many_values_is_refused() {
     bytes.extend_from_slice(&count.to_be_bytes());
     bytes.resize(5 + count as usize, 0xc0);
     assert!(matches!(check(&bytes), Err(ValueError::Count { .. })));
+}
+
+#[test]
+fn what_is_spliced_holds_no_more_values_than_what_is_written() {
+    let of = |count: u32| {
+        let mut bytes = vec![0xdd];
+        bytes.extend_from_slice(&count.to_be_bytes());
+        bytes.resize(5 + count as usize, 0xc0);
+        Payload::new(bytes.into()).unwrap()
+    };
+    let many = ValueError::Count { limit: MAX_VALUES };
+    // A list, its items, a key for each, and the map: as many as may be.
+    let (half, rest) = (of(1 << 22), of((1 << 22) - 5));
+    let most = Payload::map(&[("a", &half), ("b", &rest)]).unwrap();
+    assert_eq!(check(most.bytes()), Ok(()));
+    assert_eq!(Payload::map(&[("a", &half), ("b", &of((1 << 22) - 4))]), Err(many.clone()));
+    assert_eq!(Payload::list(&[&half, &half]), Err(many.clone()));
+    assert_eq!(Payload::list(&[&most]), Err(many.clone()));
+    // Parts that were taken out are counted too.
+    let part = most.part("a").unwrap();
+    assert_eq!(part, half);
+    assert_eq!(Payload::list(&[&part, &half]), Err(many));
+    assert!(Payload::list(&[&part, &Payload::none(), &Payload::empty_map()]).is_ok());
 }
 
 #[test]

@@ -2,10 +2,19 @@
 
 use std::time::Instant;
 
-use ipc::{Blocks, CallOptions, InboundRequest, Lane, Payload, Value};
+use ipc::{Blocks, CallOptions, InboundRequest, Lane, Payload, Resume, Value};
 use parking_lot::Mutex;
 
 use crate::error::GuestError;
+
+/// Who serves others while an operation waits for the reader of its stream.
+pub(crate) trait StandIn: Sync {
+    /// The operation waits: requests are taken, and operations run, in its place.
+    fn leave(&self);
+
+    /// It wants to go on, and waits for its turn.
+    fn come_back(&self);
+}
 
 /// One running operation.
 pub struct Context<'a> {
@@ -14,18 +23,28 @@ pub struct Context<'a> {
     deadline: Option<Instant>,
     priority: i32,
     blocks: Option<Blocks>,
+    stand_in: &'a dyn StandIn,
+    /// How many threads of the operation wait for its reader; together they have one turn.
+    waiting: Mutex<usize>,
     /// Where items go when the caller takes one result only.
     collected: Option<Mutex<Vec<Payload>>>,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(lane: &'a Lane, request: &InboundRequest, blocks: Option<Blocks>) -> Self {
+    pub(crate) fn new(
+        lane: &'a Lane,
+        request: &InboundRequest,
+        blocks: Option<Blocks>,
+        stand_in: &'a dyn StandIn,
+    ) -> Self {
         Self {
             lane,
             correlation: request.correlation,
             deadline: request.deadline,
             priority: request.priority,
             blocks,
+            stand_in,
+            waiting: Mutex::new(0),
             collected: (!request.stream).then(Mutex::default),
         }
     }
@@ -52,7 +71,8 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Gives one item of a streamed result; waits while the caller has no room for it.
+    /// Gives one item of a streamed result; waits while the caller has no room for it. Other operations of this guest
+    /// run meanwhile, so hold no lock across it that they need.
     ///
     /// # Errors
     /// [`GuestError::Call`] with `Cancelled` when the caller wants no more.
@@ -60,7 +80,15 @@ impl<'a> Context<'a> {
         let item = Payload::from_value(&value.into())?;
         match &self.collected {
             Some(items) => items.lock().push(item),
-            None => self.lane.item(self.correlation, &item, None)?,
+            None if self.lane.has_room(self.correlation, Resume::Hook(Box::new(|| ())))? => {
+                self.lane.item(self.correlation, &item, None)?;
+            }
+            None => {
+                let left = Left::of(self);
+                let sent = self.lane.item(self.correlation, &item, None);
+                drop(left);
+                sent?;
+            }
         }
         Ok(())
     }
@@ -86,5 +114,29 @@ impl<'a> Context<'a> {
         let Some(items) = self.collected else { return Ok(None) };
         let items = items.into_inner();
         Ok(Some(Payload::list(&items.iter().collect::<Vec<_>>())?))
+    }
+}
+
+/// A wait for the reader; the first of an operation's leaves its turn to others, the last takes it again.
+struct Left<'a, 'b>(&'b Context<'a>);
+
+impl<'a, 'b> Left<'a, 'b> {
+    fn of(context: &'b Context<'a>) -> Self {
+        let mut waiting = context.waiting.lock();
+        if *waiting == 0 {
+            context.stand_in.leave();
+        }
+        *waiting += 1;
+        Self(context)
+    }
+}
+
+impl Drop for Left<'_, '_> {
+    fn drop(&mut self) {
+        let mut waiting = self.0.waiting.lock();
+        *waiting -= 1;
+        if *waiting == 0 {
+            self.0.stand_in.come_back();
+        }
     }
 }

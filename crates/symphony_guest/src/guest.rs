@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread::Scope;
 use std::time::{Duration, Instant};
 
 use component::Code;
@@ -13,8 +14,9 @@ use ipc::{
     Operation, Payload, Reader, RemoteFailure, Value,
 };
 
-use crate::context::Context;
+use crate::context::{Context, StandIn};
 use crate::error::GuestError;
+use crate::turns::Turns;
 
 /// How long the host may take for its welcome.
 const WELCOME: Duration = Duration::from_secs(30);
@@ -145,11 +147,14 @@ impl Guest {
         }
         // Where several serve, one that waits leaves the others.
         let blocks = (self.threads == 1).then_some(Blocks::Serving);
+        let turns = Turns::new(self.threads);
         let served = std::thread::scope(|scope| {
+            let (lane, table, turns) = (&lane, &table, &turns);
+            let server = Server { scope, lane, table, turns, blocks };
             for _ in 1..self.threads {
-                scope.spawn(|| serve(&lane, &table, None));
+                scope.spawn(move || server.serve());
             }
-            serve(&lane, &table, blocks)
+            server.serve_to_the_end()
         });
         match served {
             Err(CallError::Closed { reason: Closed::Eof | Closed::Local, .. }) => Ok(()),
@@ -175,20 +180,60 @@ impl Inbound for Listener {
     }
 }
 
-fn serve(
-    lane: &Lane,
-    table: &BTreeMap<String, Run>,
+/// What a serving thread knows.
+#[derive(Clone, Copy)]
+struct Server<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    lane: &'scope Lane,
+    table: &'scope BTreeMap<String, Run>,
+    turns: &'scope Turns,
     blocks: Option<Blocks>,
-) -> Result<(), CallError> {
-    while let Some(request) = lane.next_request(None, None)? {
-        let correlation = request.correlation;
-        match perform(lane, table, &request, blocks) {
-            Ok(Some(result)) => reply(lane, correlation, Ok(result))?,
-            Ok(None) => lane.end(correlation)?,
-            Err(failure) => reply(lane, correlation, Err(failure))?,
+}
+
+impl Server<'_, '_> {
+    /// The first thread stays, however many others there are.
+    fn serve_to_the_end(self) -> Result<(), CallError> {
+        while let Some(request) = self.lane.next_request(None, None)? {
+            self.answer(&request)?;
+        }
+        Ok(())
+    }
+
+    fn serve(self) -> Result<(), CallError> {
+        while !self.turns.is_one_too_many() {
+            let Some(request) = self.lane.next_request(None, None)? else { break };
+            self.answer(&request)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&self, request: &InboundRequest) -> Result<(), CallError> {
+        let (lane, correlation) = (self.lane, request.correlation);
+        let _turn = self.turns.take();
+        match perform(self, request) {
+            Ok(Some(result)) => reply(lane, correlation, Ok(result)),
+            Ok(None) => lane.end(correlation),
+            Err(failure) => reply(lane, correlation, Err(failure)),
         }
     }
-    Ok(())
+}
+
+impl<'scope> StandIn for Server<'scope, '_> {
+    fn leave(&self) {
+        if !self.turns.leave() {
+            return;
+        }
+        let server: Server<'scope, '_> = *self;
+        let begun = std::thread::Builder::new().spawn_scoped(self.scope, move || server.serve());
+        if begun.is_err() {
+            // Nothing is lost but that the others wait for this stream's reader.
+            self.turns.has_no_thread();
+        }
+    }
+
+    fn come_back(&self) {
+        self.turns.come_back();
+    }
 }
 
 /// A result that is too large for a frame is the caller's failure, not the end of this guest.
@@ -205,11 +250,10 @@ fn reply(
 
 /// Runs an operation. `None`: its result was streamed.
 fn perform(
-    lane: &Lane,
-    table: &BTreeMap<String, Run>,
+    server: &Server<'_, '_>,
     request: &InboundRequest,
-    blocks: Option<Blocks>,
 ) -> Result<Option<Payload>, RemoteFailure> {
+    let Server { lane, table, .. } = server;
     let failure = |error: &GuestError| error.to_failure();
     let Some(run) = table.get(&request.operation) else {
         let message = format!("there is no operation `{}`", request.operation);
@@ -218,7 +262,7 @@ fn perform(
     if lane.is_cancelled(request.correlation) {
         return Err(RemoteFailure::new(Code::CANCELLED, "the call was cancelled"));
     }
-    let context = Context::new(lane, request, blocks);
+    let context = Context::new(lane, request, server.blocks, server);
     let inputs = request.inputs.value().map_err(|error| failure(&error.into()))?;
     let value = catch_unwind(AssertUnwindSafe(|| run(inputs, &context)))
         .map_err(|panic| panicked(panic.as_ref()))?

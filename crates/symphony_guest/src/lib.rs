@@ -18,6 +18,7 @@
 mod context;
 mod error;
 mod guest;
+mod turns;
 
 pub use context::Context;
 pub use error::GuestError;

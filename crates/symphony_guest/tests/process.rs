@@ -4,6 +4,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,15 @@ fn numbers(inputs: Value, context: &Context<'_>) -> Result<(), GuestError> {
     (0..count).try_for_each(|number| context.item(number))
 }
 
+/// How many others ran when this one did.
+fn overlap(_: Value, _: &Context<'_>) -> Result<Value, GuestError> {
+    static RUNNING: AtomicI64 = AtomicI64::new(0);
+    let others = RUNNING.fetch_add(1, Ordering::SeqCst);
+    std::thread::sleep(Duration::from_millis(2));
+    RUNNING.fetch_sub(1, Ordering::SeqCst);
+    Ok(Value::from(others))
+}
+
 /// Does nothing in the test run itself; in the process that `start` starts, it is the guest.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
@@ -56,6 +66,7 @@ fn the_guest_itself() {
         .operation("crash", crash)
         .operation("wait", wait)
         .operation("store", |inputs, context| context.call("artifact-store.put", inputs))
+        .operation("overlap", overlap)
         .stream("numbers", numbers)
         .run();
     std::process::exit(i32::from(ended.is_err()));
@@ -306,4 +317,39 @@ fn an_operation_that_is_defined_twice_is_refused() {
         .operation("echo", |inputs, _| Ok(inputs));
     let error = guest.serve(OwnedFd::from(ours)).unwrap_err();
     assert!(matches!(error, GuestError::Duplicate { .. }), "{error}");
+}
+
+#[test]
+fn streams_that_nobody_reads_hold_up_nobody_and_operations_run_one_at_a_time() {
+    let host = start();
+    let inputs = Payload::from_value(&Value::from([("count", 1000)])).unwrap();
+    let mut streams: Vec<_> =
+        (0..5).map(|_| host.lane.request_stream("numbers", &inputs, &within()).unwrap()).collect();
+    // Each has begun, and soon has no room.
+    for items in &mut streams {
+        assert_eq!(items.next().unwrap().unwrap().value().unwrap().as_int(), Some(0));
+    }
+    assert_eq!(host.call("echo", [("a", 1)]).unwrap(), Value::from([("a", 1)]));
+    std::thread::scope(|scope| {
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                let lane = &host.lane;
+                scope.spawn(|| {
+                    let none = Payload::empty_map();
+                    let others = (0..5).map(|_| lane.request("overlap", &none, &within()).unwrap());
+                    others.map(|others| others.value().unwrap().as_int().unwrap()).max()
+                })
+            })
+            .collect();
+        // Streams go on meanwhile, and end with all their values.
+        for items in &mut streams[..3] {
+            let numbers = items.map(|item| item.unwrap().value().unwrap().as_int().unwrap());
+            assert!(numbers.eq(1..1000));
+        }
+        for call in calls {
+            assert_eq!(call.join().unwrap(), Some(0));
+        }
+    });
+    drop(streams);
+    assert_eq!(host.call("echo", [("a", 2)]).unwrap(), Value::from([("a", 2)]));
 }
