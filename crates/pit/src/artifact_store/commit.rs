@@ -154,7 +154,9 @@ impl Core {
         self.entry(id)?;
         let mut index = self.index.write();
         let entry = index.get(id)?.ok_or_else(|| not_found(id))?;
-        if seen.is_some_and(|seen| *seen != self.describe(id, &entry)) {
+        if let Some(seen) = seen
+            && *seen != self.metadata_of(id, &index.whole(id, &entry)?)
+        {
             return Ok(false);
         }
         let written = self.record_deletion(&mut index, id)?;

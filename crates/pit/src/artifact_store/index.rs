@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ArtifactId;
 use super::cache::EntryCache;
+use super::lists::More;
 use super::record::{Entry, Place, Put, Record, decode, encode};
 use super::rows::{Batch, Rows};
 use crate::journal::Mark;
@@ -188,6 +189,7 @@ impl Index {
                     if entry.place == Place::Chunks {
                         self.prepare_unlist(&mut change, id)?;
                     }
+                    self.prepare_unlisted_words(&mut change, id, &entry)?;
                     change.remove(*id, &entry);
                 }
             }
@@ -217,14 +219,12 @@ impl Index {
                 self.prepare_put(&mut change, put)?;
             }
             Record::MoveChunks(chunks) => self.prepare_moves(&mut change, chunks)?,
-            Record::Entry(id, entry) => change.add_named(*id, entry)?,
+            Record::Entry(id, entry) => change.add_whole(*id, entry)?,
             Record::EntryChunks(id, entry, chunks) => {
                 self.prepare_list(&mut change, id, chunks)?;
-                change.add_named(*id, entry)?;
+                change.add_whole(*id, entry)?;
             }
-            Record::Version(name, version) => {
-                change.put(word_key(b'v', name), version.to_be_bytes().to_vec());
-            }
+            Record::Version(name, version) => change.set_last_version(name, *version),
             Record::Sequence(next) => change.next_sequence = *next,
         }
         Ok(change)
@@ -243,34 +243,14 @@ impl Index {
             parents: Vec::new(),
             reads: 0,
             last_read: 0.0,
+            more: More::default(),
         });
         entry.last_put = entry.last_put.max(put.at);
         if put.place == Place::Chunks {
             // Where it was damaged elsewhere it lies here now.
             entry.place = put.place;
         }
-        if let Some(name) = &put.name {
-            let last = self.last_version(name)?;
-            // The same content put again as the newest version is that version.
-            if !entry.names.iter().any(|(known, version)| known == name && *version == last) {
-                let version = last + 1;
-                entry.names.push((name.clone(), version));
-                change.put(version_key(name, version), encode(&put.id)?);
-                change.put(word_key(b'v', name), version.to_be_bytes().to_vec());
-            }
-        }
-        for tag in &put.tags {
-            if let Err(place) = entry.tags.binary_search(tag) {
-                entry.tags.insert(place, tag.clone());
-                change.put(tag_key(tag, entry.sequence), encode(&put.id)?);
-            }
-        }
-        for parent in &put.parents {
-            if !entry.parents.contains(parent) {
-                entry.parents.push(*parent);
-                change.put(derived_key(parent, entry.sequence), encode(&put.id)?);
-            }
-        }
+        self.prepare_words(change, &mut entry, put)?;
         if existing.is_some() { change.set(put.id, entry) } else { change.add(put.id, entry) }
     }
 
@@ -379,28 +359,19 @@ impl Change {
         self.rows.push((key, None));
     }
 
+    /// Says which version of a name is its last.
+    pub(super) fn set_last_version(&mut self, name: &str, version: u64) {
+        self.put(word_key(b'v', name), version.to_be_bytes().to_vec());
+    }
+
     fn set(&mut self, id: ArtifactId, entry: Entry) -> PitResult<()> {
         self.put(entry_key(&id), encode(&entry)?);
         self.entries.push((id, Some(Arc::new(entry))));
         Ok(())
     }
 
-    /// Adds a whole entry that was not there.
-    fn add_named(&mut self, id: ArtifactId, entry: &Entry) -> PitResult<()> {
-        for (name, version) in &entry.names {
-            self.put(version_key(name, *version), encode(&id)?);
-        }
-        for parent in &entry.parents {
-            self.put(derived_key(parent, entry.sequence), encode(&id)?);
-        }
-        self.add(id, entry.clone())
-    }
-
-    /// Adds an entry that was not there, but for the rows of its names and parents.
-    fn add(&mut self, id: ArtifactId, entry: Entry) -> PitResult<()> {
-        for tag in &entry.tags {
-            self.put(tag_key(tag, entry.sequence), encode(&id)?);
-        }
+    /// Adds an entry that was not there, but for the rows of its names, tags and parents.
+    pub(super) fn add(&mut self, id: ArtifactId, entry: Entry) -> PitResult<()> {
         self.put(order_key(entry.sequence), encode(&id)?);
         self.next_sequence = self.next_sequence.max(entry.sequence + 1);
         self.artifacts += 1;
@@ -479,14 +450,14 @@ fn word_key(kind: u8, word: &str) -> Vec<u8> {
     key
 }
 
-fn version_key(name: &str, version: u64) -> Vec<u8> {
+pub(super) fn version_key(name: &str, version: u64) -> Vec<u8> {
     let mut key = word_key(b'n', name);
     key.extend_from_slice(&version.to_be_bytes());
     key
 }
 
 /// Of what was made from `parent`, in the order of first puts.
-fn derived_key(parent: &ArtifactId, sequence: u64) -> Vec<u8> {
+pub(super) fn derived_key(parent: &ArtifactId, sequence: u64) -> Vec<u8> {
     let mut key = derived_prefix(parent);
     key.extend_from_slice(&sequence.to_be_bytes());
     key
@@ -499,7 +470,7 @@ fn derived_prefix(parent: &ArtifactId) -> Vec<u8> {
     key
 }
 
-fn tag_key(tag: &str, sequence: u64) -> Vec<u8> {
+pub(super) fn tag_key(tag: &str, sequence: u64) -> Vec<u8> {
     let mut key = word_key(b't', tag);
     key.extend_from_slice(&sequence.to_be_bytes());
     key

@@ -106,7 +106,7 @@ impl ArtifactStore {
     /// # Errors
     /// [`PitError::Index`], [`PitError::Stopped`], or what `visit` returns.
     pub fn each(&self, mut visit: impl FnMut(Metadata) -> PitResult<()>) -> PitResult<()> {
-        self.walk(|id, entry| visit(self.core.describe(id, entry)))
+        self.walk(|id, entry| visit(self.core.describe(id, entry)?))
     }
 
     fn walk(&self, mut visit: impl FnMut(&ArtifactId, &Entry) -> PitResult<()>) -> PitResult<()> {

@@ -19,6 +19,7 @@ mod flusher;
 mod holds;
 mod id;
 mod index;
+mod lists;
 mod maintenance;
 mod metadata;
 mod overlay;

@@ -5,6 +5,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::lists::More;
 use super::{ArtifactId, PutOptions};
 use crate::journal::{Format, MAX_RECORD};
 use crate::{PitError, PitResult};
@@ -116,6 +117,9 @@ pub(super) struct Entry {
     pub(super) parents: Vec<ArtifactId>,
     pub(super) reads: u64,
     pub(super) last_read: f64,
+    /// What the index has of the lists in rows of their own; a record of the journal has all of them in itself.
+    #[serde(default, skip_serializing_if = "More::is_none")]
+    pub(super) more: More,
 }
 
 pub(super) fn encode(value: &impl Serialize) -> PitResult<Vec<u8>> {

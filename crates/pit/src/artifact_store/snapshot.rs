@@ -125,7 +125,7 @@ impl<'a> Snapshot<'a> {
                     }
                     for (id, entry) in page.into_iter().rev() {
                         self.seen.add(&entry);
-                        let entry = Entry::clone(&entry);
+                        let entry = self.index.whole(&id, &entry)?;
                         self.waiting.push(match entry.place {
                             Place::Chunks => {
                                 Record::EntryChunks(id, entry, self.index.chunks(&id)?)

@@ -162,7 +162,7 @@ impl ArtifactStore {
     pub fn metadata(&self, id: &ArtifactId) -> PitResult<Metadata> {
         self.check_open()?;
         let entry = self.core.entry(id)?.ok_or_else(|| not_found(id))?;
-        Ok(self.core.describe(id, &entry))
+        self.core.describe(id, &entry)
     }
 
     /// The artifacts with that name (oldest version first), that tag (in the order of first puts), both, or all.
@@ -178,7 +178,7 @@ impl ArtifactStore {
             let mut found = Vec::new();
             for id in index.versions(name)? {
                 let wanted = match (tag, index.get(&id)?) {
-                    (Some(tag), Some(entry)) => entry.tags.iter().any(|known| known == tag),
+                    (Some(tag), Some(entry)) => index.has_tag(&id, &entry, tag)?,
                     (_, entry) => entry.is_some(),
                 };
                 if wanted && !found.contains(&id) {
@@ -209,9 +209,12 @@ impl ArtifactStore {
         let mut next = 0;
         while let Some(ancestor) = ancestors.get(next).copied() {
             next += 1;
-            if let Some(entry) = self.core.entry(&ancestor)? {
-                ancestors.extend(entry.parents.iter().filter(|parent| seen.insert(**parent)));
-            }
+            let parents = self.core.look(|index| {
+                let entry = index.get(&ancestor)?;
+                let whole = entry.map(|entry| index.whole(&ancestor, &entry)).transpose()?;
+                Ok(whole.map(|whole| whole.parents).unwrap_or_default())
+            })?;
+            ancestors.extend(parents.into_iter().filter(|parent| seen.insert(*parent)));
         }
         Ok(ancestors)
     }
@@ -409,7 +412,15 @@ impl Core {
         self.look(|index| index.get(id))
     }
 
-    pub(super) fn describe(&self, id: &ArtifactId, entry: &Entry) -> Metadata {
+    pub(super) fn describe(&self, id: &ArtifactId, entry: &Entry) -> PitResult<Metadata> {
+        if entry.more.is_none() {
+            return Ok(self.metadata_of(id, entry));
+        }
+        Ok(self.metadata_of(id, &self.look(|index| index.whole(id, entry))?))
+    }
+
+    /// What is known about an artifact, of whose lists the entry has all.
+    pub(super) fn metadata_of(&self, id: &ArtifactId, entry: &Entry) -> Metadata {
         let (reads, last) = self.touches.of(id);
         let last_read = entry.last_read.max(last);
         Metadata {

@@ -319,3 +319,81 @@ fn a_large_index_is_looked_at_while_it_is_read_and_made_anew_where_it_is_damaged
         assert_eq!(store.metadata(id).unwrap().names, [(name, 1)]);
     }
 }
+
+#[test]
+fn a_put_of_content_with_many_names_writes_no_more_than_one_of_content_with_few() {
+    const MANY: usize = 3000;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_still(folder.path(), Durability::Process);
+    let parents: Vec<_> = (0..MANY).map(|number| ArtifactId::of(&number.to_le_bytes())).collect();
+    let (mut names, mut tags) = (Vec::new(), Vec::new());
+    let put = |number: usize, parent: ArtifactId| {
+        let (name, tags) = (Some(format!("name {number}")), vec![format!("tag {number}")]);
+        store.put(b"content", &PutOptions { name, tags, parents: vec![parent] }).unwrap()
+    };
+    let id = ArtifactId::of(b"content");
+    let row_length = || {
+        let mut key = b"a".to_vec();
+        key.extend_from_slice(id.as_bytes());
+        store.core.index.read().rows().get(&key).unwrap().unwrap().len()
+    };
+    let mut short = 0;
+    for (number, parent) in parents.iter().enumerate() {
+        // Each is told twice, and counts once.
+        assert_eq!(put(number, *parent), put(number, *parent));
+        names.push((format!("name {number}"), 1));
+        tags.push(format!("tag {number}"));
+        if number == 50 {
+            short = row_length();
+        }
+    }
+    assert!(row_length() < short + 20, "{} and {short}", row_length());
+    tags.sort_unstable();
+    let holds = |store: &ArtifactStore| {
+        let metadata = store.metadata(&id).unwrap();
+        assert!(metadata.names == names && metadata.tags == tags && metadata.parents == parents);
+        for number in [0, 15, 16, 17, MANY - 1] {
+            let (name, tag) = (format!("name {number}"), format!("tag {number}"));
+            assert_eq!(store.find(Some(&name), Some(&tag)).unwrap(), [id]);
+            assert_eq!(store.find(None, Some(&tag)).unwrap(), [id]);
+            assert_eq!(store.derived(&parents[number]).unwrap(), [id]);
+        }
+        assert!(store.lineage(&id).unwrap() == parents);
+    };
+    holds(&store);
+    store.core.write_journal_anew(&RecoveryProgress::default()).unwrap();
+    put(0, parents[0]);
+    store.close().unwrap();
+    fs::remove_file(folder.path().join("index.redb")).unwrap();
+    let store = open_still(folder.path(), Durability::Process);
+    holds(&store);
+    // What is as it was seen goes with all its rows, and nothing of it stays.
+    let seen = store.metadata(&id).unwrap();
+    store
+        .put(b"content", &PutOptions { name: Some("one more".to_owned()), ..PutOptions::default() })
+        .unwrap();
+    assert!(!store.delete_unchanged(&seen).unwrap());
+    assert!(store.delete_unchanged(&store.metadata(&id).unwrap()).unwrap());
+    let index = store.core.index.read();
+    for kind in [b"a", b"o", b"n", b"t", b"d", b"m", b"g", b"p", b"q"] {
+        assert!(index.rows().scan(kind, None, 1).unwrap().is_empty(), "rows of {kind:?}");
+    }
+}
+
+#[test]
+fn two_contents_in_turn_under_one_name_are_versions_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_still(folder.path(), Durability::Process);
+    let options = PutOptions { name: Some("status".to_owned()), ..PutOptions::default() };
+    let put = |data: &[u8]| store.put(data, &options).unwrap();
+    let mut versions = Vec::new();
+    for number in 0..100 {
+        let data: &[u8] = if number % 2 == 0 { b"ok" } else { b"failed" };
+        versions.push(put(data));
+        put(data);
+    }
+    assert!(store.versions("status").unwrap() == versions);
+    assert_eq!(store.metadata(&versions[0]).unwrap().names.len(), 50);
+    store.delete(&versions[0]).unwrap();
+    assert_eq!(store.versions("status").unwrap(), [versions[1]; 50]);
+}
