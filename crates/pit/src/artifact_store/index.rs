@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ArtifactId;
 use super::cache::EntryCache;
-use super::lists::More;
-use super::record::{Entry, Place, Put, Record, decode, encode};
+use super::record::{Entry, More, Place, Put, Record, decode, encode};
 use super::rows::{Batch, Rows};
 use crate::journal::Mark;
 use crate::{PitError, PitResult};

@@ -6,30 +6,14 @@
 use std::collections::HashSet;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::ArtifactId;
 use super::index::{Change, Index, derived_key, tag_key, version_key};
-use super::record::{Entry, Put, encode};
+use super::record::{Entry, More, Put, encode};
 use crate::PitResult;
 
 /// So many of each are in the entry itself.
 const FEW: usize = 16;
-
-/// How many are in rows of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct More {
-    names: u64,
-    tags: u64,
-    parents: u64,
-}
-
-impl More {
-    /// Whether all is in the entry.
-    pub(super) fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 impl Index {
     /// The entry with its whole lists.

@@ -5,7 +5,6 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::lists::More;
 use super::{ArtifactId, PutOptions};
 use crate::journal::{Format, MAX_RECORD};
 use crate::{PitError, PitResult};
@@ -120,6 +119,21 @@ pub(super) struct Entry {
     /// What the index has of the lists in rows of their own; a record of the journal has all of them in itself.
     #[serde(default, skip_serializing_if = "More::is_none")]
     pub(super) more: More,
+}
+
+/// How many names, tags and parents of an entry are in rows of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct More {
+    pub(super) names: u64,
+    pub(super) tags: u64,
+    pub(super) parents: u64,
+}
+
+impl More {
+    /// Whether all is in the entry.
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 pub(super) fn encode(value: &impl Serialize) -> PitResult<Vec<u8>> {
