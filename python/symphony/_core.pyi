@@ -2273,11 +2273,11 @@ class Stepper:
     """The steps of one object that is not, or not any more, in its place."""
 
     def run(
-        self, step: str, seconds: float
+        self, step: str, seconds: float | None = None
     ) -> tuple[Literal["healthy", "degraded", "unhealthy"], str | None]:
         """Runs a step where it belongs and waits for it: state and reason of the object after it."""
 
-    def begin(self, step: _Step, seconds: float) -> PendingStep:
+    def begin(self, step: _Step, seconds: float | None = None) -> PendingStep:
         """Begins a step that belongs to the thread that calls, which then has to work it off."""
 
 @final

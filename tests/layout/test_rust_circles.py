@@ -67,11 +67,6 @@ TO_BE_OPENED: dict[str, list[set[str]]] = {
         {"pool_manager/lease.rs", "pool_manager/manager.rs"},
         {"artifact_store/flusher.rs", "artifact_store/store.rs"},
         {"arbitration_engine/engine.rs", "arbitration_engine/grant.rs"},
-        {
-            "arbitration_engine/arbiter.rs",
-            "arbitration_engine/fair.rs",
-            "arbitration_engine/ordered.rs",
-        },
     ],
     "symphony_py": [
         {
@@ -80,14 +75,6 @@ TO_BE_OPENED: dict[str, list[set[str]]] = {
             "work/melody.rs",
             "work/stream.rs",
             "work/versions.rs",
-        },
-        {
-            "pit/arbitration.rs",
-            "pit/artifacts.rs",
-            "pit/dag.rs",
-            "pit/member.rs",
-            "pit/pool.rs",
-            "pit/stale.rs",
         },
     ],
 }

@@ -41,6 +41,7 @@ pub use report::spans::SpanReport;
 pub use report::swapped::{Swapped, assigned_at};
 pub use report::trial::{VariantFigures, shares, trial_text};
 pub use run::blocking_threads::{Job, Threads};
+pub use run::default_deadlines;
 pub use run::error::{BootFailure, StopFailure};
 pub use run::executor::Boot;
 pub use run::fault_injection::{FaultKind, FaultPlan, InjectedFault, UnknownFault};

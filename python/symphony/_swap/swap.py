@@ -52,8 +52,6 @@ if TYPE_CHECKING:
 
 _FUNCTION: Any = type(lambda: None)
 _OPTIMIZED = 0x01
-_DEADLINE = 10.0
-_STOP_DEADLINE = 3.0
 
 
 class Swaps:
@@ -203,14 +201,14 @@ def bring_up(starter: Starter, old: Live, key: Any, new: Any, caller: FrameType)
     live.stepper = old.slot.candidate(live, spec.thread)
     place = f"`{name}`, which was to take the place of `{spec.name}`,"
     try:
-        run_step(starter, live, "start", spec.timeout or _DEADLINE)
+        run_step(starter, live, "start", spec.timeout or None)
     except Exception as error:
         container.forget(live)
         live.stepper = None
         raise _failure(f"{place} did not start", "start-failed", spec, error) from error
     try:
         state, reason = (
-            run_step(starter, live, "health", spec.timeout or _DEADLINE)
+            run_step(starter, live, "health", spec.timeout or None)
             if spec.health
             else ("healthy", None)
         )
@@ -297,7 +295,9 @@ def assert_thread(starter: Starter, *specs: ComponentSpec) -> None:
             )
 
 
-def run_step(starter: Starter, live: Live, step: str, seconds: float) -> tuple[str, str | None]:
+def run_step(
+    starter: Starter, live: Live, step: str, seconds: float | None = None
+) -> tuple[str, str | None]:
     """Runs a step where it belongs, and waits for it; one that is not done in time is given up.
 
     Returns:
@@ -429,7 +429,7 @@ def take_down(starter: Starter, live: Live) -> BaseException | None:
     failed: BaseException | None = None
     try:
         if live.spec.stop or live.generator is not None:
-            run_step(starter, live, "stop", _STOP_DEADLINE)
+            run_step(starter, live, "stop")
     except Exception as error:  # noqa: BLE001 - what a stop raises is its outcome.
         failed = error
     live.instance = ABSENT

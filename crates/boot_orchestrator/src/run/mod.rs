@@ -5,6 +5,7 @@ pub(crate) mod blocking_threads;
 pub(crate) mod component_record;
 pub(crate) mod cut_short;
 pub(crate) mod deadline;
+pub mod default_deadlines;
 pub(crate) mod error;
 pub(crate) mod executor;
 pub(crate) mod fault;

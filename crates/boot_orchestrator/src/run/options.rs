@@ -9,6 +9,7 @@ use crate::event::boot_event::EventSink;
 use crate::report::budgets::Budgets;
 use crate::report::children::ChildSpans;
 use crate::report::outside::OutsideWork;
+use crate::run::default_deadlines;
 use crate::run::interruption::Interruption;
 use crate::run::phase_latch::PhaseLatch;
 
@@ -116,13 +117,13 @@ impl Default for BootOptions {
     fn default() -> Self {
         Self {
             system: Arc::from("symphony"),
-            deadline: Duration::from_secs(60),
+            deadline: default_deadlines::BOOT,
             deadline_is_named: false,
-            component_deadline: Duration::from_secs(10),
+            component_deadline: default_deadlines::COMPONENT,
             // `boot()` returns 250 ms after its deadline: what remains is for the stacks and the stops.
             grace: Duration::from_millis(100),
-            stop_deadline: Duration::from_millis(500),
-            rollback_deadline: Duration::from_secs(3),
+            stop_deadline: default_deadlines::STOP,
+            rollback_deadline: default_deadlines::ROLLBACK,
             phases: PhaseTable::default(),
             budgets: Budgets::default(),
             retry: Retry::default(),

@@ -3,21 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::ask::Ask;
 use super::fair::Fair;
 use super::ordered::Ordered;
 use super::{Reason, Strategy};
-
-/// Somebody asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ask {
-    /// Given out in the order of asking.
-    pub(super) ticket: u64,
-    pub(super) owner: Arc<str>,
-    pub(super) amount: u64,
-    pub(super) priority: i64,
-    /// The number of grants so far when it was asked.
-    pub(super) turn: u64,
-}
 
 #[derive(Debug)]
 enum Line {

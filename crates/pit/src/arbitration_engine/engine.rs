@@ -14,7 +14,8 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use crate::wait::wait_once;
 use crate::{PitError, PitResult};
 
-use super::arbiter::{Arbiter, Ask};
+use super::arbiter::Arbiter;
+use super::ask::Ask;
 use super::audit::Ring;
 use super::grant::{Due, Wake};
 use super::lease_alarm::LeaseAlarm;

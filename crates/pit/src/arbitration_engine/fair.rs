@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::arbiter::Ask;
+use super::ask::Ask;
 use super::ordered::Ordered;
 
 /// One unit for an owner of weight 1; fine enough that dividing by a weight loses nothing that counts.

@@ -6,6 +6,7 @@
 //! who waits comes to stand first; a thread that waits while it holds what makes its wait endless is told so.
 
 mod arbiter;
+mod ask;
 mod audit;
 mod deadlock;
 mod engine;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::AGEING;
-use super::arbiter::Ask;
+use super::ask::Ask;
 
 /// Smaller stands before larger; the ticket makes it total.
 type Key = (i128, u64);

@@ -205,7 +205,12 @@ pub(crate) struct ComponentSpec {
     pub(crate) required: bool,
     #[pyo3(get, set)]
     main_thread: bool,
-    steps: [StepKind; 3],
+    #[pyo3(get, set)]
+    start: Word<StepKind>,
+    #[pyo3(get, set)]
+    health: Word<StepKind>,
+    #[pyo3(get, set)]
+    stop: Word<StepKind>,
     #[pyo3(get, set)]
     pub(crate) file: Option<Py<PyString>>,
     #[pyo3(get, set)]
@@ -242,7 +247,9 @@ impl ComponentSpec {
             timeout: None,
             required: true,
             main_thread: false,
-            steps: [StepKind::Absent; 3],
+            start: Word(StepKind::Absent),
+            health: Word(StepKind::Absent),
+            stop: Word(StepKind::Absent),
             file: None,
             line: 0,
             column: 0,
@@ -269,36 +276,6 @@ impl ComponentSpec {
         self.phase = phase.0;
     }
 
-    #[getter]
-    fn start(&self) -> &'static str {
-        self.steps[0].word()
-    }
-
-    #[setter]
-    fn set_start(&mut self, kind: Word<StepKind>) {
-        self.steps[0] = kind.0;
-    }
-
-    #[getter]
-    fn health(&self) -> &'static str {
-        self.steps[1].word()
-    }
-
-    #[setter]
-    fn set_health(&mut self, kind: Word<StepKind>) {
-        self.steps[1] = kind.0;
-    }
-
-    #[getter]
-    fn stop(&self) -> &'static str {
-        self.steps[2].word()
-    }
-
-    #[setter]
-    fn set_stop(&mut self, kind: Word<StepKind>) {
-        self.steps[2] = kind.0;
-    }
-
     /// Where its steps run: on a thread of its own if there are some after its construction.
     #[getter]
     fn thread(&self) -> &'static str {
@@ -309,7 +286,7 @@ impl ComponentSpec {
     #[getter]
     fn is_async(&self) -> bool {
         matches!(self.kind, Kind::AsyncFunction | Kind::AsyncGenerator)
-            || self.steps.contains(&StepKind::Async)
+            || self.steps().contains(&StepKind::Async)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -334,11 +311,15 @@ impl ComponentSpec {
 }
 
 impl ComponentSpec {
+    fn steps(&self) -> [StepKind; 3] {
+        [self.start.0, self.health.0, self.stop.0]
+    }
+
     pub(crate) fn thread_kind(&self) -> ThreadKind {
         let is_generator = matches!(self.kind, Kind::Generator | Kind::AsyncGenerator);
         if self.main_thread {
             ThreadKind::Calling
-        } else if is_generator || self.steps.iter().any(|step| *step != StepKind::Absent) {
+        } else if is_generator || self.steps().iter().any(|step| *step != StepKind::Absent) {
             ThreadKind::Own
         } else {
             ThreadKind::Shared

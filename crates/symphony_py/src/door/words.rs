@@ -1,10 +1,12 @@
 //! Words of closed sets on their way across the border: one that is none of its set is an error and never a default.
 
+use std::convert::Infallible;
+
 use boot_orchestrator::steps::ThreadKind;
 use boot_orchestrator::{Advice, no_such};
 use component::{NeedKind, Phase, Step};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 /// The error of a value that is not allowed there.
 pub(crate) fn refused(py: Python<'_>, advice: Advice) -> PyErr {
@@ -19,6 +21,7 @@ pub(crate) fn refused(py: Python<'_>, advice: Advice) -> PyErr {
 }
 
 /// A word of a closed set.
+#[derive(Clone, Copy)]
 pub(crate) struct Word<T>(pub(crate) T);
 
 /// A closed set of words.
@@ -71,6 +74,16 @@ impl Words for Step {
         (Self::Health.as_str(), Self::Health),
         (Self::Stop.as_str(), Self::Stop),
     ];
+}
+
+impl<'py, T: Words + PartialEq> IntoPyObject<'py> for Word<T> {
+    type Target = PyString;
+    type Output = Bound<'py, PyString>;
+    type Error = Infallible;
+
+    fn into_pyobject(self, py: Python<'py>) -> Result<Self::Output, Self::Error> {
+        Ok(PyString::intern(py, self.0.word()))
+    }
 }
 
 impl<T: Words> FromPyObject<'_, '_> for Word<T> {

@@ -10,7 +10,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use super::member::MemberRef;
+use super::member_ref::MemberRef;
 use crate::door::enter::{enter, guard, wait_asking};
 use crate::door::error::raise;
 use crate::door::span::limit;

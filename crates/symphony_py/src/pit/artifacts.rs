@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::artifact_file::ArtifactFile;
 use super::artifact_writer::{ArtifactWriter, bytes_of};
-use super::member::MemberRef;
+use super::member_ref::MemberRef;
 use crate::door::enter::{enter, guard};
 use crate::door::error::raise;
 use crate::door::values::bytes as python_bytes;

@@ -8,7 +8,7 @@ use ::pit::dag_tracker::{DagTracker as Tracker, RunId, RunPolicy, Shape, SubmitO
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::member::MemberRef;
+use super::member_ref::MemberRef;
 use crate::door::enter::{enter, wait_asking};
 use crate::door::error::raise;
 use crate::door::span::{limit, span};

@@ -6,6 +6,7 @@ mod artifact_writer;
 mod artifacts;
 mod dag;
 mod member;
+mod member_ref;
 mod pool;
 mod seat;
 mod stale;

@@ -13,7 +13,7 @@ use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyTuple};
 
-use super::member::MemberRef;
+use super::member_ref::MemberRef;
 use crate::door::enter::{enter, guard, wait_asking};
 use crate::door::error::{Raised, failure_of, raise};
 use crate::door::span::{limit, span};

@@ -8,7 +8,7 @@ use component::Code;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::member::MemberRef;
+use super::member_ref::MemberRef;
 use crate::door::enter::{enter, wait_asking};
 use crate::door::error::{Fields, raise};
 use crate::door::span::span;

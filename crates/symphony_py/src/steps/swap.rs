@@ -4,7 +4,9 @@
 //! its step up.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use boot_orchestrator::default_deadlines;
 use boot_orchestrator::steps::{AwaitedStep, CallingStep, StepEnd, ThreadKind};
 use component::{Code, Failure, Health, Step};
 use pyo3::prelude::*;
@@ -86,6 +88,15 @@ impl Stepper {
     }
 }
 
+/// How long a step has: as said, else as in a boot, and a stop as long as a rollback.
+fn time_of(py: Python<'_>, step: Step, seconds: Option<f64>) -> PyResult<Duration> {
+    match (seconds, step) {
+        (Some(seconds), _) => span(py, "seconds", seconds),
+        (None, Step::Start | Step::Health) => Ok(default_deadlines::COMPONENT),
+        (None, Step::Stop) => Ok(default_deadlines::ROLLBACK),
+    }
+}
+
 /// State and reason of an object after a step.
 type Answer = (&'static str, Option<String>);
 
@@ -94,9 +105,10 @@ impl Stepper {
     /// Runs a step where it belongs and waits for it: state and reason of the object after it.
     ///
     /// A step that is not done in time is given up; a start that ends well after that is stopped at once.
-    fn run(&self, py: Python<'_>, step: Word<Step>, seconds: f64) -> PyResult<Answer> {
+    #[pyo3(signature = (step, seconds=None))]
+    fn run(&self, py: Python<'_>, step: Word<Step>, seconds: Option<f64>) -> PyResult<Answer> {
         guard(py)?;
-        let limit = span(py, "seconds", seconds)?;
+        let limit = time_of(py, step.0, seconds)?;
         let begun = py.detach(|| AwaitedStep::begin(&self.component, step.0, limit));
         match wait_polling(py, |span| begun.wait(span)) {
             Ok(end) => answer(py, end),
@@ -109,9 +121,15 @@ impl Stepper {
     }
 
     /// Begins a step that belongs to the thread that calls, which then has to work it off.
-    fn begin(&self, py: Python<'_>, step: Word<Step>, seconds: f64) -> PyResult<PendingStep> {
+    #[pyo3(signature = (step, seconds=None))]
+    fn begin(
+        &self,
+        py: Python<'_>,
+        step: Word<Step>,
+        seconds: Option<f64>,
+    ) -> PyResult<PendingStep> {
         guard(py)?;
-        let limit = span(py, "seconds", seconds)?;
+        let limit = time_of(py, step.0, seconds)?;
         let begun = CallingStep::begin(&self.component, step.0, limit);
         let begun = begun.map_err(|error| {
             let fields = Fields::new(Code::INTERNAL, "a thread cannot be started");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-use super::super::arbiter::Ask;
+use super::super::ask::Ask;
 use super::super::deadlock::{self, Holding, Party, Waiting};
 use super::super::{Decision, Reason};
 use super::{ArbitrationEngine, Request, Resource, State};
