@@ -10,9 +10,9 @@ use std::sync::Arc;
 use component::Hint;
 use parking_lot::Mutex;
 
-use crate::artifact_store::{ArtifactId, ArtifactStore, LARGE_BLOB, PutOptions};
+use crate::artifact_store::{ArtifactId, ArtifactStore, CHUNKED, LARGE_BLOB, PutOptions};
 use crate::dag_tracker::{DagTracker, NodeState, RunId};
-use crate::stale_manager::{NothingInUse, StaleManager};
+use crate::stale_manager::{Action, NothingInUse, Rule, StaleManager};
 use crate::{Durability, PitError, PitResult};
 
 /// One thing that a caller asks for. Numbers stand for contents and for runs.
@@ -23,12 +23,16 @@ pub(super) enum Step {
     OpenPins,
     Put(u8),
     PutNamed(u8),
+    /// With a tag of which a rule says that it goes.
+    PutTagged(u8),
     PutStreamed(u8),
     Get(u8),
     Delete(u8),
     Archive(u8),
     Flush,
     Reclaim,
+    /// What has the tag goes.
+    Sweep,
     Verify,
     /// As after a failed flush: the next call writes the journal anew.
     BreakStoreJournal,
@@ -47,11 +51,14 @@ pub(super) enum Step {
 use Step::{
     Archive, BreakStoreJournal, BreakTrackerJournal, Cancel, ClosePins, CloseStore, CloseTracker,
     Complete, Delete, Fail, Flush, Get, OpenPins, OpenStore, OpenTracker, Pin, Put, PutNamed,
-    PutStreamed, Reclaim, Submit, Unpin, Verify,
+    PutStreamed, PutTagged, Reclaim, Submit, Sweep, Unpin, Verify,
 };
 
 /// Contents from here on are large: they live in files of their own.
 const LARGE: u8 = 50;
+/// From here on they lie in chunks, of which they have the first in common.
+const IN_CHUNKS: u8 = 80;
+const TAG: &str = "swept";
 
 pub(super) const LIFE: &[Step] = &[
     OpenStore,
@@ -78,6 +85,11 @@ pub(super) const LIFE: &[Step] = &[
     Submit(3),
     Fail(3, "a"),
     PutNamed(4),
+    Put(IN_CHUNKS),
+    PutStreamed(IN_CHUNKS + 1),
+    PutTagged(8),
+    PutTagged(LARGE + 3),
+    Delete(IN_CHUNKS),
     BreakStoreJournal,
     Put(5),
     BreakTrackerJournal,
@@ -85,6 +97,8 @@ pub(super) const LIFE: &[Step] = &[
     Unpin(1),
     Pin(2),
     Verify,
+    Sweep,
+    Get(IN_CHUNKS + 1),
     Reclaim,
     CloseTracker,
     ClosePins,
@@ -94,6 +108,9 @@ pub(super) const LIFE: &[Step] = &[
     OpenPins,
     Put(6),
     Put(3),
+    PutTagged(9),
+    Delete(IN_CHUNKS + 1),
+    Sweep,
     PutNamed(7),
     Delete(5),
     Submit(4),
@@ -128,6 +145,8 @@ pub(super) struct Told {
     contents: BTreeMap<u8, Known>,
     /// In the order of their acknowledgements.
     named: Vec<u8>,
+    /// Those that a sweep takes.
+    tagged: Vec<u8>,
     pins: BTreeMap<u8, Known>,
     runs: BTreeMap<u8, KnownRun>,
 }
@@ -142,6 +161,11 @@ pub(super) struct Members {
 }
 
 fn content(number: u8) -> Vec<u8> {
+    if number >= IN_CHUNKS {
+        let mut bytes = vec![IN_CHUNKS; CHUNKED];
+        bytes.push(number);
+        return bytes;
+    }
     let length = if number >= LARGE { LARGE_BLOB + 1 } else { 300 };
     vec![number; length]
 }
@@ -151,7 +175,10 @@ fn open_pins(
     durability: Durability,
     store: Arc<ArtifactStore>,
 ) -> PitResult<Arc<StaleManager>> {
-    StaleManager::open(&folder.join("stale"), durability, store, Arc::new(NothingInUse))
+    let opened =
+        StaleManager::open(&folder.join("stale"), durability, store, Arc::new(NothingInUse))?;
+    opened.rule(Rule { tag: Some(TAG.to_owned()), ..Rule::new(TAG, Action::Delete) })?;
+    Ok(opened)
 }
 
 /// Hashed once: without optimisation that is most of what a life costs.
@@ -170,12 +197,20 @@ impl Told {
     /// Before the step: it may have happened from now on.
     pub(super) fn begins(&mut self, step: Step) {
         match step {
-            Put(number) | PutStreamed(number) | PutNamed(number) => {
+            Put(number) | PutStreamed(number) | PutNamed(number) | PutTagged(number) => {
+                if matches!(step, PutTagged(_)) {
+                    self.tagged.push(number);
+                }
                 let known = self.contents.entry(number).or_insert(Known::No);
                 *known = if *known == Known::Yes { Known::Yes } else { Known::Perhaps };
             }
             Delete(number) if self.contents.contains_key(&number) => {
                 self.contents.insert(number, Known::Perhaps);
+            }
+            Sweep => {
+                for number in &self.tagged {
+                    self.contents.insert(*number, Known::Perhaps);
+                }
             }
             Pin(number) | Unpin(number) => drop(self.pins.insert(number, Known::Perhaps)),
             Complete(run, node) => self.of_run(run, |run| {
@@ -189,10 +224,17 @@ impl Told {
         }
     }
 
-    /// The step was acknowledged. `detail` is a run's number.
+    /// The step was acknowledged. `detail` is a run's number, or how much of a sweep failed.
     pub(super) fn acknowledged(&mut self, step: Step, detail: u64) {
         match step {
-            Put(number) | PutStreamed(number) => drop(self.contents.insert(number, Known::Yes)),
+            Put(number) | PutStreamed(number) | PutTagged(number) => {
+                self.contents.insert(number, Known::Yes);
+            }
+            Sweep if detail == 0 => {
+                for number in &self.tagged {
+                    self.contents.insert(*number, Known::No);
+                }
+            }
             PutNamed(number) => {
                 self.contents.insert(number, Known::Yes);
                 self.named.push(number);
@@ -362,6 +404,10 @@ impl Members {
             PutNamed(number) => {
                 self.store().and_then(|store| store.put(&content(number), &named)).map(|_| 0)
             }
+            PutTagged(number) => {
+                let tagged = PutOptions { tags: vec![TAG.to_owned()], ..PutOptions::default() };
+                self.store().and_then(|store| store.put(&content(number), &tagged)).map(|_| 0)
+            }
             PutStreamed(number) => self
                 .store()
                 .and_then(|store| store.put_reader(&content(number)[..], &plain))
@@ -383,6 +429,10 @@ impl Members {
             }
             Flush => self.store().and_then(|store| store.flush()).map(|()| 0),
             Reclaim => self.store().and_then(|store| store.reclaim()),
+            Sweep => self
+                .pins()
+                .and_then(|pins| pins.sweep(false))
+                .map(|report| report.failures.len() as u64),
             Verify => self.store().and_then(|store| store.verify()).map(|_| 0),
             BreakStoreJournal => self.store().map(|store| {
                 store.journal().break_now();
