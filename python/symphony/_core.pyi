@@ -1532,6 +1532,9 @@ class Sites:
     def handles(self) -> int:
         """How many handles hold it."""
 
+    def fixed(self, shown: Any) -> list[str]:
+        """The attributes that nothing can rewrite; what is there is put there again."""
+
     def put(self, old: Any, new: Any) -> None:
         """Rewrites all places; where one refuses, every one has the old object again.
 
@@ -1876,6 +1879,7 @@ class ComponentSpec:
         required: Its failure fails the boot.
         main_thread: Its steps run on the thread that calls.
         entered: What it makes is entered where others start.
+        may_be_none: Its factory says that it may make none.
         start: `sync`, `async` or nothing; so are `health` and `stop`.
         file: Where it was written, with its line and column (0: not known yet).
     """
@@ -1894,6 +1898,7 @@ class ComponentSpec:
     required: bool
     main_thread: bool
     entered: bool
+    may_be_none: bool
     start: str
     health: str
     stop: str
@@ -1903,10 +1908,6 @@ class ComponentSpec:
 
     def __new__(cls, name: str, target: Any, kind: str, module: str, qualname: str) -> Self:
         """A required component of the last phase that needs and provides nothing yet."""
-
-    @property
-    def may_be_none(self) -> bool:
-        """Whether its factory says that it may make none."""
 
     @property
     def thread(self) -> Literal["calling", "own", "shared"]:
@@ -1942,6 +1943,14 @@ class Signature:
             star: It takes `*args`.
             stars: It takes `**kwargs`.
         """
+
+    @staticmethod
+    def of(function: Any, dropped: int) -> Signature | None:
+        """Of a function without its first parameters; `None` where it has none to be called on."""
+
+    @staticmethod
+    def written(arguments: Any, dropped: int) -> Signature | None:
+        """The same of parameters that were parsed, `ast.arguments`."""
 
 @final
 class Member:

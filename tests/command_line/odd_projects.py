@@ -303,3 +303,50 @@ odd(
     pkg__a="class Gone: ...\nclass A:\n    def __init__(self, gone: Gone): ...\n",
     main=HEAD + "def run():\n    from pkg.a import A\n    return boot(components=[A])\n",
 )
+odd(
+    "names that stand for themselves",
+    main="from symphony import boot\nX = 'X'\nY = 'Z'\nZ = 'Y'\nclass A:\n"
+    "    def __init__(self, x: X, y: 'Y', z: 'Y' = None): ...\ndef run(): return boot(components=[A])\n",
+)
+odd(
+    "type variables of another module, through two bases",
+    pkg__a="from typing import Generic, Optional, TypeVar\nT = TypeVar('T')\nclass Base(Generic[T]):\n"
+    "    def __init__(self, one: T, maybe: Optional[T], gone: 'Gone'): ...\n",
+    pkg__b=HEAD
+    + "from typing import Generic, TypeVar\nfrom pkg.a import Base, T\nS = TypeVar('S')\nclass Real: ...\n"
+    "class Middle(Base[S], Generic[S]): ...\nclass Same(Base[T], Generic[T]): ...\n"
+    "class X(Middle[Real]): ...\nclass Y(Same[Real]): ...\nclass Z(Middle): ...\n",
+    main=HEAD + "from pkg.b import X, Y, Z\ndef run(): return boot(components=[X, Y, Z])\n",
+)
+odd(
+    "constructors that pass on, from other modules",
+    pkg__a="class Gone: ...\nclass First:\n    def __init__(self, gone: Gone, size: int = 3): ...\n"
+    "class Second:\n    def __init__(self, lost: 'Lost', **kw): super().__init__(**kw)\n",
+    pkg__b="from pkg.a import First, Second\nclass Both(Second, First):\n"
+    "    def __init__(self, *args, **kw): super().__init__(*args, **kw)\n"
+    "class Given(First):\n    def __init__(self, **kw): First.__init__(self, gone=3, **kw)\n"
+    "class Set(First):\n    def __init__(self, **kw):\n        kw.setdefault('gone', 3)\n"
+    "        super().__init__(**kw)\n"
+    "class Renamed(First):\n    def __init__(self, **kw):\n        more = kw\n        super().__init__(**more)\n",
+    main=HEAD + "from pkg.b import Both, Given, Renamed, Set\n"
+    "def run(): return boot(components=[Both, Given, Renamed, Set])\n",
+)
+odd(
+    "texts beside types",
+    main="from typing import Annotated\nfrom symphony import Named, boot, component\n"
+    "class Real: ...\n@component(name='spare')\ndef spare() -> Real: return Real()\n"
+    "class Wants:\n    def __init__(self, a: Annotated[Real, 'spare'], b: Annotated[Real, 'what it is'], "
+    "c: Annotated[Real, Named('nobody')], d: Annotated[Real, 'text', Named('spare')]): ...\n"
+    "def run(): return boot(components=[spare, Real, Wants])\n",
+)
+odd(
+    "classes that nothing can make",
+    pkg__a="from abc import ABC, ABCMeta, abstractmethod\nfrom typing import Protocol, TypedDict\nimport enum\n"
+    "class Base(ABC):\n    @abstractmethod\n    def one(self): ...\n    @abstractmethod\n    def two(self): ...\n",
+    pkg__b="from pkg.a import *\nimport enum\nclass Half(Base):\n    def two(self): ...\n"
+    "class Meta(metaclass=ABCMeta):\n    @property\n    @abstractmethod\n    def name(self): ...\n"
+    "class Speaks(Protocol):\n    def speak(self): ...\nclass Kind(enum.IntEnum):\n    A = 1\n"
+    "class Row(TypedDict):\n    name: str\nclass Whole(Half):\n    one = None\n",
+    main=HEAD + "from pkg.b import *\nfrom pkg.b import Half, Kind, Meta, Row, Speaks, Whole\n"
+    "def run(): return boot(components=[Half, Kind, Meta, Row, Speaks, Whole])\n",
+)

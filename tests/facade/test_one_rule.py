@@ -169,3 +169,18 @@ def test_what_only_marks_its_classes_loads_no_core():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_what_component_says_is_refused_in_the_same_words(tmp_path):
+    for said, text in (
+        ("timeout=0", "`timeout` takes a positive number of seconds, not 0"),
+        ("timeout=-1.5", "`timeout` takes a positive number of seconds, not -1.5"),
+        ("phase='pitt'", "there is no phase `pitt`"),
+    ):
+        source = f"from symphony import component\n@component({said})\nclass A: ...\n"
+        (tmp_path / "said.py").write_text(source)
+        (checked,) = find_faults([str(tmp_path)])
+        with pytest.raises(symphony.InvalidValueError) as raised:
+            exec(source, {"__name__": "said"})
+        assert (checked.code, checked.message) == (raised.value.code, text)
+        assert (raised.value.message, raised.value.hints) == (text, (checked.hint,))

@@ -80,7 +80,7 @@ class Live:
         if kind in ("class", "function"):
             return self._built(made, job)
         if kind == "generator":
-            generator: Any = _entered(made) if hasattr(made, "__enter__") else made
+            generator: Any = _entered(made, self.spec) if hasattr(made, "__enter__") else made
             made = next(generator)
             self._generator = generator
             return self._built(made, job)
@@ -90,7 +90,9 @@ class Live:
         if hasattr(made, "__await__"):
             made = await made
         if self.spec.kind == "async-generator":
-            generator: Any = _entered_async(made) if hasattr(made, "__aenter__") else made
+            generator: Any = (
+                _entered_async(made, self.spec) if hasattr(made, "__aenter__") else made
+            )
             made = await generator.__anext__()
             self._generator = generator
             try:
@@ -174,15 +176,20 @@ class Live:
         return None
 
 
-def _entered(manager: Any) -> Any:
+def _entered(manager: Any, spec: ComponentSpec) -> Any:
     """What is entered, as the generator that it might have been."""
     with manager as made:
-        yield made
+        yield _of_class(manager, made, spec)
 
 
-async def _entered_async(manager: Any) -> Any:
+async def _entered_async(manager: Any, spec: ComponentSpec) -> Any:
     async with manager as made:
-        yield made
+        yield _of_class(manager, made, spec)
+
+
+def _of_class(manager: Any, made: Any, spec: ComponentSpec) -> Any:
+    """An object that is of the class that was promised is itself what is provided, whatever its `__enter__` gives."""
+    return manager if spec.entered and type(manager) is spec.made else made
 
 
 def _finish(generator: Any) -> None:

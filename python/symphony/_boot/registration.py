@@ -85,6 +85,7 @@ def resolve_conductor(starter: Starter, spec: ComponentSpec) -> None:
     if faults:
         raise _core.plan_error(faults, phase="conductor")
     spec.target, spec.kind, spec.needs = target, found.kind, found.needs
+    spec.made, spec.entered, spec.may_be_none = found.made, found.entered, found.may_be_none
     spec.start, spec.health, spec.stop = found.start, found.health, found.stop
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _UNION_TYPE: Any = type(int | str) if sys.version_info >= (3, 10) else None
 _ABSENT: Any = object()
 _NOTHING: Any = type(None)
+_DEEPEST = 64
 # From 3.12 on `Box[int]` imports while it is evaluated; every other name is looked up by `Scope`.
 _IMPORTING: dict[str, Any] = {"__import__": __import__}
 
@@ -127,8 +128,14 @@ class Scope:
 
     def text(self, annotation: Any) -> str:
         """What people read for an annotation."""
-        while isinstance(annotation, str):
+        written = annotation
+        for _ in range(_DEEPEST):
+            if not isinstance(annotation, str):
+                break
             annotation = evaluate(annotation, self)
+        else:
+            # A name that stands for itself.
+            return str(written)
         if is_union(annotation, getattr(annotation, "__origin__", None)):
             return " | ".join(text_of(argument) for argument in annotation.__args__)
         return text_of(annotation)

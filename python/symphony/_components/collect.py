@@ -120,7 +120,8 @@ class Collector:
             TypeError: It is neither a class nor a callable.
         """
         called, first, bound = target, 0, ()
-        if hasattr(target, "func") and hasattr(target, "keywords"):
+        if type(getattr(target, "keywords", None)) is dict:
+            # A `partial`; a mock would have any attribute.
             called, first, bound = target.func, len(target.args), tuple(target.keywords)
         origin = getattr(called, "__origin__", None)
         if isinstance(called, type) or isinstance(origin, type):
@@ -390,8 +391,8 @@ def collect(
     collector = Collector(namespace)
     collected.diagnostics = collector.diagnostics
     targets: list[Any] = []
-    if isinstance(components, (type, _FUNCTION, _MODULE)):
-        name = getattr(components, "__name__", "")
+    if isinstance(components, (type, _FUNCTION)) or not hasattr(components, "__iter__"):
+        name = getattr(components, "__name__", "…")
         raise TypeError(f"`components` takes several: write `components=[{name}]`")
     for item in [components] if isinstance(components, str) else components:
         if isinstance(item, (str, _MODULE)):

@@ -35,30 +35,6 @@ def is_generated(function: Any) -> bool:
     return function is None or function.__code__.co_filename.startswith("<")
 
 
-def signature(function: Any, dropped: int) -> Signature | None:
-    """The parameters of a function without its first, nothing where it has none to be called on."""
-    code = function.__code__
-    count: int = code.co_argcount
-    star, stars = bool(code.co_flags & _STAR), bool(code.co_flags & _STARS)
-    if count < dropped and not star:
-        return None
-    names: tuple[str, ...] = code.co_varnames
-    first_default = count - len(function.__defaults__ or ())
-    keyword_defaults = function.__kwdefaults__ or {}
-    return Signature(
-        [
-            (names[index], index >= first_default, index < code.co_posonlyargcount)
-            for index in range(dropped, count)
-        ],
-        [
-            (name, name in keyword_defaults)
-            for name in names[count : count + code.co_kwonlyargcount]
-        ],
-        star,
-        stars,
-    )
-
-
 def of_function(function: Any, first: int) -> Iterator[Parameter]:
     """The parameters of a function from `first` on."""
     declared = getattr(function, "__signature__", None)
@@ -152,7 +128,7 @@ def _combined(
             [
                 (
                     f"{owner.__name__}.{attribute}",
-                    signature(function, 1) or Signature([], [], False, False),
+                    Signature.of(function, 1) or Signature([], [], False, False),
                     _rest(function, attribute, is_last=at + 1 == len(makers) and line is kind),
                 )
                 for at, (function, owner) in enumerate(makers)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import sys
 
 from symphony._components.annotations import Scope, Unresolved, evaluate, is_protocol
-from symphony._components.constructor import signature
-from symphony._core import Member
+from symphony._core import Member, Signature
 from symphony._core import contract_faults as faults_of
 
 TYPE_CHECKING = False
@@ -137,7 +136,7 @@ def _member(value: Any, owner: type) -> Member:
         result = value.__annotations__.get("return", _FUNCTION)
         return Member(
             "method",
-            signature(value, dropped),
+            Signature.of(value, dropped),
             is_async=bool(flags & _COROUTINE),
             plain=False if flags & _ASYNC_GENERATOR else _plainness(result, owner),
         )

@@ -80,13 +80,21 @@ class AnnotationLookup:
 
     def text(self, node: Node) -> str:
         """What people read for an annotation."""
-        form = self.form(node)
-        if form[0] == "same":
-            return self.text(form[1])
+        meant, form = node, self.form(node)
+        for _ in range(64):
+            if form[0] != "same":
+                break
+            meant, form = form[1], self.form(form[1])
+        else:
+            # A name that stands for itself.
+            meant = node
         if form[0] == "union" or (form[0] == "of" and form[1] in _UNIONS):
             last = ["None"] if form[1] == "typing.Optional" else []
             return " | ".join([*(self.text(part) for part in form[-1]), *last])
-        return node if isinstance(node, str) else ast.unparse(node[1])
+        if isinstance(meant, str):
+            return meant
+        is_text = form[0] == "same" and isinstance(meant[1], ast.Constant)
+        return str(meant[1].value) if is_text else ast.unparse(meant[1])  # type: ignore[attr-defined]
 
     def _mark(self, module: SourceModule, node: ast.expr) -> list[tuple[str, bool]]:
         """A text, or `Named("…")`, beside a type."""

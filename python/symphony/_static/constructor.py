@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Union
 
-    from symphony._static.annotations import Node, Variables
+    from symphony._static.annotations import Variables
     from symphony._static.lines import Owner
     from symphony._static.project import Project, SourceModule
 
@@ -164,7 +164,7 @@ class Construction:
             if isinstance(statement, Function):
                 made = self._of_function(owner, statement, attribute, variables)
                 yield made
-                if not (statement.args.vararg or statement.args.kwarg):
+                if made.passes is None:
                     return
             elif statement is not None:
                 self.unknown.append((module, statement, f"assigns its `{attribute}`"))
@@ -205,9 +205,13 @@ class Construction:
             elif not tells:
                 self.fault = not_injectable(self._label, "hidden", self._place, [label])
         found = {one.name: one for one in of_function(module, node, 1, variables)}
+        # One that calls no other one of its name passes nothing on.
         stars = node.args.vararg or node.args.kwarg
-        signature = signature_of(node.args, 1) or Signature([], [], False, False)
-        return Maker(label, signature, node if stars else None, found)
+        calls = any(
+            isinstance(one, ast.Attribute) and one.attr == attribute for one in ast.walk(node)
+        )
+        signature = Signature.written(node.args, 1) or Signature([], [], False, False)
+        return Maker(label, signature, node if stars and calls else None, found)
 
     def _of_fields(self, owner: Owner, attribute: str, fields: dict[str, Parameter]) -> Maker:
         keywords = [(one.name, one.has_default) for one in fields.values()]
@@ -295,25 +299,20 @@ class Construction:
         )
         return has_first or not given.isdisjoint(("default", "default_factory", "factory"))
 
-    def _variables(self, owner: Owner) -> Variables:
+    def _variables(self, owner: Owner, depth: int = 0) -> Variables:
         """What the type variables of a class stand for in the one that is read."""
-        module, node = owner
-        given = self._line.given.get(node)
-        if given is None:
+        given = self._line.given.get(owner[1])
+        if given is None or depth > 20:
             return {}
-        (home, _), values = given
-        inherited = self._variables(given[0])
-        found: Variables = {}
-        for at, name in enumerate(self._type_parameters(module, node)):
-            value: Node = (
-                (home, values[at]) if at < len(values) else (home, ast.Name(name, ast.Load()))
+        home, values = given[0][0], given[1]
+        inherited = self._variables(given[0], depth + 1)
+        found: Variables = dict(inherited)
+        for name, value in zip(self._type_parameters(*owner), values):
+            # A variable that is passed on is what it stands for there.
+            known = inherited.get(ast.unparse(value)) or inherited.get(
+                self._variable(home, value) or ""
             )
-            if not isinstance(value, str) and isinstance(value[1], ast.Name):
-                known = inherited.get(value[1].id) or inherited.get(
-                    self._variable(home, value[1]) or ""
-                )
-                value = known if known is not None else value
-            found[name] = value
+            found[name] = known or (home, value)
         return found
 
     def _type_parameters(self, module: SourceModule, node: ast.ClassDef) -> list[str]:
@@ -381,28 +380,6 @@ def of_function(
     for argument, has_default in every:
         annotation = None if argument.annotation is None else (module, argument.annotation)
         yield Parameter(argument.arg, annotation, has_default, module, argument, variables)
-
-
-def signature_of(arguments: ast.arguments, dropped: int) -> Signature | None:
-    """The parameters of a method without its first."""
-    positional = [*arguments.posonlyargs, *arguments.args]
-    if len(positional) < dropped and arguments.vararg is None:
-        return None
-    first_default = len(positional) - len(arguments.defaults)
-    only = len(arguments.posonlyargs)
-    return Signature(
-        [
-            (argument.arg, index >= first_default, index < only)
-            for index, argument in enumerate(positional)
-            if index >= dropped
-        ],
-        [
-            (argument.arg, default is not None)
-            for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults)
-        ],
-        arguments.vararg is not None,
-        arguments.kwarg is not None,
-    )
 
 
 def keeps_signature(project: Project, module: SourceModule, mark: ast.expr) -> bool | None:

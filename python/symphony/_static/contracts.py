@@ -12,9 +12,8 @@ import builtins
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function, heading, member_node
-from symphony._core import Member, client_fault, contract_faults
+from symphony._core import Member, Signature, client_fault, contract_faults
 from symphony._static.annotations import label_of
-from symphony._static.constructor import signature_of
 from symphony._static.lines import PROTOCOLS, Line, names_of, plain
 from symphony._static.reader import yields
 
@@ -158,7 +157,7 @@ class ContractReader:
                 return Member("attribute", plain=self._plain(module, getter.returns))
             elif name not in _TRANSPARENT:
                 return Member("unknown", plain=None)
-        signature = signature_of(node.args, dropped)
+        signature = Signature.written(node.args, dropped)
         if isinstance(node, ast.AsyncFunctionDef) and yields(node):
             return Member("method", signature, plain=False)
         asynchronous = isinstance(node, ast.AsyncFunctionDef)

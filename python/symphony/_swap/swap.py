@@ -261,6 +261,13 @@ def _names(caller: FrameType) -> Mapping[str, Any]:
 def _check(starter: Starter, old: Live, spec: ComponentSpec, name: str) -> None:
     """Refuses before anything is built."""
     assert_thread(starter, spec, old.spec)
+    fixed = find_sites(starter, old, old.instance, None).fixed(old.instance) if old.is_built else []
+    if fixed:
+        kept = ", ".join(f"`{place}`" for place in fixed)
+        raise InvalidValueError(
+            f"`{old.spec.name}` cannot be replaced: {kept} cannot be written to",
+            hints=["ask for `Handle[…]` there, and read `.value` at each use"],
+        )
     faults: list[Diagnostic] = []
     if spec.main_thread:
         from symphony._components.places import place

@@ -25,6 +25,10 @@ impl Words for MemberKind {
 #[pyclass(frozen, module = "symphony._core")]
 pub(crate) struct Signature(pub(crate) boot_orchestrator::Signature);
 
+/// Flags of a code object: it takes `*args`, and `**kwargs`.
+const STAR: u32 = 0x04;
+const STARS: u32 = 0x08;
+
 #[pymethods]
 impl Signature {
     /// `positional` has for each its name, whether it has a default, and whether it is positional only.
@@ -39,6 +43,63 @@ impl Signature {
         let positional = positional.map(|(name, has, only)| Parameter::new(name, has, only));
         let positional = positional.collect();
         Self(boot_orchestrator::Signature { positional, keywords, star, stars })
+    }
+
+    /// Of a function without its first `dropped` parameters; nothing where it has none to be called on.
+    #[staticmethod]
+    fn of(function: &Bound<'_, PyAny>, dropped: usize) -> PyResult<Option<Self>> {
+        let code = function.getattr("__code__")?;
+        let number = |name: &str| code.getattr(name)?.extract::<usize>();
+        let (count, only) = (number("co_argcount")?, number("co_posonlyargcount")?);
+        let flags: u32 = code.getattr("co_flags")?.extract()?;
+        let star = flags & STAR != 0;
+        if count < dropped && !star {
+            return Ok(None);
+        }
+        let names: Vec<String> = code.getattr("co_varnames")?.extract()?;
+        let defaults = function.getattr("__defaults__")?;
+        let first_default = count - if defaults.is_none() { 0 } else { defaults.len()? };
+        let keyword_defaults = function.getattr("__kwdefaults__")?;
+        let last = count + number("co_kwonlyargcount")?;
+        let keywords = names.iter().take(last).skip(count).map(|name| {
+            let has = !keyword_defaults.is_none() && keyword_defaults.contains(name)?;
+            PyResult::Ok((name.clone(), has))
+        });
+        let positional = names.iter().enumerate().take(count).skip(dropped);
+        let positional =
+            positional.map(|(at, name)| (name.clone(), at >= first_default, at < only));
+        Ok(Some(Self::new(
+            positional.collect(),
+            keywords.collect::<PyResult<_>>()?,
+            star,
+            flags & STARS != 0,
+        )))
+    }
+
+    /// The same of the parameters that were parsed, `ast.arguments`.
+    #[staticmethod]
+    fn written(arguments: &Bound<'_, PyAny>, dropped: usize) -> PyResult<Option<Self>> {
+        let list = |name: &str| arguments.getattr(name)?.extract::<Vec<Bound<'_, PyAny>>>();
+        let name = |one: &Bound<'_, PyAny>| one.getattr("arg")?.extract::<String>();
+        let only = list("posonlyargs")?;
+        let all: Vec<_> = only.iter().cloned().chain(list("args")?).collect();
+        let star = !arguments.getattr("vararg")?.is_none();
+        if all.len() < dropped && !star {
+            return Ok(None);
+        }
+        let first_default = all.len() - list("defaults")?.len();
+        let positional = all.iter().enumerate().skip(dropped);
+        let positional = positional
+            .map(|(at, one)| PyResult::Ok((name(one)?, at >= first_default, at < only.len())));
+        let keywords = list("kwonlyargs")?.into_iter().zip(list("kw_defaults")?);
+        let keywords =
+            keywords.map(|(one, default)| PyResult::Ok((name(&one)?, !default.is_none())));
+        Ok(Some(Self::new(
+            positional.collect::<PyResult<_>>()?,
+            keywords.collect::<PyResult<_>>()?,
+            star,
+            !arguments.getattr("kwarg")?.is_none(),
+        )))
     }
 }
 

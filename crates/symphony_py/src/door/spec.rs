@@ -190,7 +190,7 @@ pub(crate) struct ComponentSpec {
     pub(crate) qualname: String,
     #[pyo3(get, set)]
     pub(crate) made: Option<Py<PyAny>>,
-    #[pyo3(get)]
+    #[pyo3(get, set)]
     pub(crate) may_be_none: bool,
     #[pyo3(get, set)]
     entered: bool,

@@ -125,7 +125,7 @@ impl Sites {
         if outcome.is_err() {
             for (instance, name) in self.plain.iter().chain(&self.custom) {
                 // The place is the user's; the others go on.
-                let _refused = instance.bind(py).setattr(name.bind(py), old);
+                let _refused = set_one(instance.bind(py), name.bind(py), old);
             }
             set_frozen(py, &self.frozen, old)?;
             self.store(&keys, old)?;
@@ -138,7 +138,7 @@ impl Sites {
         let py = shown.py();
         let mut refused = Ok(());
         for (instance, name) in self.plain.iter().chain(&self.custom) {
-            match instance.bind(py).setattr(name.bind(py), value) {
+            match set_one(instance.bind(py), name.bind(py), value) {
                 Err(error) if error.is_instance_of::<PyException>(py) => {
                     refused = refused.and(Err(error));
                 }
@@ -148,6 +148,21 @@ impl Sites {
         set_frozen(py, &self.frozen, value)?;
         self.store(&self.known(shown)?, value)?;
         refused
+    }
+
+    /// The attributes that nothing can rewrite: what is there is put there again.
+    fn fixed(&self, shown: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+        let py = shown.py();
+        let mut found = Vec::new();
+        for (instance, name) in &self.custom {
+            let (instance, name) = (instance.bind(py), name.bind(py));
+            let is_settable = set_without(instance, name, shown).is_ok()
+                || set_one(instance, name, shown).is_ok();
+            if !is_settable {
+                found.push(format!("{}.{name}", instance.get_type().name()?));
+            }
+        }
+        Ok(found)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -211,7 +226,16 @@ impl Sites {
         }
         let instance = consumer.getattr("instance")?;
         let is_shared = is_shared(shown);
-        for name in names_of(&instance.get_type())? {
+        let mut names = names_of(&instance.get_type())?;
+        for parameter in &parameters {
+            // What is kept by what made the class, a model, is nowhere in the code of its constructor.
+            for text in [parameter.clone(), format!("_{parameter}")] {
+                if !names.iter().any(|known| *known == *text.as_str()) {
+                    names.push(PyString::new(py, &text));
+                }
+            }
+        }
+        for name in names {
             let Some(value) = attribute(&instance, &name)? else { continue };
             let text = name.to_str()?;
             if value.is(shown) {
@@ -279,7 +303,9 @@ impl Sites {
         // Nothing of Python's runs in the first two loops, and so no other thread of it.
         set_all(py, &self.plain, new)?;
         set_frozen(py, &self.frozen, new)?;
-        set_all(py, &self.custom, new)?;
+        for (instance, name) in &self.custom {
+            set_one(instance.bind(py), name.bind(py), new)?;
+        }
         *keys = self.known(old)?;
         self.store(keys, new)
     }
@@ -392,6 +418,31 @@ fn place_in(every: &Bound<'_, PyList>, shown: &Bound<'_, PyAny>) -> Option<usize
 
 fn set_all(py: Python<'_>, places: &[Place], value: &Bound<'_, PyAny>) -> PyResult<()> {
     places.iter().try_for_each(|(instance, name)| instance.bind(py).setattr(name.bind(py), value))
+}
+
+/// Rewrites a place of a class with a way to set of its own; where that refuses, as a frozen class does, without it.
+fn set_one(
+    instance: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyString>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let py = instance.py();
+    instance.setattr(name, value).or_else(|refused| {
+        if !refused.is_instance_of::<PyException>(py) {
+            return Err(refused);
+        }
+        set_without(instance, name, value).map_err(|_| refused)
+    })
+}
+
+/// Rewrites a place by what every object has, whatever its class says.
+fn set_without(
+    instance: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyString>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let set = instance.py().get_type::<PyAny>().getattr("__setattr__")?;
+    set.call1((instance, name, value)).map(drop)
 }
 
 fn set_frozen(py: Python<'_>, places: &[Place], value: &Bound<'_, PyAny>) -> PyResult<()> {
