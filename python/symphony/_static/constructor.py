@@ -301,12 +301,18 @@ class Construction:
 
     def _variables(self, owner: Owner, depth: int = 0) -> Variables:
         """What the type variables of a class stand for in the one that is read."""
-        given = self._line.given.get(owner[1])
+        module, node = owner
+        found: Variables = {
+            one.name: (module, one.default_value)
+            for one in getattr(node, "type_params", ())
+            if getattr(one, "default_value", None) is not None
+        }
+        given = self._line.given.get(node)
         if given is None or depth > 20:
-            return {}
+            return found
         home, values = given[0][0], given[1]
         inherited = self._variables(given[0], depth + 1)
-        found: Variables = dict(inherited)
+        found.update(inherited)
         for name, value in zip(self._type_parameters(*owner), values):
             # A variable that is passed on is what it stands for there.
             known = inherited.get(ast.unparse(value)) or inherited.get(

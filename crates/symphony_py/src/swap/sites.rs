@@ -420,19 +420,23 @@ fn set_all(py: Python<'_>, places: &[Place], value: &Bound<'_, PyAny>) -> PyResu
     places.iter().try_for_each(|(instance, name)| instance.bind(py).setattr(name.bind(py), value))
 }
 
-/// Rewrites a place of a class with a way to set of its own; where that refuses, as a frozen class does, without it.
+/// Rewrites a place of a class with a way to set of its own; without it where that refuses what is there already, too, as
+/// a frozen class does. Who refuses only the new one is heard.
 fn set_one(
     instance: &Bound<'_, PyAny>,
     name: &Bound<'_, PyString>,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let py = instance.py();
-    instance.setattr(name, value).or_else(|refused| {
-        if !refused.is_instance_of::<PyException>(py) {
-            return Err(refused);
-        }
-        set_without(instance, name, value).map_err(|_| refused)
-    })
+    let Err(refused) = instance.setattr(name, value) else { return Ok(()) };
+    if !refused.is_instance_of::<PyException>(py) {
+        return Err(refused);
+    }
+    let is_frozen = instance.getattr(name).is_ok_and(|held| instance.setattr(name, held).is_err());
+    if is_frozen && set_without(instance, name, value).is_ok() {
+        return Ok(());
+    }
+    Err(refused)
 }
 
 /// Rewrites a place by what every object has, whatever its class says.
