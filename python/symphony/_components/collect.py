@@ -149,13 +149,13 @@ class Collector:
         if options is not None and options.enter:
             spec.entered = True
             self._enter(spec, kind)
-        taken, fault = of_class(kind, name, lambda: _place(spec))
+        taken, fault = of_class(kind, name, _place(spec))
         if fault is not None:
             self.diagnostics.append(fault)
         self._needs(spec, taken, first, bound, kind)
         lifecycle(spec, kind)
         if options is not None:
-            self.diagnostics += options.apply(spec, lambda: _place(spec))
+            self.diagnostics += options.apply(spec, _place(spec))
         return spec
 
     def _enter(self, spec: ComponentSpec, made: Any) -> None:
@@ -166,8 +166,7 @@ class Collector:
         elif hasattr(made, "__enter__") and hasattr(made, "__exit__"):
             spec.kind = "generator"
         else:
-            place: Callable[[], Any] = lambda: _place(spec)  # noqa: E731 - asked for a fault alone.
-            self.diagnostics.append(not_injectable(spec.name, "not-entered", place))
+            self.diagnostics.append(not_injectable(spec.name, "not-entered", _place(spec)))
 
     def _function(
         self, target: Any, called: Any, first: int, bound: tuple[str, ...], conductor: bool
@@ -184,9 +183,8 @@ class Collector:
         elif plain is not called:
             first += 1
         named = target if hasattr(target, "__name__") else called
-        name = getattr(named, "__name__", None) or type(target).__name__
-        if name == "__call__":
-            name = type(target).__name__
+        name = getattr(named, "__name__", "__call__")
+        name = type(target).__name__ if name == "__call__" else name
         module = getattr(called, "__module__", None) or ""
         qualname = getattr(named, "__qualname__", name)
         spec = ComponentSpec(name, target, "function", module, qualname)
@@ -204,12 +202,13 @@ class Collector:
             said = options is not None and bool(options.provides)
             self._result(spec, target, function, conductor or said)
             if spec.kind != "function" and hasattr(plain, "cache_info"):
-                fault = not_injectable(spec.name, "cached", lambda: _place(spec))
-                self.diagnostics.append(fault)
+                self.diagnostics.append(not_injectable(spec.name, "cached", _place(spec)))
         elif not conductor:
-            self._unresolved(spec)
+            self.diagnostics.append(
+                annotation_fault(spec.name, spec.module, _place(spec), is_function=False)
+            )
         if options is not None:
-            self.diagnostics += options.apply(spec, lambda: _place(spec))
+            self.diagnostics += options.apply(spec, _place(spec))
         return spec
 
     def _needs(
@@ -240,7 +239,7 @@ class Collector:
                 scope,
                 parameter,
                 annotation,
-                _at(spec, parameter),
+                _place(spec, parameter),
                 has_default=has_default,
                 positional=positional,
             )
@@ -257,7 +256,7 @@ class Collector:
         ):
             annotation = owner
         scope = self._scope(function, spec, None, None)
-        fault = read_result(spec, scope, annotation, lambda: _place(spec))
+        fault = read_result(spec, scope, annotation, _place(spec))
         if fault is not None and not lenient:
             self.diagnostics.append(fault)
         made = spec.made
@@ -280,11 +279,7 @@ class Collector:
         if kind is not None:
             owner = _owner(kind, function, parameter)
             if is_generated(function):
-                names = (
-                    vars(sys.modules[owner.__module__])
-                    if owner.__module__ in sys.modules
-                    else names
-                )
+                names = getattr(sys.modules.get(owner.__module__), "__dict__", names)
                 module, qualname = owner.__module__, owner.__qualname__
             given = getattr(spec.made, "__args__", ())
             known = dict(zip(getattr(kind, "__parameters__", ()), given))
@@ -306,11 +301,6 @@ class Collector:
                     self._siblings.setdefault(key, {})[name] = target
         return self._siblings
 
-    def _unresolved(self, spec: ComponentSpec) -> None:
-        """Notes something that is called and cannot have annotations."""
-        fault = annotation_fault(spec.name, spec.module, lambda: _place(spec), is_function=False)
-        self.diagnostics.append(fault)
-
 
 def _owner(kind: type, function: Any, parameter: str | None) -> type:
     """The class of a line that wrote a parameter: its constructor, or its field."""
@@ -327,16 +317,15 @@ def _owner(kind: type, function: Any, parameter: str | None) -> type:
     return kind
 
 
-def _at(spec: ComponentSpec, parameter: str) -> Callable[[], Any]:
-    """What tells the place of a parameter."""
-    return lambda: _place(spec, parameter)
+def _place(spec: ComponentSpec, parameter: str | None = None) -> Callable[[], Any]:
+    """What tells where a person wrote it; asked only for a fault, because it reads the source."""
 
+    def tell() -> Any:
+        from symphony._components.places import place
 
-def _place(spec: ComponentSpec, parameter: str | None = None) -> tuple[str | None, int, int]:
-    """Where a person wrote it; asked only for a fault, because it reads the source."""
-    from symphony._components.places import place
+        return place(spec, parameter)
 
-    return place(spec, parameter)
+    return tell
 
 
 def lifecycle(spec: ComponentSpec, made: type) -> None:
