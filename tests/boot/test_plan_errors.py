@@ -52,8 +52,10 @@ def test_a_cycle_of_three_in_the_designs_form(tmp_path):
         "  ring.py:10  `Store` needs `Planner`",
         "declare `planner: Late[Planner]` at ring.py:10",
         "['Planner', 'Index', 'Store'] True 5 9",
-        "[(5, 9), (8, 44), (10, 24)] ['hint: declare `planner: Late[Planner]` at ring.py:10', "
-        "'= dependency-cycle: docs/errors.md#dependency-cycle']",
+        (
+            "[(5, 9), (8, 44), (10, 24)] ['hint: declare `planner: Late[Planner]` at ring.py:10', "
+            "'= dependency-cycle: docs/errors.md#dependency-cycle']"
+        ),
     ]
 
 
