@@ -1300,6 +1300,7 @@ class Boot:
         members: list[str] | None = None,
         supervisor: list[str] = ...,
         foreign_python: list[str] = ...,
+        own_python: list[str] = ...,
         timeout: float | None,
         abort_on_hang: bool,
         stepwise: bool,

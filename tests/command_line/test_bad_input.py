@@ -56,7 +56,7 @@ def wrong_type(workshop):
 
 
 def missing_entry_module(workshop):
-    workshop.extension("echo", ECHO, entry="nope:extension")
+    workshop.extension("echo", ECHO, EAGER, entry="nope:extension")
 
 
 def missing_attribute(workshop):
@@ -332,7 +332,7 @@ def test_a_lazy_extension_at_fault_fails_its_call_and_not_the_boot(workshop, not
 
 def test_all_faults_of_all_manifests_are_told_at_once(workshop, cli, form):
     workshop.extension("echo", ECHO, 'activaton = "eager"\nrequires = 3\n')
-    workshop.extension("other", ECHO, 'requires = ["ghost"]\n', entry="nope:extension")
+    workshop.extension("other", ECHO, EAGER + 'requires = ["ghost"]\n', entry="nope:extension")
     ended = cli("run", "Symphony.toml")
     assert ended.code == 1
     form(ended.err)

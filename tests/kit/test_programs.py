@@ -8,8 +8,7 @@ import sys
 
 import pytest
 from kit_processes import running
-from symphony import boot
-from symphony.exceptions import ExtensionError, ManifestError
+from symphony.exceptions import ExtensionError
 from workshop import ECHO, write
 
 PROGRAM = """
@@ -46,12 +45,6 @@ def test_a_program_that_speaks_the_protocol(workshop):
         handle = system.kit.extension("program")
         assert handle.call("echo", value={"a": [1, b"x"]}) == {"a": [1, b"x"]}
         assert handle.call("about") == [["first", "second"], str(folder), True]
-
-
-def test_a_program_that_is_not_there_is_the_manifests_fault(workshop, nothing_left):
-    program(workshop, '["./not-there"]')
-    with pytest.raises(ManifestError, match=r"the program `\./not-there` does not exist"):
-        boot(config=workshop.config)
 
 
 def test_a_command_that_nobody_has_says_so_at_its_call(workshop):

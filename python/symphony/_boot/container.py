@@ -161,6 +161,21 @@ class Live:
 
     def stop(self) -> Any:
         """Stops the object, or runs what stands after its generator's `yield`."""
+        try:
+            outcome = self._stop()
+        except BaseException as error:
+            self._container.raised_in_stop[self.spec.name] = error
+            raise
+        return self._stopped_async(outcome) if hasattr(outcome, "__await__") else outcome
+
+    async def _stopped_async(self, outcome: Any) -> Any:
+        try:
+            return await outcome
+        except BaseException as error:
+            self._container.raised_in_stop[self.spec.name] = error
+            raise
+
+    def _stop(self) -> Any:
         self._container.withdraw(self)
         instance = self.instance
         if self._container.stopped:
@@ -236,6 +251,7 @@ class Container:
         "lists",
         "lives",
         "members",
+        "raised_in_stop",
         "stopped",
         "swaps",
         "threads_in_step",
@@ -256,6 +272,7 @@ class Container:
         self.found: dict[Any, Any] = {}
         self.lives: list[Live] = []
         self.threads_in_step: list[int] = []
+        self.raised_in_stop: dict[str, BaseException] = {}
         self.stopped = False
 
     def register(self, spec: ComponentSpec) -> Live:
@@ -454,6 +471,7 @@ class Container:
             handle_makers.stop(handle)
         self.instances.clear()
         self.found.clear()
+        self.raised_in_stop.clear()
         # Objects, the core and what boots are a ring through the core, where no collector sees it; it is cut here.
         self._builtin = _nothing
         for live in self.lives:

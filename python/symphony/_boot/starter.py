@@ -472,10 +472,15 @@ def _configured(settings: SystemConfig | None) -> dict[str, Any]:
     """
     if settings is None:
         return {}
-    from symphony._guest.launch import foreign_command, supervisor_command
+    from symphony._guest.launch import foreign_command, own_command, supervisor_command
 
     fields = {name: getattr(settings, name) for name in type(settings).__slots__}
-    return {**fields, "supervisor": supervisor_command(), "foreign_python": foreign_command()}
+    return {
+        **fields,
+        "supervisor": supervisor_command(),
+        "foreign_python": foreign_command(),
+        "own_python": own_command(),
+    }
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

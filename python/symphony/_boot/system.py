@@ -343,9 +343,16 @@ class System(Generic[C]):
             self._starter.serve_later(pending.calling, to_the_end=True)
         finally:
             if pending.ended:
-                pending.result()
+                self._tell_failed(pending.result())
                 self._starter.let_go()
                 self._left_early = False
+
+    def _tell_failed(self, failures: list[str]) -> None:
+        if failures:
+            from symphony._boot.failed_stops import tell
+
+            raised, self._container.raised_in_stop = self._container.raised_in_stop, {}
+            tell(failures, raised)
 
     def _warn_of_foreign_stops(self, level: int) -> None:
         foreign = self._foreign("stop")
@@ -414,7 +421,7 @@ class System(Generic[C]):
 
                 self._warn_of_foreign_stops(3)
                 cancelled = await serve(pending.calling, self._starter)
-                pending.result()
+                self._tell_failed(pending.result())
                 self._starter.let_go()
             atexit.unregister(self._at_exit)
         finally:

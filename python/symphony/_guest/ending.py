@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+    from typing import NoReturn
 
 _TERMINATED = 143
 """What a shell gives for a program that SIGTERM ended."""
@@ -47,6 +48,8 @@ class Ending:
 
     def leave(self, leaving: SystemExit) -> None:
         """End the extension from another thread than the serving one, as `sys.exit` there would."""
+        if is_forked():
+            leave_fork(leaving)
         self._leaving = leaving
         if signal.getsignal(signal.SIGTERM) != self._terminated:
             # Taken over by the author's code: the serving thread cannot be woken.
@@ -67,6 +70,48 @@ class Ending:
                 raise SystemExit(_TERMINATED)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
+
+
+_forked = False
+
+
+def watch_forks() -> None:
+    """Have a child that an operation forks know that it is one: the lane is its parent's, and raises there."""
+    from symphony._core import mark_forked
+
+    def in_child() -> None:
+        global _forked  # noqa: PLW0603 - a property of the process.
+        _forked = True
+        mark_forked()
+
+    os.register_at_fork(after_in_child=in_child)
+
+
+def is_forked() -> bool:
+    """Tell whether this process is a child that an operation forked."""
+    return _forked
+
+
+def leave_fork(raised: BaseException | None) -> NoReturn:
+    """End a forked child that came back from its operation: only its parent may answer.
+
+    Args:
+        raised: What it came back with; None where it returned.
+    """
+    code = 0
+    if isinstance(raised, SystemExit):
+        code = exit_code(raised)
+    elif raised is not None and type(raised).__name__ != "ForkedError":
+        import traceback
+
+        traceback.print_exception(type(raised), raised, raised.__traceback__)
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    os._exit(code)
 
 
 def exit_code(leaving: SystemExit) -> int:

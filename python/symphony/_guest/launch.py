@@ -74,6 +74,23 @@ def foreign_command() -> list[str]:
     return ["-c", code]
 
 
+def own_command() -> list[str]:
+    """The command that executes this interpreter as a guest, for variables that act on nothing else; none when frozen.
+
+    Entry and folder follow. It reads the variables that it is granted, also those of the interpreter.
+    """
+    import sys
+
+    if getattr(sys, "frozen", False):
+        return []
+    code = (
+        f"import os, sys; sys.path[:] = {_library_path()!r}; "
+        "from symphony.extension import serve; "
+        "sys.exit(serve(sys.argv[1], sys.argv[2], int(os.environ['SYMPHONY_LANE'])))"
+    )
+    return [sys.executable, *(["-S"] if sys.flags.no_site else []), "-c", code]
+
+
 def _library_path() -> list[str]:
     """`sys.path` without what Python put there for the program that runs: its folder, once, and the empty entry.
 

@@ -12,7 +12,7 @@ import _thread
 import sys
 import time
 
-from symphony._guest.ending import Ending, exit_code
+from symphony._guest.ending import Ending, exit_code, is_forked, leave_fork, watch_forks
 from symphony._guest.folder_modules import comes_first, give_way, library
 from symphony.extension import Extension
 
@@ -106,6 +106,7 @@ def serve(entry: str, folder: str, lane_descriptor: int, begun: float | None = N
     from symphony._core import GuestLane as OpenLane
 
     prepare_standard_streams()
+    watch_forks()
     lane: Any = OpenLane(lane_descriptor)
     return serve_lane(entry, folder, lane, begun)
 
@@ -236,7 +237,9 @@ class Server:
             self._lane.ready()
             while self._serve_next():
                 pass
-        except SystemExit:
+        except SystemExit as leaving:
+            if is_forked():
+                leave_fork(leaving)
             # The root waits for the end of one that leaves by itself for as long as for one that it stops.
             self._lane.stopped()
             raise
@@ -448,6 +451,8 @@ class Server:
 
     def send_fault(self, correlation: int, raised: BaseException) -> None:
         """Answer a request with what its operation raised."""
+        if is_forked():
+            leave_fork(raised)
         try:
             described = describe_fault(raised)
             causes = causes_of(raised)

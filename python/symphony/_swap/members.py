@@ -120,7 +120,7 @@ def client(key: Any, extension: _core.ExtensionHandle) -> Any:
             hints=[f"it declares {', '.join(f'`{name}`' for name in declared) or 'none'}"],
         )
     body = {
-        name: staticmethod(calls_by_name(extension, name, _positional(getattr(key, name))))
+        name: staticmethod(calls_by_name(extension.call, name, _positional(getattr(key, name))))
         for name in methods
     }
     return type(f"{extension.name} as {text_of(key)}", (), body)()

@@ -66,7 +66,8 @@ class OrchestraKit:
 
         Args:
             name: The extension.
-            protocol: A `Protocol` whose methods are operations of the extension.
+            protocol: A `Protocol` whose methods are operations of the extension. One that is `async def` is awaited,
+                one whose result is an `Iterator` or an `AsyncIterator` is a stream.
 
         Raises:
             ComponentNotFoundError: The catalogue has no such extension.
@@ -119,6 +120,10 @@ class OrchestraKit:
         return f"<OrchestraKit of {len(self.extensions())} extensions>"
 
 
+_COROUTINE = 0x80
+_STREAMS = ("Iterator", "Iterable", "Generator", "AsyncIterator", "AsyncIterable", "AsyncGenerator")
+
+
 class Restarted:
     """A restart that has ended well, which can be awaited as one that an event loop began."""
 
@@ -144,19 +149,31 @@ def _method(handle: _core.ExtensionHandle, operation: str, function: Any) -> Cal
     """A method whose positional arguments get the names that the Protocol gives them."""
     code = getattr(function, "__code__", None)
     names = code.co_varnames[1 : code.co_argcount] if code is not None else ()
-    return calls_by_name(handle, operation, names)
+    made: Callable[..., Any] = handle.call
+    if _is_stream(function):
+        made = handle.stream
+    elif code is not None and code.co_flags & _COROUTINE:
+        made = handle.call_async
+    return calls_by_name(made, operation, names)
+
+
+def _is_stream(function: Any) -> bool:
+    """Whether the result is written as an iterator: `Iterator[T]`, `AsyncIterator[T]`, a generator."""
+    given = getattr(function, "__annotations__", {}).get("return")
+    text = given if isinstance(given, str) else repr(given)
+    return text.partition("[")[0].rpartition(".")[2] in _STREAMS
 
 
 def calls_by_name(
-    handle: _core.ExtensionHandle, operation: str, names: tuple[str, ...]
+    made: Callable[..., Any], operation: str, names: tuple[str, ...]
 ) -> Callable[..., Any]:
-    """A function that calls an operation; its positional arguments get these names."""
+    """A function that hands an operation's inputs to a handle's method; its positional arguments get these names."""
 
     def call(*positional: Any, **named: Any) -> Any:
         if len(positional) > len(names):
             raise TypeError(f"`{operation}` takes {len(names)} inputs, not {len(positional)}")
         named.update(zip(names, positional))
-        return handle.call(operation, **named)
+        return made(operation, **named)
 
     call.__name__ = operation
     return call

@@ -79,6 +79,10 @@ impl System {
                 return Err(faults);
             }
         };
+        let mut own_python = options.own_python;
+        if let (Some(program), Some(python)) = (own_python.first_mut(), &options.python) {
+            *program = python.to_string_lossy().into_owned();
+        }
         let state =
             options.state.or_else(|| manifest.as_ref().map(|manifest| manifest.state.clone()));
         let parts = Parts::new(StateFolder::new(state, &options.environment), supervisor, launched);
@@ -101,6 +105,7 @@ impl System {
             replaced: Mutex::new(Vec::new()),
             process: ProcessHostOptions {
                 foreign_python: options.foreign_python,
+                own_python,
                 environment: options.environment,
             },
             has_supervisor,

@@ -21,6 +21,8 @@ pub struct SystemOptions {
     pub supervisor: Vec<String>,
     /// The arguments by which an interpreter of an extension's own becomes its guest.
     pub foreign_python: Vec<String>,
+    /// The command that executes this system's own interpreter as a guest.
+    pub own_python: Vec<String>,
     /// The variables that the system was given; what its processes get is chosen from them.
     pub environment: Environment,
 }

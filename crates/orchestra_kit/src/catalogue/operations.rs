@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use component::Diagnostic;
+use component::{Diagnostic, Location};
 
 /// An operation that an extension or a Pit member has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,11 @@ pub trait SourceReader: Sync {
         file: &Path,
         attribute: &str,
     ) -> Option<Result<Vec<Operation>, Diagnostic>>;
+
+    /// What is wrong with an interpreter that an extension names, which stands at that place; it is asked for its version.
+    fn interpreter(&self, _python: &Path, _at: &Location) -> Option<Diagnostic> {
+        None
+    }
 }
 
 /// What is known of the operations of one extension or member.

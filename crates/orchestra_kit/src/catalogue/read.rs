@@ -22,14 +22,15 @@ pub struct Sources<'a> {
 }
 
 impl Catalogue {
-    /// Reads every extension of a system.
+    /// Reads every extension of a system. One that the system can go on without and that is at fault is there, and cannot be
+    /// started.
     ///
     /// # Errors
-    /// Every fault of every manifest and between them, sorted by place.
+    /// Every fault of every manifest that is needed and between them, sorted by place.
     pub fn read(system: &SystemManifest, sources: Sources<'_>) -> Result<Self, Vec<Diagnostic>> {
-        let (mut catalogue, found) = Self::survey(system, sources);
+        let (mut catalogue, found, dispensable) = Self::look(system, sources, true);
         if found.iter().any(|fault| fault.severity == Severity::Error) {
-            return Err(found);
+            return Err(found.into_iter().chain(dispensable).collect());
         }
         catalogue.notes = found;
         Ok(catalogue)
@@ -93,6 +94,17 @@ impl Catalogue {
 
     /// Reads what can be read, for `check`: the good entries, and everything that is wrong or worth knowing.
     pub fn survey(system: &SystemManifest, sources: Sources<'_>) -> (Self, Vec<Diagnostic>) {
+        let (catalogue, found, _) = Self::look(system, sources, false);
+        (catalogue, found)
+    }
+
+    /// The entries, what is wrong with them, and, where `lenient`, what is wrong with those that the system can go on without.
+    fn look(
+        system: &SystemManifest,
+        sources: Sources<'_>,
+        lenient: bool,
+    ) -> (Self, Vec<Diagnostic>, Vec<Diagnostic>) {
+        let mut dispensable = Vec::new();
         let mut faults = Faults::new(Code::MANIFEST_INVALID);
         let mut files = Vec::new();
         for pattern in &system.extensions {
@@ -109,9 +121,19 @@ impl Catalogue {
             let manifest = match ExtensionManifest::read(&file) {
                 Ok(manifest) => manifest,
                 Err(found) => {
-                    faults.extend(found);
-                    broken.extend(name_of_broken(&file));
-                    continue;
+                    let read = ExtensionManifest::read_despite_faults(&file);
+                    let dispensable_for_sure = |read: &ExtensionManifest| {
+                        !read.required || read.is_dispensable() && !says_otherwise(&found)
+                    };
+                    let Some(manifest) = read.filter(|read| lenient && dispensable_for_sure(read))
+                    else {
+                        faults.extend(found);
+                        broken.extend(name_of_broken(&file));
+                        continue;
+                    };
+                    let manifest = manifest.degraded(told("its manifest is at fault", &found));
+                    dispensable.extend(found);
+                    manifest
                 }
             };
             if let Some(first) = entries.iter().find(|entry| entry.name() == manifest.name.value) {
@@ -124,12 +146,47 @@ impl Catalogue {
                 faults.push(fault);
                 continue;
             }
-            entries.push(entry(&mut faults, manifest, sources));
+            if manifest.fault.is_some() {
+                let operations = Known::Unverified;
+                entries.push(Entry { manifest: Arc::new(manifest), operations, source: None });
+                continue;
+            }
+            let mut own = Faults::new(Code::MANIFEST_INVALID);
+            let mut read = entry(&mut own, manifest, sources);
+            if lenient && own.errors() > 0 && read.manifest.is_dispensable() {
+                let found = own.into_sorted();
+                let manifest = ExtensionManifest::clone(&read.manifest);
+                read.manifest = Arc::new(manifest.degraded(told("it is not complete", &found)));
+                dispensable.extend(found);
+            } else {
+                faults.extend(own.into_sorted());
+            }
+            entries.push(read);
         }
         entries.sort_by(|left, right| left.name().cmp(right.name()));
         requirements::check(&mut faults, system, &entries, &broken);
-        (Self { entries, notes: Vec::new() }, faults.into_sorted())
+        (Self { entries, notes: Vec::new() }, faults.into_sorted(), dispensable)
     }
+}
+
+/// Whether a fault leaves open when the extension is started, or whether the boot needs it.
+fn says_otherwise(found: &[Diagnostic]) -> bool {
+    ["activation`", "required`"].iter().any(|key| {
+        found.iter().any(|fault| {
+            fault.message.contains(key)
+                || fault.hint.as_ref().is_some_and(|hint| hint.contains(key))
+        })
+    })
+}
+
+/// What is wrong with an extension, for whoever calls it: each error with its place.
+fn told(what: &str, found: &[Diagnostic]) -> String {
+    let errors = found.iter().filter(|fault| fault.severity == Severity::Error).map(|fault| {
+        let place = fault.location.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
+        let hint = fault.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{place}{}{hint}", fault.message)
+    });
+    format!("{what}: {}", errors.collect::<Vec<_>>().join("; "))
 }
 
 /// The name that a faulty manifest gives, so that nobody is told that it does not exist.
@@ -178,6 +235,9 @@ fn entry(faults: &mut Faults, manifest: ExtensionManifest, sources: Sources<'_>)
     let mut source = None;
     match &manifest.entry {
         Start::Python(python) => {
+            if let (Some(own), Some(reader)) = (&manifest.python, sources.reader) {
+                faults.extend(reader.interpreter(own, &manifest.at));
+            }
             source = module_file(faults, &manifest, python, sources.paths);
             if let (Some(file), Some(reader)) = (&source, sources.reader) {
                 match reader.operations(file, &python.attribute) {

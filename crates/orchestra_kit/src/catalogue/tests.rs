@@ -30,8 +30,10 @@ impl Folder {
         Catalogue::read(&system, Sources { paths: &[], reader })
     }
 
+    /// What `check` finds.
     fn faults(&self) -> String {
-        self.told(&self.read(None).unwrap_err())
+        let system = SystemManifest::read(&self.path().join("Symphony.toml")).unwrap();
+        self.told(&Catalogue::survey(&system, Sources::default()).1)
     }
 
     fn told(&self, faults: &[Diagnostic]) -> String {
@@ -284,4 +286,44 @@ fn a_survey_keeps_the_good_entries_beside_all_faults() {
     assert_eq!(catalogue.targets(), ["a"]);
     // The unknown key and the lacking entry; not that `a` requires something that does not exist.
     assert_eq!(faults.len(), 2, "{faults:?}");
+}
+
+#[test]
+fn a_system_goes_on_without_what_it_can_do_without_and_says_why() {
+    let folder = Folder::new(&[
+        ("Symphony.toml", SYSTEM),
+        ("extensions/a/Symphony.toml", &python("a", "requires = [\"b\"]")),
+        ("extensions/a/a.py", ""),
+        ("extensions/b/Symphony.toml", &python("b", "oeprations = [\"x\"]")),
+        ("extensions/b/b.py", ""),
+        ("extensions/c/Symphony.toml", "[extension]\nname = \"c\"\ncommand = [\"./missing\"]\n"),
+        (
+            "extensions/d/Symphony.toml",
+            &python(
+                "d",
+                "activation = \"eager\"\nrequired = false\nrequires = [\"nobody\"]\nqueue = 3",
+            ),
+        ),
+    ]);
+    let catalogue = folder.read(None).unwrap();
+    let fault = |name: &str| catalogue.get(name).unwrap().manifest.fault.clone();
+    assert_eq!(fault("a"), None);
+    assert!(fault("b").unwrap().contains("did you mean `operations`"));
+    assert!(fault("c").unwrap().contains("the program `./missing` does not exist"));
+    assert!(fault("d").unwrap().contains("d/Symphony.toml:6"));
+    // `check` calls each of them a fault.
+    assert_eq!(folder.faults().lines().filter(|line| line.contains("FOLDER")).count(), 3);
+}
+
+#[test]
+fn what_is_needed_at_boot_is_a_fault_of_the_whole() {
+    let folder = Folder::new(&[
+        ("Symphony.toml", SYSTEM),
+        ("extensions/a/Symphony.toml", &python("a", "activation = \"eager\"\ncolour = 1")),
+        ("extensions/a/a.py", ""),
+        ("extensions/b/Symphony.toml", &python("b", "activatoin = \"lazy\"")),
+        ("extensions/b/b.py", ""),
+    ]);
+    let told = folder.told(&folder.read(None).unwrap_err());
+    assert!(told.contains("colour") && told.contains("activatoin"), "{told}");
 }

@@ -330,7 +330,11 @@ impl Extension {
                 extension.never_ready(run, limit);
             }
         });
-        match self.host.start(&self.manifest, report) {
+        let begun = match &self.manifest.fault {
+            Some(why) => Err(Ended::NotStarted(why.clone())),
+            None => self.host.start(&self.manifest, report),
+        };
+        match begun {
             Ok(guest) => {
                 let mut life = self.life.lock();
                 let unwanted = life.run != run || life.over || life.state == State::Stopping;

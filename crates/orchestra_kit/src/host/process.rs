@@ -84,6 +84,9 @@ pub struct ProcessHostOptions {
     /// The arguments by which an interpreter of an extension's own (`python = …`) becomes its guest; the entry and the
     /// folder follow. Empty: such extensions cannot be started.
     pub foreign_python: Vec<String>,
+    /// The command that executes the system's own interpreter as a guest; the entry and the folder follow. Empty: there is
+    /// none, as in a packaged application.
+    pub own_python: Vec<String>,
     /// The variables from which extensions are granted theirs.
     pub environment: Environment,
 }
@@ -98,6 +101,13 @@ pub(crate) struct ProcessHost {
 }
 
 impl ProcessHost {
+    /// A variable that it is granted, that is set, and that acts only on a program that is executed.
+    fn acts_at_exec(&self, manifest: &ExtensionManifest) -> Option<String> {
+        let granted = granted(manifest, &self.options.environment).into_iter();
+        let mut names = granted.map(|(name, _)| name);
+        names.find(|name| is_read_at_exec(name))
+    }
+
     pub(crate) fn new(
         supervisor: Arc<Supervisor>,
         bus: Bus,
@@ -111,6 +121,18 @@ impl ProcessHost {
     fn program(&self, manifest: &ExtensionManifest) -> Result<Program, Ended> {
         let folder = &manifest.folder;
         match (&manifest.entry, &manifest.python) {
+            (Entry::Python(entry), None) if self.acts_at_exec(manifest).is_some() => {
+                let variable = self.acts_at_exec(manifest).unwrap_or_default();
+                if self.options.own_python.is_empty() {
+                    return Err(Ended::NotStarted(format!(
+                        "`{variable}` acts on a program that is executed, and this application has no interpreter to execute; name one as `python` in its manifest"
+                    )));
+                }
+                let mut argv = self.options.own_python.clone();
+                argv.push(entry.value.to_string());
+                argv.push(text(folder)?);
+                Ok(Program::Command { argv })
+            }
             (Entry::Python(entry), None) => {
                 Ok(Program::Python { entry: entry.value.to_string(), paths: vec![folder.clone()] })
             }
@@ -134,6 +156,13 @@ impl ProcessHost {
             }
         }
     }
+}
+
+/// Variables that are read when a program is executed, by the loader, the C library or the interpreter: a process that
+/// is forked from another never sees them.
+fn is_read_at_exec(name: &str) -> bool {
+    const BEGINNINGS: [&str; 5] = ["LD_", "DYLD_", "PYTHON", "MALLOC_", "GLIBC_TUNABLES"];
+    BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || name.ends_with("SAN_OPTIONS")
 }
 
 fn text(path: &std::path::Path) -> Result<String, Ended> {

@@ -47,6 +47,8 @@ pub struct ExtensionManifest {
     pub limits: Limits,
     /// How often a crash is forgiven.
     pub restart: Restart,
+    /// Why it cannot be started, where its manifest or its files are at fault and the system goes on without it.
+    pub fault: Option<String>,
 }
 
 /// What sort of thing an extension is.
@@ -262,8 +264,23 @@ impl ExtensionManifest {
             file: file.to_owned(),
             folder,
             at,
+            fault: None,
         };
         Some(manifest)
+    }
+
+    /// Whether the system can go on without it: one that is optional, or that nobody may ever call.
+    pub(crate) fn is_dispensable(&self) -> bool {
+        !self.required || self.activation == Activation::Lazy
+    }
+
+    /// The same as one that is asked to start at boot, cannot, and degrades the system.
+    pub(crate) fn degraded(mut self, why: String) -> Self {
+        self.activation = Activation::Eager;
+        self.required = false;
+        self.requires = Vec::new();
+        self.fault = Some(why);
+        self
     }
 
     /// The start deadline: the manifest's, else by the activation.

@@ -36,6 +36,12 @@ impl Manifest {
     /// # Errors
     /// Every fault of the text, sorted by place.
     pub fn from_source(source: &Source) -> Result<Self, Vec<Diagnostic>> {
+        let (manifest, faults) = Self::as_far_as_lawful(source)?;
+        if faults.is_empty() { Ok(manifest) } else { Err(faults) }
+    }
+
+    /// Reads what can be read; where something is wrong with it, what that is.
+    fn as_far_as_lawful(source: &Source) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let root = source.toml(Code::MANIFEST_INVALID)?;
         let file = PathBuf::from(&**source.file());
         let mut faults = Faults::new(Code::MANIFEST_INVALID);
@@ -57,7 +63,8 @@ impl Manifest {
             manifest.extension = extension
                 .and_then(|table| ExtensionManifest::read_from(fields.faults, &file, table));
         }
-        if faults.errors() == 0 { Ok(manifest) } else { Err(faults.into_sorted()) }
+        let faults = if faults.errors() == 0 { Vec::new() } else { faults.into_sorted() };
+        Ok((manifest, faults))
     }
 }
 
@@ -82,6 +89,13 @@ impl SystemManifest {
 }
 
 impl ExtensionManifest {
+    /// Reads a manifest with faults as far as it says which extension it is and when that is started.
+    pub(crate) fn read_despite_faults(path: &Path) -> Option<Self> {
+        let source = Source::read(path, Code::MANIFEST_INVALID).ok()?;
+        let (manifest, _) = Manifest::as_far_as_lawful(&source).ok()?;
+        manifest.extension.filter(|extension| super::is_name(&extension.name))
+    }
+
     /// Reads an extension's manifest.
     ///
     /// # Errors

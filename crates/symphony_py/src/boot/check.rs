@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{GraphFormat, Registry};
-use component::{Code, Diagnostic};
+use component::{Code, Diagnostic, Location};
 use orchestra_kit::catalogue::Sources;
 use orchestra_kit::document::Located;
 use orchestra_kit::manifest::{Member, SystemManifest};
@@ -13,7 +13,7 @@ use orchestra_kit::{Operation, SourceReader};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::boot::sources::read_with;
+use crate::boot::sources::{interpreter_fault, read_with};
 use crate::door::diagnostic::{list, working_directory};
 use crate::door::edge::Keys;
 use crate::door::error::Fields;
@@ -29,6 +29,10 @@ impl SourceReader for Given {
         attribute: &str,
     ) -> Option<Result<Vec<Operation>, Diagnostic>> {
         Python::try_attach(|py| read_with(self.0.bind(py), file, attribute)).flatten()
+    }
+
+    fn interpreter(&self, python: &Path, at: &Location) -> Option<Diagnostic> {
+        interpreter_fault(python, at)
     }
 }
 

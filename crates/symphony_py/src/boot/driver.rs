@@ -87,7 +87,7 @@ pub(crate) struct Boot {
 #[pymethods]
 impl Boot {
     #[new]
-    #[pyo3(signature = (*, path=None, state=None, workspace=None, python=None, members=None, supervisor=Vec::new(), foreign_python=Vec::new(), timeout, abort_on_hang, stepwise))]
+    #[pyo3(signature = (*, path=None, state=None, workspace=None, python=None, members=None, supervisor=Vec::new(), foreign_python=Vec::new(), own_python=Vec::new(), timeout, abort_on_hang, stepwise))]
     fn new(
         py: Python<'_>,
         path: Option<String>,
@@ -97,6 +97,7 @@ impl Boot {
         members: Option<Vec<String>>,
         supervisor: Vec<String>,
         foreign_python: Vec<String>,
+        own_python: Vec<String>,
         timeout: Option<f64>,
         abort_on_hang: bool,
         stepwise: bool,
@@ -112,6 +113,7 @@ impl Boot {
             members,
             supervisor,
             foreign_python,
+            own_python,
             environment: environment(py)?,
         };
         // Sources are read by `check` and by Melodies, not on the way to ready.

@@ -26,6 +26,23 @@ impl SourceReader for PythonSources {
         })
         .flatten()
     }
+
+    fn interpreter(&self, python: &Path, at: &Location) -> Option<Diagnostic> {
+        interpreter_fault(python, at)
+    }
+}
+
+/// Asks an interpreter, by `symphony/_static/interpreters.py`, whether it can run an extension.
+pub(crate) fn interpreter_fault(python: &Path, at: &Location) -> Option<Diagnostic> {
+    let told = Python::try_attach(|py| {
+        let asks = py.import("symphony._static.interpreters")?.getattr("fault_of")?;
+        asks.call1((python,))?.extract::<Option<(String, String)>>()
+    })?;
+    let fault = |message: String| Diagnostic::error(Code::MANIFEST_INVALID, message).at(at.clone());
+    match told {
+        Ok(found) => found.map(|(message, hint)| fault(message).hint(hint)),
+        Err(error) => Some(fault(error.to_string())),
+    }
 }
 
 /// Reads a source with a function of Python; a source that cannot be read is a diagnostic.
