@@ -138,3 +138,37 @@ def test_callers_that_meet_by_chance_are_no_ring(friends):
     for thread in threads:
         thread.join(60)
     assert len(answers) == 60
+
+
+def at_once(extension, operation, seconds):
+    """Calls an operation on threads, one after the other."""
+    threads = [
+        threading.Thread(target=extension.call, args=(operation,), kwargs={"seconds": span})
+        for span in seconds
+    ]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.1)
+    return threads
+
+
+@pytest.mark.timeout(60)
+def test_health_names_the_operation_that_holds_up_the_others(friends):
+    threads = at_once(friends.kit.extension("a"), "nap", (8.0, 0.0, 0.0))
+    text = ""
+    while "2 calls wait" not in text and any(thread.is_alive() for thread in threads):
+        text = str(friends.health())
+        time.sleep(0.1)
+    assert "`nap` has had no answer for" in text
+    assert "and 2 calls wait behind it" in text
+    for thread in threads:
+        thread.join(30)
+    assert "held up" not in str(friends.health())
+
+
+@pytest.mark.timeout(60)
+def test_operations_that_run_beside_others_hold_up_nobody(friends):
+    threads = at_once(friends.kit.extension("b"), "nap_later", (5.0, 5.0, 5.0))
+    while any(thread.is_alive() for thread in threads):
+        assert "held up" not in str(friends.health())
+        time.sleep(0.2)

@@ -31,7 +31,7 @@ pub use handshake::{Hello, Input, Operation, PROTOCOL, Refused, Welcome};
 pub use hooks::{Hook, Hooks};
 pub use inherited::{LANE_VARIABLE, inherited};
 pub use lane::{
-    Blocks, CallId, CallOptions, Done, Inbound, InboundRequest, Items, Lane, LaneOptions,
+    Blocks, CallId, CallOptions, Done, HeldUp, Inbound, InboundRequest, Items, Lane, LaneOptions,
     LaneStats, Next, Resume, Side, Submission,
 };
 pub use payload::Payload;

@@ -353,3 +353,38 @@ fn streams_that_nobody_reads_hold_up_nobody_and_operations_run_one_at_a_time() {
     drop(streams);
     assert_eq!(host.call("echo", [("a", 2)]).unwrap(), Value::from([("a", 2)]));
 }
+
+#[test]
+fn the_operation_that_others_wait_for_is_known() {
+    const LIMIT: Duration = Duration::from_millis(60);
+    let host = start();
+    let (sender, answers) = mpsc::channel();
+    let submit = |operation: &str| {
+        let sender = sender.clone();
+        let done = Box::new(move |result: Result<Payload, CallError>| {
+            sender.send(result.is_ok()).unwrap();
+        });
+        let options = CallOptions::default();
+        host.lane.submit(operation, &Payload::empty_map(), &options, done).unwrap()
+    };
+    let waits = submit("wait");
+    assert_eq!(host.hear_published(), "waiting");
+    std::thread::sleep(2 * LIMIT);
+    assert_eq!(host.lane.held_up(LIMIT), None, "a long call that nobody waits for is no fault");
+    submit("echo");
+    submit("echo");
+    let held = host.lane.held_up(LIMIT).unwrap();
+    assert_eq!((held.operation.as_str(), held.behind), ("wait", 2));
+    assert!(held.since >= LIMIT && held.streams.is_empty(), "{held:?}");
+    assert!(held.to_string().ends_with("s, and 2 calls wait behind it"), "{held}");
+    assert_eq!(host.lane.held_up(Duration::from_secs(100)), None);
+    // What runs beside others holds up nobody.
+    host.lane.set_beside(vec!["wait".to_owned()]);
+    assert_eq!(host.lane.held_up(Duration::from_secs(100)), None);
+    host.lane.set_beside(Vec::new());
+    host.lane.cancel(waits);
+    for _ in 0..3 {
+        answers.recv_timeout(Duration::from_secs(20)).unwrap();
+    }
+    assert_eq!(host.lane.held_up(Duration::ZERO), None);
+}

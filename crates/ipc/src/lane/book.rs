@@ -5,8 +5,9 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::asked::{Asked, HeldUp, coarse_now};
 use super::call::Done;
 use super::inbound::InboundRequest;
 use super::listening::Since;
@@ -47,6 +48,7 @@ pub(super) enum End {
 struct Call {
     deadline: Option<Instant>,
     end: End,
+    asked: Asked,
 }
 
 #[derive(Default)]
@@ -88,6 +90,12 @@ pub(super) struct Book {
     slots: Vec<Slot>,
     free: Vec<u32>,
     pending: usize,
+    /// Calls entered so far.
+    entered: u64,
+    /// When the peer answered one of those that it takes one at a time, or gave an item.
+    progress: Duration,
+    /// The operations of the peer that hold up nobody.
+    pub(super) beside: Vec<String>,
     pub(super) serving: HashMap<u64, Serving>,
     /// What all of them hold here.
     serving_bytes: usize,
@@ -143,6 +151,9 @@ impl Book {
             slots: Vec::new(),
             free: Vec::new(),
             pending: 0,
+            entered: 0,
+            progress: Duration::ZERO,
+            beside: Vec::new(),
             serving: HashMap::new(),
             serving_bytes: 0,
             given_up: VecDeque::new(),
@@ -201,7 +212,13 @@ impl Book {
     }
 
     /// Enters a call and gives it its correlation id. The caller has looked at `closed` and `is_full`.
-    pub(super) fn enter(&mut self, deadline: Option<Instant>, end: End) -> u64 {
+    pub(super) fn enter(
+        &mut self,
+        deadline: Option<Instant>,
+        end: End,
+        operation: &str,
+        stream: bool,
+    ) -> u64 {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
@@ -209,7 +226,9 @@ impl Book {
         let slot = &mut self.slots[index as usize];
         // Never 0 as a whole: generations begin at 1.
         slot.generation = slot.generation.checked_add(1).unwrap_or(1);
-        slot.call = Some(Call { deadline, end });
+        slot.call =
+            Some(Call { deadline, end, asked: Asked::new(operation, stream, self.entered) });
+        self.entered += 1;
         self.pending += 1;
         (u64::from(slot.generation) << 32) | u64::from(index)
     }
@@ -224,15 +243,45 @@ impl Book {
         let call = self.slot(correlation)?.call.take()?;
         self.free.push((correlation & 0xffff_ffff) as u32);
         self.pending -= 1;
+        self.goes_on(&call.asked);
         Some(call.end)
+    }
+
+    fn runs_beside(&self, asked: &Asked) -> bool {
+        self.beside.iter().any(|operation| asked.is_of(operation))
+    }
+
+    /// The peer did something for that call.
+    fn goes_on(&mut self, asked: &Asked) {
+        if !self.runs_beside(asked) {
+            self.progress = coarse_now();
+        }
+    }
+
+    /// The operation for which others have waited that long.
+    pub(super) fn held_up(&self, limit: Duration) -> Option<HeldUp> {
+        let asked = self.slots.iter().filter_map(|slot| Some(slot.call.as_ref()?.asked));
+        let (streams, mut calls): (Vec<_>, Vec<_>) =
+            asked.filter(|asked| !self.runs_beside(asked)).partition(|asked| asked.stream);
+        calls.sort_unstable_by_key(|asked| asked.order);
+        let (first, behind) = calls.split_first()?;
+        let since = coarse_now().saturating_sub(first.at.max(self.progress));
+        let before = streams.iter().filter(|stream| stream.order < first.order);
+        (since >= limit && !behind.is_empty()).then(|| HeldUp {
+            operation: first.operation(),
+            since,
+            behind: behind.len(),
+            streams: before.map(Asked::operation).collect(),
+        })
     }
 
     /// The stream of a call, where it is one.
     pub(super) fn stream(&mut self, correlation: u64) -> Option<Arc<Stream>> {
-        match &self.slot(correlation)?.call.as_ref()?.end {
-            End::Stream(stream) => Some(Arc::clone(stream)),
-            _ => None,
-        }
+        let call = self.slot(correlation)?.call.as_ref()?;
+        let End::Stream(stream) = &call.end else { return None };
+        let (stream, asked) = (Arc::clone(stream), call.asked);
+        self.goes_on(&asked);
+        Some(stream)
     }
 
     /// Whether somebody waits for one answer to that call, not for a stream.
@@ -282,7 +331,7 @@ impl Book {
         let mut next: Option<Instant> = None;
         for (index, slot) in self.slots.iter().enumerate() {
             let limit = match &slot.call {
-                Some(Call { deadline, end: End::Done { .. } }) => *deadline,
+                Some(Call { deadline, end: End::Done { .. }, .. }) => *deadline,
                 Some(Call { end: End::Stream(stream), .. }) => stream.limit(),
                 _ => None,
             };

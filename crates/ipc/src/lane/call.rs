@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::asked::HeldUp;
 use super::book::{Book, End, Phase};
 use super::inbound::Blocks;
 use super::options::Side;
@@ -210,6 +211,16 @@ impl Lane {
         self.0.give_up(call.0, Why::Cancelled)
     }
 
+    /// Says which operations of the peer run beside others, and hold up nobody; all others do.
+    pub fn set_beside(&self, operations: Vec<String>) {
+        self.0.book.lock().beside = operations;
+    }
+
+    /// The operation for which other calls have waited at least that long, where there is one.
+    pub fn held_up(&self, limit: Duration) -> Option<HeldUp> {
+        self.0.book.lock().held_up(limit)
+    }
+
     /// Asks the peer whether it is there; see [`Lane::silence`].
     ///
     /// # Errors
@@ -289,7 +300,7 @@ impl Core {
         let deadline = clock::to_wire(options.deadline);
         let header = Header { flags, deadline, ..Header::new(Kind::Request, 0) };
         let mut head = head(header, &prefix, inputs.size())?;
-        let correlation = book.enter(options.deadline, end);
+        let correlation = book.enter(options.deadline, end, operation, flags & STREAM != 0);
         head[16..24].copy_from_slice(&correlation.to_le_bytes());
         Ok((correlation, head))
     }

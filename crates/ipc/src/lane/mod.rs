@@ -5,6 +5,7 @@
 //! Invariants: user code never runs while a lane's lock or its reading is held; a peer's bytes cost at most the
 //! limits of [`LaneOptions`]; every call is answered exactly once.
 
+mod asked;
 mod book;
 mod call;
 mod dispatch;
@@ -21,6 +22,7 @@ mod turn;
 mod waiter;
 mod work;
 
+pub use asked::HeldUp;
 pub use call::{CallId, CallOptions, Done, Submission};
 pub use inbound::{Blocks, Inbound, InboundRequest};
 pub use options::{LaneOptions, LaneStats, Side};

@@ -164,11 +164,14 @@ impl Extension {
     }
 
     pub(crate) fn health(&self) -> Health {
+        let held_up = self.current().and_then(|current| current.guest.held_up());
         let life = self.life.lock();
         let why = || life.fault.as_ref().map_or_else(String::new, ToString::to_string);
         match life.state {
             State::Ready if life.unresponsive => Health::Degraded("it does not answer".to_owned()),
-            State::Installed | State::Ready => Health::Healthy,
+            State::Installed | State::Ready => held_up.map_or(Health::Healthy, |operation| {
+                Health::Degraded(format!("extension `{}` is held up: {operation}", self.name()))
+            }),
             State::Loading | State::Restarting => {
                 Health::Degraded(format!("extension `{}` is {}", self.name(), life.state))
             }

@@ -143,6 +143,11 @@ pub trait Guest: Send + Sync {
         false
     }
 
+    /// The operation that holds up the calls behind it, where one does.
+    fn held_up(&self) -> Option<String> {
+        None
+    }
+
     /// How many calls it has not answered yet.
     fn pending(&self) -> usize;
 

@@ -46,6 +46,8 @@ const LAST_LOOK: Duration = Duration::from_millis(2);
 const LAST_LOOKS: u32 = 100;
 /// An idle guest is pinged so often; one with calls pending, at every look.
 const IDLE_PING: Duration = Duration::from_secs(5);
+/// How long calls wait behind one operation before its extension is degraded for that.
+const HELD_UP: Duration = Duration::from_secs(3);
 
 /// What answers the calls that guests make. Implemented by the kit.
 pub trait Router: Send + Sync {
@@ -303,6 +305,8 @@ pub(super) struct GuestProcess {
 impl GuestProcess {
     /// It said who it is.
     pub(super) fn introduced(&self, hello: Hello) {
+        let offered = hello.operations.iter().filter(|operation| operation.beside);
+        self.lane.set_beside(offered.map(|operation| operation.name.clone()).collect());
         let mut about = self.about.lock();
         about.introduced = Some(Instant::now());
         about.hello = Some(hello);
@@ -484,6 +488,10 @@ impl Guest for GuestProcess {
         let about = self.about.lock();
         let mut offered = about.hello.iter().flat_map(|hello| &hello.operations);
         offered.any(|offered| offered.name == operation && offered.beside)
+    }
+
+    fn held_up(&self) -> Option<String> {
+        self.lane.held_up(HELD_UP).map(|held| held.to_string())
     }
 
     fn pending(&self) -> usize {
