@@ -221,6 +221,7 @@ class Collector:
     ) -> None:
         """The needs of parameters, but of those that are bound already."""
         scope, known = None, _EMPTY
+        needs = spec.needs
         for parameter, annotation, has_default, positional, function in taken:
             if first > 0:
                 first -= 1
@@ -229,8 +230,9 @@ class Collector:
                 continue
             if type(annotation) is type and not has_default and annotation is not _NOTHING:
                 need = NeedSpec(parameter, annotation, ONE, False, None, spec.file, spec.line)
-                need.positional = positional
-                spec.needs.append(need)
+                if positional:
+                    need.positional = True
+                needs.append(need)
                 continue
             if scope is None or known is not function or is_generated(function):
                 scope, known = self._scope(function, spec, parameter, kind), function
