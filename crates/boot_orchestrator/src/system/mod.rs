@@ -3,6 +3,7 @@
 //! [`System::open`] starts the supervisor and reads the manifests; [`System::register`] adds every component of
 //! Symphony's own to a registry; what they make is found in the system's parts while it runs.
 
+mod abandoned;
 mod child_starts;
 mod extensions;
 mod foundation;

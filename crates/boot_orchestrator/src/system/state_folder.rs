@@ -17,6 +17,7 @@ use component::{Code, Failure, Health};
 use orchestra_kit::supervisor::Environment;
 use parking_lot::Mutex;
 
+use super::abandoned;
 use super::state_lock::{Lock, unusable};
 
 /// So long a lock counts as just taken.
@@ -52,7 +53,7 @@ impl StateFolder {
     pub(super) fn new(path: Option<PathBuf>, environment: &Environment) -> Self {
         let temporary = path.is_none();
         let path = path.unwrap_or_else(|| {
-            let unique = format!("symphony-{}-{:x}", std::process::id(), unique());
+            let unique = format!("{}{}-{:x}", abandoned::PREFIX, std::process::id(), unique());
             environment.temporary_folder().join(unique)
         });
         Self {
@@ -73,16 +74,35 @@ impl StateFolder {
     /// # Errors
     /// `state-locked` when another system has it, `state-invalid` when it cannot be used.
     pub(super) fn take(&self) -> Result<(), Failure> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.path)
-            .map_err(|error| unusable(&self.path, "made", &error))?;
+        let is_new = !self.path.exists();
+        let make = |path: &Path, recursive: bool| {
+            DirBuilder::new().recursive(recursive).mode(0o700).create(path)
+        };
+        // A temporary one has a name that nobody has: whoever made one of that name does not get our state.
+        match self.path.parent().filter(|_| self.temporary) {
+            Some(parent) => make(parent, true).and_then(|()| make(&self.path, false)),
+            None => make(&self.path, true),
+        }
+        .map_err(|error| unusable(&self.path, "made", &error))?;
+        match self.path.parent() {
+            Some(parent) if self.temporary => abandoned::remove_beside(parent.to_owned()),
+            _ if is_new => self.hide_from_git(),
+            _ => {}
+        }
         let lock = Arc::new(Lock::take(&self.path, self.temporary)?);
         *self.taken.lock() = Some(Instant::now());
         *self.shared.lock() = Arc::downgrade(&lock);
         *self.lock.lock() = Some(lock);
         Ok(())
+    }
+
+    /// Keeps a new folder out of the repository that it may lie in. State without it is whole, so it only warns.
+    fn hide_from_git(&self) {
+        let path = self.path.join(".gitignore");
+        if let Err(error) = fs::write(&path, "# Made by symphony.\n*\n") {
+            let path = path.display();
+            tracing::warn!(target: "symphony.boot", %path, %error, "git will see the state folder");
+        }
     }
 
     /// A share of the lock for one that is about to work in the folder. None: the lock was given back.
@@ -272,6 +292,30 @@ mod tests {
         assert!(folder.path().starts_with(given.path()), "the process was asked for its variable");
         folder.release().unwrap();
         assert!(!folder.path().exists());
+    }
+
+    #[test]
+    fn a_temporary_folder_that_somebody_else_made_is_not_taken() {
+        let given = tempfile::tempdir().unwrap();
+        let environment = Environment::from_iter([("TMPDIR", given.path())]);
+        let folder = StateFolder::new(None, &environment);
+        fs::create_dir(folder.path()).unwrap();
+        let refused = folder.take().unwrap_err();
+        assert_eq!(refused.code, Code::STATE_INVALID);
+        assert!(folder.path().exists());
+    }
+
+    #[test]
+    fn a_new_folder_is_hidden_from_git_and_an_old_one_is_left_as_it_is() {
+        let given = tempfile::tempdir().unwrap();
+        let path = given.path().join("state");
+        let take = || StateFolder::new(Some(path.clone()), &Environment::default()).take().unwrap();
+        take();
+        let ignored = path.join(".gitignore");
+        assert!(fs::read_to_string(&ignored).unwrap().ends_with("\n*\n"));
+        fs::remove_file(&ignored).unwrap();
+        take();
+        assert!(!ignored.exists());
     }
 
     #[test]
