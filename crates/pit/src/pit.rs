@@ -103,6 +103,10 @@ impl InUse for DagTracker {
     fn in_use(&self, id: &ArtifactId) -> Option<String> {
         self.user_of(&id.to_string()).map(|run| format!("run {run}"))
     }
+
+    fn unless_in_use(&self, id: &ArtifactId, delete: &mut dyn FnMut()) -> Option<String> {
+        self.unless_held(id, delete).map(|run| format!("run {run}"))
+    }
 }
 
 /// The members that were started.

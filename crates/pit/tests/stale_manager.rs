@@ -259,6 +259,33 @@ fn a_pin_between_the_judgement_and_the_deletion_holds() {
     assert!(store.exists(&id).unwrap());
 }
 
+/// Comes to use what it was asked about after it has answered.
+#[derive(Default)]
+struct UsedOnceAsked(Mutex<Vec<ArtifactId>>);
+
+impl InUse for UsedOnceAsked {
+    fn in_use(&self, id: &ArtifactId) -> Option<String> {
+        let mut asked = self.0.lock();
+        let user = asked.contains(id).then(|| "run 9".to_owned());
+        asked.push(*id);
+        user
+    }
+}
+
+#[test]
+fn what_a_run_comes_to_use_between_the_judgement_and_the_deletion_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open(&folder.path().join("a"), Durability::Process).unwrap();
+    let in_use: Arc<dyn InUse> = Arc::new(UsedOnceAsked::default());
+    let pins = folder.path().join("stale");
+    let stale = StaleManager::open(&pins, Durability::Process, Arc::clone(&store), in_use).unwrap();
+    stale.rule(delete_tagged("scratch")).unwrap();
+    let id = put(&store, b"data", "n", &["scratch"]);
+    let report = stale.sweep(false).unwrap();
+    assert_eq!((report.kept, report.in_use, report.deleted.len()), (1, 1, 0));
+    assert!(store.exists(&id).unwrap());
+}
+
 #[test]
 fn a_sweep_says_why_and_keeps_to_its_limit_and_its_rate() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,15 +1,18 @@
 //! Which artifacts the unfinished runs hold: the stale manager asks before it deletes.
+//!
+//! Called by the tracker's steps and by sweeps. Invariant: a hold on an artifact that is being deleted waits for the end of
+//! that, so none is acknowledged on what then goes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::RunId;
 use crate::artifact_store::ArtifactId;
 
 /// What a node was completed with. An id is parsed: it may be written in more than one way, and is the same artifact.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Held {
     Artifact(ArtifactId),
     /// A name that is no id, of something that the store does not know.
@@ -22,17 +25,52 @@ impl Held {
     }
 }
 
-/// The runs that hold an artifact, one entry for each node that made it.
 #[derive(Debug, Default)]
-pub(super) struct References(Mutex<HashMap<Held, Vec<RunId>>>);
+pub(super) struct References {
+    known: Mutex<Known>,
+    /// A deletion has ended.
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The runs that hold an artifact, one entry for each node that made it.
+    holders: HashMap<Held, Vec<RunId>>,
+    deleting: HashSet<Held>,
+}
+
+impl Known {
+    /// The oldest run that holds it.
+    fn holder(&self, held: &Held) -> Option<RunId> {
+        self.holders.get(held)?.iter().min().copied()
+    }
+}
+
+/// A deletion under way; it ends when this is dropped.
+struct Deletion<'a> {
+    references: &'a References,
+    held: Held,
+}
+
+impl Drop for Deletion<'_> {
+    fn drop(&mut self) {
+        self.references.known.lock().deleting.remove(&self.held);
+        self.references.ended.notify_all();
+    }
+}
 
 impl References {
     pub(super) fn hold(&self, artifact: &str, run: RunId) {
-        self.0.lock().entry(Held::of(artifact)).or_default().push(run);
+        let held = Held::of(artifact);
+        let mut known = self.known.lock();
+        while known.deleting.contains(&held) {
+            self.ended.wait(&mut known);
+        }
+        known.holders.entry(held).or_default().push(run);
     }
 
     pub(super) fn release<'a>(&self, artifacts: impl Iterator<Item = &'a Arc<str>>, run: RunId) {
-        let mut holders = self.0.lock();
+        let holders = &mut self.known.lock().holders;
         for artifact in artifacts {
             let held = Held::of(artifact);
             let Some(runs) = holders.get_mut(&held) else { continue };
@@ -47,13 +85,31 @@ impl References {
 
     /// The oldest run that holds it.
     pub(super) fn holder(&self, artifact: &str) -> Option<RunId> {
-        self.0.lock().get(&Held::of(artifact))?.iter().min().copied()
+        self.known.lock().holder(&Held::of(artifact))
+    }
+
+    /// Deletes an artifact unless a run holds it, which is the answer; nobody comes to hold it meanwhile.
+    pub(super) fn unless_held(&self, id: &ArtifactId, delete: &mut dyn FnMut()) -> Option<RunId> {
+        let held = Held::Artifact(*id);
+        let mut known = self.known.lock();
+        let holder = known.holder(&held);
+        if holder.is_some() {
+            return holder;
+        }
+        known.deleting.insert(held.clone());
+        drop(known);
+        let deletion = Deletion { references: self, held };
+        delete();
+        drop(deletion);
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
 
     use super::References;
     use crate::artifact_store::ArtifactId;
@@ -68,6 +124,30 @@ mod tests {
         assert_eq!(references.holder(&id), Some(RunId(1)));
         references.release([&Arc::from(id.as_str())].into_iter(), RunId(1));
         assert_eq!(references.holder(&capitals), None);
+    }
+
+    #[test]
+    fn a_hold_waits_for_a_deletion_of_the_same_artifact_and_no_other() {
+        let references = References::default();
+        let (id, other) = (ArtifactId::of(b"x"), ArtifactId::of(b"y").to_string());
+        let (told, tells) = mpsc::channel();
+        thread::scope(|scope| {
+            let holder = references.unless_held(&id, &mut || {
+                references.hold(&other, RunId(1));
+                let (references, told) = (&references, told.clone());
+                scope.spawn(move || {
+                    references.hold(&id.to_string(), RunId(2));
+                    told.send(()).unwrap();
+                });
+                let early = tells.recv_timeout(Duration::from_millis(50));
+                assert!(early.is_err(), "it is held while it goes");
+            });
+            assert_eq!(holder, None);
+            tells.recv_timeout(Duration::from_secs(60)).unwrap();
+        });
+        let deleted = &mut || panic!("it is held");
+        assert_eq!(references.unless_held(&id, deleted), Some(RunId(2)));
+        assert_eq!(references.holder(&other), Some(RunId(1)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Instant;
 use component::Health;
 use parking_lot::{Mutex, RwLock};
 
+use crate::artifact_store::ArtifactId;
 use crate::journal::Written;
 use crate::state_guard::UntilClosed;
 use crate::{Durability, PitError, PitResult, RecoveryProgress, StateGuard};
@@ -382,6 +383,11 @@ impl DagTracker {
     /// The oldest run that holds that artifact and may still go on.
     pub fn user_of(&self, artifact: &str) -> Option<RunId> {
         self.references.holder(artifact)
+    }
+
+    /// Deletes an artifact unless an unfinished run made it, which is the answer; none comes to hold it meanwhile.
+    pub(crate) fn unless_held(&self, id: &ArtifactId, delete: &mut dyn FnMut()) -> Option<RunId> {
+        self.references.unless_held(id, delete)
     }
 
     /// Totals since the tracker was opened.

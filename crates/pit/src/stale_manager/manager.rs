@@ -51,7 +51,7 @@ pub(super) enum Ground {
 /// Judges, explains, pins and sweeps. All methods may be called from many threads.
 pub struct StaleManager {
     pub(super) store: Arc<ArtifactStore>,
-    in_use: Arc<dyn InUse>,
+    pub(super) in_use: Arc<dyn InUse>,
     rules: RwLock<Arc<Vec<Rule>>>,
     pub(super) pins: Pins,
     /// Held while an artifact is pinned, and while one is deleted that was seen not to be.

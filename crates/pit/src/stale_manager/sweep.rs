@@ -148,11 +148,22 @@ impl StaleManager {
         let gone = if report.dry_run {
             Ok(true)
         } else {
-            let _alone = self.deciding.lock();
             if self.pins.contains(&artifact.id) {
                 return report.keep(&Ground::Pinned);
             }
-            self.store.delete_unchanged(artifact)
+            let mut gone = None;
+            // Asked again, as a run may have come to hold it since it was judged.
+            let user = self.in_use.unless_in_use(&artifact.id, &mut || {
+                let _alone = self.deciding.lock();
+                if !self.pins.contains(&artifact.id) {
+                    gone = Some(self.store.delete_unchanged(artifact));
+                }
+            });
+            match (user, gone) {
+                (Some(user), _) => return report.keep(&Ground::InUse(user)),
+                (None, None) => return report.keep(&Ground::Pinned),
+                (None, Some(gone)) => gone,
+            }
         };
         match gone {
             Ok(true) => {
