@@ -330,7 +330,10 @@ def test_two_boots_are_compared():
     assert (comparison["new"], comparison["gone"]) == (["pit"], ["of-old"])
     assert "ready" in [change["name"] for change in comparison["slower"]]
     assert "state" in [change["name"] for change in comparison["faster"]]
-    for text, reason in (("{", "line 1, column 1: it is no report"), ("", "no report of a boot")):
+    for text, reason in (
+        ("{", "line 1, column 1: it is not a report"),
+        ("", "not a report of a boot"),
+    ):
         with pytest.raises(InvalidValueError, match=reason):
             report.compare(text)
     with pytest.raises(TypeError):

@@ -108,12 +108,12 @@ def test_without_the_flag_there_is_no_such_key_and_after_a_failed_boot_nothing_i
     ("text", "place", "reason"),
     [
         (None, "", "cannot read the baseline `base.json`: No such file or directory"),
-        (b"\xff\xfe", "", "the baseline `base.json` is no text in UTF-8"),
-        (b"", "base.json:1", "it is no report of a boot: "),
+        (b"\xff\xfe", "", "the baseline `base.json` is not a text in UTF-8"),
+        (b"", "base.json:1", "it is not a report of a boot: "),
         (b'{\n  "schema": 1,\n  "ready_seconds": oops\n}', "base.json:3:20: ", "expected value"),
         (b'{\n  "schema": 1}', "base.json:2:14: ", "missing field"),
         (b'{"schema": 1, "ready_seconds": "soon"}', "base.json:1:37: ", "invalid type: string"),
-        (b"[1, 2]", "base.json:1:", "it is no report of a boot"),
+        (b"[1, 2]", "base.json:1:", "it is not a report of a boot"),
     ],
     ids=["absent", "not text", "empty", "not JSON", "not a report", "a wrong type", "a list"],
 )

@@ -304,7 +304,7 @@ def test_the_workspace_can_be_set(system, cli):
     ("arguments", "text"),
     [
         (["--runs", "3"], "need `--melody`"),
-        (["--runs", "0", "--melody", "melody.toml"], "`0` is no positive number"),
+        (["--runs", "0", "--melody", "melody.toml"], "`0` is not a positive number"),
         (["--conductor", "app.conductor"], "`app.conductor` is not of the form MODULE:CALLABLE"),
         (["--input", "novalue"], "`novalue` is not of the form NAME=VALUE"),
         (["--trace", "x.txt"], "ends neither in .html nor in .json"),

@@ -236,7 +236,7 @@ def test_a_scenario_leaves_nothing_and_says_what_is_left(tmp_path):
         ({"expects": {}}, "the scenario has `expects`", "did you mean `expect`?"),
         ({"components": {"A": {"need": []}}}, "component `A` has `need`", "did you mean `needs`?"),
         ({"components": {"A": {"needs": ["Stor"]}, "Store": {}}}, "needs `Stor`", "`Store`?"),
-        ({"components": {"no word": {}}}, "`no word` is no name", ""),
+        ({"components": {"no word": {}}}, "`no word` is not the name", ""),
         ({"expect": {"stop": []}}, "`expect` has `stop`", "`stops`?"),
         ({"components": {"A": {}}, "expect": {"stops": [["B"]]}}, "names `B`", "there are A"),
         (

@@ -215,7 +215,7 @@ def test_calls_of_boot_make_one_graph_each(write, tmp_path):
     ]
     assert {fault.severity for fault in diagnostics} == {"note"}
     texts = [fault.message for fault in diagnostics]
-    assert any("`components=` of this call is no literal" in text for text in texts)
+    assert any("`components=` of this call is not a literal" in text for text in texts)
     assert any("the Conductor `'elsewhere:make'` is not in this folder" in text for text in texts)
 
 

@@ -90,9 +90,9 @@ def test_references_inside_text_are_put_in_as_text(system, melody, node):
 
 def test_a_list_inside_text_and_a_part_that_is_not_there_fail_the_node(system, melody, node):
     for with_, said in (
-        ('{ value = "see ${who.tags}" }', "is no text and stands inside one"),
+        ('{ value = "see ${who.tags}" }', "is not a text and stands inside one"),
         ('{ value = "${who.nme}" }', "has no `nme`"),
-        ('{ value = "${who.name.first}" }', "the value is no table"),
+        ('{ value = "${who.name.first}" }', "the value is not a table"),
     ):
         score = melody(node("who", "lab.person", '{ name = "A" }'), node("a", "lab.echo", with_))
         with pytest.raises(SymphonyError, match="node `a`") as caught:

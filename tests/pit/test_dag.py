@@ -319,7 +319,7 @@ def test_soft_and_optional_needs(dag):
     assert dag.ready(run) == ["lint"]
     dag.fail(run, "lint", "ugly")
     assert dag.ready(run) == ["report"]
-    with pytest.raises(InvalidValueError, match="needs `lnt`, which is no node"):
+    with pytest.raises(InvalidValueError, match="needs `lnt`, which is not a node"):
         dag.submit({"lint": (), "report": ()}, soft={"report": ["lnt"]})
     with pytest.raises(InvalidValueError, match="cycle"):
         dag.submit({"a": ("b",), "b": ()}, optional={"b": ["a"]})

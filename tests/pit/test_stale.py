@@ -123,7 +123,7 @@ def test_a_sweep_does_what_its_rehearsal_told(pit):
 
 def test_rules_that_are_none(pit):
     for action, conditions, text in (
-        ("burn", {"tag": "t"}, "`burn` is no action"),
+        ("burn", {"tag": "t"}, "`burn` is not an action"),
         ("delete", {}, "it would delete everything"),
         ("delete", {"older_than": -1.0}, "`older_than` takes a number of seconds"),
         ("delete", {"unused_for": float("nan")}, "`unused_for` takes .* not nan"),

@@ -79,7 +79,7 @@ codes! {
     NOT_GRANTED = "not-granted";
     /// An extension speaks no protocol version that this core speaks.
     PROTOCOL_MISMATCH = "protocol-mismatch";
-    /// A peer sent bytes that are no lawful frame.
+    /// A peer sent bytes that are not a lawful frame.
     PROTOCOL_VIOLATION = "protocol-violation";
     /// A Pit library was built for another interface.
     ABI_MISMATCH = "abi-mismatch";

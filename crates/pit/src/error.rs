@@ -129,7 +129,7 @@ pub enum PitError {
         state: String,
     },
     /// A graph node needs what is no node of the graph; nothing was submitted.
-    #[error("node `{node}` needs `{need}`, which is no node of the graph")]
+    #[error("node `{node}` needs `{need}`, which is not a node of the graph")]
     UnknownNeed {
         /// The node.
         node: String,

@@ -48,7 +48,7 @@ pub(crate) fn read(file: &File, path: &Path, format: Format) -> PitResult<u64> {
         other => other.map_err(PitError::io("read", path))?,
     }
     if bytes[..8] != format.magic {
-        return Err(damage("it is no journal of this kind"));
+        return Err(damage("it is not a journal of this kind"));
     }
     let generation = u64::from_le_bytes(array(&bytes[16..24]));
     let found = u16::from_le_bytes(array(&bytes[8..10]));

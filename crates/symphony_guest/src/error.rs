@@ -11,7 +11,7 @@ pub enum GuestError {
     #[error("there is no lane to a host: `{LANE_VARIABLE}` is not set")]
     NotStarted,
     /// The environment names a lane that cannot be one.
-    #[error("`{LANE_VARIABLE}` is `{value}`, which is no descriptor number")]
+    #[error("`{LANE_VARIABLE}` is `{value}`, which is not the number of a descriptor")]
     Variable {
         /// What the variable holds.
         value: String,

@@ -195,7 +195,7 @@ def _count(text: str) -> int:
     except ValueError:
         number = 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is no positive number")
+        raise argparse.ArgumentTypeError(f"`{text}` is not a positive number")
     return number
 
 

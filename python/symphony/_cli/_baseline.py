@@ -39,7 +39,7 @@ class Baseline:
                 f"cannot read the baseline `{path}`: {error.strerror}", hints=[hint]
             ) from None
         except UnicodeDecodeError:
-            raise UsageError(f"the baseline `{path}` is no text in UTF-8") from None
+            raise UsageError(f"the baseline `{path}` is not a text in UTF-8") from None
         fault = _core.baseline_fault(self._text)
         if fault is not None:
             message, line, column = fault

@@ -150,7 +150,7 @@ class BootCall:
         node = self._literal(module, node)
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
             return list(node.elts)
-        self._note(module, node, "`components=` of this call is no literal")
+        self._note(module, node, "`components=` of this call is not a literal")
         return []
 
     def _component(self, module: SourceModule, node: ast.expr) -> list[ComponentSpec]:
@@ -226,7 +226,7 @@ class BootCall:
         node = self._literal(module, node)
         if not isinstance(node, ast.Dict):
             self._unknown = True
-            self._note(module, node, "`overrides=` of this call is no literal")
+            self._note(module, node, "`overrides=` of this call is not a literal")
             return
         for key, value in zip(node.keys, node.values):
             name = self._qualify(module, key) if key is not None else None

@@ -281,7 +281,7 @@ class Scenario:
         own = _own()
         for name, table in components.items():
             if not name.isidentifier():
-                raise InvalidValueError(f"`{name}` is no name of a component")
+                raise InvalidValueError(f"`{name}` is not the name of a component")
             _known(table, _COMPONENT, f"component `{name}`")
             for need in (*table.get("needs", ()), *table.get("late", ())):
                 if need.rstrip("?") not in components and need.rstrip("?") not in own:
@@ -397,7 +397,7 @@ def _known(table: Mapping[str, Any], keys: Iterable[str], where: str, what: str 
 def _refuse(word: str, known: list[str], where: str, what: str) -> None:
     near = difflib.get_close_matches(word.rstrip("?"), known, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}"
-    raise InvalidValueError(f"{where} `{word}`, which is no {what}", hints=[hint])
+    raise InvalidValueError(f"{where} `{word}`, which is not a {what}", hints=[hint])
 
 
 def _flat(groups: Iterable[Any]) -> list[str]:

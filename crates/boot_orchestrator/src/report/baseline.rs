@@ -116,7 +116,7 @@ impl Baseline {
             let message = full.strip_suffix(&place).unwrap_or(&full);
             let number = |number: usize| u32::try_from(number).ok().filter(|number| *number > 0);
             BaselineError {
-                message: format!("it is no report of a boot: {message}"),
+                message: format!("it is not a report of a boot: {message}"),
                 line: number(error.line()),
                 column: number(error.column()),
             }
@@ -231,7 +231,7 @@ mod tests {
         let fault = Baseline::parse("{\"schema\": 1}").unwrap_err();
         assert!(fault.message.contains("missing field `ready_seconds`") || fault.line == Some(1));
         let fault = Baseline::parse("").unwrap_err();
-        assert!(fault.message.starts_with("it is no report of a boot: "), "{fault}");
+        assert!(fault.message.starts_with("it is not a report of a boot: "), "{fault}");
         assert!(!fault.message.contains(" at line "), "{fault}");
         let never =
             r#"{"schema":1,"ready_seconds":null,"overhead_seconds":0,"phases":[],"components":[]}"#;

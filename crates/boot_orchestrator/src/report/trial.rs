@@ -84,7 +84,7 @@ pub fn shares(variants: &[String], split: Option<&[(String, f64)]>) -> Result<Ve
     let total: f64 = weights.iter().sum();
     if !(total > 0.0 && total.is_finite() && weights.iter().all(|one| *one >= 0.0)) {
         let hint = "they are positive numbers".to_owned();
-        return Err(refused("the shares of `split` are no shares", hint));
+        return Err(refused("the shares of `split` are not lawful", hint));
     }
     Ok(weights.into_iter().map(|one| one / total).collect())
 }
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(shares(&names, None), Ok(vec![0.5, 0.5]));
         for (a, b) in [(0.0, 0.0), (-1.0, 2.0), (f64::NAN, 1.0), (f64::INFINITY, 1.0)] {
             let refused = shares(&names, Some(&split(a, b))).map_err(|advice| advice.message);
-            assert_eq!(refused, Err("the shares of `split` are no shares".to_owned()), "{a} {b}");
+            assert_eq!(refused, Err("the shares of `split` are not lawful".to_owned()), "{a} {b}");
         }
         let other = [("a".to_owned(), 1.0)];
         let refused = shares(&names, Some(&other)).map_err(|advice| advice.hint);

@@ -207,7 +207,7 @@ fn matches(faults: &mut Faults, folder: &Path, pattern: &Located<String>) -> Vec
     let found = match find_manifests(folder, pattern) {
         Ok(found) => found,
         Err(why) => {
-            faults.error(&pattern.at, format!("`{pattern}` is no glob: {why}"));
+            faults.error(&pattern.at, format!("`{pattern}` is not a glob: {why}"));
             return Vec::new();
         }
     };

@@ -126,7 +126,7 @@ fn an_entry_that_does_not_exist_is_told() {
     error: `extensions/a/Symphony.toml` is not a folder
       Symphony.toml:2
     hint: name the folder, not the file in it (column 41, manifest-invalid)
-    error: `a[` is no glob: unclosed character class; missing ']'
+    error: `a[` is not a glob: unclosed character class; missing ']'
       Symphony.toml:2 (column 71, manifest-invalid)
     error: the entry module `a` does not exist
       extensions/a/Symphony.toml:3

@@ -54,7 +54,9 @@ impl Permissions {
         }
         for variable in &permissions.env {
             if variable.contains(['=', '\0']) {
-                faults.error(&variable.at, format!("`{variable}` is no name of a variable")).hint =
+                faults
+                    .error(&variable.at, format!("`{variable}` is not the name of a variable"))
+                    .hint =
                     Some("grant the name alone; its value comes from the environment".to_owned());
             }
         }
@@ -63,7 +65,7 @@ impl Permissions {
                 .split_once('.')
                 .is_some_and(|(target, operation)| super::is_name(target) && !operation.is_empty());
             if !lawful {
-                faults.error(&call.at, format!("`{call}` is no call")).hint =
+                faults.error(&call.at, format!("`{call}` is not a call")).hint =
                     Some("write `member.operation`, or `member.*` for all of them".to_owned());
             }
         }

@@ -251,7 +251,7 @@ window = "soon"
     error: `}` is missing in `${system`
       Symphony.toml:22
     hint: known variables: `${workspace}`, `${system}` and `${python}` (column 42, manifest-invalid)
-    error: `A=b` is no name of a variable
+    error: `A=b` is not the name of a variable
       Symphony.toml:23
     hint: grant the name alone; its value comes from the environment (column 8, manifest-invalid)
     error: `put` is no call

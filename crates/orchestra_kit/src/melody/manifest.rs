@@ -116,7 +116,7 @@ fn node(faults: &mut Faults, element: Element) -> Option<Node> {
             .split_once('.')
             .is_some_and(|(target, operation)| manifest::is_name(target) && !operation.is_empty());
         if !lawful {
-            fields.faults.error(&call.at, format!("`{call}` is no call")).hint =
+            fields.faults.error(&call.at, format!("`{call}` is not a call")).hint =
                 Some("write `extension.operation`".to_owned());
         }
     }

@@ -87,7 +87,7 @@ fn parse(inside: &str) -> Result<Reference, String> {
     let first = words.next().unwrap_or_default();
     let mut path: Vec<String> = words.collect();
     if first.is_empty() || path.iter().any(String::is_empty) {
-        return Err(format!("`${{{inside}}}` is no reference"));
+        return Err(format!("`${{{inside}}}` is not a reference"));
     }
     let origin = if first == INPUTS {
         if path.is_empty() {

@@ -209,7 +209,7 @@ on_error = { fall = "c" }
     error: `}` is missing after `${`
       m.toml:15
     hint: a literal `${` is written `$${` (column 17, melody-invalid)
-    error: `${a.}` is no reference
+    error: `${a.}` is not a reference
       m.toml:15
     hint: a literal `${` is written `$${` (column 31, melody-invalid)
     error: `${inputs}` names no input; write `${inputs.name}`

@@ -37,7 +37,7 @@ impl<'a> Inputs<'a> {
     ) -> Result<Self, KitError> {
         let call = format!("{}.{operation}", member.as_str());
         let Value::Map(entries) = value else {
-            return Err(invalid(format!("the inputs of `{call}` are no map")));
+            return Err(invalid(format!("the inputs of `{call}` are not a map")));
         };
         for (name, _) in entries {
             if !known.iter().any(|input| input.trim_end_matches('?') == name) {

@@ -524,7 +524,7 @@ mod tests {
                 "artifact-store.put",
                 Value::from([("data", 3_i64)]),
                 Code::INVALID_VALUE,
-                "`data` of `artifact-store.put` is no bytes or text",
+                "`data` of `artifact-store.put` is not bytes or text",
             ),
             (
                 "stale-manager.sweep",

@@ -53,7 +53,8 @@ fn rule(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
         "archive" => Action::Archive,
         "delete" => Action::Delete,
         other => {
-            let what = format!("`{other}` is no action; there are keep, archive and delete");
+            let what =
+                format!("`{other}` is not an action; the actions are keep, archive and delete");
             return Err(KitError::InvalidValue { what });
         }
     };

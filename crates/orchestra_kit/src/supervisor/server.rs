@@ -491,9 +491,9 @@ fn first_word(
         Received::Message(ToSupervisor::Root { version }, _) => {
             Err(SupervisorError::Version { ours: VERSION, theirs: version })
         }
-        Received::Message(..) => {
-            Err(SupervisorError::Decode { reason: "the first message is no greeting".to_owned() })
-        }
+        Received::Message(..) => Err(SupervisorError::Decode {
+            reason: "the first message is not a greeting".to_owned(),
+        }),
         Received::Nothing | Received::Closed => {
             Err(SupervisorError::Decode { reason: "the root did not greet".to_owned() })
         }

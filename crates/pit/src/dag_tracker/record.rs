@@ -329,7 +329,7 @@ impl<'a> Reader<'a> {
     }
 
     fn rest(&mut self) -> Result<&'a str, &'static str> {
-        let text = std::str::from_utf8(self.0).map_err(|_| "a text is no UTF-8")?;
+        let text = std::str::from_utf8(self.0).map_err(|_| "a text is not UTF-8")?;
         self.0 = &[];
         Ok(text)
     }

@@ -375,7 +375,10 @@ mod tests {
     #[test]
     fn unknown_needs_and_duplicates_are_refused_by_name() {
         let unknown = Shape::new(&graph(&[("parse", &[]), ("lint", &["prase"])])).unwrap_err();
-        assert_eq!(unknown.to_string(), "node `lint` needs `prase`, which is no node of the graph");
+        assert_eq!(
+            unknown.to_string(),
+            "node `lint` needs `prase`, which is not a node of the graph"
+        );
         assert_eq!(component::Hint::hints(&unknown), ["did you mean `parse`?"]);
         let twice = Shape::new(&graph(&[("a", &[]), ("a", &[])])).unwrap_err();
         assert_eq!(twice.to_string(), "the node `a` exists already");
@@ -396,7 +399,7 @@ mod tests {
             Shape::new(&graph(&[("a", &[]), ("b", &["a"]), ("c", &["b"])])).unwrap().digest()
         );
         let unknown = Shape::with_soft(&nodes, &graph(&[("c", &["bb"])]), &[]).unwrap_err();
-        assert_eq!(unknown.to_string(), "node `c` needs `bb`, which is no node of the graph");
+        assert_eq!(unknown.to_string(), "node `c` needs `bb`, which is not a node of the graph");
         assert!(Shape::with_soft(&nodes, &[], &graph(&[("d", &[])])).is_err());
     }
 

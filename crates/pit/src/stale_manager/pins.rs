@@ -32,7 +32,7 @@ impl Pins {
         let opening = Journal::begin_kept(path, FORMAT, durability)?;
         opening.refuse_cut(None)?;
         let journal = opening.replay(None, |_, record| {
-            let reason = "it is no record of a pin";
+            let reason = "it is not a record of a pin";
             let unknown = || PitError::Corrupt { path: path.to_owned(), offset: 0, reason };
             let (id, kind) = record.split_first_chunk::<32>().ok_or_else(unknown)?;
             let id = ArtifactId::from_bytes(*id);

@@ -104,7 +104,7 @@ pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) ->
         let known = GraphFormat::ALL.map(GraphFormat::as_str).join(", ");
         return Err(Fields::new(
             Code::INVALID_VALUE,
-            format!("`{format}` is no format; {known} are"),
+            format!("`{format}` is not a format; the formats are {known}"),
         )
         .raise(py));
     };

@@ -43,7 +43,8 @@ impl Health {
         let words = [Word::Healthy, Word::Degraded(String::new()), Word::Unhealthy(String::new())];
         let known = words.iter().map(Word::as_str).find(|known| *known == state);
         let state = known.ok_or_else(|| {
-            let text = format!("`{state}` is no state; healthy, degraded and unhealthy are");
+            let text =
+                format!("`{state}` is not a state; the states are healthy, degraded and unhealthy");
             PyValueError::new_err(text)
         })?;
         Ok(Self { state, reason })

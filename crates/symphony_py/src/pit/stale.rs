@@ -76,7 +76,8 @@ impl StaleManager {
             "archive" => Action::Archive,
             "delete" => Action::Delete,
             other => {
-                let message = format!("`{other}` is no action; keep, archive and delete are");
+                let message =
+                    format!("`{other}` is not an action; the actions are keep, archive and delete");
                 return Err(Fields::new(Code::INVALID_VALUE, message).raise(py));
             }
         };

@@ -107,7 +107,7 @@ impl Topic {
             other => {
                 return Err(Fields::new(
                     Code::INVALID_VALUE,
-                    format!("`{other}` is no policy; block, drop_oldest, latest and reject are"),
+                    format!("`{other}` is not a policy; the policies are block, drop_oldest, latest and reject"),
                 )
                 .raise(py));
             }

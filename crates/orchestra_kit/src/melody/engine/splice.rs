@@ -55,7 +55,7 @@ fn value(place: &Place, values: Values<'_>) -> Result<Payload, KitError> {
             what: if part.is_map() {
                 format!("`{}` does not exist: the value has no `{key}`", place.written)
             } else {
-                format!("`{}` does not exist: the value is no table", place.written)
+                format!("`{}` does not exist: the value is not a table", place.written)
             },
         })?;
     }
@@ -77,7 +77,10 @@ fn text(pieces: &[TextPart], values: Values<'_>) -> Result<Payload, KitError> {
                     Value::Bool(flag) => text.push_str(if flag { "true" } else { "false" }),
                     Value::Bytes(_) | Value::List(_) | Value::Map(_) => {
                         return Err(KitError::InvalidValue {
-                            what: format!("`{}` is no text and stands inside one", place.written),
+                            what: format!(
+                                "`{}` is not a text and stands inside one",
+                                place.written
+                            ),
                         });
                     }
                 }
