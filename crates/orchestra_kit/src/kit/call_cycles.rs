@@ -77,9 +77,12 @@ impl<P: Clone> Waiting<P> {
     }
 }
 
+/// A wait and its number, which no other of its thread has.
+type Numbered<P> = (u64, Arc<Waiting<P>>);
+
 struct Graph<P> {
     /// What a thread waits for: of whom, and which of the two.
-    waiting: HashMap<(P, Blocks), (u64, Arc<Waiting<P>>)>,
+    waiting: HashMap<(P, Blocks), Numbered<P>>,
     last: u64,
 }
 
@@ -112,7 +115,9 @@ impl<P: Clone + Eq + Hash> CallCycles<P> {
             let graph = self.0.lock();
             graph.waiting.values().map(|(_, other)| Arc::clone(other)).collect()
         };
-        others.iter().for_each(|other| other.learn());
+        for other in &others {
+            other.learn();
+        }
         waiting.learn();
         let server = (caller, blocks);
         let mut ring = vec![waiting.call.clone()];

@@ -494,13 +494,14 @@ impl ArbitrationEngine {
     /// Grants to those who wait, while there is enough, and wakes them.
     fn serve(self: &Arc<Self>, state: &mut State, index: usize) {
         while let Some((ask, reason)) = state.resources[index].arbiter.serve() {
-            let (mut waited, mut lease, mut thread) = (Duration::ZERO, None, None);
+            let (mut since, mut lease, mut thread) = (None, None, None);
             if let Some(waiter) = state.resources[index].waiters.get(&ask.ticket) {
-                waited = waiter.since.elapsed();
+                since = Some(waiter.since);
                 (lease, thread) = (waiter.lease, waiter.thread);
             }
             state.hold(index, &ask, lease, thread);
-            self.note(state, index, &ask, Decision::Granted, &reason, waited);
+            let after = since.map(|since: Instant| since.elapsed()).unwrap_or_default();
+            self.note(state, index, &ask, Decision::Granted, &reason, after);
             let waiters = &mut state.resources[index].waiters;
             match waiters.remove(&ask.ticket) {
                 Some(Waiter { wake: Wake::Answer(answered), .. }) => {
