@@ -232,3 +232,30 @@ def test_a_step_that_shuts_its_system_down_does_not_wait_for_itself(where, tmp_p
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == "back\nbase stopped\nstopped\n"
+
+
+@pytest.mark.parametrize("seconds", ["float('inf')", "20"])
+def test_a_shutdown_that_a_step_began_is_served_by_whoever_comes_next(seconds, tmp_path):
+    ended = boot_scripts.run(
+        f"""
+        asked = []
+        class Ends:
+            def health(self):
+                if asked: system.shutdown({seconds})
+                asked.append(1)
+        class Mine(symphony.Conductor):
+            def stop(self): say("the Conductor's stop")
+        system = boot(Mine, components=[Ends])
+        asking = threading.Thread(target=system.health)
+        asking.start()
+        asking.join()
+        # What the Conductor has to stop waits for its thread now, which has not asked for anything.
+        time.sleep(0.5)
+        system.shutdown({seconds})
+        try: system.health()
+        except symphony.StoppedError: say("stopped")
+        """,
+        tmp_path,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "the Conductor's stop\nstopped\n"

@@ -69,6 +69,7 @@ class System(Generic[C]):
         self._process = os.getpid()
         self._shutting_down: set[int] = set()
         self._left_early = False
+        self._unserved: _core.PendingShutdown | None = None
         self.report: _core.BootReport = running.report()
         self.bus: _core.IpcBus = starter.bus
         self.pit: Pit = starter.pit
@@ -313,7 +314,7 @@ class System(Generic[C]):
             # The shutdown waits for this very step: it is begun, and not waited for.
             if not self._running.stopping:
                 self._left_early = True
-                self._running.begin_shutdown(timeout)
+                self._unserved = self._running.begin_shutdown(timeout)
             return
         self._shutting_down.add(thread)
         try:
@@ -324,7 +325,10 @@ class System(Generic[C]):
     def _shut_down(self, timeout: float) -> None:
         # A signal's exception may come between the core's word and this thread's having it.
         left_early, self._left_early = self._left_early, True
-        pending = self._running.begin_shutdown(timeout)
+        # One that was begun in a step, or left for a signal, has steps for whoever comes next: nobody else serves them.
+        pending, self._unserved = self._unserved, None
+        if pending is None:
+            pending = self._running.begin_shutdown(timeout)
         if pending is None:
             self._left_early = False
             if left_early:
@@ -346,6 +350,8 @@ class System(Generic[C]):
                 self._tell_failed(pending.result())
                 self._starter.let_go()
                 self._left_early = False
+            else:
+                self._unserved = pending
 
     def _tell_failed(self, failures: list[str]) -> None:
         if failures:
