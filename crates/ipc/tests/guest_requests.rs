@@ -1,4 +1,5 @@
 //! Requests that a guest makes: given up, counted, and ended with the one for whose sake they are made.
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
 
 mod support;
 

@@ -213,16 +213,16 @@ fn spread<L: Look>(
                 *has_none = true;
                 inner
             }
-            _ => return parts_push(parts, node),
+            _ => vec![],
         },
-        Form::Type(_) | Form::Annotated(..) => return parts_push(parts, node),
+        Form::Type(_) | Form::Annotated(..) => vec![],
     };
+    if inner.is_empty() {
+        // One that is made of no others is a part itself.
+        parts.push(node.clone());
+        return Ok(());
+    }
     inner.iter().try_for_each(|part| spread(look, part, depth + 1, parts, has_none))
-}
-
-fn parts_push<N: Clone, E>(parts: &mut Vec<N>, node: &N) -> Result<(), Unread<E>> {
-    parts.push(node.clone());
-    Ok(())
 }
 
 /// How a factory gives what it makes.
@@ -327,10 +327,9 @@ mod tests {
                 return Ok(Form::Same(own(inner)));
             }
             if let Some((origin, inner)) = node.strip_suffix(']').and_then(|it| it.split_once('['))
+                && (!inner.contains(" | ") || !node.contains("] | "))
             {
-                if !inner.contains(" | ") || !node.contains("] | ") {
-                    return Ok(Form::Of(own(origin), inner.split(", ").map(own).collect()));
-                }
+                return Ok(Form::Of(own(origin), inner.split(", ").map(own).collect()));
             }
             if node.contains(" | ") {
                 return Ok(Form::Union(node.split(" | ").map(own).collect()));

@@ -73,6 +73,7 @@ pub enum Refusal {
 pub fn constructor(groups: &[Vec<Maker>; 3]) -> Result<Vec<Chosen>, Refusal> {
     let [calls, news, inits] = groups;
     let made = || {
+        let none = || Ok(Vec::new());
         let (new, init) = (chain(1, news, 0, &none)?, chain(2, inits, 0, &none)?);
         if news.is_empty() || inits.is_empty() {
             return Ok([new, init].concat());
@@ -83,10 +84,6 @@ pub fn constructor(groups: &[Vec<Maker>; 3]) -> Result<Vec<Chosen>, Refusal> {
         Ok(both)
     };
     chain(0, calls, 0, &made)
-}
-
-fn none() -> Result<Vec<Chosen>, Refusal> {
-    Ok(Vec::new())
 }
 
 /// What one of `__new__` and `__init__` takes and the other one takes as well.
@@ -131,7 +128,9 @@ fn chain(
             own.push(one);
         } else if *star && !one.is_keyword_only && !is_captured {
             one.is_positional = true;
-            own.iter_mut().for_each(|known| known.is_positional |= !known.is_keyword_only);
+            for known in &mut own {
+                known.is_positional |= !known.is_keyword_only;
+            }
             own.push(one);
         } else if !one.has_default {
             return Err(Refusal::Captured(maker.label.clone(), one.name));

@@ -132,7 +132,6 @@ mod tests {
     use component::Phase;
 
     use crate::event::boot_event::Status;
-    use crate::event::text::budget_figure;
     use crate::report::boot_report::{BootReport, ComponentReport, PhaseReport, Saving};
     use crate::report::budgets::BudgetViolation;
 

@@ -42,7 +42,7 @@ impl From<PyErr> for Untold {
 }
 
 impl<'py> Lookup<'py> {
-    fn told(&self, found: &Bound<'py, PyAny>) -> Result<Form<Bound<'py, PyAny>, Key<'py>>, Untold> {
+    fn told(found: &Bound<'py, PyAny>) -> Result<Form<Bound<'py, PyAny>, Key<'py>>, Untold> {
         let found = found.cast::<PyTuple>().map_err(PyErr::from)?;
         let at = |place| found.get_item(place);
         let word = at(0)?;
@@ -54,10 +54,8 @@ impl<'py> Lookup<'py> {
             "union" => Form::Union(at(1)?.extract()?),
             "annotated" => {
                 let marks: Vec<(String, bool)> = at(2)?.extract()?;
-                let mark = |(text, is_name)| match is_name {
-                    true => Mark::Name(text),
-                    false => Mark::Text(text),
-                };
+                let mark =
+                    |(text, is_name)| if is_name { Mark::Name(text) } else { Mark::Text(text) };
                 Form::Annotated(at(1)?, marks.into_iter().map(mark).collect())
             }
             "unresolved" => return Err(Untold::Unresolved(at(1)?.extract()?)),
@@ -73,11 +71,11 @@ impl<'py> Look for Lookup<'py> {
     type Error = Untold;
 
     fn form(&self, node: &Self::Node) -> Result<Form<Self::Node, Key<'py>>, Untold> {
-        self.told(&self.0.call_method1("form", (node,))?)
+        Self::told(&self.0.call_method1("form", (node,))?)
     }
 
     fn key(&self, node: &Self::Node) -> Result<Key<'py>, Untold> {
-        match self.told(&self.0.call_method1("key", (node,))?)? {
+        match Self::told(&self.0.call_method1("key", (node,))?)? {
             Form::Type(key) => Ok(key),
             _ => Err(PyValueError::new_err("a key is one type").into()),
         }

@@ -40,6 +40,10 @@ impl LateBinding {
 }
 
 #[pymethods]
+#[expect(
+    clippy::unused_self,
+    reason = "steps of a component are methods, also those with nothing to do"
+)]
 impl LateBinding {
     /// Whether a step may return an awaitable; none does.
     #[getter]

@@ -175,6 +175,7 @@ impl NeedSpec {
 }
 
 /// One component, before anything of it runs.
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own in Python")]
 #[pyclass(module = "symphony._core")]
 pub(crate) struct ComponentSpec {
     #[pyo3(get, set)]

@@ -140,7 +140,7 @@ impl StandInThreads {
         };
         let inputs = decode(py, &asked.inputs)?.into_bound(py).cast_into::<PyDict>()?;
         if let Some(data) =
-            inputs.get_item("data")?.filter(|data| data.is_instance_of::<PyString>())
+            inputs.get_item("data")?.filter(PyAnyMethods::is_instance_of::<PyString>)
         {
             inputs.set_item("data", data.call_method0("encode")?)?;
         }

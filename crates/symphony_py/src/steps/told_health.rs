@@ -67,7 +67,7 @@ fn said(outcome: &Bound<'_, PyAny>) -> PyResult<Option<(String, Option<String>)>
 /// Whether it is a truth value, of numpy's too, which is not imported for this.
 fn is_truth(said: &Bound<'_, PyAny>) -> PyResult<bool> {
     let class = said.get_type();
-    if class.is(&said.py().get_type::<PyBool>()) {
+    if class.is(said.py().get_type::<PyBool>()) {
         return Ok(true);
     }
     let name = class.name()?;

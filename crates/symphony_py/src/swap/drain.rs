@@ -303,7 +303,7 @@ fn referents<'py>(
     if item.is_exact_instance_of::<PyFunction>() {
         let names = ["__closure__", "__defaults__", "__kwdefaults__"];
         let parts = names.iter().map(|name| item.getattr(*name));
-        return parts.filter(|part| !part.as_ref().is_ok_and(|part| part.is_none())).collect();
+        return parts.filter(|part| !part.as_ref().is_ok_and(PyAnyMethods::is_none)).collect();
     }
     let found = gc.call_method1("get_referents", (item,))?.cast_into::<PyList>()?;
     let mut parts = Vec::new();

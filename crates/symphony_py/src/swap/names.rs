@@ -102,7 +102,7 @@ pub(super) fn names_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Vec<Bound<'p
                     waiting.extend(own(&base, &name)?);
                 }
             }
-            waiting.extend(constants.iter().filter(|constant| constant.is_instance_of::<PyCode>()));
+            waiting.extend(constants.iter().filter(PyAnyMethods::is_instance_of::<PyCode>));
         }
     }
     names.iter().map(|(name, _)| Ok(name.cast_into::<PyString>()?)).collect()
