@@ -431,20 +431,28 @@ def _innermost(function: Any) -> tuple[Any, int, dict[str, Any]]:
     preset: dict[str, Any] = {}
     inner, bound = function, 0
     for _ in range(_MOST_DECORATORS):
-        if hasattr(inner, "__signature__"):
+        within = _within(inner)
+        if within is None:
             break
-        if getattr(inner, "__self__", None) is not None and hasattr(inner, "__func__"):
-            inner, bound = inner.__func__, bound + 1
-        elif hasattr(inner, "__wrapped__"):
-            inner = inner.__wrapped__
-        elif _is_partial(inner):
-            preset = {**inner.keywords, **preset}
-            inner, bound = inner.func, bound + len(inner.args)
-        elif _is_callable_object(inner):
-            inner, bound = type(inner).__call__, bound + 1
-        else:
-            break
+        inner, given, named = within
+        bound += given
+        preset = {**named, **preset}
     return inner, bound, preset
+
+
+def _within(outer: Any) -> tuple[Any, int, dict[str, Any]] | None:
+    """What it calls, how many first inputs it gives and which ones by name; nothing where its own are the inputs."""
+    if hasattr(outer, "__signature__"):
+        return None
+    if getattr(outer, "__self__", None) is not None and hasattr(outer, "__func__"):
+        return outer.__func__, 1, {}
+    if hasattr(outer, "__wrapped__"):
+        return outer.__wrapped__, 0, {}
+    if _is_partial(outer):
+        return outer.func, len(outer.args), outer.keywords
+    if _is_callable_object(outer):
+        return type(outer).__call__, 1, {}
+    return None
 
 
 def _parameters_of(name: str, function: Any, inner: Any) -> list[tuple[str, int, bool]]:
