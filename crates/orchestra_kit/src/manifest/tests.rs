@@ -254,7 +254,7 @@ window = "soon"
     error: `A=b` is not the name of a variable
       Symphony.toml:23
     hint: grant the name alone; its value comes from the environment (column 8, manifest-invalid)
-    error: `put` is no call
+    error: `put` is not a call
       Symphony.toml:24
     hint: write `member.operation`, or `member.*` for all of them (column 10, manifest-invalid)
     error: `extension.limits.queue` must be a whole number, not a number with a fraction

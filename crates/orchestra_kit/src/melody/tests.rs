@@ -184,7 +184,7 @@ on_error = { fall = "c" }
     error: `inputs` means the inputs of the run
       m.toml:5
     hint: choose another `id` (column 6, melody-invalid)
-    error: `read` is no call
+    error: `read` is not a call
       m.toml:6
     hint: write `extension.operation` (column 8, melody-invalid)
     error: unknown key `wiht` in `node`

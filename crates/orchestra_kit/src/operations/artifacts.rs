@@ -30,7 +30,7 @@ fn store(members: &Members) -> Result<&ArtifactStore, KitError> {
 }
 
 fn id(inputs: &Inputs<'_>) -> Result<ArtifactId, KitError> {
-    inputs.parsed("id", "artifact's id")
+    inputs.parsed("id", "an artifact's id")
 }
 
 fn put(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {

@@ -75,7 +75,11 @@ impl<'a> Inputs<'a> {
     }
 
     fn wrong(&self, name: &str, wanted: &str) -> KitError {
-        invalid(format!("`{name}` of `{}.{}` is no {wanted}", self.member.as_str(), self.operation))
+        invalid(format!(
+            "`{name}` of `{}.{}` is not {wanted}",
+            self.member.as_str(),
+            self.operation
+        ))
     }
 
     fn required(&self, name: &str, wanted: &str) -> Result<&'a Value, KitError> {
@@ -103,7 +107,7 @@ impl<'a> Inputs<'a> {
         match self.get(name) {
             None => Ok(default),
             Some(Value::Int(number)) => Ok(*number),
-            Some(_) => Err(self.wrong(name, "whole number")),
+            Some(_) => Err(self.wrong(name, "a whole number")),
         }
     }
 
@@ -112,9 +116,9 @@ impl<'a> Inputs<'a> {
         match self.get(name) {
             None => Ok(default),
             Some(Value::Int(number)) => {
-                u64::try_from(*number).map_err(|_| self.wrong(name, "count"))
+                u64::try_from(*number).map_err(|_| self.wrong(name, "a count"))
             }
-            Some(_) => Err(self.wrong(name, "count")),
+            Some(_) => Err(self.wrong(name, "a count")),
         }
     }
 
@@ -127,7 +131,7 @@ impl<'a> Inputs<'a> {
             None => Ok(None),
             Some(Value::Float(number)) => Ok(Some(*number)),
             Some(Value::Int(number)) => Ok(Some(*number as f64)),
-            Some(_) => Err(self.wrong(name, "number")),
+            Some(_) => Err(self.wrong(name, "a number")),
         }
     }
 
@@ -147,11 +151,11 @@ impl<'a> Inputs<'a> {
             Some(Value::Int(seconds)) => component::span(*seconds as f64),
             Some(_) => None,
         };
-        seconds.map(Some).ok_or_else(|| self.wrong(name, "number of seconds"))
+        seconds.map(Some).ok_or_else(|| self.wrong(name, "a number of seconds"))
     }
 
     pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, KitError> {
-        let wrong = || self.wrong(name, "list of texts");
+        let wrong = || self.wrong(name, "a list of texts");
         match self.get(name) {
             None => Ok(Vec::new()),
             Some(Value::List(items)) => items
@@ -164,8 +168,10 @@ impl<'a> Inputs<'a> {
 
     /// A graph: each node with the nodes that it needs.
     pub(super) fn graph(&self, name: &str) -> Result<Vec<(String, Vec<String>)>, KitError> {
-        let wrong = || self.wrong(name, "map of nodes to lists of nodes");
-        let Value::Map(nodes) = self.required(name, "map")? else { return Err(wrong()) };
+        let wrong = || self.wrong(name, "a map of nodes to lists of nodes");
+        let Value::Map(nodes) = self.required(name, "a map of nodes to lists of nodes")? else {
+            return Err(wrong());
+        };
         let needs = |value: &Value| match value {
             Value::List(items) => {
                 items.iter().map(|item| item.as_text().map(str::to_owned)).collect()

@@ -44,7 +44,7 @@ fn manager(members: &Members) -> Result<&StaleManager, KitError> {
 }
 
 fn id(inputs: &Inputs<'_>) -> Result<ArtifactId, KitError> {
-    inputs.parsed("id", "artifact's id")
+    inputs.parsed("id", "an artifact's id")
 }
 
 fn rule(members: &Members, inputs: &Inputs<'_>) -> Result<Value, KitError> {
