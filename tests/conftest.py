@@ -48,6 +48,13 @@ def workshop(tmp_path: Path) -> Workshop:
     return Workshop(tmp_path)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quick_collections():
+    """What earlier modules left alive is looked at by no collection any more: after two thousand tests each took 0.2 s."""
+    gc.collect()
+    gc.freeze()
+
+
 def open_files() -> list[str]:
     """What the descriptors of this process lead to."""
     folder = Path("/proc/self/fd")

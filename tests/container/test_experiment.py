@@ -174,9 +174,13 @@ def test_a_second_experiment_and_a_swap_are_refused_meanwhile(system):
     [
         ({}, None, "needs variants"),
         ({"a": Model}, {"b": 1.0}, "does not name the variants"),
-        ({"a": Model, "b": Second}, {"a": 1.0, "b": -1.0}, "no shares"),
-        ({"a": Model}, {"a": 0.0}, "no shares"),
-        ({"a": Model, "b": Second}, {"a": 1.0, "b": float("nan")}, "no shares"),
+        ({"a": Model, "b": Second}, {"a": 1.0, "b": -1.0}, "the shares of `split` are not lawful"),
+        ({"a": Model}, {"a": 0.0}, "the shares of `split` are not lawful"),
+        (
+            {"a": Model, "b": Second},
+            {"a": 1.0, "b": float("nan")},
+            "the shares of `split` are not lawful",
+        ),
     ],
 )
 def test_a_split_that_is_none_is_refused(system, variants, split, text):

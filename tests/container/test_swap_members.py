@@ -69,7 +69,7 @@ def test_everybody_has_the_new_store_and_the_old_one_is_closed(nothing_left):
         old = system.pit.artifacts
         kept = old.put(b"kept")
         memory = Memory()
-        report = system.swap(ArtifactStore, memory)
+        report = system.swap(ArtifactStore, memory, drain=0.3)
         assert user.store is user.pit.artifacts is user.handle.value is memory
         assert system.pit.artifacts is system[ArtifactStore] is system.get(ArtifactStore) is memory
         assert user.store.put(b"new") == "m0"

@@ -190,7 +190,7 @@ CONTENTS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(CONTENTS, st.lists(CALLS, max_size=12))
 def test_it_reads_as_a_file_in_memory_does(store, data, calls):
     file, model = store.open(store.put(data)), io.BytesIO(data)
