@@ -206,12 +206,30 @@ impl Opening {
         let truncated = length - end;
         if truncated > 0 {
             refuse_damage_before_records(&file, &path, Place { generation, offset: end }, length)?;
+            refuse_damage_of_closed(&path, kept.as_ref(), Mark { generation, offset: end })?;
             disk::set_len(&file, end).map_err(PitError::io("remove the torn tail of", &path))?;
             tracing::warn!(path = %path.display(), truncated, "removed the torn tail of a journal");
         }
         let recovery = Recovery { records, truncated };
         let mark = Mark { generation, offset: end };
         Journal::assemble(path, format, durability, (file, mark), recovery, kept)
+    }
+}
+
+/// Refuses damage at the end of what was there when the journal was closed: that is no torn tail, and was acknowledged.
+fn refuse_damage_of_closed(path: &Path, kept: Option<&KeptMark>, end: Mark) -> PitResult<()> {
+    // One that was never closed says only that there was a record.
+    let least = HEADER + FRAME as u64;
+    let closed = kept.and_then(KeptMark::read).filter(|mark| mark.offset > least);
+    match closed {
+        Some(mark) if mark.generation == end.generation && mark.offset > end.offset => {
+            Err(PitError::Corrupt {
+                path: path.to_owned(),
+                offset: end.offset,
+                reason: "a record is damaged that was whole when the journal was closed",
+            })
+        }
+        _ => Ok(()),
     }
 }
 

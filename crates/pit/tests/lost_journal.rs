@@ -177,6 +177,41 @@ fn what_was_lost_of_the_journal_of_runs_or_of_pins_is_an_error_and_changes_nothi
 }
 
 #[test]
+fn damage_at_the_end_of_a_journal_that_was_closed_is_no_torn_tail() {
+    let damages: [fn(&mut Vec<u8>); 3] = [
+        |bytes| *bytes.last_mut().unwrap() ^= 1,
+        |bytes| bytes.iter_mut().rev().take(8).for_each(|byte| *byte = 0),
+        // In front of a tail that a killed process has left.
+        |bytes| {
+            *bytes.last_mut().unwrap() ^= 1;
+            bytes.extend([7; 5]);
+        },
+    ];
+    for journal in ["dag-tracker/dag.journal", "stale-manager/pins"] {
+        for damage in damages {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(journal);
+            let config = PitConfig::new(folder.path());
+            let pit = Pit::open(&config).unwrap();
+            let id = pit.artifacts().unwrap().put(b"kept", &plain()).unwrap();
+            pit.dag().unwrap().submit(&[("a".to_owned(), Vec::new())], 0).unwrap();
+            pit.stale().unwrap().pin(&id).unwrap();
+            pit.stale().unwrap().close();
+            pit.dag().unwrap().close().unwrap();
+            drop(pit);
+            let mut bytes = fs::read(&path).unwrap();
+            damage(&mut bytes);
+            fs::write(&path, &bytes).unwrap();
+            for _ in 0..2 {
+                let error = Pit::open(&config).unwrap_err().to_string();
+                assert!(error.contains("when the journal was closed"), "{error}");
+                assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is removed");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_journal_of_a_killed_process_is_missed_too() {
     let folder = tempfile::tempdir().unwrap();
     let tracker = DagTracker::open(folder.path(), Durability::Process).unwrap();

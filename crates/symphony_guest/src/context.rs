@@ -26,6 +26,8 @@ pub struct Context<'a> {
     stand_in: &'a dyn StandIn,
     /// How many threads of the operation wait for its reader; together they have one turn.
     waiting: Mutex<usize>,
+    /// Held by the thread that gives an item: the lane tells one of a stream's threads that there is room, and no more.
+    sending: Mutex<()>,
     /// Where items go when the caller takes one result only.
     collected: Option<Mutex<Vec<Payload>>>,
 }
@@ -45,6 +47,7 @@ impl<'a> Context<'a> {
             blocks,
             stand_in,
             waiting: Mutex::new(0),
+            sending: Mutex::new(()),
             collected: (!request.stream).then(Mutex::default),
         }
     }
@@ -78,18 +81,20 @@ impl<'a> Context<'a> {
     /// [`GuestError::Call`] with `Cancelled` when the caller wants no more.
     pub fn item(&self, value: impl Into<Value>) -> Result<(), GuestError> {
         let item = Payload::from_value(&value.into())?;
-        match &self.collected {
-            Some(items) => items.lock().push(item),
-            None if self.lane.has_room(self.correlation, Resume::Hook(Box::new(|| ())))? => {
-                self.lane.item(self.correlation, &item, None)?;
-            }
-            None => {
-                let left = Left::of(self);
-                let sent = self.lane.item(self.correlation, &item, None);
-                drop(left);
-                sent?;
-            }
+        if let Some(items) = &self.collected {
+            items.lock().push(item);
+            return Ok(());
         }
+        let sending = self.sending.lock();
+        if self.lane.has_room(self.correlation, Resume::Hook(Box::new(|| ())))? {
+            self.lane.item(self.correlation, &item, None)?;
+        } else {
+            let left = Left::of(self);
+            let sent = self.lane.item(self.correlation, &item, None);
+            drop(left);
+            sent?;
+        }
+        drop(sending);
         Ok(())
     }
 

@@ -42,6 +42,20 @@ fn numbers(inputs: Value, context: &Context<'_>) -> Result<(), GuestError> {
     (0..count).try_for_each(|number| context.item(number))
 }
 
+/// The same from four threads at once, each number once.
+fn numbers_of_threads(inputs: Value, context: &Context<'_>) -> Result<(), GuestError> {
+    let count = inputs.get("count").and_then(Value::as_int).ok_or("`count` is missing")?;
+    std::thread::scope(|scope| {
+        let give = |first: i64| {
+            scope.spawn(move || {
+                (first..count).step_by(4).try_for_each(|number| context.item(number))
+            })
+        };
+        let threads: Vec<_> = (0..4).map(give).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
+    })
+}
+
 /// How many others ran when this one did.
 fn overlap() -> i64 {
     static RUNNING: AtomicI64 = AtomicI64::new(0);
@@ -68,6 +82,7 @@ fn the_guest_itself() {
         .operation("store", |inputs, context| context.call("artifact-store.put", inputs))
         .operation("overlap", |_, _| Ok(Value::from(overlap())))
         .stream("numbers", numbers)
+        .stream("numbers_of_threads", numbers_of_threads)
         .run();
     std::process::exit(i32::from(ended.is_err()));
 }
@@ -250,6 +265,28 @@ fn it_streams_and_gives_a_list_to_who_takes_one_result() {
     assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
     let list = host.call("numbers", [("count", 3)]).unwrap();
     assert_eq!(list, Value::List((0..3).map(Value::Int).collect()));
+}
+
+#[test]
+fn a_stream_that_several_threads_give_items_to_ends_with_each_once() {
+    let host = start();
+    let inputs = Payload::from_value(&Value::from([("count", 4000)])).unwrap();
+    let mut items = host.lane.request_stream("numbers_of_threads", &inputs, &within()).unwrap();
+    let first = items.next().unwrap().unwrap();
+    // Meanwhile all four have found that there is no room.
+    std::thread::sleep(Duration::from_millis(200));
+    let mut numbers: Vec<i64> = std::iter::once(first)
+        .chain(items.map(|item| item.unwrap()))
+        .map(|item| item.value().unwrap().as_int().unwrap())
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..4000).collect::<Vec<_>>());
+    let mut dropped = host.lane.request_stream("numbers_of_threads", &inputs, &within()).unwrap();
+    dropped.next().unwrap().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    drop(dropped);
+    // All four have left: its one serving thread is free again.
+    assert_eq!(host.call("echo", [("n", 1)]), Ok(Value::from([("n", 1)])));
 }
 
 #[test]

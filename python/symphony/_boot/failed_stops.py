@@ -1,12 +1,15 @@
 """Stops that failed while a system was shut down: told to whoever has set nothing up for it.
 
 Called by `shutdown()` in each of its forms. Invariant: every one is told with its exception where `logging` listens,
-and in one line on stderr where nothing does; none is raised, because the rest was stopped and is gone.
+and in one line on stderr where nothing does; none is raised, because the rest was stopped and is gone, and a handler
+that raises is told and keeps nothing from its end.
 """
 
 from __future__ import annotations
 
 import sys
+
+from symphony import _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +37,10 @@ def tell(failures: Sequence[str], raised: Mapping[str, BaseException]) -> None:
         error = raised.get(name)
         # Without an exception the core's own record has said it all.
         if error is not None:
-            logger.error("%s", failure, exc_info=(type(error), error, error.__traceback__))
+            try:
+                logger.error("%s", failure, exc_info=(type(error), error, error.__traceback__))
+            except BaseException as fault:  # noqa: BLE001 - a handler of the user's keeps no system from its end.
+                _core.write_unraisable(fault, logger)
 
 
 def _write(line: str) -> None:

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 def register(starter: Starter, components: Iterable[Any]) -> None:
     """Registers what users gave to `boot(components=…, overrides=…)`."""
-    # A module that both name is one.
-    components = [*components]
-    components += [name for name in starter.declared if name not in components]
-    collected = collect(components, starter.overrides, namespace=starter.namespace)
+    collected = collect(
+        components, starter.overrides, namespace=starter.namespace, declared=starter.declared
+    )
     for name in collected.replaced:
         starter.core.replace(name)
     for spec in collected.specs:

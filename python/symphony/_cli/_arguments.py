@@ -114,7 +114,7 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
         help="inputs, a string after `=` and JSON after `:=`; the manifest or its folder",
     )
     parser.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="how long the call may take"
+        "--timeout", type=_seconds, metavar="SECONDS", help="how long the call may take"
     )
     _add_system(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -212,3 +212,14 @@ def _operation(text: str) -> tuple[str, str]:
     if not extension or not operation:
         raise argparse.ArgumentTypeError(f"`{text}` is not of the form EXTENSION.OPERATION")
     return extension, operation
+
+
+def _seconds(text: str) -> float:
+    """A span of time."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a number of seconds")
+    return seconds

@@ -94,11 +94,15 @@ class Scope:
             return ("unresolved", annotation.__name__) if known is _ABSENT else ("same", known)
         for attribute in ("__forward_arg__", "__value__"):
             # A text in a generic, and the alias of a `type` statement.
-            if hasattr(annotation, attribute) and not isinstance(annotation, type):
-                try:
-                    return "same", getattr(annotation, attribute)
-                except NameError as error:
-                    return "unresolved", str(error).split("'")[1]
+            if isinstance(annotation, type):
+                break
+            try:
+                # The value of an alias is evaluated by the look at it.
+                value = getattr(annotation, attribute, _ABSENT)
+            except NameError as error:
+                return "unresolved", str(error).split("'")[1]
+            if value is not _ABSENT:
+                return "same", value
         if kind.__module__ == "dataclasses":
             return "same", annotation.type
         metadata = getattr(annotation, "__metadata__", None)
@@ -243,7 +247,9 @@ def substitute(annotation: Any, variables: Mapping[Any, Any]) -> Any:
 
 def unwrapped(function: Any) -> Any:
     """The function whose annotations are meant: what decorators wrapped, as `inspect.signature` finds it."""
-    while hasattr(function, "__wrapped__") and not hasattr(function, "__signature__"):
+    for _ in range(_DEEPEST):
+        if not hasattr(function, "__wrapped__") or hasattr(function, "__signature__"):
+            break
         function = function.__wrapped__
     return function
 

@@ -34,7 +34,7 @@ from symphony._core import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from symphony._components.constructor import Parameter
@@ -120,8 +120,9 @@ class Collector:
             TypeError: It is neither a class nor a callable.
         """
         called, first, bound = target, 0, ()
-        if type(getattr(target, "keywords", None)) is dict:
-            # A `partial`; a mock would have any attribute.
+        is_partial = not isinstance(target, type) and hasattr(target, "func")
+        if is_partial and type(getattr(target, "keywords", None)) is dict:
+            # A mock would have any attribute, and a class may have one of that name.
             called, first, bound = target.func, len(target.args), tuple(target.keywords)
         origin = getattr(called, "__origin__", None)
         if isinstance(called, type) or isinstance(origin, type):
@@ -366,6 +367,7 @@ def collect(
     overrides: Mapping[Any, Any] | None = None,
     *,
     namespace: Mapping[str, Any] | None = None,
+    declared: Sequence[str] = (),
 ) -> Collected:
     """Reads `components=` and `overrides=` of `boot()`.
 
@@ -373,6 +375,7 @@ def collect(
         components: Classes, factories, modules, names of modules.
         overrides: Replacements by type.
         namespace: The local names of the caller of `boot()`.
+        declared: The modules that the manifest names; one that both name is one.
 
     Raises:
         BootError: A named module cannot be imported.
@@ -385,7 +388,8 @@ def collect(
     if isinstance(components, (type, _FUNCTION)) or not hasattr(components, "__iter__"):
         name = getattr(components, "__name__", "…")
         raise TypeError(f"`components` takes several: write `components=[{name}]`")
-    for item in [components] if isinstance(components, str) else components:
+    items = [components] if isinstance(components, str) else [*components]
+    for item in [*items, *(name for name in declared if name not in items)]:
         if isinstance(item, (str, _MODULE)):
             from symphony._components.scan import scan
 

@@ -27,6 +27,8 @@ _ABSTRACT = 1 << 20
 _OBJECT_INIT: Any = object.__init__
 _OBJECT_NEW: Any = object.__new__
 _NOT_THEIRS = ("typing", "typing_extensions")
+_MOST_WRAPPERS = 100
+"""Decorators around one function; one that wraps itself has no last."""
 _EMPTY: Mapping[str, Any] = {}
 
 
@@ -212,7 +214,7 @@ def life_of(called: Any, function: Any) -> str:
     """The kind of component that a factory is, by what its call gives."""
     contextlib = sys.modules.get("contextlib")
     flags = function.__code__.co_flags
-    while True:
+    for _ in range(_MOST_WRAPPERS):
         code = getattr(called, "__code__", None)
         if code is not None:
             if contextlib is not None and getattr(called, "__globals__", None) is vars(contextlib):

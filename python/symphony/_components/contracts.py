@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from symphony._core import ComponentSpec, Diagnostic
 
 _FUNCTION: Any = type(lambda: None)
+_DEEPEST = 64
+"""Texts that stand for texts."""
 _COROUTINE, _ASYNC_GENERATOR = 0x80, 0x200
 _LITERALS = (bool, int, float, complex, str, bytes, tuple, list, dict, set)
 
@@ -159,8 +161,13 @@ def _is_plain(annotation: Any, owner: type) -> bool:
         module = sys.modules.get(owner.__module__)
         scope = Scope(vars(module) if module else {}, {}, {}, {})
         try:
-            while isinstance(annotation, str):
+            for _ in range(_DEEPEST):
+                if not isinstance(annotation, str):
+                    break
                 annotation = evaluate(annotation, scope)
+            else:
+                # A name that stands for itself.
+                return False
         except Unresolved:
             return False
     if annotation is None:

@@ -258,8 +258,11 @@ class Server:
                 if self._runner is not None:
                     self._runner.settle()
                 if started:
-                    for hook in reversed(self._extension.stop_hooks):
-                        self._run_stop_hook(hook)
+                    left = [
+                        self._run_stop_hook(hook) for hook in reversed(self._extension.stop_hooks)
+                    ]
+                    for leaving in filter(None, left):
+                        raise leaving
             finally:
                 if self._runner is not None:
                     self._runner.close()
@@ -269,14 +272,16 @@ class Server:
         if hasattr(given, "__await__"):
             self._event_loop().wait(given)
 
-    def _run_stop_hook(self, hook: Callable[[], Any]) -> None:
+    def _run_stop_hook(self, hook: Callable[[], Any]) -> SystemExit | None:
+        """Run one; one that calls `sys.exit` says by which code the process ends after the others."""
         try:
             self._run_hook(hook)
-        except SystemExit:
-            raise
+        except SystemExit as leaving:
+            return leaving
         except BaseException as fault:  # noqa: BLE001  # Whatever an author's hook raises; the others have their turn.
             self._hook_failed = True
             sys.stderr.write(describe_fault(fault)[2])
+        return None
 
     def _tell_start(self, fault: BaseException) -> None:
         report = describe_fault(fault)

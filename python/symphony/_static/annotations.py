@@ -93,6 +93,10 @@ class AnnotationLookup:
             return " | ".join([*(self.text(part) for part in form[-1]), *last])
         if isinstance(meant, str):
             return meant
+        if form[0] == "of":
+            # As the generic itself is shown, whose arguments know where they come from.
+            label = self.key(meant)
+            return label_of(label[1]) if label[0] == "type" else ast.unparse(meant[1])
         is_text = form[0] == "same" and isinstance(meant[1], ast.Constant)
         return str(meant[1].value) if is_text else ast.unparse(meant[1])  # type: ignore[attr-defined]
 

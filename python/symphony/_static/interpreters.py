@@ -69,7 +69,9 @@ def _probe() -> str:
     """By what an interpreter says its version, and `ok` or why it cannot become a guest."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     return (
-        f"import sys; sys.path.append({package!r}); print('%d.%d' % sys.version_info[:2], end=' ')\n"
+        # What lies in the working directory is the project's, and nothing of it is to be run.
+        f"import sys; sys.path[:] = [*filter(None, sys.path), {package!r}]\n"
+        "print('%d.%d' % sys.version_info[:2], end=' ')\n"
         "try: import symphony._core\n"
         "except BaseException as fault: print(type(fault).__name__ + ':', fault)\n"
         "else: print('ok')"

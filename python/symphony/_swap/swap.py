@@ -441,5 +441,7 @@ def take_down(starter: Starter, live: Live) -> BaseException | None:
         failed = error
     live.instance = ABSENT
     live.stepper = live.injected = None
+    # It is this outcome, and no failure of the shutdown that comes one day.
+    starter.container.raised_in_stop.pop(live.spec.name, None)
     starter.container.forget(live)
     return failed

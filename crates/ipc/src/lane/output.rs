@@ -282,16 +282,17 @@ impl Core {
             return u64::from(self.send(&frame, &body, Room::Call).is_err());
         }
         let event = Event { topic: topic.to_owned(), frame, body };
-        let mut dropped = 0;
-        // Of its own topic only: what is published elsewhere never gives way to it.
+        let (mut dropped, mut freed) = (0, 0);
+        // Of its own topic only: what is published elsewhere never gives way to it. One that takes no more than what it
+        // replaces makes nothing grow, also where answers alone are beyond the limit.
         while output.of_topic.get(topic).is_some_and(|kept| *kept >= capacity.max(1))
-            || output.bytes() + event.weight() > self.out_limit
+            || (freed < event.weight() && output.bytes() + event.weight() > self.out_limit)
         {
             dropped += 1;
             count(&self.counters.dropped, 1);
             let oldest = output.events.iter().position(|event| event.topic == topic);
             let Some(oldest) = oldest.filter(|_| newest) else { return dropped };
-            output.let_go(oldest);
+            freed += output.let_go(oldest).map_or(0, |event| event.weight());
         }
         output.keep(event);
         self.watch_writing(&mut output);

@@ -92,6 +92,10 @@ impl References {
     pub(super) fn unless_held(&self, id: &ArtifactId, delete: &mut dyn FnMut()) -> Option<RunId> {
         let held = Held::Artifact(*id);
         let mut known = self.known.lock();
+        // Of two deletions the first to end would lift the protection of the other.
+        while known.deleting.contains(&held) {
+            self.ended.wait(&mut known);
+        }
         let holder = known.holder(&held);
         if holder.is_some() {
             return holder;

@@ -63,11 +63,12 @@ impl Pins {
         if self.closed.load(Ordering::Relaxed) {
             return Err(PitError::Stopped { member: "stale-manager" });
         }
-        if pinned.contains(id) == pin {
-            return Ok(false);
-        }
+        // First: what a failed call has left is on the disk before anybody is told that there is nothing to do.
         if self.journal.is_broken() {
             self.journal.rewrite(records(&pinned))?;
+        }
+        if pinned.contains(id) == pin {
+            return Ok(false);
         }
         let record = record(id, if pin { PIN } else { UNPIN });
         let written = self.journal.write_all([record.as_slice()])?;
