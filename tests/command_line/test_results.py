@@ -72,3 +72,17 @@ def test_results_say_what_each_node_came_to(workshop, cli):
         "other": "done",
         "spare": "done",
     }
+
+
+def test_many_runs_are_counted_for_people_and_whole_for_programs(workshop, cli):
+    workshop.extension("echo", ECHO)
+    workshop.melody(
+        '[melody]\nname = "one"\n[[node]]\nid = "a"\ncall = "echo.echo"\nwith = { value = 1 }\n'
+    )
+    ended = cli("run", "--melody", "melody.toml", "--runs", 23)
+    assert ended.code == 0, ended
+    assert ended.out.count("  a = 1\n") == 20
+    assert "and 3 more; `--json` has them all\n" in ended.out
+    assert (
+        len(cli("run", "--melody", "melody.toml", "--runs", 23, "--json").document["results"]) == 23
+    )

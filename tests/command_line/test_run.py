@@ -501,7 +501,8 @@ def test_a_trace_that_cannot_be_written_is_refused_before_the_run(system, cli):
     system.melody(NOTES)
     notes = f"file={system.folder / 'notes'}"
     (system.folder / "folder.json").mkdir()
-    for place in ("absent/x.json", "folder.json", "/proc/x.json"):
+    os.mkfifo(system.folder / "pipe.json")
+    for place in ("absent/x.json", "folder.json", "/proc/x.json", "pipe.json"):
         ended = cli(
             "run", "--melody", "melody.toml", "--input", "value=x", "--input", notes,
             "--trace", place,

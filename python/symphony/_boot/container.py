@@ -204,7 +204,9 @@ async def _entered_async(manager: Any, spec: ComponentSpec) -> Any:
 
 def _of_class(manager: Any, made: Any, spec: ComponentSpec) -> Any:
     """An object that is of the class that was promised is itself what is provided, whatever its `__enter__` gives."""
-    return manager if spec.entered and type(manager) is spec.made else made
+    promised = getattr(spec.made, "__origin__", None) or spec.made
+    is_promised = isinstance(promised, type) and promised in type(manager).__mro__
+    return manager if spec.entered and is_promised else made
 
 
 def _finish(generator: Any) -> None:

@@ -29,12 +29,21 @@ _WIDTH = 400
 class Results:
     """What became of each run, in the order of their ends."""
 
-    def __init__(self) -> None:
-        """Nothing has ended yet."""
+    def __init__(self, *, keeps_all: bool) -> None:
+        """Nothing has ended yet.
+
+        Args:
+            keeps_all: Whether more are wanted than people are shown: of a hundred thousand runs that is memory.
+        """
         self.documents: list[dict[str, Any]] = []
+        self._keeps_all = keeps_all
+        self._left_out = 0
 
     def add(self, job: Job, run: Run, error: BaseException | None) -> None:
         """Takes in a run that has ended."""
+        if not self._keeps_all and len(self.documents) >= _SHOWN:
+            self._left_out += 1
+            return
         values = run.result() if error is None else None
         self.documents.append(
             {
@@ -60,13 +69,13 @@ class Results:
     def lines(self) -> list[str]:
         """The values of the first runs, each with what went wrong on the way."""
         lines: list[str] = []
-        for document in self.documents[:_SHOWN]:
+        for document in self.documents:
             lines.append(f"{document['name']}: {document['state']} in {_time(document['seconds'])}")
             values: Mapping[str, Any] = document["values"] or {}
             for node in document["nodes"]:
                 lines.extend(_node_lines(node, values))
-        if len(self.documents) > _SHOWN:
-            lines.append(f"and {len(self.documents) - _SHOWN} more; `--json` has them all")
+        if self._left_out:
+            lines.append(f"and {self._left_out} more; `--json` has them all")
         return lines
 
 

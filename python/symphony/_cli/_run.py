@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 class _Session:
     """What one call of `symphony run` came to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_json: bool) -> None:
         self.report: dict[str, Any] = _errors.empty_report()
         self.tally = Tally()
-        self.results = Results()
+        self.results = Results(keeps_all=as_json)
         self.error: BaseException | None = None
         self.baseline: Baseline | None = None
         self.compared: BaselineResult | None = None
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if fault is not None:
         _errors.refuse("run", _errors.UsageError(fault), as_json=options.json)
         return USAGE
-    session = _Session()
+    session = _Session(as_json=options.json)
     try:
         refuse_unwritable(options.trace)
         if options.baseline is not None:

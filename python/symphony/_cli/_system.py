@@ -78,6 +78,9 @@ def refuse_unwritable(path: str | None) -> None:
     if path is None:
         return
     was_there = os.path.exists(path)
+    if was_there and not os.path.isfile(path) and not os.path.isdir(path):
+        # To open a pipe waits for whoever reads it.
+        raise UsageError(f"`{path}` cannot be written: it is not a regular file")
     try:
         with open(path, "a", encoding="utf-8"):
             pass
