@@ -11,7 +11,6 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any
 
     from symphony._core import BootEvent
@@ -36,12 +35,7 @@ class BootLine:
         """Itself."""
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         """Wipes the line."""
         self._ended = True
         if self._shown:
@@ -95,12 +89,7 @@ class RunsBar:
                 failed=f"{tally.failed} failed" if tally.failed else "",
             )
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         """Wipes the bar."""
         if self._bar is not None:
             self._bar.stop()

@@ -154,3 +154,49 @@ def test_a_function_says_that_its_result_is_entered(tmp_path):
         assert file.read() == "text"
         assert type(system[Session]) is Session
     assert file.closed
+
+
+def test_a_promised_base_class_is_what_is_provided_whatever_its_subclass_enters():
+    """An object of the class that was promised is provided itself; only another manager stands for what it gives."""
+
+    class Pool:
+        is_open = False
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            self.is_open = False
+
+    class WidePool(Pool):
+        def __enter__(self) -> str:
+            self.is_open = True
+            return "a connection"
+
+    class Queue:
+        is_open = False
+
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *error: object) -> None:
+            self.is_open = False
+
+    class LongQueue(Queue):
+        async def __aenter__(self) -> int:
+            self.is_open = True
+            return 7
+
+    @component(enter=True)
+    def pool() -> Pool:
+        return WidePool()
+
+    @component(enter=True)
+    def queue() -> Queue:
+        return LongQueue()
+
+    with boot(components=[pool, queue]) as system:
+        given = [system[Pool], system[Queue]]
+        assert [type(one) for one in given] == [WidePool, LongQueue]
+        assert all(one.is_open for one in given)
+    assert not any(one.is_open for one in given)

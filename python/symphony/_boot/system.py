@@ -14,7 +14,6 @@ from symphony.exceptions import StoppedError, WrongThreadError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
     from typing import Any, Generic, TypeVar, overload
 
     from symphony._boot.starter import Starter
@@ -395,12 +394,7 @@ class System(Generic[C]):
         """The system itself."""
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         """Shuts down."""
         self.shutdown()
 
@@ -408,12 +402,7 @@ class System(Generic[C]):
         """The system itself."""
         return self
 
-    async def __aexit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_raised: object) -> None:
         """Shuts down as `__exit__` does, while the event loop goes on."""
         thread = _thread.get_ident()
         if os.getpid() != self._process or thread in self._shutting_down:

@@ -16,21 +16,9 @@ from symphony._work.loop_waits import waits_of_running_loop
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-    from typing import Any, Protocol
+    from typing import Any
 
-    class StreamLane(Protocol):
-        """What sending a stream needs of a lane."""
-
-        def room(self, correlation: int, completions: Any, token: int) -> bool | None:
-            """Tell whether the reader has room; None when it wants no more."""
-            ...
-
-        def cancelled(self, correlation: int) -> bool:
-            """Tell whether the reader has given the stream up."""
-            ...
-
-        def item(self, correlation: int, value: Any) -> None:
-            """Send one value."""
+    from symphony._core import GuestLane
 
 
 _correlation: contextvars.ContextVar[int | None] = contextvars.ContextVar(
@@ -44,7 +32,7 @@ _AT_ONCE = 64
 """So many values are sent before the loop's other tasks have their turn."""
 
 
-async def send_values(lane: StreamLane, correlation: int, values: AsyncIterator[Any]) -> bool:
+async def send_values(lane: GuestLane, correlation: int, values: AsyncIterator[Any]) -> bool:
     """Send the values of an asynchronous generator, and leave the loop to others while its reader is behind.
 
     Args:
@@ -70,7 +58,7 @@ async def send_values(lane: StreamLane, correlation: int, values: AsyncIterator[
     return False
 
 
-async def _has_room(lane: StreamLane, correlation: int) -> bool:
+async def _has_room(lane: GuestLane, correlation: int) -> bool:
     """Wait until the reader of a stream has room for the next value; False when it wants no more."""
     waits = waits_of_running_loop()
     while True:

@@ -7,6 +7,7 @@ modules that an interpreter holds before it looks at any folder.
 
 from __future__ import annotations
 
+import _imp
 import os
 import sys
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType
 
+_ENDINGS = (".py", ".pyc", *_imp.extension_suffixes())
+"""By which the interpreter itself knows a module; `notes.happy` and `notes.old.py` are none."""
 _set_aside: dict[str, ModuleType] = {}
 _at_start: frozenset[str] = frozenset(sys.modules)
 
@@ -63,7 +66,7 @@ def _modules_of(folder: str) -> set[str]:
     for entry in entries:
         name, dot, ending = entry.partition(".")
         if dot:
-            if ending.endswith(("py", "so", "pyd")):
+            if dot + ending in _ENDINGS:
                 found.add(name)
         elif os.path.isfile(os.path.join(folder, entry, "__init__.py")):
             found.add(name)

@@ -20,65 +20,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
     from types import TracebackType
-    from typing import Any, Protocol
+    from typing import Any
 
+    from symphony._core import GuestLane
     from symphony._guest.async_runner import AsyncRunner
     from symphony._guest.streams import Streams
-    from symphony.extension import Lane
-
-    class GuestLane(Lane, Protocol):
-        """The guest's end of a lane, as `symphony._core.GuestLane` provides it."""
-
-        def hello(
-            self,
-            name: str,
-            version: str,
-            operations: list[dict[str, Any]],
-            spans: list[tuple[str, float, float]] = ...,
-        ) -> Any:
-            """Introduce the extension; returns the host's welcome or raises when refused."""
-
-        def ready(self) -> None:
-            """Say that requests may come."""
-
-        def stop_requested(self) -> bool:
-            """Tell whether the host has asked the extension to stop."""
-            ...
-
-        def stopped(self) -> None:
-            """Say that the extension leaves by itself."""
-
-        def next_request(self) -> tuple[int, str, dict[str, Any], bool] | int | None:
-            """Wait for a request and whether it takes a stream, or a stream's room; None: stop."""
-            ...
-
-        def has_request(self) -> bool:
-            """Tell whether `next_request` would not have to wait."""
-            ...
-
-        def room(self, correlation: int, completions: Any = None, token: int = 0) -> bool | None:
-            """Tell whether a stream's reader has room; None when it wants no more."""
-            ...
-
-        def reply(self, correlation: int, value: Any) -> None:
-            """Answer a request."""
-
-        def error(
-            self,
-            correlation: int,
-            code: str,
-            message: str,
-            type_name: str,
-            traceback: str,
-            causes: list[str] = ...,
-        ) -> None:
-            """Answer a request with a failure; correlation 0 is the extension's own start."""
-
-        def item(self, correlation: int, value: Any) -> None:
-            """Send one value of a stream."""
-
-        def end(self, correlation: int) -> None:
-            """End a stream."""
 
 
 _CAUSES = 16
@@ -125,7 +71,7 @@ def serve_lane(entry: str, folder: str, lane: GuestLane, begun: float | None = N
             lane.error(START, "start-failed", *report, *causes_of(fault))
             return 1
         descriptions = extension.descriptions.values()
-        messages = [description.as_message() for description in descriptions]
+        messages: Any = [description.as_message() for description in descriptions]
         if begun is None:
             lane.hello(extension.name, extension.version, messages)
         else:

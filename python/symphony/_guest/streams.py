@@ -12,36 +12,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, Protocol
+    from typing import Any
 
-    class StreamLane(Protocol):
-        """What sending a stream needs of a lane."""
-
-        def room(self, correlation: int) -> bool | None:
-            """Tell whether the reader has room; None when it wants no more."""
-            ...
-
-        def cancelled(self, correlation: int) -> bool:
-            """Tell whether the reader has given the stream up."""
-            ...
-
-        def item(self, correlation: int, value: Any) -> None:
-            """Send one value."""
-
-        def end(self, correlation: int) -> None:
-            """End a stream."""
-
-    class Answers(Protocol):
-        """Who answers for an operation, and knows which one runs."""
-
-        def enter(self, correlation: int | None) -> None:
-            """What runs from now on belongs to that request."""
-
-        def send_fault(self, correlation: int, raised: BaseException) -> None:
-            """Answer with what was raised."""
-
-        def send_cancelled(self, correlation: int) -> None:
-            """Answer a request that was given up."""
+    from symphony._core import GuestLane
+    from symphony._guest.server import Server
 
 
 _END = object()
@@ -50,7 +24,7 @@ _END = object()
 class Streams:
     """The streams that are being sent by turns."""
 
-    def __init__(self, lane: StreamLane, answers: Answers) -> None:
+    def __init__(self, lane: GuestLane, answers: Server) -> None:
         """Keep where values and answers go.
 
         Args:

@@ -11,7 +11,6 @@ from symphony.exceptions import InvalidValueError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
     from typing import TypeVar
 
     from symphony._boot.starter import Starter
@@ -84,12 +83,7 @@ class Trial:
         """The experiment itself."""
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         """Stops it."""
         self.stop()
 
