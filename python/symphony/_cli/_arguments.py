@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 FORMATS = ("text", "mermaid", "dot", "svg", "json")
+LANGUAGES = ("python", "rust", "c")
+PROTOCOLS = ("lane", "lsp", "mcp")
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -44,7 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
   symphony check                                  find faults without running anything
   symphony run --melody review.toml --each path='src/**/*.py'
   symphony call outline.outline path=a.py         boot, call once, print the result
-  symphony run --trace boot.html                  where the time of the boot goes""",
+  symphony run --trace boot.html                  where the time of the boot goes
+  symphony new extension hello                    a working extension with its test""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
@@ -58,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     checking.add_argument("path", nargs="*", default=["."], metavar="PATH", help="files or folders")
     checking.add_argument("--json", action="store_true", help="print one JSON document")
+    _add_new(commands.add_parser("new", help="write a working extension with its test"))
     graphing = commands.add_parser("graph", help="print the component graph by phase")
     graphing.add_argument(
         "config", nargs="?", default=None, metavar="CONFIG", help="the manifest, or its folder"
@@ -118,6 +122,40 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
     )
     _add_system(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _add_new(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    extension = kinds.add_parser(
+        "extension",
+        help="in the folder of extensions of the Symphony.toml found here, else in ./NAME",
+    )
+    extension.add_argument(
+        "name", metavar="NAME", help="letters, digits, `-` and `_`; the first half of each call"
+    )
+    extension.add_argument("--language", choices=LANGUAGES, help="default: python")
+    extension.add_argument(
+        "--protocol", choices=PROTOCOLS, help="what the program of --command speaks (default: lane)"
+    )
+    extension.add_argument(
+        "--command",
+        dest="command_line",
+        metavar="'PROGRAM ARGUMENTS'",
+        help="a program that exists, instead of a new one",
+    )
+    extension.add_argument(
+        "--languages",
+        type=_words,
+        metavar="LIST",
+        help="of an LSP server: the documents that it is given, as python,rust",
+    )
+    extension.add_argument(
+        "--no-build",
+        dest="build",
+        action="store_false",
+        help="leave the build of Rust and C to you",
+    )
+    extension.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -186,6 +224,11 @@ def _assignment(text: str) -> tuple[str, str]:
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"`{text}` is not of the form NAME=VALUE")
     return name, value
+
+
+def _words(text: str) -> list[str]:
+    """Words with commas between."""
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _count(text: str) -> int:

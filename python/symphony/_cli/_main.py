@@ -76,6 +76,10 @@ def _run_command(options: argparse.Namespace) -> int:
         from symphony._cli._call import call
 
         return call(options)
+    if options.command == "new":
+        from symphony._cli._new.command import new
+
+        return new(options)
     from symphony._cli._graph import graph
 
     return graph(options)

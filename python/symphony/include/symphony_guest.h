@@ -1,0 +1,1 @@
+../../../crates/symphony_guest/include/symphony_guest.h
