@@ -11,7 +11,8 @@ import sys
 import pytest
 from workshop import write
 
-LANGUAGES = {"python": None, "c": "make", "rust": "cargo"}
+TOOLS = {"python": sys.executable, "c": "make", "rust": "cargo"}
+LANGUAGES = [language for language, tool in TOOLS.items() if shutil.which(tool)]
 
 
 def tree(folder):
@@ -35,9 +36,6 @@ def empty(cli, tmp_path):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_extension_answers_without_an_edit(empty, language):
-    tool = LANGUAGES[language]
-    if tool is not None and shutil.which(tool) is None:
-        pytest.skip(f"`{tool}` is not installed")
     made = empty("new", "extension", "first-one", "--language", language, timeout=110)
     assert (made.code, made.err) == (0, ""), made
     checked = empty("check")
@@ -132,16 +130,6 @@ def test_a_name_that_the_system_has_is_refused(cli, workshop):
     assert refused.code == 2
     assert "extensions/other/Symphony.toml" in refused.err
     assert not (workshop.folder / "extensions" / "hello").exists()
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
-def test_a_folder_that_cannot_be_written_is_told(empty, form):
-    empty.folder.chmod(0o555)
-    refused = empty("new", "extension", "hello")
-    empty.folder.chmod(0o755)
-    assert refused.code == 1
-    form(refused.err)
-    assert tree(empty.folder) == []
 
 
 def test_a_full_disk_leaves_nothing(empty, form):

@@ -142,7 +142,7 @@ def _draft(options: argparse.Namespace, language: str | None) -> Draft:
     draft.add_templates(language)
     if language == "python":
         return draft
-    draft.add_templates("common")
+    draft.add_templates("program")
     if language == "c":
         import symphony
 
