@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 IDE := examples/ide
 PYTHONS ?= 3.9 3.10 3.12 3.13
 
-.PHONY: help run run-torch test test-rust test-python test-pythons lint bench bench-check soak docs build native clean
+.PHONY: help run run-torch test test-rust test-python test-pythons lint bench bench-pit bench-check soak docs build native clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,8 +30,10 @@ $(VENV)/.torch: $(VENV)/.base
 	$(BIN)/pip install -q numpy torch
 	touch $@
 
-$(VENV)/.bench: $(VENV)/.base
+# Also when a peer is added here.
+$(VENV)/.bench: $(VENV)/.base Makefile
 	$(BIN)/pip install -q 'pyzmq>=26' dependency-injector wireup dishka svcs lagom punq dioxide
+	$(BIN)/pip install -q diskcache networkx pygit2
 	touch $@
 
 # Bytecode too, as pip does when it installs: without it each boot would compile, which costs 50 ms and 2 MiB.
@@ -79,6 +81,9 @@ BUILT = $(subst $(EMPTY) ,:,$(wildcard $(CURDIR)/target/pythons/*/venv/bin/pytho
 bench: build native $(VENV)/.bench $(VENV)/.torch ## ourselves and the peers side by side, then Criterion
 	SYMPHONY_BENCH_PYTHONS='$(BUILT)' $(BIN)/python benches/side_by_side.py
 	cargo bench -q -p benches
+
+bench-pit: build native $(VENV)/.bench ## the Pit's rows alone, printed; less than three minutes
+	$(BIN)/python benches/side_by_side.py --only pit --print
 
 bench-check: build native $(VENV)/.bench $(VENV)/.torch ## measure the ratios again; fail where one is 15% worse than the table
 	SYMPHONY_BENCH_PYTHONS='$(BUILT)' $(BIN)/python benches/side_by_side.py --check

@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE / "python"))
 
 import container
 import peers
+import pit
 import plans
 import scripts
 from check import WORSE, check, findings_table, read_ratios
@@ -231,6 +232,7 @@ def groups(rounds: int, count: int) -> dict[str, Callable[[], list[Row]]]:
         "import": lambda: imports(rounds),
         "plan": planning,
         "container": container.rows,
+        "pit": pit.rows,
     }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import weakref
 
 import pytest
 from conftest import wait_until
@@ -381,3 +383,27 @@ def test_the_memory_cap_evicts_what_was_used_longest_ago(pool):
     pool.limit(None)
     with pool.lease("old", 0), pool.lease("old", 0), pool.lease("new", 0):
         assert pool.stats("old")["memory"] == 20
+
+
+def test_what_a_factory_and_a_check_hold_goes_with_the_system_although_it_holds_the_pool():
+    class Models:
+        def __init__(self, pool):
+            # A circle that no collector sees: the pool holds the factory, and that the handle of the pool.
+            self.pool = pool
+            pool.register("model", self.make, size=1, check=self.is_well)
+
+        def make(self):
+            return [1]
+
+        def is_well(self, _model):
+            return True
+
+    system = boot()
+    models = Models(system.pit.pool)
+    with models.pool.lease("model") as model:
+        assert model == [1]
+    seen = weakref.ref(models)
+    system.shutdown()
+    del models, system
+    gc.collect()
+    assert seen() is None

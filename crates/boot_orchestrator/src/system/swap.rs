@@ -67,7 +67,9 @@ impl TakenMember {
     /// # Errors
     /// What was acknowledged could not be written down.
     pub fn close(self) -> Result<(), PitError> {
-        drop(self.sweeper);
+        if let Some(sweeper) = self.sweeper {
+            sweeper.close();
+        }
         match self.member {
             Taken::Artifacts(store) => store.close(),
             Taken::Dag(tracker) => tracker.close(),
@@ -79,8 +81,10 @@ impl TakenMember {
                 engine.close();
                 Ok(())
             }
-            // Its pins are written as they are set.
-            Taken::Stale(_) => Ok(()),
+            Taken::Stale(manager) => {
+                manager.close();
+                Ok(())
+            }
         }
     }
 }

@@ -237,21 +237,25 @@ impl PoolManager {
         u64::try_from(self.table.lock().memory).unwrap_or(u64::MAX)
     }
 
-    /// Ends every wait and drops the idle workers; leased ones are dropped when they are given back.
+    /// Ends every wait and drops the idle workers; leased ones are dropped when they are given back. Factories and checks
+    /// are let go of: whatever they hold may hold a handle of this manager.
     pub fn close(&self) {
         let mut gone = Vec::new();
+        let mut code = Vec::new();
         let mut table = self.table.lock();
         table.closed = true;
         let mut freed = 0;
         for pool in &mut table.pools {
             freed += u128::from(pool.options.memory) * pool.idle.len() as u128;
             gone.extend(pool.idle.drain(..).map(|idle| idle.worker));
+            code.push((std::mem::replace(&mut pool.factory, closed()), pool.options.check.take()));
         }
         table.memory -= freed;
         for waiter in table.waiters.values() {
             waiter.bell.notify_one();
         }
         drop_unlocked(table, &mut gone);
+        drop(code);
         self.upkeep.close();
     }
 
@@ -423,6 +427,13 @@ impl std::fmt::Debug for PoolManager {
 fn find(table: &Table, name: &str) -> PitResult<usize> {
     let found = table.by_name.get(name).copied();
     found.ok_or_else(|| PitError::NotFound { kind: "pool", name: name.to_owned() })
+}
+
+/// In the place of a factory that was let go of, for whoever was about to call it.
+fn closed() -> Factory {
+    Arc::new(|| {
+        Err(Failure::new(Code::STOPPED, "the pool was closed before its factory was called"))
+    })
 }
 
 /// Runs the destructors of workers after the lock.
