@@ -22,11 +22,13 @@ use crate::disk;
 use crate::durability::{self, BatchedSync};
 pub use crate::frame::MAX_RECORD;
 use crate::frame::{FRAME, Place};
-use crate::journal_file::{KEEP_SCRATCH, keep_aside, open_folder_of, push_frame, write_whole};
+use crate::journal_file::{
+    Aside, KEEP_SCRATCH, keep_aside, open_folder_of, push_frame, sync_folder_of, write_whole,
+};
 pub use crate::journal_header::Format;
 use crate::journal_header::HEADER;
-use crate::journal_mark::KeptMark;
 pub use crate::journal_mark::Mark;
+use crate::journal_mark::{Kept, KeptMark};
 use crate::journal_reader;
 use crate::kept_name::{Identity, KeptName};
 use crate::{Durability, PitError, PitResult};
@@ -64,6 +66,10 @@ pub struct Journal {
     name: KeptName,
     /// Where is kept how far it goes, for members that ask for that.
     kept: Option<KeptMark>,
+    /// Whether what is kept there may say more than what is on the disk.
+    is_kept_early: AtomicBool,
+    /// Whether its name is on the disk, too.
+    is_name_flushed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -81,7 +87,7 @@ struct Tail {
     end: u64,
     scratch: Vec<u8>,
     /// What is kept beside the journal of where it ends; at most that.
-    kept: Option<Mark>,
+    kept: Option<Kept>,
 }
 
 impl Journal {
@@ -97,10 +103,27 @@ impl Journal {
         let tape = Arc::new(Tape::new(file, &path)?);
         let Mark { generation, offset } = end;
         let known = kept.as_ref().and_then(KeptMark::read);
+        if offset > HEADER && known != Some(Kept { mark: end, is_flushed: true }) {
+            // Whoever wrote it may have ended before it was flushed.
+            tape.sync.wrote();
+        }
         let tail = Tail { tape, generation, end: offset, scratch: Vec::new(), kept: known };
         let (tail, broken) = (Mutex::new(tail), AtomicBool::new(false));
         let name = KeptName::new(path.clone());
-        Ok(Self { path, format, durability, recovery, tail, broken, name, kept })
+        let is_kept_early = AtomicBool::new(known.is_some_and(|kept| !kept.is_flushed));
+        let is_name_flushed = AtomicBool::new(false);
+        Ok(Self {
+            path,
+            format,
+            durability,
+            recovery,
+            tail,
+            broken,
+            name,
+            kept,
+            is_kept_early,
+            is_name_flushed,
+        })
     }
 
     /// Opens or creates the journal and gives each record to `replay`, oldest first.
@@ -162,7 +185,9 @@ impl Journal {
             return Ok(());
         }
         let Written { file, ticket, .. } = written;
-        file.sync.settle(&file.file, ticket).map_err(|source| self.unflushed(&file, source))
+        file.sync.settle(&file.file, ticket).map_err(|source| self.unflushed(&file, source))?;
+        self.is_flushed(&file);
+        Ok(())
     }
 
     /// Returns once all that was written so far survives what the durability says. Before something is taken away that
@@ -185,7 +210,35 @@ impl Journal {
             self.check_name(&tail.tape)?;
             Arc::clone(&tail.tape)
         };
-        tape.sync.settle_all(&tape.file).map_err(|source| self.unflushed(&tape, source))
+        tape.sync.settle_all(&tape.file).map_err(|source| self.unflushed(&tape, source))?;
+        self.is_flushed(&tape);
+        Ok(())
+    }
+
+    /// A tape is on the disk as far as the first record at least: what was kept of it before that counts for good.
+    fn is_flushed(&self, tape: &Arc<Tape>) {
+        if !self.is_kept_early.load(Ordering::Acquire) || !self.flush_name() {
+            return;
+        }
+        let mut tail = self.tail.lock();
+        let is_same = Arc::ptr_eq(&tail.tape, tape);
+        let generation = tail.generation;
+        let early = tail.kept.filter(|kept| is_same && kept.mark.generation == generation);
+        if let Some(kept) = early {
+            self.keep(&mut tail, kept.mark, true);
+        }
+    }
+
+    /// Whether the journal's name survives a power cut; flushed once, as it is the same as long as it is not written anew.
+    fn flush_name(&self) -> bool {
+        if !self.is_name_flushed.load(Ordering::Acquire) {
+            let flushed = sync_folder_of(&self.path);
+            if let Err(error) = &flushed {
+                tracing::warn!(%error, "a journal's name is not yet safe from a power cut");
+            }
+            self.is_name_flushed.store(flushed.is_ok(), Ordering::Release);
+        }
+        self.is_name_flushed.load(Ordering::Acquire)
     }
 
     /// A tape that could not be flushed takes nothing more; one that was replaced meanwhile is no matter.
@@ -238,9 +291,10 @@ impl Journal {
         // what follows would be lost.
         let unsafe_name = flushed.is_err() && self.durability == Durability::Power;
         self.broken.store(unsafe_name, Ordering::Release);
+        self.is_name_flushed.store(flushed.is_ok(), Ordering::Release);
         // No more than that there is a record: behind it a crash tears the tail, which is no loss to be told.
         let offset = mark.offset.min(HEADER + FRAME as u64);
-        self.keep(&mut tail, Mark { offset, ..mark });
+        self.keep(&mut tail, Mark { offset, ..mark }, flushed.is_ok());
         Ok(mark)
     }
 
@@ -317,11 +371,11 @@ impl Journal {
         Ok(())
     }
 
-    /// Gives the file as it is a second name, under which it stays when it is written anew.
+    /// Gives the file as it is a second name, under which it stays when it is written anew; where it was not, the name goes.
     ///
     /// # Errors
     /// [`PitError::Io`], [`PitError::JournalLost`].
-    pub fn keep_aside(&self) -> PitResult<PathBuf> {
+    pub(crate) fn keep_aside(&self) -> PitResult<Aside> {
         self.check_name(&Arc::clone(&self.tail.lock().tape))?;
         keep_aside(&self.path)
     }
@@ -333,19 +387,23 @@ impl Journal {
     /// As [`Self::sync`].
     pub fn seal(&self) -> PitResult<()> {
         let end = self.mark();
-        if self.kept.is_none() || self.tail.lock().kept == Some(end) || end.offset == HEADER {
+        let closed = Some(Kept { mark: end, is_flushed: true });
+        if self.kept.is_none() || self.tail.lock().kept == closed || end.offset == HEADER {
             return self.name.check();
         }
         self.sync()?;
-        self.keep(&mut self.tail.lock(), end);
+        let is_flushed = self.flush_name();
+        self.keep(&mut self.tail.lock(), end, is_flushed);
         Ok(())
     }
 
-    /// Keeps a mark up to which the journal is on the disk, or holds at least a record.
-    fn keep(&self, tail: &mut Tail, mark: Mark) {
-        if let Some(kept) = &self.kept {
-            kept.write(mark);
-            tail.kept = Some(mark);
+    /// Keeps a mark up to which the journal is on the disk, or at which it holds a record that is not yet flushed.
+    fn keep(&self, tail: &mut Tail, mark: Mark, is_flushed: bool) {
+        if let Some(file) = &self.kept {
+            let kept = Kept { mark, is_flushed };
+            file.write(kept);
+            tail.kept = Some(kept);
+            self.is_kept_early.store(!is_flushed, Ordering::Release);
         }
     }
 
@@ -391,10 +449,10 @@ impl Journal {
             return Err(PitError::io("append to", &self.path)(error));
         }
         tail.end += scratch.len() as u64;
-        if tail.kept.is_none_or(|kept| kept.generation != tail.generation) {
-            // Not flushed, so no more than that there is a record.
+        if tail.kept.is_none_or(|kept| kept.mark.generation != tail.generation) {
+            // Not flushed, so no more than that there is a record, and until the machine starts again.
             let least = Mark { generation: tail.generation, offset: HEADER + FRAME as u64 };
-            self.keep(tail, least);
+            self.keep(tail, least, false);
         }
         Ok(())
     }

@@ -118,25 +118,74 @@ pub(crate) fn sync_folder_of(path: &Path) -> PitResult<()> {
     disk::sync_folder(&open_folder_of(path)?).map_err(PitError::io("flush the folder of", path))
 }
 
-/// Gives the file at `path` a second name, under which it stays when the first is given to another.
-pub(crate) fn keep_aside(path: &Path) -> PitResult<PathBuf> {
+/// The second name of a journal that is about to be written anew; it goes again unless that was done.
+#[derive(Debug)]
+#[must_use = "it goes again unless it stays"]
+pub(crate) struct Aside {
+    path: PathBuf,
+    stays: bool,
+}
+
+impl Aside {
+    /// The first name was given to another.
+    pub(crate) fn stays(mut self) -> PathBuf {
+        self.stays = true;
+        self.path.clone()
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if !self.stays
+            && let Err(error) = disk::remove(&self.path)
+        {
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "a journal is still kept under a second name");
+        }
+    }
+}
+
+/// Gives the file at `path` a second name, under which it stays when the first is given to another: after a power cut too.
+pub(crate) fn keep_aside(path: &Path) -> PitResult<Aside> {
     for number in 1_u32.. {
         let aside = beside(path, &format!(".kept-{number}"));
-        match disk::link(path, &aside) {
-            Ok(()) => return Ok(aside),
+        let linked = disk::link(path, &aside);
+        let kept = || Aside { path: aside.clone(), stays: false };
+        match linked {
+            Ok(()) => {
+                let kept = kept();
+                sync_folder_of(path)?;
+                return Ok(kept);
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             // Not every file system has second names.
             Err(_) if !aside.exists() => {
-                let copied = disk::open(path, OpenAs::Read).and_then(|mut from| {
-                    io::copy(&mut from, &mut disk::open(&aside, OpenAs::New)?)
-                });
-                copied.map_err(PitError::io("copy the journal to", &aside))?;
-                return Ok(aside);
+                let copy = disk::open(&aside, OpenAs::New);
+                let copy = copy.map_err(PitError::io("copy the journal to", &aside))?;
+                let kept = kept();
+                copy_flushed(path, &copy).map_err(PitError::io("copy the journal to", &aside))?;
+                sync_folder_of(path)?;
+                return Ok(kept);
             }
             Err(error) => return Err(PitError::io("keep the journal as", &aside)(error)),
         }
     }
     Err(PitError::io("keep", path)(io::ErrorKind::AlreadyExists.into()))
+}
+
+fn copy_flushed(path: &Path, copy: &File) -> io::Result<()> {
+    let from = disk::open(path, OpenAs::Read)?;
+    let mut piece = vec![0; KEEP_SCRATCH];
+    let mut left = from.metadata()?.len();
+    let mut offset = 0;
+    while left > 0 {
+        let length = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
+        disk::read_exact_at(&from, &mut piece[..length], offset)?;
+        disk::write_all_at(copy, &piece[..length], offset)?;
+        offset += length as u64;
+        left -= length as u64;
+    }
+    disk::sync_data(copy)
 }
 
 /// Adds a frame to `scratch`, which will be written at `base`.

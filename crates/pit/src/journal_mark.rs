@@ -2,10 +2,12 @@
 //!
 //! Written by the journal at its first record, when it is written anew and when it is closed; read before it is opened.
 //! So a journal that is missing, empty or cut when it is opened is known for one. Invariants: it never says more than what
-//! was on the disk when it was written, and one that cannot be read says nothing.
+//! was on the disk when it was written, or it speaks for this start of the machine alone: a power cut may spare the mark and
+//! not what was never flushed. One that cannot be read says nothing.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::disk::{self, OpenAs};
 use crate::frame::{Place, array, checksum};
@@ -13,6 +15,8 @@ use crate::journal_file;
 
 const MAGIC: [u8; 8] = *b"sympmark";
 const BYTES: usize = 32;
+/// A number of each start of the machine.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// A place in a journal, for whoever keeps something derived from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,15 @@ pub struct Mark {
     pub generation: u64,
     /// The byte after the last record that is covered.
     pub offset: u64,
+}
+
+/// A mark as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) mark: Mark,
+    /// What it says was on the disk, under its name, when it was written. Otherwise only the page cache is known to have it,
+    /// and the mark counts until the machine starts again.
+    pub(crate) is_flushed: bool,
 }
 
 /// The file in which a journal's mark is kept.
@@ -38,38 +51,64 @@ impl KeptMark {
         &self.path
     }
 
-    /// What was kept last; none where nothing was, or nothing that can be read.
-    pub(crate) fn read(&self) -> Option<Mark> {
+    /// What was kept last; none where nothing was, nothing that can be read, or nothing that counts since the machine started.
+    pub(crate) fn read(&self) -> Option<Kept> {
         let bytes = std::fs::read(&self.path).ok()?;
         let bytes: [u8; BYTES] = bytes.try_into().ok()?;
         let mark = Mark {
             generation: u64::from_le_bytes(array(&bytes[8..16])),
             offset: u64::from_le_bytes(array(&bytes[16..24])),
         };
-        (bytes == encoded(mark)).then_some(mark)
+        let is_flushed = bytes == encoded(mark, FLUSHED);
+        let counts = is_flushed || this_boot().is_some_and(|boot| bytes == encoded(mark, boot));
+        counts.then_some(Kept { mark, is_flushed })
     }
 
     /// Keeps a mark. A disk that refuses costs only what the mark would have told.
-    pub(crate) fn write(&self, mark: Mark) {
-        if let Err(error) = self.try_write(mark) {
+    pub(crate) fn write(&self, kept: Kept) {
+        let Some(boot) = (if kept.is_flushed { Some(FLUSHED) } else { this_boot() }) else {
+            return;
+        };
+        if let Err(error) = self.try_write(&encoded(kept.mark, boot)) {
             let path = self.path.display();
             tracing::warn!(%path, %error, "how far a journal goes could not be kept beside it");
         }
     }
 
-    fn try_write(&self, mark: Mark) -> io::Result<()> {
+    /// As it was kept before the machine was started again.
+    #[cfg(test)]
+    pub(crate) fn age(&self) {
+        let kept = self.read().expect("a mark");
+        let boot = this_boot().expect("a number of this start") ^ 2;
+        let boot = if kept.is_flushed { FLUSHED } else { boot };
+        self.try_write(&encoded(kept.mark, boot)).expect("written");
+    }
+
+    fn try_write(&self, bytes: &[u8; BYTES]) -> io::Result<()> {
         let file = disk::open(&self.path, OpenAs::Made)?;
         // In place: it needs no room on a full disk, and one that was torn says nothing.
-        disk::write_all_at(&file, &encoded(mark), 0)
+        disk::write_all_at(&file, bytes, 0)
     }
 }
 
-fn encoded(mark: Mark) -> [u8; BYTES] {
+/// In the place of a boot: the mark counts after every one.
+const FLUSHED: u64 = 0;
+
+/// A number of this start of the machine, never [`FLUSHED`]; none where the system does not tell.
+fn this_boot() -> Option<u64> {
+    static BOOT_NUMBER: OnceLock<Option<u64>> = OnceLock::new();
+    *BOOT_NUMBER.get_or_init(|| {
+        let id = std::fs::read(BOOT).ok()?;
+        Some(u64::from_le_bytes(array(&blake3::hash(&id).as_bytes()[..8])) | 1)
+    })
+}
+
+fn encoded(mark: Mark, boot: u64) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..16].copy_from_slice(&mark.generation.to_le_bytes());
     bytes[16..24].copy_from_slice(&mark.offset.to_le_bytes());
-    let check = checksum(Place { generation: mark.generation, offset: 0 }, &bytes[..24]);
+    let check = checksum(Place { generation: mark.generation, offset: boot }, &bytes[..24]);
     bytes[24..].copy_from_slice(&check.to_le_bytes());
     bytes
 }
@@ -83,9 +122,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let kept = KeptMark::of(&folder.path().join("journal"));
         assert_eq!(kept.read(), None);
-        for mark in [Mark { generation: 7, offset: 99 }, Mark { generation: 8, offset: 50 }] {
-            kept.write(mark);
-            assert_eq!(kept.read(), Some(mark));
+        for (generation, offset, is_flushed) in [(7, 99, false), (8, 50, true), (8, 60, false)] {
+            let said = Kept { mark: Mark { generation, offset }, is_flushed };
+            kept.write(said);
+            assert_eq!(kept.read(), Some(said));
         }
         let whole = std::fs::read(kept.path()).unwrap();
         for at in 0..BYTES {
@@ -95,6 +135,16 @@ mod tests {
             assert_eq!(kept.read(), None, "byte {at}");
             std::fs::write(kept.path(), &whole[..at]).unwrap();
             assert_eq!(kept.read(), None, "{at} bytes");
+        }
+    }
+    #[test]
+    fn what_was_not_flushed_counts_until_the_machine_starts_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = KeptMark::of(&folder.path().join("journal"));
+        for is_flushed in [true, false] {
+            kept.write(Kept { mark: Mark { generation: 7, offset: 99 }, is_flushed });
+            kept.age();
+            assert_eq!(kept.read().is_some(), is_flushed);
         }
     }
 }

@@ -84,7 +84,7 @@ impl Journal {
         let replaced = write_whole(path, format, records, |whole, temporary| {
             let aside = keep_aside(path)?;
             disk::rename(temporary, path).map_err(PitError::io("replace", path))?;
-            Ok((aside, Mark { generation: whole.generation, offset: whole.end }))
+            Ok((aside.stays(), Mark { generation: whole.generation, offset: whole.end }))
         })?;
         // A power cut may bring back the old one, which is then replaced again.
         journal_file::sync_folder_of(path)?;
@@ -125,7 +125,7 @@ fn refuse_missing(path: &Path, kept: &KeptMark) -> PitResult<()> {
         Err(error) if is_absence(&error) => "missing",
         Err(error) => return Err(PitError::io("look for", path)(error)),
     };
-    if kept.read().is_none_or(|mark| mark.offset <= HEADER) {
+    if kept.read().is_none_or(|kept| kept.mark.offset <= HEADER) {
         return Ok(());
     }
     let (path, witness) = (path.to_owned(), kept.path().to_owned());
@@ -159,7 +159,8 @@ impl Opening {
     /// # Errors
     /// [`PitError::JournalMissing`] of one without a record, [`PitError::JournalCut`].
     pub fn refuse_cut(&self, beyond: Option<Mark>) -> PitResult<()> {
-        let Some((kept, mark)) = self.kept.as_ref().and_then(|kept| Some((kept, kept.read()?)))
+        let Some((kept, mark)) =
+            self.kept.as_ref().and_then(|kept| Some((kept, kept.read()?.mark)))
         else {
             return Ok(());
         };
@@ -220,7 +221,8 @@ impl Opening {
 fn refuse_damage_of_closed(path: &Path, kept: Option<&KeptMark>, end: Mark) -> PitResult<()> {
     // One that was never closed says only that there was a record.
     let least = HEADER + FRAME as u64;
-    let closed = kept.and_then(KeptMark::read).filter(|mark| mark.offset > least);
+    let said = kept.and_then(KeptMark::read).map(|kept| kept.mark);
+    let closed = said.filter(|mark| mark.offset > least);
     match closed {
         Some(mark) if mark.generation == end.generation && mark.offset > end.offset => {
             Err(PitError::Corrupt {

@@ -77,3 +77,68 @@ fn a_flush_that_failed_breaks_the_journal_until_it_is_written_anew() {
     drop(journal);
     assert_eq!(open(&path, Durability::Power).1, [&b"before"[..], b"after"]);
 }
+
+/// Opens as a member does that keeps beside its journal how far it goes.
+fn open_kept(path: &Path) -> PitResult<Journal> {
+    let opening = Journal::begin_kept(path, FORMAT, Durability::Process)?;
+    opening.refuse_cut(None)?;
+    opening.replay(None, |_, _| Ok(()))
+}
+
+/// What is left of a journal of which nothing but its name and header, or less, had reached the disk.
+const POWER_CUTS: [fn(&Path); 3] = [
+    |path| std::fs::remove_file(path).unwrap(),
+    |path| std::fs::write(path, b"").unwrap(),
+    |path| File::options().write(true).open(path).unwrap().set_len(HEADER).unwrap(),
+];
+
+#[test]
+fn a_journal_that_was_never_flushed_is_no_loss_after_a_power_cut_and_one_that_was_is() {
+    for cut in POWER_CUTS {
+        for (is_flushed, is_another_start) in [(false, false), (false, true), (true, true)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("journal");
+            let journal = open_kept(&path).unwrap();
+            journal.append(b"first").unwrap();
+            if is_flushed {
+                journal.sync().unwrap();
+            }
+            drop(journal);
+            cut(&path);
+            if is_another_start {
+                KeptMark::of(&path).age();
+            }
+            let opened = open_kept(&path);
+            let is_refused = matches!(opened, Err(PitError::JournalMissing { .. }));
+            assert_eq!(is_refused, is_flushed || !is_another_start, "{opened:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_killed_process_has_not_flushed_is_flushed_before_it_is_kept_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    open_kept(&path).unwrap().append(b"first").unwrap();
+    let again = open_kept(&path).unwrap();
+    again.lose_the_disk();
+    assert!(again.seal().is_err(), "it is not on the disk");
+    assert!(!KeptMark::of(&path).read().unwrap().is_flushed);
+    open_kept(&path).unwrap().seal().unwrap();
+    let last = open_kept(&path).unwrap();
+    last.lose_the_disk();
+    last.seal().unwrap();
+}
+
+#[test]
+fn a_second_name_goes_again_unless_the_first_was_given_to_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (journal, _) = open(&path, Durability::Process);
+    journal.append(b"before").unwrap();
+    let kept = crate::journal_file::beside(&path, ".kept-1");
+    drop(journal.keep_aside().unwrap());
+    assert!(!kept.exists());
+    assert_eq!(journal.keep_aside().unwrap().stays(), kept);
+    assert_eq!(std::fs::read(&kept).unwrap(), std::fs::read(&path).unwrap());
+}

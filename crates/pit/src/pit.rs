@@ -104,7 +104,7 @@ impl InUse for DagTracker {
         self.user_of(&id.to_string()).map(|run| format!("run {run}"))
     }
 
-    fn unless_in_use(&self, id: &ArtifactId, delete: &mut dyn FnMut()) -> Option<String> {
+    fn unless_in_use(&self, id: &ArtifactId, delete: &mut dyn FnMut() -> bool) -> Option<String> {
         self.unless_held(id, delete).map(|run| format!("run {run}"))
     }
 }

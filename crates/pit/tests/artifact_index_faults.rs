@@ -290,3 +290,28 @@ fn a_journal_that_verify_finds_damaged_is_written_anew_while_the_store_is_used()
     fs::remove_file(folder.path().join("index.redb")).unwrap();
     expected.holds(&open(folder.path()));
 }
+
+#[test]
+fn a_damaged_journal_that_cannot_be_written_anew_leaves_no_second_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = filled(folder.path());
+    let journal = folder.path().join("journal");
+    let mut damaged = fs::read(&journal).unwrap();
+    let at = damaged.len() / 2;
+    damaged[at] ^= 4;
+    fs::write(&journal, &damaged).unwrap();
+    let store = open(folder.path());
+    // A folder where the new one would be written.
+    let unfinished = folder.path().join("journal.new");
+    fs::create_dir(&unfinished).unwrap();
+    for _ in 0..3 {
+        let text = store.verify().unwrap().journal.unwrap();
+        assert!(text.contains("could not be written anew"), "{text}");
+        assert_eq!(kept_of(folder.path()), Vec::<Vec<u8>>::new());
+    }
+    fs::remove_dir(&unfinished).unwrap();
+    assert!(store.verify().unwrap().journal.unwrap().contains("kept-1"));
+    assert_eq!(kept_of(folder.path()), [damaged]);
+    drop(store);
+    expected.holds(&open(folder.path()));
+}

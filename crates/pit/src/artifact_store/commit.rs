@@ -9,7 +9,7 @@ use super::chunk_writer::ChunkWriter;
 use super::chunks::CHUNKED;
 use super::files::Draft;
 use super::index::{Index, not_found};
-use super::record::{Entry, Place, Put, Record, encode};
+use super::record::{Entry, Place, Put, Record, encode_at_door};
 use super::reserve::is_shortage;
 use super::segments::Stored;
 use super::store::{Core, LARGE_BLOB, check, now};
@@ -143,7 +143,7 @@ impl Core {
         record: &Record,
     ) -> PitResult<crate::journal::Written> {
         let change = index.prepare(record)?;
-        let bytes = encode(record)?;
+        let bytes = encode_at_door(record)?;
         let written = self.journal.write_all([bytes.as_slice()])?;
         index.apply(change, written.mark);
         Ok(written)

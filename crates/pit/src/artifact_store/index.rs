@@ -223,6 +223,13 @@ impl Index {
                 self.prepare_list(&mut change, id, chunks)?;
                 change.add_whole(*id, entry)?;
             }
+            Record::Words(id, words) => {
+                if let Some(entry) = self.get(id)? {
+                    let mut entry = Entry::clone(&entry);
+                    change.add_words(id, &mut entry, words)?;
+                    change.set(*id, entry)?;
+                }
+            }
             Record::Version(name, version) => change.set_last_version(name, *version),
             Record::Sequence(next) => change.next_sequence = *next,
         }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::ArtifactId;
 use super::index::{Change, Index, derived_key, tag_key, version_key};
-use super::record::{Entry, More, Put, encode};
+use super::record::{Entry, More, Put, Words, encode};
 use crate::PitResult;
 
 /// So many of each are in the entry itself.
@@ -198,16 +198,67 @@ impl Change {
             more: More::default(),
             ..whole.clone()
         };
-        for (name, version) in &whole.names {
-            self.add_name(&id, &mut entry, name, *version)?;
-        }
-        for tag in &whole.tags {
-            self.add_tag(&id, &mut entry, tag)?;
-        }
-        for parent in &whole.parents {
-            self.add_parent(&id, &mut entry, parent)?;
-        }
+        let Entry { names, tags, parents, .. } = whole.clone();
+        self.add_words(&id, &mut entry, &Words { names, tags, parents })?;
         self.add(id, entry)
+    }
+
+    /// Adds names, tags and parents, none of which the artifact has.
+    pub(super) fn add_words(
+        &mut self,
+        id: &ArtifactId,
+        entry: &mut Entry,
+        words: &Words,
+    ) -> PitResult<()> {
+        for (name, version) in &words.names {
+            self.add_name(id, entry, name, *version)?;
+        }
+        for tag in &words.tags {
+            self.add_tag(id, entry, tag)?;
+        }
+        for parent in &words.parents {
+            self.add_parent(id, entry, parent)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes the lists out of a whole entry, in pieces that fit into a record each.
+pub(super) fn take_lists(entry: &mut Entry) -> Vec<Words> {
+    let mut pieces = Pieces::default();
+    for name in entry.names.drain(..) {
+        pieces.with_room(name.0.len() + NUMBERS).names.push(name);
+    }
+    for tag in entry.tags.drain(..) {
+        pieces.with_room(tag.len() + NUMBERS).tags.push(tag);
+    }
+    for parent in entry.parents.drain(..) {
+        pieces.with_room(parent.as_bytes().len() + NUMBERS).parents.push(parent);
+    }
+    pieces.full.push(pieces.last);
+    pieces.full
+}
+
+/// Bytes of the lists in a record; one word may go beyond it.
+const PIECE: usize = 1 << 20;
+/// What a word has beside its letters, at most.
+const NUMBERS: usize = 16;
+
+#[derive(Default)]
+struct Pieces {
+    full: Vec<Words>,
+    last: Words,
+    bytes: usize,
+}
+
+impl Pieces {
+    fn with_room(&mut self, bytes: usize) -> &mut Words {
+        if self.bytes > PIECE {
+            self.full.push(std::mem::take(&mut self.last));
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        &mut self.last
     }
 }
 

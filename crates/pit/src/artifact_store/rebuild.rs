@@ -71,7 +71,7 @@ impl Core {
             return Ok(None);
         }
         let rescued = self.vouch().and_then(|()| self.journal.keep_aside()).and_then(|aside| {
-            self.write_journal_anew(&RecoveryProgress::default()).map(|()| aside)
+            self.write_journal_anew(&RecoveryProgress::default()).map(|()| aside.stays())
         });
         let text = match rescued {
             Ok(aside) => format!(

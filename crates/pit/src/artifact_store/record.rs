@@ -13,6 +13,8 @@ pub(super) const MEMBER: &str = "artifact-store";
 pub(super) const FORMAT: Format = Format { magic: *b"symartf\0", version: 3 };
 /// The version before, in which no content lay in chunks; its records are read as they are.
 pub(super) const FORMAT_BEFORE: Format = Format { version: 2, ..FORMAT };
+/// A record that comes from a call is shorter than the longest by so much: what is written of it anew has some numbers more.
+const DOOR: usize = 4096;
 /// Names and tags are part of index keys.
 pub(super) const MAX_WORD: usize = 1024;
 
@@ -76,6 +78,17 @@ pub(super) enum Record {
     /// A whole entry whose content lies in these chunks, when the journal is written anew.
     #[serde(rename = "E")]
     EntryChunks(ArtifactId, Entry, Vec<Chunk>),
+    /// More names, tags and parents of the entry before, when the journal is written anew: no record grows with all of them.
+    #[serde(rename = "w")]
+    Words(ArtifactId, Words),
+}
+
+/// Names, tags and parents.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Words {
+    pub(super) names: Vec<(String, u64)>,
+    pub(super) tags: Vec<String>,
+    pub(super) parents: Vec<ArtifactId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,6 +112,13 @@ impl Put {
     ) -> Self {
         let PutOptions { name, tags, parents } = options.clone();
         Self { id, place, size, at, name, tags, parents }
+    }
+}
+
+impl Words {
+    /// Whether there are none.
+    pub(super) fn is_none(&self) -> bool {
+        self.names.is_empty() && self.tags.is_empty() && self.parents.is_empty()
     }
 }
 
@@ -137,14 +157,23 @@ impl More {
 }
 
 pub(super) fn encode(value: &impl Serialize) -> PitResult<Vec<u8>> {
+    encode_within(MAX_RECORD, value)
+}
+
+/// The same for what a call brings, before anything of it is written.
+pub(super) fn encode_at_door(record: &Record) -> PitResult<Vec<u8>> {
+    encode_within(MAX_RECORD - DOOR, record)
+}
+
+fn encode_within(limit: usize, value: &impl Serialize) -> PitResult<Vec<u8>> {
     let bytes = rmp_serde::to_vec(value)
         .map_err(|error| PitError::Internal { member: MEMBER, reason: error.to_string() })?;
-    if bytes.len() > MAX_RECORD {
+    if bytes.len() > limit {
         return Err(PitError::OverLimit {
             what: "a record of",
             name: MEMBER.to_owned(),
             wanted: bytes.len() as u64,
-            limit: MAX_RECORD as u64,
+            limit: limit as u64,
         });
     }
     Ok(bytes)

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::ArtifactId;
 use super::index::Index;
-use super::record::{Entry, Place, Record, encode};
+use super::lists::take_lists;
+use super::record::{Entry, Place, Record, Words, encode};
 use crate::journal::Journal;
 use crate::{PitResult, RecoveryProgress};
 
@@ -125,7 +126,15 @@ impl<'a> Snapshot<'a> {
                     }
                     for (id, entry) in page.into_iter().rev() {
                         self.seen.add(&entry);
-                        let entry = self.index.whole(&id, &entry)?;
+                        let mut entry = self.index.whole(&id, &entry)?;
+                        let mut lists = take_lists(&mut entry);
+                        // A list of chunks may be as long as a record alone.
+                        if lists.len() == 1 && entry.place != Place::Chunks {
+                            let Words { names, tags, parents } = lists.pop().unwrap_or_default();
+                            entry = Entry { names, tags, parents, ..entry };
+                        }
+                        let lists = lists.into_iter().rev().filter(|words| !words.is_none());
+                        self.waiting.extend(lists.map(|words| Record::Words(id, words)));
                         self.waiting.push(match entry.place {
                             Place::Chunks => {
                                 Record::EntryChunks(id, entry, self.index.chunks(&id)?)
@@ -158,8 +167,8 @@ mod tests {
     use super::*;
     use crate::PitError;
     use crate::artifact_store::PutOptions;
-    use crate::artifact_store::record::{Chunk, Put};
-    use crate::journal::Mark;
+    use crate::artifact_store::record::{Chunk, Put, decode};
+    use crate::journal::{MAX_RECORD, Mark};
 
     fn put(index: &mut Index, data: &[u8]) {
         let (id, place, size) = (ArtifactId::of(data), Place::Segment(0, 0), data.len() as u64);
@@ -180,6 +189,58 @@ mod tests {
         index.rows_mut().apply([(row, None)]);
         let refused = Snapshot::new(&index).collect(&RecoveryProgress::default());
         assert!(matches!(refused, Err(PitError::Index { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn however_many_names_tags_and_parents_one_content_has_the_journal_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name| Index::open(&folder.path().join(name)).unwrap().0;
+        let mark = Mark { generation: 1, offset: 100 };
+        let apply = |index: &mut Index, record: &Record| {
+            let change = index.prepare(record).unwrap();
+            index.apply(change, mark);
+        };
+        let mut index = open("index");
+        let chunk = Chunk { id: ArtifactId::of(b"c"), segment: 7, offset: 0, size: 100 };
+        let ids = [b"one", b"two"].map(|data| ArtifactId::of(data));
+        // More than fits into a record, of each.
+        let many = MAX_RECORD / 1000 + 1000;
+        for part in 0..many as u64 / 100 {
+            for (id, in_chunks) in ids.into_iter().zip([false, true]) {
+                let numbers = part * 100..(part + 1) * 100;
+                let options = PutOptions {
+                    tags: numbers.clone().map(|number| format!("{number:01000}")).collect(),
+                    parents: numbers.map(|number| ArtifactId::of(&number.to_be_bytes())).collect(),
+                    name: Some(format!("{part:01000}")),
+                };
+                let place = if in_chunks { Place::Chunks } else { Place::Segment(0, 0) };
+                let put = Put::new(id, place, 100, 1.0, &options);
+                apply(
+                    &mut index,
+                    &match in_chunks {
+                        true => Record::PutChunks(put, vec![chunk]),
+                        false => Record::Put(put),
+                    },
+                );
+            }
+        }
+        for number in 0..many {
+            let options =
+                PutOptions { name: Some(format!("{number:0900}")), ..PutOptions::default() };
+            let put = Put::new(ids[0], Place::Segment(0, 0), 100, 1.0, &options);
+            apply(&mut index, &Record::Put(put));
+        }
+        let records = Snapshot::new(&index).collect(&RecoveryProgress::default()).unwrap();
+        let mut again = open("again");
+        for record in &records {
+            apply(&mut again, &decode(record).unwrap());
+        }
+        for id in &ids {
+            let whole = |index: &Index| index.whole(id, &index.get(id).unwrap().unwrap()).unwrap();
+            assert!(whole(&again) == whole(&index), "it is not the same");
+        }
+        assert_eq!(again.sums().artifacts, 2);
+        assert_eq!(again.names(None, usize::MAX).unwrap(), index.names(None, usize::MAX).unwrap());
     }
 
     #[test]

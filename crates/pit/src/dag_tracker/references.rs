@@ -1,15 +1,18 @@
 //! Which artifacts the unfinished runs hold: the stale manager asks before it deletes.
 //!
-//! Called by the tracker's steps and by sweeps. Invariant: a hold on an artifact that is being deleted waits for the end of
-//! that, so none is acknowledged on what then goes.
+//! Called by the tracker's steps and by sweeps. Invariants: a hold is taken before the step that needs it is written down, and
+//! on an artifact that is being deleted it waits for the end of that and is refused if it is gone then; it is let go of once
+//! the end of its run is acknowledged. So nothing is deleted that a journal still says is held.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
 use super::RunId;
 use crate::artifact_store::ArtifactId;
+use crate::{PitError, PitResult};
 
 /// What a node was completed with. An id is parsed: it may be written in more than one way, and is the same artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,7 +39,8 @@ pub(super) struct References {
 struct Known {
     /// The runs that hold an artifact, one entry for each node that made it.
     holders: HashMap<Held, Vec<RunId>>,
-    deleting: HashSet<Held>,
+    /// What is being deleted, and whether it is gone, which is said when that has ended.
+    deleting: HashMap<Held, Arc<AtomicBool>>,
 }
 
 impl Known {
@@ -50,6 +54,7 @@ impl Known {
 struct Deletion<'a> {
     references: &'a References,
     held: Held,
+    is_gone: Arc<AtomicBool>,
 }
 
 impl Drop for Deletion<'_> {
@@ -59,26 +64,80 @@ impl Drop for Deletion<'_> {
     }
 }
 
-impl References {
-    pub(super) fn hold(&self, artifact: &str, run: RunId) {
-        let held = Held::of(artifact);
-        let mut known = self.known.lock();
-        while known.deleting.contains(&held) {
-            self.ended.wait(&mut known);
-        }
-        known.holders.entry(held).or_default().push(run);
-    }
+/// The holds of steps that are not written yet: let go of when this is dropped, unless they were.
+#[must_use]
+pub(super) struct Holds<'a> {
+    references: &'a References,
+    taken: Vec<Held>,
+    run: RunId,
+}
 
-    pub(super) fn release<'a>(&self, artifacts: impl Iterator<Item = &'a Arc<str>>, run: RunId) {
-        let holders = &mut self.known.lock().holders;
+impl Holds<'_> {
+    /// The steps are written.
+    pub(super) fn keep(mut self) {
+        self.taken.clear();
+    }
+}
+
+impl Drop for Holds<'_> {
+    fn drop(&mut self) {
+        self.references.let_go(&self.taken, self.run);
+    }
+}
+
+impl References {
+    /// Holds artifacts for a run. Waits for the end of a deletion of one of them.
+    ///
+    /// # Errors
+    /// [`PitError::NotFound`] of one that is gone then; none is held.
+    pub(super) fn hold<'a>(
+        &self,
+        artifacts: impl IntoIterator<Item = &'a str>,
+        run: RunId,
+    ) -> PitResult<Holds<'_>> {
+        let mut holds = Holds { references: self, taken: Vec::new(), run };
         for artifact in artifacts {
             let held = Held::of(artifact);
-            let Some(runs) = holders.get_mut(&held) else { continue };
+            let mut known = self.known.lock();
+            while let Some(is_gone) = known.deleting.get(&held).map(Arc::clone) {
+                let goes_on = |known: &mut Known| {
+                    known.deleting.get(&held).is_some_and(|other| Arc::ptr_eq(other, &is_gone))
+                };
+                self.ended.wait_while(&mut known, goes_on);
+                if is_gone.load(Ordering::Acquire) {
+                    drop(known);
+                    let name = artifact.to_owned();
+                    return Err(PitError::NotFound { kind: "artifact", name });
+                }
+            }
+            known.holders.entry(held.clone()).or_default().push(run);
+            drop(known);
+            holds.taken.push(held);
+        }
+        Ok(holds)
+    }
+
+    pub(super) fn release<'a>(
+        &self,
+        artifacts: impl IntoIterator<Item = &'a Arc<str>>,
+        run: RunId,
+    ) {
+        let held: Vec<_> = artifacts.into_iter().map(|artifact| Held::of(artifact)).collect();
+        self.let_go(&held, run);
+    }
+
+    fn let_go(&self, artifacts: &[Held], run: RunId) {
+        if artifacts.is_empty() {
+            return;
+        }
+        let holders = &mut self.known.lock().holders;
+        for held in artifacts {
+            let Some(runs) = holders.get_mut(held) else { continue };
             if let Some(at) = runs.iter().position(|&holder| holder == run) {
                 runs.swap_remove(at);
             }
             if runs.is_empty() {
-                holders.remove(&held);
+                holders.remove(held);
             }
         }
     }
@@ -88,22 +147,28 @@ impl References {
         self.known.lock().holder(&Held::of(artifact))
     }
 
-    /// Deletes an artifact unless a run holds it, which is the answer; nobody comes to hold it meanwhile.
-    pub(super) fn unless_held(&self, id: &ArtifactId, delete: &mut dyn FnMut()) -> Option<RunId> {
+    /// Deletes an artifact unless a run holds it, which is the answer; nobody comes to hold it meanwhile. `delete` says whether
+    /// it is gone.
+    pub(super) fn unless_held(
+        &self,
+        id: &ArtifactId,
+        delete: &mut dyn FnMut() -> bool,
+    ) -> Option<RunId> {
         let held = Held::Artifact(*id);
         let mut known = self.known.lock();
         // Of two deletions the first to end would lift the protection of the other.
-        while known.deleting.contains(&held) {
+        while known.deleting.contains_key(&held) {
             self.ended.wait(&mut known);
         }
         let holder = known.holder(&held);
         if holder.is_some() {
             return holder;
         }
-        known.deleting.insert(held.clone());
+        let is_gone = Arc::<AtomicBool>::default();
+        known.deleting.insert(held.clone(), Arc::clone(&is_gone));
         drop(known);
-        let deletion = Deletion { references: self, held };
-        delete();
+        let deletion = Deletion { references: self, held, is_gone };
+        deletion.is_gone.store(delete(), Ordering::Release);
         drop(deletion);
         None
     }
@@ -116,48 +181,73 @@ mod tests {
     use std::time::Duration;
 
     use super::References;
+    use crate::PitError;
     use crate::artifact_store::ArtifactId;
     use crate::dag_tracker::RunId;
+
+    fn hold(references: &References, artifact: &str, run: RunId) -> Result<(), PitError> {
+        references.hold([artifact], run).map(super::Holds::keep)
+    }
 
     #[test]
     fn an_id_is_held_and_released_however_it_is_written() {
         let references = References::default();
         let id = ArtifactId::of(b"x").to_string();
         let capitals: Arc<str> = Arc::from(id.to_uppercase());
-        references.hold(&capitals, RunId(1));
+        hold(&references, &capitals, RunId(1)).unwrap();
         assert_eq!(references.holder(&id), Some(RunId(1)));
-        references.release([&Arc::from(id.as_str())].into_iter(), RunId(1));
+        references.release([&Arc::from(id.as_str())], RunId(1));
         assert_eq!(references.holder(&capitals), None);
     }
 
     #[test]
-    fn a_hold_waits_for_a_deletion_of_the_same_artifact_and_no_other() {
+    fn a_hold_waits_for_a_deletion_of_the_same_artifact_and_no_other_and_is_refused_if_it_is_gone()
+    {
         let references = References::default();
         let (id, other) = (ArtifactId::of(b"x"), ArtifactId::of(b"y").to_string());
-        let (told, tells) = mpsc::channel();
-        thread::scope(|scope| {
-            let holder = references.unless_held(&id, &mut || {
-                references.hold(&other, RunId(1));
-                let (references, told) = (&references, told.clone());
-                scope.spawn(move || {
-                    references.hold(&id.to_string(), RunId(2));
-                    told.send(()).unwrap();
+        for is_gone in [true, false] {
+            let (told, tells) = mpsc::channel();
+            thread::scope(|scope| {
+                let holder = references.unless_held(&id, &mut || {
+                    hold(&references, &other, RunId(1)).unwrap();
+                    let (references, told) = (&references, told.clone());
+                    scope.spawn(move || {
+                        told.send(hold(references, &id.to_string(), RunId(2))).unwrap();
+                    });
+                    let early = tells.recv_timeout(Duration::from_millis(50));
+                    assert!(early.is_err(), "it is held while it goes");
+                    is_gone
                 });
-                let early = tells.recv_timeout(Duration::from_millis(50));
-                assert!(early.is_err(), "it is held while it goes");
+                assert_eq!(holder, None);
+                let held = tells.recv_timeout(Duration::from_secs(60)).unwrap();
+                assert_eq!(
+                    matches!(held, Err(PitError::NotFound { kind: "artifact", .. })),
+                    is_gone
+                );
             });
-            assert_eq!(holder, None);
-            tells.recv_timeout(Duration::from_secs(60)).unwrap();
-        });
+        }
         let deleted = &mut || panic!("it is held");
         assert_eq!(references.unless_held(&id, deleted), Some(RunId(2)));
         assert_eq!(references.holder(&other), Some(RunId(1)));
     }
 
     #[test]
+    fn holds_of_steps_that_were_not_written_are_let_go_of() {
+        let references = References::default();
+        let [first, second] = [b"x", b"y"].map(|data| ArtifactId::of(data).to_string());
+        let both = || references.hold([first.as_str(), second.as_str()], RunId(1)).unwrap();
+        drop(both());
+        assert_eq!(references.holder(&first), None);
+        both().keep();
+        drop(both());
+        assert_eq!(references.holder(&first), Some(RunId(1)));
+        assert_eq!(references.holder(&second), Some(RunId(1)));
+    }
+
+    #[test]
     fn names_that_are_no_ids_are_told_apart_by_their_letters() {
         let references = References::default();
-        references.hold("shared", RunId(1));
+        hold(&references, "shared", RunId(1)).unwrap();
         assert_eq!(references.holder("Shared"), None);
         assert_eq!(references.holder("shared"), Some(RunId(1)));
     }

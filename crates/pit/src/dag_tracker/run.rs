@@ -121,6 +121,11 @@ impl Run {
         self.artifacts.values()
     }
 
+    /// The artifacts that it holds, to be let go of once its end is acknowledged.
+    pub(super) fn held(&self) -> Vec<Arc<str>> {
+        self.artifacts().cloned().collect()
+    }
+
     pub(super) fn reason(&self, node: u32) -> Option<&Arc<str>> {
         self.reasons.get(&node)
     }
@@ -253,12 +258,10 @@ impl Run {
         now: Instant,
         ready: &mut Vec<u32>,
         blocked: &mut Vec<u32>,
-    ) -> Option<Arc<str>> {
+    ) {
         match step {
             Step::Complete { node, artifact } => {
-                let artifact: Option<Arc<str>> = artifact.map(Arc::from);
-                self.complete(node, artifact.clone(), ready);
-                return artifact;
+                self.complete(node, artifact.map(Arc::from), ready);
             }
             Step::Fail { node, reason } => {
                 self.fail(node, Some(Arc::from(reason)), now, ready, blocked);
@@ -269,7 +272,6 @@ impl Run {
                 ready.push(node);
             }
         }
-        None
     }
 
     /// Whether a node may be said to run.

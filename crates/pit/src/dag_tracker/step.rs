@@ -60,7 +60,15 @@ pub enum Step<'a> {
     },
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    /// The artifact that it says was made.
+    pub(super) const fn artifact(&self) -> Option<&'a str> {
+        match *self {
+            Self::Complete { artifact, .. } => artifact,
+            _ => None,
+        }
+    }
+
     /// The node that moves.
     pub const fn node(&self) -> u32 {
         match *self {

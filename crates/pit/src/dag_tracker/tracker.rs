@@ -69,9 +69,7 @@ impl DagTracker {
         let (ledger, recovered) = Ledger::open(folder, durability, progress)?;
         let references = References::default();
         for run in recovered.runs.values() {
-            for artifact in run.artifacts() {
-                references.hold(artifact, run.id);
-            }
+            references.hold(run.artifacts().map(AsRef::as_ref), run.id)?.keep();
         }
         let runs: BTreeMap<_, _> =
             recovered.runs.into_iter().map(|(id, run)| (id, Arc::new(Mutex::new(run)))).collect();
@@ -234,8 +232,8 @@ impl DagTracker {
     /// Makes several moves of one run with one write, all or none. What becomes ready (or blocked) is appended.
     ///
     /// # Errors
-    /// There is no such run or node, a move is not allowed, a node stands twice, or the journal cannot be written;
-    /// nothing has moved then. With [`Durability::Power`] an error of the disk's flush comes after the move.
+    /// There is no such run or node, a move is not allowed, a node stands twice, an artifact was deleted by a sweep just
+    /// now, or the journal cannot be written; nothing has moved then. With [`Durability::Power`] an error of the disk's flush comes after the move.
     pub fn apply(
         &self,
         run: RunId,
@@ -244,7 +242,7 @@ impl DagTracker {
         blocked: &mut Vec<u32>,
     ) -> PitResult<RunState> {
         self.mend()?;
-        let (state, written) = self.with(run, |run| {
+        let (state, written, released) = self.with(run, |run| {
             for (at, step) in steps.iter().enumerate() {
                 run.check(step.node())?;
                 let twice = || steps[..at].iter().any(|before| before.node() == step.node());
@@ -252,24 +250,24 @@ impl DagTracker {
                     return Err(run.refusal(step.doing(), step.node()));
                 }
             }
+            // Before anything is written: what a sweep is taking away now cannot be what a node made.
+            let holds = self.references.hold(steps.iter().filter_map(Step::artifact), run.id)?;
             let written = match &self.ledger {
                 Some(ledger) if run.journaled => Some(ledger.steps(run.id, steps)?),
                 _ => None,
             };
+            holds.keep();
             let now = Instant::now();
             for step in steps {
-                if let Some(artifact) = run.perform(*step, now, newly_ready, blocked) {
-                    self.references.hold(&artifact, run.id);
-                }
+                run.perform(*step, now, newly_ready, blocked);
             }
             let state = run.state();
-            if state == RunState::Completed {
-                self.references.release(run.artifacts(), run.id);
-            }
-            Ok((state, written))
+            let released = if state == RunState::Completed { run.held() } else { Vec::new() };
+            Ok((state, written, released))
         })?;
         self.steps.fetch_add(steps.len() as u64, Ordering::Relaxed);
         self.settle(written)?;
+        self.references.release(&released, run);
         Ok(state)
     }
 
@@ -279,9 +277,9 @@ impl DagTracker {
     /// There is no such run, it is completed, or the journal cannot be written.
     pub fn cancel(&self, run: RunId) -> PitResult<()> {
         self.mend()?;
-        let written = self.with(run, |run| {
+        let (written, released) = self.with(run, |run| {
             if run.cancelled {
-                return Ok(None);
+                return Ok((None, Vec::new()));
             }
             if run.state() == RunState::Completed {
                 return Err(run.wrong_state("cancel"));
@@ -291,10 +289,11 @@ impl DagTracker {
                 _ => None,
             };
             run.cancel();
-            self.references.release(run.artifacts(), run.id);
-            Ok(written)
+            Ok((written, run.held()))
         })?;
-        self.settle(written)
+        self.settle(written)?;
+        self.references.release(&released, run);
+        Ok(())
     }
 
     /// Drops a finished run from memory and from the journal's next rewrite.
@@ -303,7 +302,7 @@ impl DagTracker {
     /// There is no such run, it is still active, or the journal cannot be written.
     pub fn forget(&self, run: RunId) -> PitResult<()> {
         self.mend()?;
-        let mut written = None;
+        let (mut written, mut released) = (None, Vec::new());
         {
             let mut runs = self.runs.write();
             self.check_open()?;
@@ -318,14 +317,16 @@ impl DagTracker {
             }
             entry.forgotten = true;
             if state == RunState::Failed {
-                self.references.release(entry.artifacts(), run);
+                released = entry.held();
             }
             self.queue.leave(run);
             self.queue.set_timer(run, None);
             drop(entry);
             runs.remove(&run);
         }
-        self.settle(written)
+        self.settle(written)?;
+        self.references.release(&released, run);
+        Ok(())
     }
 
     /// Where a run stands.
@@ -385,8 +386,13 @@ impl DagTracker {
         self.references.holder(artifact)
     }
 
-    /// Deletes an artifact unless an unfinished run made it, which is the answer; none comes to hold it meanwhile.
-    pub(crate) fn unless_held(&self, id: &ArtifactId, delete: &mut dyn FnMut()) -> Option<RunId> {
+    /// Deletes an artifact unless an unfinished run made it, which is the answer; none comes to hold it meanwhile. `delete` says
+    /// whether it is gone.
+    pub(crate) fn unless_held(
+        &self,
+        id: &ArtifactId,
+        delete: &mut dyn FnMut() -> bool,
+    ) -> Option<RunId> {
         self.references.unless_held(id, delete)
     }
 

@@ -9,9 +9,9 @@ pub trait InUse: Send + Sync {
     /// Called often and under no lock of the stale manager; it must be quick.
     fn in_use(&self, id: &ArtifactId) -> Option<String>;
 
-    /// Calls `delete` unless something uses the artifact, which is the answer then. Until that has ended nothing comes to use
-    /// it; as here, where nothing could come in between.
-    fn unless_in_use(&self, id: &ArtifactId, delete: &mut dyn FnMut()) -> Option<String> {
+    /// Calls `delete`, which says whether the artifact is gone, unless something uses it, which is the answer then. Until that
+    /// has ended nothing comes to use it; as here, where nothing could come in between.
+    fn unless_in_use(&self, id: &ArtifactId, delete: &mut dyn FnMut() -> bool) -> Option<String> {
         let user = self.in_use(id);
         if user.is_none() {
             delete();

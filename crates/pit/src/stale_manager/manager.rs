@@ -153,6 +153,8 @@ impl StaleManager {
     /// # Errors
     /// [`PitError::Io`], [`PitError::Stopped`] once the store is closed.
     pub fn unpin(&self, id: &ArtifactId) -> PitResult<bool> {
+        // Until it is acknowledged nothing deletes what the journal may still call pinned.
+        let _alone = self.deciding.lock();
         self.store.check_open()?;
         self.pins.set(id, false)
     }

@@ -78,7 +78,12 @@ impl Pins {
             pinned.remove(id)
         };
         drop(pinned);
-        self.journal.settle(written)?;
+        self.journal.settle(written).inspect_err(|_| {
+            if !pin {
+                // The disk may still say so, and does again once the journal is written anew.
+                self.pinned.write().insert(*id);
+            }
+        })?;
         Ok(true)
     }
 

@@ -155,9 +155,17 @@ impl StaleManager {
             // Asked again, as a run may have come to hold it since it was judged.
             let user = self.in_use.unless_in_use(&artifact.id, &mut || {
                 let _alone = self.deciding.lock();
-                if !self.pins.contains(&artifact.id) {
-                    gone = Some(self.store.delete_unchanged(artifact));
+                if self.pins.contains(&artifact.id) {
+                    return false;
                 }
+                let deleted = self.store.delete_unchanged(artifact);
+                // An error may have come after the record of the deletion.
+                let is_gone = match &deleted {
+                    Ok(deleted) => *deleted,
+                    Err(_) => !self.store.exists(&artifact.id).unwrap_or(true),
+                };
+                gone = Some(deleted);
+                is_gone
             });
             match (user, gone) {
                 (Some(user), _) => return report.keep(&Ground::InUse(user)),

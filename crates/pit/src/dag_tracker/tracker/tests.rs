@@ -50,3 +50,60 @@ fn a_closed_tracker_does_not_touch_its_files_again() {
     assert!(matches!(tracker.submit(&graph(), 0), Err(PitError::Stopped { .. })));
     assert_eq!(identity(), before);
 }
+
+#[test]
+fn a_completion_with_what_a_sweep_takes_away_is_not_written_before_that_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let tracker = DagTracker::open(folder.path(), Durability::Process).unwrap();
+    let run = tracker.submit(&graph(), 0).unwrap();
+    let id = ArtifactId::of(b"made");
+    let written = || tracker.stats().journal_bytes;
+    for is_gone in [true, false] {
+        let before = written();
+        let completed = std::thread::scope(|scope| {
+            let mut completing = None;
+            let holder = tracker.unless_held(&id, &mut || {
+                let tracker = &tracker;
+                completing =
+                    Some(scope.spawn(move || tracker.complete(run, "a", Some(&id.to_string()))));
+                std::thread::sleep(std::time::Duration::from_millis(50));
+                assert_eq!(written(), before, "acknowledged on what is being deleted");
+                is_gone
+            });
+            assert_eq!(holder, None);
+            completing.unwrap().join().unwrap()
+        });
+        if is_gone {
+            assert!(matches!(completed, Err(PitError::NotFound { kind: "artifact", .. })));
+            assert_eq!(written(), before);
+            assert_eq!(tracker.ready(run, 0).unwrap(), ["a"]);
+        } else {
+            assert_eq!(completed.unwrap(), ["b"]);
+        }
+    }
+    assert_eq!(tracker.user_of(&id.to_string()), Some(run));
+}
+
+/// What ends a run.
+type End = fn(&DagTracker, RunId) -> PitResult<()>;
+
+#[test]
+fn what_a_run_held_is_let_go_of_once_its_end_is_acknowledged() {
+    let ends: [End; 2] = [
+        |tracker, run| tracker.complete(run, "b", None).map(drop),
+        |tracker, run| tracker.cancel(run),
+    ];
+    for end in ends {
+        for is_lost in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let tracker = DagTracker::open(folder.path(), Durability::Power).unwrap();
+            let run = tracker.submit(&graph(), 0).unwrap();
+            tracker.complete(run, "a", Some("made")).unwrap();
+            if is_lost {
+                tracker.ledger.as_ref().unwrap().journal().lose_the_disk();
+            }
+            assert_eq!(end(&tracker, run).is_err(), is_lost);
+            assert_eq!(tracker.uses("made"), is_lost);
+        }
+    }
+}
