@@ -217,10 +217,7 @@ mod tests {
                 let put = Put::new(id, place, 100, 1.0, &options);
                 apply(
                     &mut index,
-                    &match in_chunks {
-                        true => Record::PutChunks(put, vec![chunk]),
-                        false => Record::Put(put),
-                    },
+                    &if in_chunks { Record::PutChunks(put, vec![chunk]) } else { Record::Put(put) },
                 );
             }
         }
