@@ -1348,6 +1348,9 @@ class Boot:
     def inject(self, plan: FaultPlan) -> None:
         """Has steps go wrong on purpose; to be called before `start()`."""
 
+    def serve_in_process(self, runs: InProcessRuns) -> None:
+        """Has an extension served in this process; to be called before `start()`."""
+
     def start(self) -> None:
         """Plans, and starts the engine's thread; a fault of the plan is raised by `result()`."""
 
@@ -2563,6 +2566,36 @@ class GuestLane:
 
     def cancelled(self, correlation: int) -> bool:
         """Whether the caller of a request gave it up, or the host wants this guest to stop."""
+
+@final
+class InProcessRuns:
+    """The extension of a boot that is served in this process, by `symphony/testing/_extension.py`."""
+
+    def __new__(cls, extension: str) -> Self:
+        """Names the extension."""
+
+    def next(self) -> tuple[InProcessRun, bool] | None:
+        """Waits for the next run that begins (true), or is to be interrupted; `None` when none comes any more."""
+
+    def close(self) -> None:
+        """No run is taken any more."""
+
+@final
+class InProcessRun:
+    """One run of an extension in this process."""
+
+    def lane(self) -> GuestLane:
+        """The guest's end of its lane; once.
+
+        Raises:
+            SymphonyError: It was taken already, or could not be opened.
+        """
+
+    def leave(self) -> None:
+        """Has the host ask it to stop."""
+
+    def ended(self, code: int) -> None:
+        """Tells the host that it has ended, by that exit code; it may have given it up before."""
 
 @final
 class SupervisorServer:

@@ -97,6 +97,8 @@ mod core {
     #[pymodule_export]
     use crate::work::guest::{GuestCall, GuestLane};
     #[pymodule_export]
+    use crate::work::in_process::{InProcessRun, InProcessRuns};
+    #[pymodule_export]
     use crate::work::kit::Kit;
     #[pymodule_export]
     use crate::work::melody::{Melody, NodeRecord, Run};

@@ -9,7 +9,7 @@ use component::{Code, Diagnostic, Hint as _, Phase, chain};
 use ipc::Bus;
 use orchestra_kit::Kit;
 use orchestra_kit::catalogue::Sources;
-use orchestra_kit::host::ProcessHostOptions;
+use orchestra_kit::host::{InProcess, ProcessHostOptions};
 use orchestra_kit::manifest::{self, Member};
 use orchestra_kit::melody::engine::{Engine, PolicyReceiver};
 use orchestra_kit::supervisor::{Launch, Supervisor};
@@ -32,7 +32,7 @@ pub struct System {
     catalogue: Arc<Catalogue>,
     members: Vec<Member>,
     replaced: Mutex<Vec<String>>,
-    process: ProcessHostOptions,
+    process: Mutex<ProcessHostOptions>,
     has_supervisor: bool,
 }
 
@@ -103,11 +103,12 @@ impl System {
             catalogue: Arc::new(catalogue),
             members,
             replaced: Mutex::new(Vec::new()),
-            process: ProcessHostOptions {
+            process: Mutex::new(ProcessHostOptions {
                 foreign_python: options.foreign_python,
                 own_python,
                 environment: options.environment,
-            },
+                in_process: None,
+            }),
             has_supervisor,
         })
     }
@@ -115,6 +116,11 @@ impl System {
     /// A component of Symphony's own is overridden by its key: it will not be registered.
     pub fn replace(&self, key: &str) {
         self.replaced.lock().push(key.to_owned());
+    }
+
+    /// Has extensions served in this process; to be called before they are registered.
+    pub fn serve_in_process(&self, server: Arc<dyn InProcess>) {
+        self.process.lock().in_process = Some(server);
     }
 
     /// Adds every component of Symphony's own that is not replaced.
@@ -138,7 +144,7 @@ impl System {
                 manifest: self.manifest.as_ref(),
                 members: &self.members,
                 replaced: &replaced,
-                process: &self.process,
+                process: &self.process.lock(),
                 has_supervisor: self.has_supervisor,
             },
         );

@@ -1,4 +1,4 @@
-//! Where an extension runs: in a process of its own, or as a library in this one.
+//! Where an extension runs: in a process of its own, as a library in this one, or served by this one for a test.
 //!
 //! [`crate::extension`] holds the life and knows only these two traits. Invariant: of every run that was begun the host
 //! reports exactly one end, whatever happens, unless it ended by being refused at once.
@@ -8,6 +8,7 @@ mod capture;
 mod errand;
 mod freed;
 mod guest;
+mod in_process;
 mod inbound;
 mod pit;
 mod process;
@@ -20,6 +21,7 @@ pub(crate) use caller::Way;
 pub(crate) use errand::Errand;
 pub use errand::Respond;
 pub use guest::{Guest, Host, StartSpan, Stop, Stream};
+pub use in_process::{InProcess, InProcessRun};
 pub(crate) use pit::PitHost;
 pub(crate) use process::ProcessHost;
 pub use process::{ProcessHostOptions, Routed, Router};

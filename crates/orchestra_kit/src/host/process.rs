@@ -6,7 +6,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use component::chain;
@@ -20,6 +20,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::capture::Capture;
 use super::freed;
+use super::in_process::{InProcess, InProcessRun};
 use super::inbound::GuestEvents;
 use super::start_spans::Stamps;
 use super::{Caller, Guest, Host, Respond, StartSpan, Stop, Stream};
@@ -91,6 +92,8 @@ pub struct ProcessHostOptions {
     pub own_python: Vec<String>,
     /// The variables from which extensions are granted theirs.
     pub environment: Environment,
+    /// Who serves extensions in this process instead; none but in tests and debuggers.
+    pub in_process: Option<Arc<dyn InProcess>>,
 }
 
 /// Starts extensions as processes.
@@ -179,44 +182,26 @@ impl Host for ProcessHost {
         manifest: &Arc<ExtensionManifest>,
         report: Report,
     ) -> Result<Arc<dyn Guest>, Ended> {
-        let ordered = Instant::now();
+        let id = self.supervisor.next_id();
         let name = manifest.name.value.clone();
+        let here = self.options.in_process.clone().filter(|server| server.serves(&name));
+        if let Some(server) = here {
+            let (ours, theirs) = lane_ends()?;
+            let guest = self.guest(id, manifest, ours, report)?;
+            return Ok(serve_here(guest, name, server, theirs));
+        }
         let request = SpawnRequest {
-            id: self.supervisor.next_id(),
+            id,
             name: name.clone(),
             program: self.program(manifest)?,
             folder: manifest.folder.clone(),
             environment: granted(manifest, &self.options.environment),
         };
-        let (ours, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-                .map_err(refused)?;
+        let (ours, theirs) = lane_ends()?;
         let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
         let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
-        let capture = Capture::new(Arc::clone(&self.timer));
-        self.capture(&name, stdout, stderr, &capture)?;
-
-        let events = Arc::new(GuestEvents::new(
-            Arc::clone(manifest),
-            Weak::clone(&self.router),
-            self.bus.clone(),
-        ));
-        let options = LaneOptions::host(name, manifest.limits.queue, self.bus.reader());
-        let handler: Arc<dyn ipc::Inbound> = Arc::<GuestEvents>::clone(&events);
-        let lane =
-            Lane::open(ours, options, handler).map_err(|error| Ended::Refused(chain(&error)))?;
-        let guest = Arc::new(GuestProcess {
-            id: request.id,
-            lane,
-            supervisor: Arc::clone(&self.supervisor),
-            timer: Arc::clone(&self.timer),
-            capture,
-            report,
-            pid: AtomicI32::new(0),
-            ordered,
-            about: Mutex::default(),
-        });
-        events.belong_to(&guest);
+        let guest = self.guest(id, manifest, ours, report)?;
+        self.capture(&name, stdout, stderr, &guest.capture)?;
         let descriptors = [theirs.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()];
         let watch: Arc<dyn Watch> = Arc::<GuestProcess>::clone(&guest);
         self.supervisor.spawn(request, descriptors, watch).map_err(|error| match error {
@@ -230,7 +215,63 @@ impl Host for ProcessHost {
     }
 }
 
+/// Both ends of a lane.
+fn lane_ends() -> Result<(OwnedFd, OwnedFd), Ended> {
+    socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(refused)
+}
+
+/// Has a run served in this process instead of one of its own.
+fn serve_here(
+    guest: Arc<GuestProcess>,
+    extension: String,
+    server: Arc<dyn InProcess>,
+    theirs: OwnedFd,
+) -> Arc<GuestProcess> {
+    guest.pid.store(std::process::id().cast_signed(), Ordering::Relaxed);
+    // What it prints is this process's own output.
+    guest.capture.end();
+    let run = InProcessRun::new(extension, server, guest.lane.clone(), theirs);
+    let run = guest.here.get_or_init(|| Arc::new(run));
+    run.begin(Arc::<GuestProcess>::clone(&guest));
+    guest
+}
+
 impl ProcessHost {
+    /// The host's side of one run, with its lane.
+    fn guest(
+        &self,
+        id: u64,
+        manifest: &Arc<ExtensionManifest>,
+        ours: OwnedFd,
+        report: Report,
+    ) -> Result<Arc<GuestProcess>, Ended> {
+        let ordered = Instant::now();
+        let events = Arc::new(GuestEvents::new(
+            Arc::clone(manifest),
+            Weak::clone(&self.router),
+            self.bus.clone(),
+        ));
+        let name = manifest.name.value.clone();
+        let options = LaneOptions::host(name, manifest.limits.queue, self.bus.reader());
+        let handler: Arc<dyn ipc::Inbound> = Arc::<GuestEvents>::clone(&events);
+        let lane =
+            Lane::open(ours, options, handler).map_err(|error| Ended::Refused(chain(&error)))?;
+        let guest = Arc::new(GuestProcess {
+            id,
+            lane,
+            supervisor: Arc::clone(&self.supervisor),
+            here: OnceLock::new(),
+            timer: Arc::clone(&self.timer),
+            capture: Capture::new(Arc::clone(&self.timer)),
+            report,
+            pid: AtomicI32::new(0),
+            ordered,
+            about: Mutex::default(),
+        });
+        events.belong_to(&guest);
+        Ok(guest)
+    }
+
     /// Has both pipes read, line by line, into the log; the last lines of stderr are kept.
     fn capture(
         &self,
@@ -294,6 +335,8 @@ pub(super) struct GuestProcess {
     id: u64,
     lane: Lane,
     supervisor: Arc<Supervisor>,
+    /// The run itself, where it is served in this process.
+    here: OnceLock<Arc<InProcessRun>>,
     timer: Arc<Timer>,
     capture: Arc<Capture>,
     report: Report,
@@ -322,7 +365,7 @@ impl GuestProcess {
     /// It did what it may not: it is killed, and this is why.
     pub(super) fn condemn(&self, why: Ended) {
         self.about.lock().killed_for.get_or_insert(why);
-        self.supervisor.end(self.id, Termination::Kill);
+        self.end(Termination::Kill);
     }
 
     /// It told why it cannot start; it exits by itself, or is made to.
@@ -371,6 +414,13 @@ impl GuestProcess {
 }
 
 impl GuestProcess {
+    fn end(&self, how: Termination) {
+        match self.here.get() {
+            Some(run) => run.end(how),
+            None => self.supervisor.end(self.id, how),
+        }
+    }
+
     /// Reports the end, once the lane was read to its end too: on a busy machine the word that a process has exited may
     /// overtake what it said of the reason.
     fn conclude(self: Arc<Self>, ending: Ending, lines: Vec<String>, looks: u32) {
@@ -462,8 +512,8 @@ impl Guest for GuestProcess {
                     tracing::debug!(%error, "a guest could not be asked to stop");
                 }
             }
-            Stop::Terminate => self.supervisor.end(self.id, Termination::Ask),
-            Stop::Kill => self.supervisor.end(self.id, Termination::Kill),
+            Stop::Terminate => self.end(Termination::Ask),
+            Stop::Kill => self.end(Termination::Kill),
         }
     }
 

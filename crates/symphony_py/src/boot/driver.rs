@@ -34,6 +34,7 @@ use crate::steps::live::{Live, LiveComponent, LivePlace, LiveThreads};
 use crate::steps::swap::Slot;
 use crate::steps::threads::{JobQueue, Keeper};
 use crate::work::bus::IpcBus;
+use crate::work::in_process::InProcessRuns;
 use crate::work::kit::Kit;
 
 struct State {
@@ -257,6 +258,11 @@ impl Boot {
     /// Has steps go wrong on purpose; to be called before `start()`.
     fn inject(&self, plan: Py<FaultPlan>) {
         self.state.lock().faults_planned = Some(plan);
+    }
+
+    /// Has an extension served in this process; to be called before `start()`.
+    fn serve_in_process(&self, runs: PyRef<'_, InProcessRuns>) {
+        self.system.serve_in_process(runs.server());
     }
 
     /// Plans, and starts the engine's thread; a fault of the plan is raised by `result()`.

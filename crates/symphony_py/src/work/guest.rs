@@ -3,6 +3,7 @@
 //! The serving thread reads the lane itself while it waits; while it runs an operation, the lane's background thread
 //! answers pings and takes cancels, without the interpreter.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
@@ -48,17 +49,28 @@ fn raise(py: Python<'_>, operation: Option<&str>, error: CallError) -> PyErr {
     fields.raise(py)
 }
 
+/// A lane that could not be opened.
+fn not_opened(py: Python<'_>, error: &dyn std::fmt::Display) -> PyErr {
+    Fields::new(component::Code::INTERNAL, error.to_string()).raise(py)
+}
+
+impl GuestLane {
+    /// The guest's end on that socket.
+    pub(crate) fn open(py: Python<'_>, socket: OwnedFd) -> PyResult<Self> {
+        let reader = Reader::new().map_err(|error| not_opened(py, &error))?;
+        let lane = Lane::open(socket, LaneOptions::guest(&reader), std::sync::Arc::new(()))
+            .map_err(|error| not_opened(py, &error))?;
+        Ok(Self { lane, serves: AtomicI32::new(0), runs_loop: AtomicI32::new(0), _reader: reader })
+    }
+}
+
 #[pymethods]
 impl GuestLane {
     /// Takes over the descriptor of the lane.
     #[new]
     fn new(py: Python<'_>, descriptor: i32) -> PyResult<Self> {
-        let internal = |error: String| Fields::new(component::Code::INTERNAL, error).raise(py);
-        let socket = ipc::inherited(descriptor).map_err(|error| internal(error.to_string()))?;
-        let reader = Reader::new().map_err(|error| internal(error.to_string()))?;
-        let lane = Lane::open(socket, LaneOptions::guest(&reader), std::sync::Arc::new(()))
-            .map_err(|error| internal(error.to_string()))?;
-        Ok(Self { lane, serves: AtomicI32::new(0), runs_loop: AtomicI32::new(0), _reader: reader })
+        let socket = ipc::inherited(descriptor).map_err(|error| not_opened(py, &error))?;
+        Self::open(py, socket)
     }
 
     /// Introduces the extension and waits for the host's welcome, a dict. `spans` say what its start spent its time on:

@@ -4,6 +4,7 @@ pub(crate) mod bus;
 pub(crate) mod completions;
 pub(crate) mod extension;
 pub(crate) mod guest;
+pub(crate) mod in_process;
 pub(crate) mod kit;
 pub(crate) mod melody;
 pub(crate) mod policy;
