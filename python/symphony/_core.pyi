@@ -2626,6 +2626,9 @@ def check_paths(
 ) -> list[Diagnostic]:
     """Every fault of the manifests and Melodies at these paths."""
 
+def count_paths(paths: Sequence[_StrPath]) -> tuple[int, int, int]:
+    """How many manifests, extensions and Melodies lie at these paths."""
+
 _Declared: TypeAlias = tuple[str, list[tuple[str, int, int]], tuple[str, int, int] | None]
 
 def find_systems(paths: Sequence[_StrPath]) -> list[_Declared]:

@@ -335,7 +335,7 @@ class Extension:
 
     def attach(
         self,
-        lane: Lane,
+        lane: Lane | None,
         current: Callable[[], int | None] | None = None,
         calling: Callable[[], int | None] | None = None,
     ) -> None:
@@ -344,7 +344,7 @@ class Extension:
         `serve` does this; a test may do it with an object of its own.
 
         Args:
-            lane: The lane.
+            lane: The lane; None where it is served no more.
             current: Returns the correlation of the request being answered.
             calling: The same, of the request that the asking thread or task answers: its calls end with it.
         """

@@ -58,7 +58,8 @@ def test_a_good_folder_is_ok_and_nothing_in_it_runs(workshop, cli, keys):
         + "@component\nclass Planner:\n    def __init__(self, index: Index): ...\n"
     )
     ended = cli("check")
-    assert (ended.code, ended.out, ended.err) == (0, "no faults found\n", "")
+    counts = "looked at 5 files: 2 components, 1 extension and 1 Melody"
+    assert (ended.code, ended.out, ended.err) == (0, f"no faults found\n{counts}\n", "")
     ended = cli("check", "--json")
     assert (ended.code, ended.err) == (0, "")
     assert faults_of(ended, keys) == (True, [])
@@ -238,7 +239,8 @@ def test_all_faults_of_all_kinds_are_told_at_once_sorted_by_place(workshop, cli,
     places = [(fault["file"], fault["line"]) for fault in faults]
     assert places == sorted(places)
     text = cli("check")
-    assert text.out == f"{len(faults)} errors\n"
+    counts = "looked at 5 files: 3 components, 2 extensions and 1 Melody"
+    assert text.out == f"{len(faults)} errors\n{counts}\n"
     assert len(re.findall(r"^error: ", text.err, re.MULTILINE)) == len(faults)
 
 

@@ -91,6 +91,45 @@ pub fn systems(paths: &[PathBuf]) -> Vec<SystemManifest> {
     survey.manifests.iter().filter_map(|file| SystemManifest::read(file).ok()).collect()
 }
 
+/// How much was looked at, by kind; Python sources are read elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    /// Manifests, of systems and of extensions.
+    pub manifests: usize,
+    /// Those of extensions, lawful or not.
+    pub extensions: usize,
+    /// Melodies.
+    pub melodies: usize,
+}
+
+/// Says what [`check_paths`] looks at.
+pub fn looked(paths: &[PathBuf]) -> Looked {
+    let mut survey = Survey::default();
+    for path in paths {
+        survey.find(path, 0, true);
+    }
+    let mut of_extensions = BTreeSet::new();
+    for file in &survey.manifests {
+        match Manifest::read(file) {
+            Ok(Manifest { system: Some(system), .. }) => {
+                let (catalogue, _) = Catalogue::survey(&system, Sources::default());
+                let entries = catalogue.entries().iter();
+                of_extensions.extend(entries.map(|entry| entry.manifest.file.clone()));
+            }
+            Ok(Manifest { extension: None, .. }) => {}
+            Ok(_) | Err(_) => {
+                of_extensions.insert(file.clone());
+            }
+        }
+    }
+    let manifests: BTreeSet<_> = survey.manifests.union(&of_extensions).collect();
+    Looked {
+        manifests: manifests.len(),
+        extensions: of_extensions.len(),
+        melodies: survey.candidates.len(),
+    }
+}
+
 #[derive(Default)]
 struct Survey {
     manifests: BTreeSet<PathBuf>,

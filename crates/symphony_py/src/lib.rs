@@ -27,7 +27,8 @@ mod core {
     use crate::boot::annotations::{read_need, read_result, settle_names};
     #[pymodule_export]
     use crate::boot::check::{
-        check_paths, declared_in, find_extensions, find_systems, plan_graph, plan_specs,
+        check_paths, count_paths, declared_in, find_extensions, find_systems, plan_graph,
+        plan_specs,
     };
     #[pymodule_export]
     use crate::boot::constructors::{Rest, known_timeout, not_injectable, parameters_of};

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FORMATS = ("text", "mermaid", "dot", "svg", "json")
 LANGUAGES = ("python", "rust", "c")
 PROTOCOLS = ("lane", "lsp", "mcp")
+CHECK_FORMATS = ("text", "json", "github", "sarif")
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -60,8 +61,17 @@ def build_parser() -> argparse.ArgumentParser:
         "check", help="find faults in manifests, Melodies and Python sources without running them"
     )
     checking.add_argument("path", nargs="*", default=["."], metavar="PATH", help="files or folders")
-    checking.add_argument("--json", action="store_true", help="print one JSON document")
     _add_new(commands.add_parser("new", help="write a working extension with its test"))
+    forms = checking.add_mutually_exclusive_group()
+    forms.add_argument(
+        "--format",
+        default="text",
+        choices=CHECK_FORMATS,
+        help="text (default), json, annotations of GitHub's, or SARIF 2.1.0",
+    )
+    forms.add_argument(
+        "--json", action="store_const", dest="format", const="json", help="as `--format json`"
+    )
     graphing = commands.add_parser("graph", help="print the component graph by phase")
     graphing.add_argument(
         "config", nargs="?", default=None, metavar="CONFIG", help="the manifest, or its folder"

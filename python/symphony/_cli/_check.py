@@ -17,6 +17,7 @@ from symphony._cli._exit import FAILED, OK, USAGE
 from symphony._core import Diagnostic
 from symphony._static.graphs import read_graphs
 from symphony._static.operations import read_operations
+from symphony._static.source_files import files_by_module
 
 if TYPE_CHECKING:
     import argparse
@@ -35,10 +36,10 @@ def check(options: argparse.Namespace) -> int:
         faults = [
             Diagnostic("invalid-value", f"no such file or folder: `{path}`") for path in absent
         ]
-        _report(faults, as_json=options.json)
+        _report(faults, {}, options.format)
         return USAGE
-    faults = find_faults(options.path)
-    _report(faults, as_json=options.json)
+    faults, looked = _survey(options.path)
+    _report(faults, looked, options.format)
     return FAILED if any(fault.severity == "error" for fault in faults) else OK
 
 
@@ -48,6 +49,11 @@ def find_faults(paths: list[str]) -> list[Diagnostic]:
     Args:
         paths: Files and folders; each folder is an import root.
     """
+    return _survey(paths)[0]
+
+
+def _survey(paths: list[str]) -> tuple[list[Diagnostic], dict[str, int]]:
+    """Every fault under the paths, and how much was looked at."""
     from symphony import _core
 
     found = _core.check_paths([os.path.abspath(path) for path in paths], read_operations)
@@ -63,7 +69,34 @@ def find_faults(paths: list[str]) -> list[Diagnostic]:
     once: dict[str, Diagnostic] = {}
     for fault in found:
         once.setdefault(json.dumps(fault.to_dict()), fault)
-    return sorted(once.values(), key=_by_place)
+    return sorted(once.values(), key=_by_place), _looked_at(paths, graphs)
+
+
+def _looked_at(paths: list[str], graphs: list[SourceGraph]) -> dict[str, int]:
+    """How many files, components, extensions and Melodies there are under the paths."""
+    from symphony import _core
+
+    absolute = [os.path.abspath(path) for path in paths]
+    sources = {
+        file
+        for path in absolute
+        for _, file in files_by_module(path)[0]
+        # Of a package that a path lies in the rest is read, and not judged.
+        if file == path or file.startswith(os.path.join(path, ""))
+    }
+    components = {
+        (spec.module, spec.qualname)
+        for graph in graphs
+        for spec in graph.specs
+        if spec.module and spec.module.partition(".")[0] != "symphony"
+    }
+    manifests, extensions, melodies = _core.count_paths(absolute)
+    return {
+        "files": len(sources) + manifests + melodies,
+        "components": len(components),
+        "extensions": extensions,
+        "melodies": melodies,
+    }
 
 
 def _extensions(paths: list[str]) -> dict[str, tuple[str, int, int, list[str]]]:
@@ -97,18 +130,45 @@ def _by_place(fault: Diagnostic) -> tuple[str, int, int, str, str]:
     return fault.file or "", fault.line or 0, fault.column or 0, fault.code, fault.message
 
 
-def _report(faults: list[Diagnostic], *, as_json: bool) -> None:
-    """Prints the faults: as text, or as the document whose keys are promised."""
-    failed = any(fault.severity == "error" for fault in faults)
-    if as_json:
-        document = {"ok": not failed, "diagnostics": [fault.to_dict() for fault in faults]}
-        print(json.dumps(document, indent=2))
+def _report(faults: list[Diagnostic], looked: dict[str, int], form: str) -> None:
+    """Prints the faults: as text, or in a form that other programs read, alone on stdout."""
+    if form == "text":
+        if faults:
+            print(faults_text(faults) + "\n", file=sys.stderr)
+        _summarize(faults, looked)
         return
-    if faults:
-        print(faults_text(faults) + "\n", file=sys.stderr)
+    from symphony._cli import _check_formats
+
+    if form == "json":
+        print(_check_formats.as_json(faults))
+    elif form == "sarif":
+        print(_check_formats.as_sarif(faults))
+    else:
+        for line in _check_formats.as_annotations(faults):
+            print(line)
+        _summarize(faults, looked)
+
+
+def _summarize(faults: list[Diagnostic], looked: dict[str, int]) -> None:
     counts = [
-        f"{number} {word}{'' if number == 1 else 's'}"
+        _counted(sum(fault.severity == word for fault in faults), word)
         for word in ("error", "warning", "note")
-        if (number := sum(fault.severity == word for fault in faults))
+        if any(fault.severity == word for fault in faults)
     ]
     print(", ".join(counts) if counts else "no faults found")
+    if looked:
+        words = {
+            "files": "file",
+            "components": "component",
+            "extensions": "extension",
+            "melodies": "Melody",
+        }
+        told = [_counted(number, words[what]) for what, number in looked.items()]
+        print(f"looked at {told[0]}: {', '.join(told[1:-1])} and {told[-1]}")
+
+
+def _counted(number: int, word: str) -> str:
+    """`1 Melody`, `2 Melodies`."""
+    if number == 1:
+        return f"1 {word}"
+    return f"{number} {word[:-1]}ies" if word.endswith("y") else f"{number} {word}s"

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = build_parser().parse_args(given)
     except Refused as refused:
         command = next((word for word in given if not word.startswith("-")), "")
-        _errors.refuse(command, refused.error, as_json="--json" in given)
+        _errors.refuse(command, refused.error, as_json=_wants_json(given))
         raise
     before: list[tuple[int, Any]] = []
     # Not on the main thread there is a ValueError: whoever called us there handles signals.
@@ -57,6 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         for which, earlier in before:
             signal.signal(which, earlier)
+
+
+def _wants_json(given: Sequence[str]) -> bool:
+    """Whether arguments that could not be read ask for one JSON document."""
+    asked = zip(given, given[1:])
+    return "--json" in given or "--format=json" in given or ("--format", "json") in asked
 
 
 def _run_command(options: argparse.Namespace) -> int:

@@ -72,6 +72,36 @@ class Ending:
         os.kill(os.getpid(), number)
 
 
+class ThreadEnding:
+    """The same for what a thread serves of a process that goes on after it: a test's.
+
+    Attributes:
+        begun: Whether it is on its way out: nothing interrupts it any more.
+        leaving: What `sys.exit` was called with on another thread than the serving one.
+    """
+
+    def __init__(self, stop: Callable[[], object]) -> None:
+        """Keep what has the host stop the extension.
+
+        Args:
+            stop: Wakes the serving thread from whatever it waits for.
+        """
+        self.begun = False
+        self.leaving: SystemExit | None = None
+        self._stop = stop
+
+    def begin(self) -> None:
+        """From now on only the root's deadline ends what still runs."""
+        self.begun = True
+
+    def leave(self, leaving: SystemExit) -> None:
+        """End the extension from another thread than the serving one, as `sys.exit` there would."""
+        if is_forked():
+            leave_fork(leaving)
+        self.leaving = leaving
+        self._stop()
+
+
 _forked = False
 
 

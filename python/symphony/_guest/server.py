@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from symphony._core import GuestLane
     from symphony._guest.async_runner import AsyncRunner
+    from symphony._guest.ending import ThreadEnding
     from symphony._guest.streams import Streams
 
 
@@ -145,14 +146,21 @@ def _meant(module: str, names: dict[str, Any]) -> str:
 
 
 class Server:
-    """Answers the requests of one lane with the operations of one extension."""
+    """Answers the requests of one lane with the operations of one extension.
 
-    def __init__(self, extension: Extension, lane: GuestLane) -> None:
+    Attributes:
+        stop_failed: Whether a hook of its stop raised.
+    """
+
+    def __init__(
+        self, extension: Extension, lane: GuestLane, ending: ThreadEnding | None = None
+    ) -> None:
         """Attach the extension to the lane.
 
         Args:
             extension: Whose operations are served.
             lane: Where requests come from.
+            ending: How a thread of another process than an extension's own comes to its end.
         """
         self._extension = extension
         self._lane = lane
@@ -160,8 +168,8 @@ class Server:
         self._runner: AsyncRunner | None = None
         self._streams: Streams | None = None
         self._thread = 0
-        self._ending = Ending(lane.stop_requested)
-        self._hook_failed = False
+        self._ending = Ending(lane.stop_requested) if ending is None else ending
+        self.stop_failed = False
         extension.attach(lane, self._current, self._calling)
 
     def run(self) -> int:
@@ -191,7 +199,7 @@ class Server:
             raise
         finally:
             self._end(started)
-        return int(self._hook_failed)
+        return int(self.stop_failed)
 
     def _end(self, started: bool) -> None:
         """Bring what runs to its end; whatever fails, the rest follows."""
@@ -225,7 +233,7 @@ class Server:
         except SystemExit as leaving:
             return leaving
         except BaseException as fault:  # noqa: BLE001  # Whatever an author's hook raises; the others have their turn.
-            self._hook_failed = True
+            self.stop_failed = True
             sys.stderr.write(describe_fault(fault)[2])
         return None
 

@@ -51,7 +51,7 @@ def _fault_of_found(found: str, named: str) -> tuple[str, str] | None:
     if core == "ok":
         return None
     ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    install = f"install it there: `{named} -m pip install symphony`"
+    install = f"install it there: `{named} -m pip install symphony-boot`"
     if not core:
         last = (asked.stderr.strip().splitlines() or [f"exit code {asked.returncode}"])[-1]
         fault = (f"`{named}` is no interpreter that runs: {last}", "correct `python`")

@@ -18,11 +18,15 @@
 
     Scenario.load("scenarios/no-disk.toml").run()
 
+    with extension("outline") as running:
+        assert running.call("outline", source="") == []
+
 pytest finds the fixtures `booted`, `fault_plan` and `leak_free` by itself. All of it: `docs/testing.md`.
 """
 
 from __future__ import annotations
 
+from symphony.testing._extension import RunningExtension, extension
 from symphony.testing._faults import Fault, FaultPlan
 from symphony.testing._leaks import Leaks, LeftBehindError, no_leaks
 from symphony.testing._memory import Growth, growth
@@ -38,8 +42,10 @@ __all__ = [
     "MockComponent",
     "MockFailure",
     "Outcome",
+    "RunningExtension",
     "Scenario",
     "ScenarioError",
+    "extension",
     "growth",
     "no_leaks",
 ]

@@ -1,40 +1,22 @@
 //! What `symphony check` and `symphony graph` ask of the core: faults of files, and the plan of a described graph.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{GraphFormat, Registry};
-use component::{Code, Diagnostic, Location};
+use component::Code;
 use orchestra_kit::catalogue::Sources;
 use orchestra_kit::document::Located;
 use orchestra_kit::manifest::{Member, SystemManifest};
 use orchestra_kit::operations::known_operations;
-use orchestra_kit::{Operation, SourceReader};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::boot::sources::{interpreter_fault, read_with};
+use crate::boot::sources::PythonSources;
 use crate::door::diagnostic::{list, working_directory};
 use crate::door::edge::Keys;
 use crate::door::error::Fields;
 use crate::door::spec::ComponentSpec;
-
-/// Reads sources with the function that Python gives.
-struct Given(Py<PyAny>);
-
-impl SourceReader for Given {
-    fn operations(
-        &self,
-        file: &Path,
-        attribute: &str,
-    ) -> Option<Result<Vec<Operation>, Diagnostic>> {
-        Python::try_attach(|py| read_with(self.0.bind(py), file, attribute)).flatten()
-    }
-
-    fn interpreter(&self, python: &Path, at: &Location) -> Option<Diagnostic> {
-        interpreter_fault(python, at)
-    }
-}
 
 /// Every fault of the manifests and Melodies at these paths.
 #[pyfunction]
@@ -43,13 +25,21 @@ pub(crate) fn check_paths(
     paths: Vec<PathBuf>,
     read_operations: Py<PyAny>,
 ) -> PyResult<Bound<'_, PyList>> {
-    let reader = Given(read_operations);
+    let reader = PythonSources::with(read_operations);
     let faults = py.detach(|| {
         let members = known_operations(&Member::ALL);
         let sources = Sources { reader: Some(&reader), ..Sources::default() };
         orchestra_kit::check::check_paths(&paths, &members, sources)
     });
+    reader.finish()?;
     list(py, &faults)
+}
+
+/// How many manifests, extensions and Melodies lie at these paths.
+#[pyfunction]
+pub(crate) fn count_paths(py: Python<'_>, paths: Vec<PathBuf>) -> (usize, usize, usize) {
+    let looked = py.detach(|| orchestra_kit::check::looked(&paths));
+    (looked.manifests, looked.extensions, looked.melodies)
 }
 
 /// An extension: its name, file, line and column, and the names of its operations where they are known.
@@ -61,19 +51,18 @@ pub(crate) fn find_extensions(
     py: Python<'_>,
     paths: Vec<PathBuf>,
     read_operations: Py<PyAny>,
-) -> Vec<FoundExtension> {
-    let reader = Given(read_operations);
+) -> PyResult<Vec<FoundExtension>> {
+    let reader = PythonSources::with(read_operations);
     let found = py.detach(|| {
         let sources = Sources { reader: Some(&reader), ..Sources::default() };
         orchestra_kit::check::extensions(&paths, sources)
     });
-    found
-        .into_iter()
-        .map(|one| {
-            let at = one.location;
-            (one.name, at.file.to_string(), at.line, at.column, one.operations)
-        })
-        .collect()
+    reader.finish()?;
+    let told = found.into_iter().map(|one| {
+        let at = one.location;
+        (one.name, at.file.to_string(), at.line, at.column, one.operations)
+    });
+    Ok(told.collect())
 }
 
 /// What a manifest names for the boot: its file; each module of `components`, and the Conductor, with line and column.

@@ -1,13 +1,62 @@
-//! Reads the operations of a Python extension from its source, with the interpreter's own `ast`.
+//! Reads the operations of a Python extension from its source, with the interpreter's own `ast`, and asks the
+//! interpreters that extensions name.
+//!
+//! Invariant: what no `except Exception` would have seen, Ctrl-C above all, ends the survey and comes out of it.
 
 use std::path::Path;
 
 use component::{Code, Diagnostic, Location};
 use orchestra_kit::{Operation, OperationInput, SourceReader};
+use parking_lot::Mutex;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 
-/// The reader that asks `symphony/_static/operations.py`.
-pub(crate) struct PythonSources;
+/// The reader that asks Python.
+pub(crate) struct PythonSources {
+    read: Py<PyAny>,
+    stopped: Mutex<Option<PyErr>>,
+}
+
+impl PythonSources {
+    /// Reads with that function.
+    pub(crate) fn with(read: Py<PyAny>) -> Self {
+        Self { read, stopped: Mutex::default() }
+    }
+
+    /// Reads with `symphony/_static/operations.py`.
+    pub(crate) fn new(py: Python<'_>) -> PyResult<Self> {
+        let module = py.import("symphony._static.operations")?;
+        Ok(Self::with(module.getattr("read_operations")?.unbind()))
+    }
+
+    /// The survey is over.
+    ///
+    /// # Errors
+    /// What ended it.
+    pub(crate) fn finish(self) -> PyResult<()> {
+        self.stopped.into_inner().map_or(Ok(()), Err)
+    }
+
+    /// Asks Python, unless the survey was ended; `told` says what an ordinary exception means.
+    fn ask<T>(
+        &self,
+        question: impl FnOnce(Python<'_>) -> PyResult<Option<T>>,
+        told: impl FnOnce(Python<'_>, &PyErr) -> T,
+    ) -> Option<T> {
+        if self.stopped.lock().is_some() {
+            return None;
+        }
+        Python::try_attach(|py| match question(py) {
+            Ok(answer) => answer,
+            Err(error) if error.is_instance_of::<PyException>(py) => Some(told(py, &error)),
+            Err(error) => {
+                *self.stopped.lock() = Some(error);
+                None
+            }
+        })
+        .flatten()
+    }
+}
 
 impl SourceReader for PythonSources {
     fn operations(
@@ -15,52 +64,30 @@ impl SourceReader for PythonSources {
         file: &Path,
         attribute: &str,
     ) -> Option<Result<Vec<Operation>, Diagnostic>> {
-        Python::try_attach(|py| {
-            let read = py
-                .import("symphony._static.operations")
-                .and_then(|module| module.getattr("read_operations"));
-            match read {
-                Ok(read) => read_with(&read, file, attribute),
-                Err(error) => Some(Err(broken(py, file, &error))),
-            }
-        })
-        .flatten()
+        self.ask(
+            |py| {
+                let found = self.read.bind(py).call1((file, attribute))?;
+                if found.is_none() {
+                    return Ok(None);
+                }
+                let operations = found.try_iter()?.map(|entry| operation_of(&entry?));
+                Ok(Some(Ok(operations.collect::<PyResult<Vec<_>>>()?)))
+            },
+            |py, error| Err(broken(py, file, error)),
+        )
     }
 
     fn interpreter(&self, python: &Path, at: &Location) -> Option<Diagnostic> {
-        interpreter_fault(python, at)
-    }
-}
-
-/// Asks an interpreter, by `symphony/_static/interpreters.py`, whether it can run an extension.
-pub(crate) fn interpreter_fault(python: &Path, at: &Location) -> Option<Diagnostic> {
-    let told = Python::try_attach(|py| {
-        let asks = py.import("symphony._static.interpreters")?.getattr("fault_of")?;
-        asks.call1((python,))?.extract::<Option<(String, String)>>()
-    })?;
-    let fault = |message: String| Diagnostic::error(Code::MANIFEST_INVALID, message).at(at.clone());
-    match told {
-        Ok(found) => found.map(|(message, hint)| fault(message).hint(hint)),
-        Err(error) => Some(fault(error.to_string())),
-    }
-}
-
-/// Reads a source with a function of Python; a source that cannot be read is a diagnostic.
-pub(crate) fn read_with(
-    read: &Bound<'_, PyAny>,
-    file: &Path,
-    attribute: &str,
-) -> Option<Result<Vec<Operation>, Diagnostic>> {
-    let found = read.call1((file, attribute)).and_then(|found| {
-        if found.is_none() {
-            return Ok(None);
-        }
-        found.try_iter()?.map(|entry| operation_of(&entry?)).collect::<PyResult<Vec<_>>>().map(Some)
-    });
-    match found {
-        Ok(None) => None,
-        Ok(Some(operations)) => Some(Ok(operations)),
-        Err(error) => Some(Err(broken(read.py(), file, &error))),
+        let fault =
+            |message: String| Diagnostic::error(Code::MANIFEST_INVALID, message).at(at.clone());
+        self.ask(
+            |py| {
+                let asks = py.import("symphony._static.interpreters")?.getattr("fault_of")?;
+                let found = asks.call1((python,))?.extract::<Option<(String, String)>>()?;
+                Ok(found.map(|(message, hint)| fault(message).hint(hint)))
+            },
+            |_, error| fault(error.to_string()),
+        )
     }
 }
 

@@ -18,6 +18,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::boot::sources::PythonSources;
 use crate::door::enter::{guard, wait_polling};
 use crate::door::error::Fields;
 use crate::door::values::{decode, encode};
@@ -203,9 +204,11 @@ impl Kit {
         }
         let catalogue = self.kit(py)?.catalogue();
         let members = known_operations(self.system.members());
-        let read = catalogue.with_sources(&crate::boot::sources::PythonSources, |name| {
+        let reader = PythonSources::new(py)?;
+        let read = catalogue.with_sources(&reader, |name| {
             melody.nodes.iter().any(|node| node.target_and_operation().0 == name)
         });
+        reader.finish()?;
         let faults = orchestra_kit::melody::check(melody, &Together(&[&members, &read]));
         if faults.iter().any(|fault| fault.severity == component::Severity::Error) {
             return Err(melody_error(py, faults));

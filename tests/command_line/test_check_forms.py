@@ -1,0 +1,182 @@
+"""What `symphony check` says of how much it looked at, and the forms that other programs read."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from urllib.parse import unquote, urlparse
+
+import pytest
+from workshop import ECHO, write
+
+NEEDY = """
+from symphony import component
+
+class Clock: ...
+
+@component
+class Index:
+    def __init__(self, clock: Clock) -> None: ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("argument", "told"),
+    [
+        (".", "5 files: 1 component, 1 extension and 1 Melody"),
+        ("extensions", "2 files: 0 components, 1 extension and 0 Melodies"),
+        ("extensions/echo/echo.py", "1 file: 0 components, 0 extensions and 0 Melodies"),
+        ("app.py", "1 file: 1 component, 0 extensions and 0 Melodies"),
+    ],
+)
+def test_it_says_how_much_it_looked_at(workshop, cli, argument, told):
+    workshop.extension("echo", ECHO)
+    workshop.melody(
+        '[melody]\nname = "review"\n[[node]]\nid = "a"\ncall = "echo.echo"\nwith = { value = 1 }\n',
+        "review.toml",
+    )
+    write(workshop.folder / "app.py", "from symphony import component\n@component\nclass A: ...\n")
+    ended = cli("check", argument)
+    assert (ended.code, ended.out) == (0, f"no faults found\nlooked at {told}\n"), ended
+
+
+def test_what_is_counted_twice_over_is_counted_once(workshop, cli):
+    write(
+        workshop.folder / "app.py",
+        "from symphony import boot, component\n@component\nclass A: ...\n\n"
+        "boot(components=[A])\nboot(components=[A])\n",
+    )
+    ended = cli("check", ".", "app.py")
+    assert "looked at 2 files: 1 component, 0 extensions" in ended.out, ended
+
+
+def github_fields(line):
+    """What GitHub's runner reads of a workflow command: its name, its properties, its text."""
+    command = re.fullmatch(r"::(error|warning|notice) (.*?)::(.*)", line)
+    assert command, line
+    properties = dict(part.split("=", 1) for part in command[2].split(","))
+
+    def plain(text):
+        for escaped, char in (("%3A", ":"), ("%2C", ","), ("%0D", "\r"), ("%0A", "\n")):
+            text = text.replace(escaped, char)
+        return text.replace("%25", "%")
+
+    return command[1], {key: plain(value) for key, value in properties.items()}, plain(command[3])
+
+
+@pytest.mark.parametrize("folder", ["plain", "a,b:c%0A::error", "ö\nline"])
+def test_annotations_are_whole_whatever_a_name_holds(workshop, cli, folder):
+    workshop.config.unlink()
+    write(workshop.folder / folder / "app.py", NEEDY)
+    faults = cli("check", "--json").document["diagnostics"]
+    ended = cli("check", "--format", "github")
+    assert ended.code == 1
+    *lines, counted, looked = ended.out.splitlines()
+    assert (len(lines), counted) == (len(faults), "1 error")
+    assert looked.startswith("looked at 1 file")
+    (fault,) = faults
+    command, properties, text = github_fields(lines[0])
+    assert command == "error"
+    assert properties == {
+        "file": f"{folder}/app.py",
+        "line": str(fault["line"]),
+        "col": str(fault["column"]),
+        "title": "missing-dependency",
+    }
+    assert text.startswith(fault["message"])
+    assert text.endswith(f"hint: {fault['hint']}")
+
+
+def test_a_note_is_a_notice_and_no_place_is_no_property(workshop, cli):
+    workshop.config.unlink()
+    write(
+        workshop.folder / "app.py",
+        "from symphony import boot\ndef run(parts):\n    boot(components=parts)\n",
+    )
+    ended = cli("check", "--format", "github")
+    assert ended.code == 0
+    assert ended.out.startswith("::notice file=app.py,line=3,"), ended
+    ended = cli("check", "--format", "github", "no, such: place")
+    assert ended.code == 2
+    assert ended.out.startswith("::error title=invalid-value::no such file or folder: `no, such")
+
+
+@pytest.mark.parametrize("folder", ["plain", "with space", "ü%20#x"])
+def test_sarif_has_what_its_schema_requires(workshop, cli, folder):
+    file = write(workshop.folder / folder / "app.py", NEEDY)
+    workshop.extension("echo", ECHO, "activatoin = 1\n")
+    faults = cli("check", "--json").document["diagnostics"]
+    ended = cli("check", "--format", "sarif")
+    assert (ended.code, ended.err) == (1, "")
+    log = ended.document
+    assert (log["version"], urlparse(log["$schema"]).scheme) == ("2.1.0", "https")
+    (run,) = log["runs"]
+    driver = run["tool"]["driver"]
+    assert driver["name"] == "symphony"
+    rules = [rule["id"] for rule in driver["rules"]]
+    assert len(rules) == len(set(rules))
+    assert len(run["results"]) == len(faults) == 2
+    base = urlparse(run["originalUriBaseIds"]["SRCROOT"]["uri"])
+    assert (base.scheme, unquote(base.path)) == ("file", f"{workshop.folder}/")
+    for result, fault in zip(run["results"], faults):
+        assert rules[result["ruleIndex"]] == result["ruleId"] == fault["code"]
+        assert result["level"] == fault["severity"]
+        assert fault["message"] in result["message"]["text"]
+        (location,) = result["locations"]
+        place = location["physicalLocation"]
+        assert place["artifactLocation"]["uriBaseId"] == "SRCROOT"
+        uri = urlparse(place["artifactLocation"]["uri"])
+        assert (uri.scheme, uri.fragment, uri.query) == ("", "", "")
+        assert os.path.join(workshop.folder, unquote(uri.path)) == fault["file"]
+        assert place["region"] == {"startLine": fault["line"], "startColumn": fault["column"]}
+    assert any(fault["file"] == str(file) for fault in faults)
+
+
+def test_sarif_of_a_ring_names_its_other_places_and_what_has_no_place_has_none(workshop, cli):
+    workshop.config.unlink()
+    write(
+        workshop.folder / "app.py",
+        "from symphony import component\n@component\nclass A:\n    def __init__(self, b: 'B'): ...\n"
+        "@component\nclass B:\n    def __init__(self, a: A): ...\n",
+    )
+    (run,) = cli("check", "--format", "sarif").document["runs"]
+    (ring,) = run["results"]
+    related = [
+        place["physicalLocation"]["region"]["startLine"] for place in ring["relatedLocations"]
+    ]
+    assert len(related) == 2
+    (run,) = cli("check", "--format", "sarif", "absent").document["runs"]
+    assert [result["locations"] for result in run["results"]] == [[]]
+
+
+def test_two_forms_at_once_are_a_wrong_call(cli):
+    ended = cli("check", "--json", "--format", "sarif")
+    assert ended.code == 2
+    assert ended.document["ok"] is False
+    assert cli("check", "--format", "xml").code == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_an_interpreter_hangs_ends_the_check(workshop, cli, number, code):
+    """What came was a fault of the manifest once, and the check went on."""
+    mark = workshop.folder / "asked"
+    hangs = write(workshop.folder / "hangs", f"#!{sys.executable}\n")
+    hangs.write_text(f"#!/bin/sh\necho > {mark}\nexec sleep 30\n")
+    hangs.chmod(0o755)
+    for name in ("one", "two"):
+        workshop.extension(name, ECHO, f'python = "{hangs}"\n')
+    process = cli.start("check")
+    try:
+        deadline = time.monotonic() + 20
+        while not mark.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert mark.exists()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=15)
+    finally:
+        process.kill()
+    assert process.returncode == code, (out, err)
+    assert "manifest-invalid" not in out + err
