@@ -2484,6 +2484,9 @@ class GuestLane:
     def stop_requested(self) -> bool:
         """Whether the host asked this guest to stop."""
 
+    def stopping_for(self) -> float | None:
+        """For how many seconds the host has waited for this guest to stop; `None` where it has not asked."""
+
     def stopped(self) -> None:
         """Says that this guest leaves by itself."""
 

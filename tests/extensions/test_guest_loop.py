@@ -50,6 +50,9 @@ class PlayedLane:
     def stop_requested(self) -> bool:
         return False
 
+    def stopping_for(self) -> float | None:
+        return None
+
     def stopped(self) -> None:
         self._record("stopped")
 

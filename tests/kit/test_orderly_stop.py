@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,43 @@ def test_an_asynchronous_exit_is_orderly(workshop):
             handle.call("leaves")
         assert crash.value.exit_code == 6
     assert log_of(folder)[:2] == ["background ended", "atexit"]
+
+
+BLOCKED = (
+    HEAD
+    + """
+atexit.register(say, "atexit")
+extension.kept = type("Kept", (), {})()
+weakref.finalize(extension.kept, say, "finalized")
+@extension.on_stop
+def last():
+    say("stop 1")
+@extension.on_stop
+async def asynchronous():
+    try:
+        await asyncio.sleep(30)
+    finally:
+        say("cancelled")
+@extension.operation
+async def block() -> None:
+    asyncio.get_running_loop().call_later(0.05, time.sleep, 60)
+"""
+)
+
+
+@pytest.mark.parametrize("blocked", [True, False])
+def test_an_asynchronous_hook_that_does_not_end_leaves_the_rest_its_time(workshop, blocked):
+    folder = workshop.extension("hooked", BLOCKED)
+    with running(workshop) as system:
+        handle = system.kit.extension("hooked")
+        if blocked:
+            handle.call("block")
+            time.sleep(0.3)
+        else:
+            handle.call("pid")
+    told = log_of(folder)
+    assert sorted(set(told) - {"cancelled"}) == ["atexit", "finalized", "stop 1"]
+    assert ("cancelled" in told) is not blocked
 
 
 NEVER = (

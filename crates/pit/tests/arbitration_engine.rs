@@ -1,7 +1,7 @@
 //! The arbitration engine: waiting, reasons, the audit, and many threads at once.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -489,12 +489,55 @@ fn what_waits_without_a_thread_gets_what_comes_back_at_the_end_of_a_lease() {
                 thread::sleep(at.saturating_duration_since(Instant::now()));
                 look();
             });
+            Box::new(|| ())
         });
         for owner in ["second", "third"] {
             let (of, grant) = told.recv_timeout(Duration::from_secs(20)).unwrap();
             assert_eq!((of, grant.is_granted()), (owner, true));
             // Not given back: only its lease ends it.
             std::mem::forget(grant);
+        }
+    });
+}
+
+/// Alarms that are set and neither rang nor were taken back.
+#[test]
+fn an_alarm_for_a_lease_is_taken_back_when_an_earlier_one_is_set_or_nobody_waits() {
+    within(|| {
+        let engine = engine(1, Strategy::Priority);
+        let set = Arc::new(AtomicUsize::new(0));
+        let kept = Arc::clone(&set);
+        let lease = |owner, seconds| Request {
+            lease: Some(Duration::from_secs(seconds)),
+            timeout: None,
+            ..Request::new("gpu", owner)
+        };
+        let mut held = Some(engine.request(lease("first", 5000)).unwrap());
+        for number in 0..100_u64 {
+            let (tell, told) = mpsc::channel();
+            let answered = Box::new(move |outcome| tell.send(outcome).unwrap());
+            // Each lease ends earlier than the one before.
+            let wait = engine.request_later(lease("next", 4000 - number), answered).unwrap();
+            let kept = Arc::clone(&kept);
+            wait.unwrap().keep_time_by(move |_, _| {
+                kept.fetch_add(1, Ordering::SeqCst);
+                let kept = Arc::clone(&kept);
+                Box::new(move || {
+                    kept.fetch_sub(1, Ordering::SeqCst);
+                })
+            });
+            assert_eq!(set.load(Ordering::SeqCst), 1, "somebody waits");
+            if number % 2 == 0 {
+                drop(held.take());
+                held = Some(told.recv().unwrap().unwrap());
+            } else {
+                engine.request_later(lease("more", 10), Box::new(|_| ())).unwrap().unwrap().withdraw();
+                held.as_ref().unwrap().renew(Some(Duration::from_secs(3000 - number))).unwrap();
+                assert_eq!(set.load(Ordering::SeqCst), 1, "of the earlier end alone");
+                drop(held.take());
+                held = Some(told.recv().unwrap().unwrap());
+            }
+            assert_eq!(set.load(Ordering::SeqCst), 0, "nobody waits any more");
         }
     });
 }

@@ -122,27 +122,51 @@ class AsyncRunner:
         """
         self._loop.call_soon_threadsafe(self._begin, correlation, work, unanswered)
 
-    def wait(self, hook: Awaitable[Any]) -> None:
+    def wait(self, hook: Awaitable[Any], left: Callable[[], float | None]) -> None:
         """Run something on the loop and wait for it here; what it raises comes out.
 
         Args:
             hook: What an asynchronous hook gave.
+            left: Tells for how many seconds it may be waited for, where that is bounded.
+
+        Raises:
+            TimeoutError: It has not ended by then: the loop is blocked, or the hook is slow. It is cancelled.
         """
+        from concurrent.futures import TimeoutError as NotInTime
 
         async def run() -> None:
             await hook
 
-        asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+        seconds = left()
+        running = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        try:
+            running.result(seconds)
+        except NotInTime:
+            if running.done():
+                # The hook's own.
+                raise
+            running.cancel()
+            message = f"an asynchronous hook had {seconds:.1f} s and has not ended"
+            raise TimeoutError(message) from None
 
-    def settle(self) -> None:
-        """Cancel every task, the extension's own background tasks too, and give them time for their `finally`."""
-        self._wait_a_while(self._cancel_all(), _SETTLE_SECONDS)
+    def settle(self, left: float) -> None:
+        """Cancel every task, the extension's own background tasks too, and give them time for their `finally`.
 
-    def close(self) -> None:
-        """Cancel what still runs, give it a moment to clean up, and end the thread."""
-        self._wait_a_while(self._cancel_all(), _CLOSE_SECONDS)
+        Args:
+            left: The seconds that all of the stop has left.
+        """
+        self._wait_a_while(self._cancel_all(), min(_SETTLE_SECONDS, left))
+
+    def close(self, left: float) -> None:
+        """Cancel what still runs, give it a moment to clean up, and end the thread.
+
+        Args:
+            left: The seconds that all of the stop has left.
+        """
+        seconds = min(_CLOSE_SECONDS, left / 2)
+        self._wait_a_while(self._cancel_all(), seconds)
         self._loop.call_soon_threadsafe(self._stop)
-        self._thread.join(_CLOSE_SECONDS)
+        self._thread.join(seconds)
 
     def _wait_a_while(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         from concurrent.futures import TimeoutError as NotInTime

@@ -11,6 +11,7 @@ from __future__ import annotations
 import _signal as signal  # The module behind it: an extension's folder may have a `signal.py`.
 import os
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,18 +21,29 @@ if TYPE_CHECKING:
 
 _TERMINATED = 143
 """What a shell gives for a program that SIGTERM ended."""
+_STOP_SECONDS = 2.0
+"""After so long the root kills what it asked to stop."""
+_EXIT_SECONDS = 0.3
+"""So much of it is for `atexit` and finalizers."""
+_CLOSE_SECONDS = 0.2
+"""And so much for the event loop's end, after the last hook."""
 
 
 class Ending:
     """Whether this process is on its way out, and by which code."""
 
-    def __init__(self, stop_requested: Callable[[], bool]) -> None:
+    def __init__(
+        self, stop_requested: Callable[[], bool], stopping_for: Callable[[], float | None]
+    ) -> None:
         """Take SIGTERM over, where nobody else has and this thread may.
 
         Args:
             stop_requested: Tells whether the root has asked the extension to stop.
+            stopping_for: Tells for how many seconds it has waited for that.
         """
         self._stop_requested = stop_requested
+        self._stopping_for = stopping_for
+        self._until: float | None = None
         self._process = os.getpid()
         self._begun = False
         self._leaving: SystemExit | None = None
@@ -45,6 +57,16 @@ class Ending:
     def begin(self) -> None:
         """From now on only the root's deadline ends what still runs."""
         self._begun = True
+        waited = self._stopping_for() or 0.0
+        self._until = time.monotonic() + _STOP_SECONDS - _EXIT_SECONDS - waited
+
+    def left(self) -> float:
+        """Return the seconds that are left of a stop until its last part, the end of the interpreter."""
+        return _STOP_SECONDS if self._until is None else max(self._until - time.monotonic(), 0.0)
+
+    def left_for_hooks(self) -> float | None:
+        """Return the seconds that an asynchronous hook may take; None at a start, whose deadline the root keeps."""
+        return None if self._until is None else max(self.left() - _CLOSE_SECONDS, 0.0)
 
     def leave(self, leaving: SystemExit) -> None:
         """End the extension from another thread than the serving one, as `sys.exit` there would."""

@@ -168,7 +168,7 @@ class Server:
         self._runner: AsyncRunner | None = None
         self._streams: Streams | None = None
         self._thread = 0
-        self._ending = Ending(lane.stop_requested) if ending is None else ending
+        self._ending = Ending(lane.stop_requested, lane.stopping_for) if ending is None else ending
         self.stop_failed = False
         extension.attach(lane, self._current, self._calling)
 
@@ -210,7 +210,7 @@ class Server:
         finally:
             try:
                 if self._runner is not None:
-                    self._runner.settle()
+                    self._runner.settle(self._ending.left())
                 if started:
                     left = [
                         self._run_stop_hook(hook) for hook in reversed(self._extension.stop_hooks)
@@ -219,12 +219,12 @@ class Server:
                         raise leaving
             finally:
                 if self._runner is not None:
-                    self._runner.close()
+                    self._runner.close(self._ending.left())
 
     def _run_hook(self, hook: Callable[[], Any]) -> None:
         given = hook()
         if hasattr(given, "__await__"):
-            self._event_loop().wait(given)
+            self._event_loop().wait(given, self._ending.left_for_hooks)
 
     def _run_stop_hook(self, hook: Callable[[], Any]) -> SystemExit | None:
         """Run one; one that calls `sys.exit` says by which code the process ends after the others."""

@@ -106,7 +106,8 @@ pub(super) struct Book {
     /// Streams that the thread which takes requests may go on with.
     pub(super) resumed: VecDeque<u64>,
     pub(super) greeter: Option<Arc<Waiter>>,
-    pub(super) stopping: bool,
+    /// Since when this guest is to stop.
+    pub(super) stopping: Option<Instant>,
     /// When the oldest ping without a pong was sent.
     pub(super) pinged: Option<Since>,
 }
@@ -161,7 +162,7 @@ impl Book {
             servers: VecDeque::new(),
             resumed: VecDeque::new(),
             greeter: None,
-            stopping: false,
+            stopping: None,
             pinged: None,
         }
     }

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use bytes::Bytes;
 use component::Code;
@@ -185,7 +186,7 @@ impl Core {
             }
             _ => {
                 let mut book = self.book.lock();
-                book.stopping = true;
+                book.stopping.get_or_insert_with(Instant::now);
                 for server in book.servers.drain(..) {
                     server.deliver(Delivery::Look);
                 }

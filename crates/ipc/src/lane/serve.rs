@@ -128,7 +128,7 @@ impl Lane {
                 if let Some(reason) = &book.closed {
                     return Err(core.closed_error(reason.clone()));
                 }
-                if book.stopping {
+                if book.stopping.is_some() {
                     return Ok(None);
                 }
                 book.servers.push_back(Arc::clone(&waiter));
@@ -188,7 +188,7 @@ impl Lane {
     pub fn has_event(&self) -> bool {
         let book = self.0.book.lock();
         let something = !book.requests.is_empty() || !book.resumed.is_empty();
-        something || book.stopping || book.closed.is_some()
+        something || book.stopping.is_some() || book.closed.is_some()
     }
 
     /// Whether the caller has room for the next item of a streamed result. Where it has none, `resume` hears once that it
@@ -346,6 +346,11 @@ impl Lane {
 
     /// Whether the host asked this guest to stop.
     pub fn stop_requested(&self) -> bool {
+        self.stopping_since().is_some()
+    }
+
+    /// When the host asked this guest to stop, where it did.
+    pub fn stopping_since(&self) -> Option<Instant> {
         self.0.book.lock().stopping
     }
 

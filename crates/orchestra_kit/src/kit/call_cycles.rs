@@ -4,7 +4,7 @@
 //! its own, what needs it is not served. Invariant: a call is refused only where every thread of the ring waits for the
 //! next one, so that no answer can come before one of them gives up; nobody is asked anything under the lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
@@ -122,7 +122,7 @@ impl<P: Clone + Eq + Hash> CallCycles<P> {
         let server = (caller, blocks);
         let mut ring = vec![waiting.call.clone()];
         let mut graph = self.0.lock();
-        if graph.leads_back(&waiting, &server, &mut ring) {
+        if graph.leads_back(&waiting, &server, &mut HashSet::new(), &mut ring) {
             return Err(ring);
         }
         graph.last += 1;
@@ -136,18 +136,24 @@ impl<P: Clone + Eq + Hash> CallCycles<P> {
 impl<P: Clone + Eq + Hash> Graph<P> {
     /// Whether one of the threads that a call needs waits, over however many others, for that one; the calls on the way.
     ///
-    /// It ends: a ring has at most as many calls as there are waits.
-    fn leads_back(&self, of: &Waiting<P>, to: &(P, Blocks), ring: &mut Vec<String>) -> bool {
+    /// Each thread is looked at once, whatever number of ways leads to it: the way there was not back, or this had ended.
+    fn leads_back(
+        &self,
+        of: &Waiting<P>,
+        to: &(P, Blocks),
+        seen: &mut HashSet<(P, Blocks)>,
+        ring: &mut Vec<String>,
+    ) -> bool {
         of.needs().any(|server| {
             if server == *to {
                 return true;
             }
             let Some((_, next)) = self.waiting.get(&server) else { return false };
-            if ring.len() > self.waiting.len() {
+            if !seen.insert(server) {
                 return false;
             }
             ring.push(next.call.clone());
-            let leads = self.leads_back(next, to, ring);
+            let leads = self.leads_back(next, to, seen, ring);
             if !leads {
                 ring.pop();
             }
@@ -228,5 +234,25 @@ mod tests {
         started.store(true, std::sync::atomic::Ordering::Relaxed);
         let back = cycles.begin("b", Blocks::Loop, waits("a.y", false));
         assert_eq!(back.err().unwrap(), ["a.y", "b.x"]);
+    }
+
+    /// Both threads of each wait for both of the next: two to the number of rungs ways lead to the last one.
+    #[test]
+    fn a_ladder_of_waits_is_climbed_once() {
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let cycles = Arc::new(CallCycles::default());
+            let to = |rung: usize| Waiting::new(&format!("{rung}.x"), rung, || Some(true));
+            let mut waits = Vec::new();
+            for rung in (0..40).rev() {
+                for blocks in [Blocks::Serving, Blocks::Loop] {
+                    waits.push(cycles.begin(rung, blocks, to(rung + 1)).ok().unwrap());
+                }
+            }
+            let ring = cycles.begin(40, Blocks::Loop, to(0)).err().unwrap();
+            tell.send((waits.len(), ring.len())).unwrap();
+        });
+        let outcome = told.recv_timeout(std::time::Duration::from_secs(60));
+        assert_eq!(outcome, Ok((80, 41)));
     }
 }

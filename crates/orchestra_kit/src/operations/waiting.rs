@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use ipc::Payload;
-use pit::arbitration_engine;
+use pit::arbitration_engine::{self, TakeBack};
 
 use crate::KitError;
 
@@ -28,10 +28,11 @@ impl WaitingCall {
         self.place.time_out();
     }
 
-    /// Has `set` told when a lease ends for which this waits, and given what looks at it then; `set` must not block.
+    /// Has `set` told when a lease ends for which this waits, and given what looks at it then; it gives what takes that
+    /// back. Neither may block.
     pub fn keep_time_by(
         &self,
-        set: impl Fn(Instant, Box<dyn FnOnce() + Send>) + Send + Sync + 'static,
+        set: impl Fn(Instant, Box<dyn FnOnce() + Send>) -> TakeBack + Send + Sync + 'static,
     ) {
         self.place.keep_time_by(set);
     }

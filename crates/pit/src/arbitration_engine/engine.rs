@@ -136,8 +136,8 @@ struct State {
     answers: VecDeque<Due>,
     /// Somebody is giving them, and will give those that come meanwhile.
     answering: bool,
-    /// Who keeps the time of leases for those that wait without a thread, and for when it was told to.
-    alarm: Option<(LeaseAlarm, Option<Instant>)>,
+    /// Who keeps the time of leases for those that wait without a thread.
+    alarm: Option<LeaseAlarm>,
 }
 
 /// An ask, and of what.

@@ -21,5 +21,6 @@ pub use audit::{AuditEntry, Decision};
 pub use engine::later::Waiting;
 pub use engine::{ArbitrationEngine, Request, ResourceStatus};
 pub use grant::{Answered, Grant, Outcome};
+pub use lease_alarm::TakeBack;
 pub use reason::Reason;
 pub use strategy::{AGEING, Strategy};

@@ -133,6 +133,11 @@ impl GuestLane {
         self.lane.stop_requested()
     }
 
+    /// For how many seconds the host has waited for this guest to stop; `None` where it has not asked.
+    fn stopping_for(&self) -> Option<f64> {
+        self.lane.stopping_since().map(|since| since.elapsed().as_secs_f64())
+    }
+
     /// Says that this guest leaves by itself. A host that is gone needs no word.
     fn stopped(&self, py: Python<'_>) -> PyResult<()> {
         enter(py, || self.lane.stopped()).map(|_| ())

@@ -12,7 +12,7 @@ use parking_lot::MutexGuard;
 
 use super::super::Outcome;
 use super::super::grant::{Answered, Due, Wake};
-use super::super::lease_alarm::LeaseAlarm;
+use super::super::lease_alarm::{LeaseAlarm, TakeBack};
 use super::{ArbitrationEngine, Decided, MEMBER, Request, State, Waiter};
 use crate::{PitError, PitResult};
 
@@ -36,10 +36,11 @@ impl Waiting {
         Self { engine: Arc::downgrade(engine), resource, ticket }
     }
 
-    /// Has `set` told when a lease ends for which this waits, and given what looks at it then.
+    /// Has `set` told when a lease ends for which this waits, and given what looks at it then; it gives what takes that
+    /// back.
     pub fn keep_time_by(
         &self,
-        set: impl Fn(Instant, Box<dyn FnOnce() + Send>) + Send + Sync + 'static,
+        set: impl Fn(Instant, Box<dyn FnOnce() + Send>) -> TakeBack + Send + Sync + 'static,
     ) {
         let Some(engine) = self.engine.upgrade() else { return };
         let waiting = self.engine.clone();
@@ -52,7 +53,7 @@ impl Waiting {
                         engine.look_at_leases();
                     }
                 }),
-            );
+            )
         }));
     }
 
@@ -166,22 +167,23 @@ impl ArbitrationEngine {
             });
         }
         state.answering = false;
+        state.let_alarm_go();
     }
 
     /// From now on `alarm` is told when a lease is over for which nobody waits on a thread; [`Self::look_at_leases`] is
     /// wanted then.
     fn keep_time_by(&self, alarm: LeaseAlarm) {
         let mut state = self.state.lock();
-        let before = state.alarm.take().and_then(|(_, at)| at);
-        state.alarm = Some((alarm, before));
+        // What the one before had set is taken back.
+        state.alarm = Some(alarm);
         state.keep_time(None);
     }
 
     /// Takes back what is on a lease that is over, and serves who waits for it.
     fn look_at_leases(self: &Arc<Self>) {
         let mut state = self.state.lock();
-        if let Some((_, at)) = &mut state.alarm {
-            *at = None;
+        if let Some(alarm) = &mut state.alarm {
+            alarm.has_rung();
         }
         self.expire(&mut state);
         state.keep_time(None);
@@ -204,10 +206,17 @@ impl State {
                 Wake::Answer(_) => without_thread = true,
             }
         }
-        let Some((alarm, at)) = self.alarm.as_mut().filter(|_| without_thread) else { return };
-        if at.is_none_or(|at| first < at || at <= Instant::now()) {
-            *at = Some(first);
-            alarm.set(first);
+        if let Some(alarm) = self.alarm.as_mut().filter(|_| without_thread) {
+            alarm.ring_by(first);
+        }
+    }
+
+    /// Takes the alarm back where nobody waits for it any more: it would stay as long as the lease.
+    fn let_alarm_go(&mut self) {
+        let Some(alarm) = self.alarm.as_mut().filter(|alarm| alarm.is_set()) else { return };
+        let mut waiters = self.resources.iter().flat_map(|resource| resource.waiters.values());
+        if !waiters.any(|waiter| matches!(waiter.wake, Wake::Answer(_))) {
+            alarm.take_back();
         }
     }
 }
