@@ -531,7 +531,11 @@ fn an_alarm_for_a_lease_is_taken_back_when_an_earlier_one_is_set_or_nobody_waits
                 drop(held.take());
                 held = Some(told.recv().unwrap().unwrap());
             } else {
-                engine.request_later(lease("more", 10), Box::new(|_| ())).unwrap().unwrap().withdraw();
+                engine
+                    .request_later(lease("more", 10), Box::new(|_| ()))
+                    .unwrap()
+                    .unwrap()
+                    .withdraw();
                 held.as_ref().unwrap().renew(Some(Duration::from_secs(3000 - number))).unwrap();
                 assert_eq!(set.load(Ordering::SeqCst), 1, "of the earlier end alone");
                 drop(held.take());

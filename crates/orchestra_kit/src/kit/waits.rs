@@ -45,9 +45,9 @@ impl Inner {
         let call = members.begin(holdings, member, operation, inputs, deadline, answer)?;
         let timer = Arc::downgrade(self.hosts.timer());
         call.keep_time_by(move |at, look| {
-            let set = timer.upgrade().map(|timer| {
-                timer.after(at.saturating_duration_since(Instant::now()), look)
-            });
+            let set = timer
+                .upgrade()
+                .map(|timer| timer.after(at.saturating_duration_since(Instant::now()), look));
             let timer = timer.clone();
             Box::new(move || {
                 if let (Some(alarm), Some(timer)) = (set, timer.upgrade()) {
