@@ -29,7 +29,28 @@ _CLOSE_SECONDS = 0.2
 """And so much for the event loop's end, after the last hook."""
 
 
-class Ending:
+class _StopTime:
+    """What is left of the time that a stop has, from its beginning on."""
+
+    def __init__(self) -> None:
+        """No stop has begun."""
+        self._until: float | None = None
+
+    def runs_since(self, waited: float) -> None:
+        """The stop has begun, so many seconds ago; the first word counts."""
+        if self._until is None:
+            self._until = time.monotonic() + _STOP_SECONDS - _EXIT_SECONDS - waited
+
+    def left(self) -> float:
+        """Return the seconds that are left of a stop until its last part, the end of the interpreter."""
+        return _STOP_SECONDS if self._until is None else max(self._until - time.monotonic(), 0.0)
+
+    def left_for_hooks(self) -> float | None:
+        """Return the seconds that an asynchronous hook may take; None at a start, whose deadline the root keeps."""
+        return None if self._until is None else max(self.left() - _CLOSE_SECONDS, 0.0)
+
+
+class Ending(_StopTime):
     """Whether this process is on its way out, and by which code."""
 
     def __init__(
@@ -43,7 +64,7 @@ class Ending:
         """
         self._stop_requested = stop_requested
         self._stopping_for = stopping_for
-        self._until: float | None = None
+        super().__init__()
         self._process = os.getpid()
         self._begun = False
         self._leaving: SystemExit | None = None
@@ -57,16 +78,7 @@ class Ending:
     def begin(self) -> None:
         """From now on only the root's deadline ends what still runs."""
         self._begun = True
-        waited = self._stopping_for() or 0.0
-        self._until = time.monotonic() + _STOP_SECONDS - _EXIT_SECONDS - waited
-
-    def left(self) -> float:
-        """Return the seconds that are left of a stop until its last part, the end of the interpreter."""
-        return _STOP_SECONDS if self._until is None else max(self._until - time.monotonic(), 0.0)
-
-    def left_for_hooks(self) -> float | None:
-        """Return the seconds that an asynchronous hook may take; None at a start, whose deadline the root keeps."""
-        return None if self._until is None else max(self.left() - _CLOSE_SECONDS, 0.0)
+        self.runs_since(self._stopping_for() or 0.0)
 
     def leave(self, leaving: SystemExit) -> None:
         """End the extension from another thread than the serving one, as `sys.exit` there would."""
@@ -94,7 +106,7 @@ class Ending:
         os.kill(os.getpid(), number)
 
 
-class ThreadEnding:
+class ThreadEnding(_StopTime):
     """The same for what a thread serves of a process that goes on after it: a test's.
 
     Attributes:
@@ -108,6 +120,7 @@ class ThreadEnding:
         Args:
             stop: Wakes the serving thread from whatever it waits for.
         """
+        super().__init__()
         self.begun = False
         self.leaving: SystemExit | None = None
         self._stop = stop
@@ -115,6 +128,7 @@ class ThreadEnding:
     def begin(self) -> None:
         """From now on only the root's deadline ends what still runs."""
         self.begun = True
+        self.runs_since(0.0)
 
     def leave(self, leaving: SystemExit) -> None:
         """End the extension from another thread than the serving one, as `sys.exit` there would."""
