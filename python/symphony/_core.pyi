@@ -2640,6 +2640,16 @@ def find_systems(paths: Sequence[_StrPath]) -> list[_Declared]:
 def declared_in(path: _StrPath) -> _Declared | None:
     """What one manifest names for its boot; `None` where it cannot be read, which the boot tells."""
 
+def deployment(
+    path: _StrPath,
+) -> tuple[str, str, list[tuple[str, bool, bool, str, int | None, bool]]] | None:
+    """What a system asks of the machine that it is deployed on; `None` where its manifest cannot be read.
+
+    Returns:
+        Its name, its state folder, and for each extension: name, whether it has a process, whether it starts with the
+        system, `python`, `command` or `library`, its limit of memory in bytes, whether it may run programs.
+    """
+
 def find_extensions(
     paths: Sequence[_StrPath], read_operations: Callable[[Any, str], Any]
 ) -> list[tuple[str, str, int, int, list[str] | None]]:

@@ -35,6 +35,8 @@ mod core {
     #[pymodule_export]
     use crate::boot::contracts::{Member, Signature, client_fault, contract_faults, unfollowed};
     #[pymodule_export]
+    use crate::boot::deployment::deployment;
+    #[pymodule_export]
     use crate::boot::driver::Boot;
     #[pymodule_export]
     use crate::boot::events::{BootEvent, EventQueue};

@@ -4,6 +4,7 @@ pub(crate) mod annotations;
 pub(crate) mod check;
 pub(crate) mod constructors;
 pub(crate) mod contracts;
+pub(crate) mod deployment;
 pub(crate) mod driver;
 pub(crate) mod engine_thread;
 pub(crate) mod events;

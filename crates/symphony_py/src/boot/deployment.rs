@@ -1,0 +1,48 @@
+//! What `symphony doctor` asks about a deployment: where its state lies, and what its extensions need of the machine.
+//!
+//! Nothing is started and nothing is opened but manifests. What is at fault there is told by `check_paths`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use orchestra_kit::Catalogue;
+use orchestra_kit::catalogue::Sources;
+use orchestra_kit::manifest::{Activation, Entry, Execution, SystemManifest};
+use pyo3::prelude::*;
+
+/// An extension: its name, whether it has a process of its own, whether it starts with the system, what it is started
+/// from, its limit of memory in bytes, and whether it may run programs.
+type Deployed = (String, bool, bool, &'static str, Option<u64>, bool);
+
+/// The state folder of a system and its extensions by name; nothing where its manifest cannot be read.
+#[pyfunction]
+pub(crate) fn deployment(
+    py: Python<'_>,
+    path: PathBuf,
+) -> Option<(String, OsString, Vec<Deployed>)> {
+    py.detach(|| {
+        let system = SystemManifest::read(&path).ok()?;
+        let (catalogue, _) = Catalogue::survey(&system, Sources::default());
+        let extensions = catalogue
+            .entries()
+            .iter()
+            .map(|entry| {
+                let manifest = &entry.manifest;
+                let started_from = match &manifest.entry {
+                    Entry::Python(_) => "python",
+                    Entry::Command(_) => "command",
+                    Entry::Library { .. } => "library",
+                };
+                (
+                    manifest.name.value.clone(),
+                    manifest.execution == Execution::Process,
+                    manifest.activation == Activation::Eager,
+                    started_from,
+                    manifest.limits.memory,
+                    !manifest.permissions.run.is_empty(),
+                )
+            })
+            .collect();
+        Some((system.name, system.state.into_os_string(), extensions))
+    })
+}
