@@ -48,7 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
   symphony run --melody review.toml --each path='src/**/*.py'
   symphony call outline.outline path=a.py         boot, call once, print the result
   symphony run --trace boot.html                  where the time of the boot goes
-  symphony new extension hello                    a working extension with its test""",
+  symphony new extension hello                    a working extension with its test
+  symphony doctor --strict                        whether this machine is fit for it""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
@@ -77,6 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
         "config", nargs="?", default=None, metavar="CONFIG", help="the manifest, or its folder"
     )
     graphing.add_argument("--format", default="text", choices=FORMATS, help="default: text")
+    _add_doctor(
+        commands.add_parser("doctor", help="find what this machine lacks, and try boots on it")
+    )
     return parser
 
 
@@ -166,6 +170,22 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
         help="leave the build of Rust and C to you",
     )
     extension.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config",
+        nargs="?",
+        default=None,
+        metavar="CONFIG",
+        help="the manifest, or its folder (default: Symphony.toml if there is one, else a small system)",
+    )
+    parser.add_argument(
+        "--boots", type=_count, default=5, metavar="N", help="boots to try (default: 5)"
+    )
+    _add_system(parser)
+    parser.add_argument("--strict", action="store_true", help="a degraded check fails too")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

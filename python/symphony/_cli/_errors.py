@@ -37,9 +37,24 @@ def refuse(command: str, error: UsageError, *, as_json: bool) -> None:
         runs = {"runs": Tally().to_dict(), "results": []}
         document = {**empty_report(), "error": as_document(error), **runs}
         print(json.dumps(document, indent=2))
+    elif as_json and command == "doctor":
+        print(json.dumps(refused_doctor(error), indent=2))
     elif as_json and command == "call":
         document = {"ok": False, "result": None, "seconds": None, "error": as_document(error)}
         print(json.dumps(document, indent=2))
+
+
+def refused_doctor(error: UsageError) -> dict[str, Any]:
+    """The document of a `doctor` that was called wrongly."""
+    figures = ("p50_seconds", "p99_seconds", "overhead_p50_seconds", "memory_mb")
+    boots: dict[str, Any] = {"count": 0, "ok": 0, **dict.fromkeys(figures)}
+    fault = {
+        "name": "arguments",
+        "status": "failed",
+        "detail": error.message,
+        "hint": next(iter(error.hints), None),
+    }
+    return {"ok": False, "checks": [fault], "boots": boots}
 
 
 def empty_report() -> dict[str, Any]:

@@ -7,6 +7,7 @@ form, and with `--json` stdout is one document and nothing else.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
     from typing import Any, NoReturn
+
+_HOMES = {
+    "call": "symphony._cli._call",
+    "check": "symphony._cli._check",
+    "doctor": "symphony._cli._doctor._command",
+    "graph": "symphony._cli._graph",
+    "new": "symphony._cli._new.command",
+    "run": "symphony._cli._run",
+}
+"""Where the function is that has a command's name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,25 +81,9 @@ def _run_command(options: argparse.Namespace) -> int:
     if options.command is None:
         build_parser().print_help()
         return OK
-    if options.command == "run":
-        from symphony._cli._run import run
-
-        return run(options)
-    if options.command == "check":
-        from symphony._cli._check import check
-
-        return check(options)
-    if options.command == "call":
-        from symphony._cli._call import call
-
-        return call(options)
-    if options.command == "new":
-        from symphony._cli._new.command import new
-
-        return new(options)
-    from symphony._cli._graph import graph
-
-    return graph(options)
+    command = getattr(importlib.import_module(_HOMES[options.command]), options.command)
+    code: int = command(options)
+    return code
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -46,6 +46,16 @@ def supervisor_command() -> list[str]:
     return [sys.executable, *_site_flags(), "-B", "-c", code]
 
 
+def import_command() -> list[str] | None:
+    """The command that comes as far as the supervisor's imports and ends, for whoever tries it; none when frozen."""
+    import sys
+
+    if getattr(sys, "frozen", False):
+        return None
+    code = f"import sys; sys.path[:] = {_library_path()!r}; import symphony._guest.supervisor"
+    return [sys.executable, *_site_flags(), "-B", "-c", code]
+
+
 def _site_flags() -> list[str]:
     """By which an interpreter has the same environment as this one, and none of the program's variables."""
     import sys
