@@ -2712,25 +2712,42 @@ class Rest:
             hidden: Nobody knows.
         """
 
-def parameters_of(
-    name: str,
-    groups: tuple[
-        Sequence[tuple[str, Signature, Rest]],
-        Sequence[tuple[str, Signature, Rest]],
-        Sequence[tuple[str, Signature, Rest]],
-    ],
-    place: _Place,
-) -> list[tuple[int, int, str, bool, bool]] | Diagnostic:
-    """The parameters that a class takes, or why it cannot be built by injection.
+def parameters_of(name: str, lookup: Any, place: _Place) -> tuple[list[Any], Diagnostic | None]:
+    """The parameters that a class takes, and the fault of one that cannot be built by injection.
 
     Args:
         name: The component's name.
-        groups: Each `__call__`, `__new__` and `__init__` in the order of resolution: what people read for it, what it
-            takes, what becomes of the rest.
+        lookup: Reads the class: `refused()` tells why it has no objects of its own, and what it lacks; `declared()`
+            what its `__signature__` says; `makers(attribute)` what stands under that name in the order of resolution:
+            what people read for it, whether it says what it takes, what that is, and what `rest` and `taken` read.
         place: Where the class stands; asked for a fault alone.
 
     Returns:
-        For each its group, its place in that, its name, whether it has a default, whether it goes by position.
+        What `taken` made of each, and what is wrong.
+    """
+
+def enter(
+    spec: ComponentSpec, lookup: Any, place: _Place, annotation: Any = None
+) -> Diagnostic | None:
+    """Says of a component that is entered how it lives, by which methods its class has.
+
+    Args:
+        spec: The component.
+        lookup: Tells by `has(made, name)` whether a class has a method, or nothing; `text` of an annotation.
+        place: Where it stands; asked for a fault alone.
+        annotation: What its factory says that it makes.
+
+    Returns:
+        What forbids it; a note where only its import would tell.
+    """
+
+def find_remedies(specs: Sequence[ComponentSpec], lookup: Any) -> None:
+    """Finds what would help about each need that none of these components provides.
+
+    Args:
+        specs: The components.
+        lookup: Reads classes: `wanted(key)` tells whether people cannot register it, whether it is a Protocol, and what
+            stands in its body; `label(made)` what people read for a class; `inherits(made, key)`; `has(made, name)`.
     """
 
 def not_injectable(name: str, why: str, place: _Place, names: Sequence[str] = ...) -> Diagnostic:

@@ -350,3 +350,40 @@ odd(
     main=HEAD + "from pkg.b import *\nfrom pkg.b import Half, Kind, Meta, Row, Speaks, Whole\n"
     "def run(): return boot(components=[Half, Kind, Meta, Row, Speaks, Whole])\n",
 )
+odd(
+    "handles of no one type",
+    main=HEAD + "from typing import Optional, Sequence, Union\nfrom symphony import Handle, Late\n"
+    "class A:\n    def __init__(self, a: Optional[Late[Union[int, str]]], b: Handle[Union[int, str]], "
+    "c: Union[Handle[int], Late[str]], d: Sequence[Optional[Handle[int]]]): ...\n"
+    "def run(): return boot(components=[A])\n",
+)
+odd(
+    "what would help about a need",
+    noted=True,
+    pkg__a=HEAD + "from decimal import Decimal\nfrom typing import Protocol\n"
+    "class Gone: ...\nclass Base: ...\nclass Child(Base): ...\n"
+    "class Speaks(Protocol):\n    def speak(self) -> str: ...\n    def _own(self) -> str: ...\n"
+    "class Silent(Protocol): ...\n"
+    "class Dog:\n    def speak(self) -> str: return ''\n"
+    "class Sum(Decimal):\n    def __new__(cls): return super().__new__(cls)\n"
+    "class Wants:\n    def __init__(self, gone: Gone, base: Base, it: Speaks, silent: Silent, "
+    "sum: Decimal, text: str): ...\n",
+    main=HEAD + "from pkg.a import Child, Dog, Sum, Wants\n"
+    "def run(): return boot(components=[Child, Dog, Sum, Wants])\n",
+)
+odd(
+    "what is entered and how",
+    pkg__a=HEAD + "from contextlib import AbstractAsyncContextManager as Later\n"
+    "from typing import ContextManager\n"
+    "class Both:\n    def __enter__(self): ...\n    def __exit__(self, *e): ...\n"
+    "class Half:\n    def __enter__(self): ...\n"
+    "class Assigned:\n    def _in(self): ...\n    def _out(self, *e): ...\n"
+    "    __enter__, __exit__ = _in, _out\n    __enter__ = _in\n    __exit__ = _out\n"
+    "@component(enter=True)\nclass A(Both):\n    def __init__(self, gone: Gone): ...\n"
+    "@component(enter=True)\nclass B(Half): ...\n"
+    "@component(enter=True)\ndef c(gone: Gone) -> Half: ...\n"
+    "@component(enter=True)\ndef d(gone: Gone) -> ContextManager[Half]: ...\n"
+    "@component(enter=True)\nclass E(Assigned): ...\n"
+    "class Gone: ...\n",
+    main="import pkg.a\nfrom symphony import boot\ndef run(): return boot(components=[pkg.a])\n",
+)

@@ -24,6 +24,7 @@ pub use graph::format::GraphFormat;
 pub use graph::newcomer::newcomer_faults;
 pub use graph::plan::{Plan, Planned};
 pub use graph::registry::Registry;
+pub use graph::remedy::{Help, Wanted, remedy};
 pub use graph::signature::{Parameter, Signature};
 pub use graph::specification::{
     Advice, Called, NotInjectable, Unusable, conductor_name, known_timeout, no_such,

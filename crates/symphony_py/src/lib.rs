@@ -31,7 +31,7 @@ mod core {
         plan_specs,
     };
     #[pymodule_export]
-    use crate::boot::constructors::{Rest, known_timeout, not_injectable, parameters_of};
+    use crate::boot::constructors::{Rest, enter, known_timeout, not_injectable, parameters_of};
     #[pymodule_export]
     use crate::boot::contracts::{Member, Signature, client_fault, contract_faults, unfollowed};
     #[pymodule_export]
@@ -46,7 +46,7 @@ mod core {
     use crate::boot::late_binding::{LateBinding, bind_late};
     #[pymodule_export]
     use crate::boot::lawful::{
-        annotation_fault, known_phase, main_thread_faults, qualify, stand_in,
+        annotation_fault, find_remedies, known_phase, main_thread_faults, qualify, stand_in,
     };
     #[pymodule_export]
     use crate::boot::log::LogFollower;

@@ -130,6 +130,11 @@ class Scope:
         """One type."""
         return "type", annotation, getattr(annotation, "__module__", None) == "builtins"
 
+    @staticmethod
+    def has(made: Any, name: str) -> bool:
+        """Whether a class has something of that name."""
+        return hasattr(getattr(made, "__origin__", made), name)
+
     def text(self, annotation: Any) -> str:
         """What people read for an annotation."""
         written = annotation
@@ -269,4 +274,5 @@ def text_of(key: Key) -> str:
         name = getattr(key, "__name__", None)
         if isinstance(name, str):
             return name
-    return repr(key).replace("typing.", "")
+    # A handle has its public name, as in the text of a source.
+    return repr(key).replace("typing.", "").replace("symphony._components.handles.", "symphony.")

@@ -24,6 +24,7 @@ from symphony._core import (
     Diagnostic,
     NeedSpec,
     annotation_fault,
+    enter,
     not_injectable,
     qualify,
     read_need,
@@ -149,25 +150,18 @@ class Collector:
             spec.line = initializer.__code__.co_firstlineno
         if options is not None and options.enter:
             spec.entered = True
-            self._enter(spec, kind)
+            self._tell(enter(spec, Scope, _place(spec)))
         taken, fault = of_class(kind, name, _place(spec))
-        if fault is not None:
-            self.diagnostics.append(fault)
+        self._tell(fault)
         self._needs(spec, taken, first, bound, kind)
         lifecycle(spec, kind)
         if options is not None:
             self.diagnostics += options.apply(spec, _place(spec))
         return spec
 
-    def _enter(self, spec: ComponentSpec, made: Any) -> None:
-        """What is entered lives as a generator does."""
-        made = getattr(made, "__origin__", made)
-        if hasattr(made, "__aenter__") and hasattr(made, "__aexit__"):
-            spec.kind = "async-generator"
-        elif hasattr(made, "__enter__") and hasattr(made, "__exit__"):
-            spec.kind = "generator"
-        else:
-            self.diagnostics.append(not_injectable(spec.name, "not-entered", _place(spec)))
+    def _tell(self, fault: Diagnostic | None) -> None:
+        if fault is not None:
+            self.diagnostics.append(fault)
 
     def _function(
         self, target: Any, called: Any, first: int, bound: tuple[str, ...], conductor: bool
@@ -203,11 +197,9 @@ class Collector:
             said = options is not None and bool(options.provides)
             self._result(spec, target, function, conductor or said)
             if spec.kind != "function" and hasattr(plain, "cache_info"):
-                self.diagnostics.append(not_injectable(spec.name, "cached", _place(spec)))
+                self._tell(not_injectable(spec.name, "cached", _place(spec)))
         elif not conductor:
-            self.diagnostics.append(
-                annotation_fault(spec.name, spec.module, _place(spec), is_function=False)
-            )
+            self._tell(annotation_fault(spec.name, spec.module, _place(spec), is_function=False))
         if options is not None:
             self.diagnostics += options.apply(spec, _place(spec))
         return spec
@@ -246,8 +238,7 @@ class Collector:
                 has_default=has_default,
                 positional=positional,
             )
-            if fault is not None:
-                self.diagnostics.append(fault)
+            self._tell(fault)
 
     def _result(self, spec: ComponentSpec, target: Any, function: Any, lenient: bool) -> None:
         """What a factory provides, and the life of what it makes."""
@@ -260,17 +251,12 @@ class Collector:
             annotation = owner
         scope = self._scope(function, spec, None, None)
         fault = read_result(spec, scope, annotation, _place(spec))
-        if fault is not None and not lenient:
-            self.diagnostics.append(fault)
-        made = spec.made
-        if spec.entered and fault is None and made is not None:
-            text = scope.text(annotation)
-            if "ContextManager[" in text:
-                spec.kind = "async-generator" if "Async" in text else "generator"
-            else:
-                self._enter(spec, made)
-        if isinstance(made, type):
-            lifecycle(spec, made)
+        if not lenient:
+            self._tell(fault)
+        if spec.entered and fault is None and spec.made is not None:
+            self._tell(enter(spec, scope, _place(spec), annotation))
+        if isinstance(spec.made, type):
+            lifecycle(spec, spec.made)
 
     def _scope(
         self, function: Any, spec: ComponentSpec, parameter: str | None, kind: type | None

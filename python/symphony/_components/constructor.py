@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from symphony._components.annotations import is_protocol, substitute, unwrapped
-from symphony._core import Diagnostic, Rest, Signature, not_injectable, parameters_of
+from symphony._core import Diagnostic, Rest, Signature, parameters_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,111 +91,77 @@ def of_class(
             and not hasattr(initializer, "__wrapped__")
         ):
             return of_function(initializer, 1), None
-    fault = _refused(kind, name, place)
-    if fault is not None:
-        return [], fault
-    declared = _declared(kind)
-    return (
-        _combined(kind, name, place)
-        if declared is None
-        else (list(_of_signature(declared, None)), None)
-    )
+    return parameters_of(name, _Construction(kind), place)
 
 
-def _refused(kind: Any, name: str, place: Callable[[], Any]) -> Diagnostic | None:
-    """Why a class has no objects of its own."""
-    if kind.__flags__ & _ABSTRACT:
-        return not_injectable(name, "abstract", place, sorted(kind.__abstractmethods__))
-    if is_protocol(kind):
-        return not_injectable(name, "protocol", place)
-    # What a `TypedDict` makes is a dictionary, and an `Enum` makes nothing.
-    is_plain = type(kind).__name__ == "_TypedDictMeta" or hasattr(kind, "_member_map_")
-    return not_injectable(name, "plain", place) if is_plain else None
+class _Construction:
+    """A class, as the core asks for what Python calls to make an object of it."""
 
+    __slots__ = ("_kind",)
 
-def _combined(
-    kind: Any, name: str, place: Callable[[], Any]
-) -> tuple[list[Parameter], Diagnostic | None]:
-    """What its metaclass's `__call__`, its `__new__` and its `__init__` take together."""
-    groups: list[list[tuple[Any, type]]] = []
-    written: list[list[tuple[str, Signature, Rest]]] = []
-    for line, attribute in ((type(kind), "__call__"), (kind, "__new__"), (kind, "__init__")):
-        makers = list(_makers(line, attribute))
-        for function, owner in makers:
-            if type(function) is not _FUNCTION or _is_opaque(function, attribute):
-                label = f"{owner.__name__}.{attribute}"
-                return [], not_injectable(name, "hidden", place, [label])
-        groups.append(makers)
-        written.append(
-            [
-                (
-                    f"{owner.__name__}.{attribute}",
-                    Signature.of(function, 1) or Signature([], [], False, False),
-                    _rest(function, attribute, is_last=at + 1 == len(makers) and line is kind),
-                )
-                for at, (function, owner) in enumerate(makers)
-            ]
-        )
-    found = parameters_of(name, (written[0], written[1], written[2]), place)
-    if isinstance(found, Diagnostic):
-        return [], found
-    taken: list[Parameter] = []
-    for group, at, parameter, has_default, positional in found:
-        function = groups[group][at][0]
-        annotation = _annotation(function.__annotations__, parameter)
-        taken.append((parameter, annotation, has_default, positional, function))
-    return taken, None
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
 
+    def refused(self) -> tuple[str, list[str]] | None:
+        """Why it has no objects of its own, and what it lacks."""
+        kind = self._kind
+        if kind.__flags__ & _ABSTRACT:
+            return "abstract", sorted(kind.__abstractmethods__)
+        if is_protocol(kind):
+            return "protocol", []
+        # What a `TypedDict` makes is a dictionary, and an `Enum` makes nothing.
+        is_plain = type(kind).__name__ == "_TypedDictMeta" or hasattr(kind, "_member_map_")
+        return ("plain", []) if is_plain else None
 
-def _declared(kind: Any) -> Any:
-    """The `__signature__` of a class that speaks for its construction, as pydantic and msgspec say it."""
-    says = any("__signature__" in vars(owner) for owner in type(kind).__mro__)
-    for owner in kind.__mro__:
-        if says or "__signature__" in vars(owner):
-            found = getattr(kind, "__signature__", None)
-            return found if hasattr(found, "parameters") else None
-        if "__init__" in vars(owner) or "__new__" in vars(owner):
-            break
-    return None
+    def declared(self) -> list[Parameter] | None:
+        """What its `__signature__` says, where it speaks for its construction as pydantic and msgspec say it."""
+        kind = self._kind
+        says = any("__signature__" in vars(owner) for owner in type(kind).__mro__)
+        for owner in kind.__mro__:
+            if says or "__signature__" in vars(owner):
+                found = getattr(kind, "__signature__", None)
+                return list(_of_signature(found, None)) if hasattr(found, "parameters") else None
+            if "__init__" in vars(owner) or "__new__" in vars(owner):
+                break
+        return None
 
+    def makers(self, attribute: str) -> Iterator[tuple[str, bool, Signature | None, Any]]:
+        """What of the language stands under a name in the order of resolution.
 
-def _makers(kind: type, attribute: str) -> Iterator[tuple[Any, type]]:
-    """What of the language stands under a name in the order of resolution, with the class that has it.
+        As far as each may pass on what it takes; what is not of the language takes anything.
+        """
+        for owner in (type(self._kind) if attribute == "__call__" else self._kind).__mro__:
+            value = vars(owner).get(attribute)
+            if value is None:
+                continue
+            label = f"{owner.__name__}.{attribute}"
+            function = unwrapped(getattr(value, "__func__", value))
+            if type(function) is not _FUNCTION:
+                called = getattr(type(function), "__call__", None)  # noqa: B004 - its function is asked for.
+                if type(called) is _FUNCTION or hasattr(function, "func"):
+                    yield label, False, None, function
+                return
+            if function.__globals__.get("__name__") in _NOT_THEIRS:
+                # How a `Protocol` refuses to be made; who inherits from it is made by the next one.
+                continue
+            stars = function.__code__.co_flags & (_STAR | _STARS)
+            # A decorator that does not tell what it wraps has a function of another name.
+            says = not stars or function.__name__ == attribute
+            yield label, says, Signature.of(function, 1), function
+            if not stars:
+                return
 
-    As far as each may pass on what it takes; what is not of the language takes anything.
-    """
-    for owner in kind.__mro__:
-        value = vars(owner).get(attribute)
-        if value is None:
-            continue
-        function = unwrapped(getattr(value, "__func__", value))
-        if type(function) is not _FUNCTION:
-            called = getattr(type(function), "__call__", None)  # noqa: B004 - its function is asked for.
-            if type(called) is _FUNCTION or hasattr(function, "func"):
-                yield function, owner
-            return
-        if function.__globals__.get("__name__") in _NOT_THEIRS:
-            # How a `Protocol` refuses to be made; who inherits from it is made by the next one.
-            continue
-        yield function, owner
-        if not function.__code__.co_flags & (_STAR | _STARS):
-            return
+    def rest(self, function: Any, attribute: str) -> Rest:
+        """What it passes on."""
+        # Only this pays for a look at the source.
+        from symphony._components.passing import rest_of_live
 
+        return rest_of_live(function, attribute)
 
-def _is_opaque(function: Any, attribute: str) -> bool:
-    """Whether it is what a decorator made that does not tell what it wraps."""
-    stars = function.__code__.co_flags & (_STAR | _STARS)
-    return bool(stars) and function.__name__ != attribute
-
-
-def _rest(function: Any, attribute: str, *, is_last: bool) -> Rest:
-    """What it passes on; nobody needs to know of the last one."""
-    if is_last or not function.__code__.co_flags & (_STAR | _STARS):
-        return Rest()
-    # Only this pays for a look at the source.
-    from symphony._components.passing import rest_of_live
-
-    return rest_of_live(function, attribute)
+    def taken(self, function: Any, name: str, has_default: bool, positional: bool) -> Parameter:
+        """A parameter of it."""
+        annotation = _annotation(function.__annotations__, name)
+        return name, annotation, has_default, positional, function
 
 
 def variables(kind: Any, owner: type, known: Mapping[Any, Any]) -> Mapping[Any, Any]:

@@ -12,10 +12,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from symphony._components.annotations import is_protocol, unwrapped
+from symphony._core import find_remedies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Union
+    from typing import Any, Union
 
     from symphony._core import ComponentSpec
 
@@ -107,26 +108,44 @@ def locate(specs: Iterable[ComponentSpec]) -> None:
     """
     specs = list(specs)
     sources = Sources()
-    provided = [key for spec in specs for key in spec.provides if isinstance(key, type)]
     for spec in specs:
-        for need in spec.needs:
-            if spec.target is not None:
-                need.file, need.line, need.column = _place(spec, need.parameter, sources)
-            if isinstance(need.key, type) and need.key not in provided:
-                need.fits, need.is_class = _remedy(need.key, specs)
         # What was only read, because its module is still to be imported, has its places from there.
         if spec.target is not None:
+            for need in spec.needs:
+                need.file, need.line, need.column = _place(spec, need.parameter, sources)
             spec.file, spec.line, spec.column = _place(spec, None, sources)
+    find_remedies(specs, _Classes)
 
 
-def _remedy(key: type, specs: list[ComponentSpec]) -> tuple[str | None, bool]:
-    """Which registered class would fit a key, and whether the key itself can be registered."""
-    for spec in specs:
-        made = spec.made
-        if isinstance(made, type) and made is not key and _fits(made, key):
-            return made.__name__, False
-    ours = key.__module__.partition(".")[0] in ("builtins", "symphony", "typing")
-    return None, not ours and not is_protocol(key)
+class _Classes:
+    """Live classes, as the core asks for them to find what would help about a need."""
+
+    @staticmethod
+    def wanted(key: Any) -> tuple[bool, bool, list[str]] | None:
+        """Whether people cannot register a key, whether it is a Protocol, and what stands in its body."""
+        if not isinstance(key, type):
+            return None
+        bases = [base for base in key.__mro__ if is_protocol(base)]
+        names = [name for base in bases for name in (*vars(base), *_annotated(base))]
+        ours = key.__module__.partition(".")[0] in ("builtins", "symphony", "typing")
+        return ours, is_protocol(key), names
+
+    @staticmethod
+    def label(made: Any) -> str | None:
+        """What people read for a class."""
+        return made.__name__ if isinstance(made, type) else None
+
+    @staticmethod
+    def inherits(made: type, key: type) -> bool:
+        """Whether a class inherits from another one."""
+        return key in made.__mro__
+
+    has = staticmethod(hasattr)
+
+
+def _annotated(owner: type) -> Iterable[str]:
+    found: Iterable[str] = getattr(owner, "__annotations__", ())
+    return found
 
 
 def protocol_place(protocol: type, member: str) -> Place:
@@ -193,22 +212,6 @@ def class_place(spec: ComponentSpec, made: type) -> Place:
     """Where a class was written; where that is not known, the component that makes it."""
     source, node = _class_node(made, Sources())
     return place(spec) if source is None or node is None else source.place(node)
-
-
-def _fits(made: type, key: type) -> bool:
-    """Whether a class inherits from another one, or has all that a protocol asks for."""
-    if key in made.__mro__:
-        return True
-    if not is_protocol(key):
-        return False
-    asked = {
-        name
-        for base in key.__mro__
-        if is_protocol(base)
-        for name in (*vars(base), *getattr(base, "__annotations__", ()))
-        if not name.startswith("_")
-    }
-    return bool(asked) and all(hasattr(made, name) for name in asked)
 
 
 def _place(spec: ComponentSpec, parameter: str | None, sources: Sources) -> Place:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from symphony._static.lines import Line, arguments, names_of
+
 if TYPE_CHECKING:
     from typing import Any, Optional, Union
 
@@ -77,6 +79,13 @@ class AnnotationLookup:
             form: tuple[Any, ...] = error.args[0]
             return form
         return "type", name, name.startswith("builtins.")
+
+    def has(self, made: str, name: str) -> bool | None:
+        """Whether a class has something of that name; nothing where the text does not tell."""
+        line = Line(self._project, made)
+        if any(name in names_of(body) for _, body in line.owners):
+            return True
+        return False if line.complete else None
 
     def text(self, node: Node) -> str:
         """What people read for an annotation."""
@@ -158,11 +167,6 @@ class AnnotationLookup:
             return f"{made[0]}[{', '.join(parts)}]"
         finally:
             self._depth -= 1
-
-
-def arguments(node: ast.Subscript) -> list[ast.expr]:
-    """What stands between the brackets."""
-    return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
 
 
 def label_of(name: str) -> str:

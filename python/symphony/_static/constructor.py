@@ -7,13 +7,13 @@ alike. The invariant kept here: what only the import would tell is a note, and n
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from symphony._components.passing import rest_of
 from symphony._components.places import Function, member_node
-from symphony._core import Diagnostic, Rest, Signature, not_injectable, parameters_of
-from symphony._static.annotations import VARIABLES, arguments
-from symphony._static.lines import PROTOCOLS, Line, names_of, plain
+from symphony._core import Rest, Signature
+from symphony._static.annotations import VARIABLES
+from symphony._static.lines import PROTOCOLS, Line, arguments, names_of, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +37,8 @@ class Parameter(NamedTuple):
     variables: Variables
 
 
-class Maker(NamedTuple):
-    """Something of a class that Python calls: what it takes, and the function that may pass on the rest of it."""
-
-    label: str
-    signature: Signature
-    passes: AnyFunction | None
-    parameters: dict[str, Parameter]
+# What reads a maker: the function that may pass on the rest of what it takes, and its parameters.
+Made = tuple[Optional["AnyFunction"], dict[str, Parameter]]
 
 
 # What a class of the package needs, where a user's class inherits its `__init__`.
@@ -77,69 +72,50 @@ _ABSTRACT = ("abc.abstractmethod", "abc.abstractproperty")
 
 
 class Construction:
-    """Reads the parameters of one class.
+    """A class in text, as the core asks for what Python calls to make an object of it.
 
     Attributes:
-        parameters: What it takes.
-        fault: Why it cannot be built by injection.
         unknown: What of it only its import would tell: the node, and its text.
     """
 
-    def __init__(self, project: Project, name: str, label: str, owner: Owner) -> None:
-        """Reads them."""
+    def __init__(self, project: Project, name: str, owner: Owner) -> None:
+        """Follows its bases."""
         self._project = project
-        self._label = label
         self._owner = owner
         self._line = Line(project, name)
-        self.parameters: list[Parameter] = []
-        self.fault: Diagnostic | None = None
         self.unknown: list[tuple[SourceModule, ast.AST, str]] = []
-        self._read()
 
-    def _place(self) -> tuple[str, int, int]:
-        module, node = self._owner
-        return module.place(node)
-
-    def _read(self) -> None:
-        project, line = self._project, self._line
+    def refused(self) -> tuple[str, list[str]] | None:
+        """Why it has no objects of its own, and what it lacks."""
         lacking = sorted(self._abstract())
-        named = {project.qualify(self._owner[0], plain(base)) for base in self._owner[1].bases}
         if lacking:
-            self.fault = not_injectable(self._label, "abstract", self._place, lacking)
-        elif named.intersection(PROTOCOLS):
-            self.fault = not_injectable(self._label, "protocol", self._place)
-        elif not line.bases(project).isdisjoint(_PLAIN):
-            self.fault = not_injectable(self._label, "plain", self._place)
-        elif any(member_node(node, "__signature__") for _, node in line.owners):
-            self.unknown.append((*self._owner, "declares a `__signature__`"))
-        else:
-            self._combine()
+            return "abstract", lacking
+        module, node = self._owner
+        if any(self._project.qualify(module, plain(base)) in PROTOCOLS for base in node.bases):
+            return "protocol", []
+        return None if self._line.bases(self._project).isdisjoint(_PLAIN) else ("plain", [])
 
-    def _combine(self) -> None:
-        calls = Line(self._project, self._metaclass() or "builtins.type")
-        lines = ((calls, "__call__"), (self._line, "__new__"), (self._line, "__init__"))
-        groups = [list(self._makers(line, attribute)) for line, attribute in lines]
-        if self.fault is not None:
-            return
-        written = [
-            [
-                (
-                    one.label,
-                    one.signature,
-                    Rest() if last or one.passes is None else rest_of(one.passes, attribute),
-                )
-                for at, one in enumerate(group)
-                for last in (line is self._line and at + 1 == len(group),)
-            ]
-            for group, (line, attribute) in zip(groups, lines)
-        ]
-        found = parameters_of(self._label, (written[0], written[1], written[2]), self._place)
-        if isinstance(found, Diagnostic):
-            self.fault = found
-            return
-        for group, at, name, has_default, _ in found:
-            parameter = groups[group][at].parameters[name]
-            self.parameters.append(parameter._replace(has_default=has_default))
+    def declared(self) -> list[Parameter] | None:
+        """Nothing that the text tells, where it declares a `__signature__`."""
+        if not any(member_node(node, "__signature__") for _, node in self._line.owners):
+            return None
+        self.unknown.append((*self._owner, "declares a `__signature__`"))
+        return []
+
+    def makers(self, attribute: str) -> Iterator[tuple[str, bool, Signature | None, Made]]:
+        """What stands under a name in the order of resolution, as far as each may pass on what it takes."""
+        line = self._line
+        if attribute == "__call__":
+            line = Line(self._project, self._metaclass() or "builtins.type")
+        return self._makers(line, attribute)
+
+    def rest(self, made: Made, attribute: str) -> Rest:
+        """What it passes on."""
+        return Rest() if made[0] is None else rest_of(made[0], attribute)
+
+    def taken(self, made: Made, name: str, has_default: bool, _positional: bool) -> Parameter:
+        """A parameter of it."""
+        return made[1][name]._replace(has_default=has_default)
 
     def _metaclass(self) -> str | None:
         """The metaclass that the line names."""
@@ -155,8 +131,9 @@ class Construction:
                     return None if name == "abc.ABCMeta" else name
         return None
 
-    def _makers(self, line: Line, attribute: str) -> Iterator[Maker]:
-        """What stands under a name in the order of resolution, as far as each may pass on what it takes."""
+    def _makers(
+        self, line: Line, attribute: str
+    ) -> Iterator[tuple[str, bool, Signature | None, Made]]:
         for owner in line.owners:
             module, node = owner
             variables = self._variables(owner) if line is self._line else {}
@@ -164,7 +141,7 @@ class Construction:
             if isinstance(statement, Function):
                 made = self._of_function(owner, statement, attribute, variables)
                 yield made
-                if made.passes is None:
+                if made[3][0] is None:
                     return
             elif statement is not None:
                 self.unknown.append((module, statement, f"assigns its `{attribute}`"))
@@ -192,9 +169,9 @@ class Construction:
 
     def _of_function(
         self, owner: Owner, node: AnyFunction, attribute: str, variables: Variables
-    ) -> Maker:
+    ) -> tuple[str, bool, Signature | None, Made]:
         module, body = owner
-        label = f"{body.name}.{attribute}"
+        says = True
         for mark in node.decorator_list:
             name = self._project.qualify(module, mark)
             tells = name in ("builtins.staticmethod", *_ABSTRACT) or keeps_signature(
@@ -202,21 +179,23 @@ class Construction:
             )
             if tells is None:
                 self.unknown.append((module, mark, f"decorates its `{attribute}`"))
-            elif not tells:
-                self.fault = not_injectable(self._label, "hidden", self._place, [label])
+            else:
+                says = says and tells
         found = {one.name: one for one in of_function(module, node, 1, variables)}
         # One that calls no other one of its name passes nothing on.
         stars = node.args.vararg or node.args.kwarg
         calls = any(
             isinstance(one, ast.Attribute) and one.attr == attribute for one in ast.walk(node)
         )
-        signature = Signature.written(node.args, 1) or Signature([], [], False, False)
-        return Maker(label, signature, node if stars and calls else None, found)
+        made = node if stars and calls else None, found
+        return f"{body.name}.{attribute}", says, Signature.written(node.args, 1), made
 
-    def _of_fields(self, owner: Owner, attribute: str, fields: dict[str, Parameter]) -> Maker:
+    def _of_fields(
+        self, owner: Owner, attribute: str, fields: dict[str, Parameter]
+    ) -> tuple[str, bool, Signature, Made]:
         keywords = [(one.name, one.has_default) for one in fields.values()]
-        label = f"{owner[1].name}.{attribute}"
-        return Maker(label, Signature([], keywords, False, False), None, fields)
+        signature = Signature([], keywords, False, False)
+        return f"{owner[1].name}.{attribute}", True, signature, (None, fields)
 
     def _fields(
         self, owner: Owner, attribute: str, variables: Variables

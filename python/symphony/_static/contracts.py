@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from symphony._components.places import Function, heading, member_node
 from symphony._core import Member, Signature, client_fault, contract_faults
-from symphony._static.annotations import label_of
+from symphony._static.annotations import AnnotationLookup, label_of
 from symphony._static.lines import PROTOCOLS, Line, names_of, plain
 from symphony._static.reader import yields
 
@@ -110,24 +110,31 @@ class ContractReader:
         module, node = owner
         return any(self.project.qualify(module, plain(base)) in PROTOCOLS for base in node.bases)
 
-    def remedy(self, key: str, specs: list[ComponentSpec]) -> tuple[str | None, bool]:
-        """Which class would fit a key that nobody provides, and whether the key itself can be registered."""
+    def wanted(self, key: str) -> tuple[bool, bool, list[str]] | None:
+        """Whether people cannot register a key, whether it is a Protocol, and what stands in its body."""
         found = self.project.definition(key)
         if found is None:
             ours = self.project.module(key.rpartition(".")[0]) is not None
-            elsewhere = not ours and key.partition(".")[0] not in ("builtins", "symphony", "typing")
-            return None, elsewhere and label_of(key).isidentifier()
+            ours = ours or key.partition(".")[0] in ("builtins", "symphony", "typing")
+            return ours or not label_of(key).isidentifier(), False, []
         if not isinstance(found[1], ast.ClassDef):
-            return None, False
-        is_protocol = self.says_protocol((found[0], found[1]))
-        asked = {name for name in names_of(found[1]) if is_protocol and not name.startswith("_")}
-        for spec in specs:
-            if isinstance(spec.made, str) and spec.made != key:
-                owners = Line(self.project, spec.made).owners
-                has = {name for owner in owners for name in names_of(owner[1])}
-                if any(owner[1] is found[1] for owner in owners) or (asked and asked <= has):
-                    return spec.made.rpartition(".")[2], False
-        return None, not is_protocol
+            return None
+        return False, self.says_protocol((found[0], found[1])), names_of(found[1])
+
+    @staticmethod
+    def label(made: object) -> str | None:
+        """What people read for a class."""
+        return made.rpartition(".")[2] if isinstance(made, str) else None
+
+    def inherits(self, made: str, key: str) -> bool:
+        """Whether a class inherits from another one, also from one of elsewhere that it names."""
+        found, line = self.project.definition(key), Line(self.project, made)
+        ours = found is not None and any(owner[1] is found[1] for owner in line.owners)
+        return ours or key in line.others
+
+    def has(self, made: str, name: str) -> bool | None:
+        """Whether a class has something of that name; nothing where the text does not tell."""
+        return AnnotationLookup(self.project).has(made, name)
 
     def member(self, owner: Owner, node: ast.stmt | None, *, asked: bool) -> Member:
         """A statement of a class body as a member."""

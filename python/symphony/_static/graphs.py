@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function
-from symphony._core import Diagnostic, find_systems, qualify, settle_names
+from symphony._core import Diagnostic, find_remedies, find_systems, qualify, settle_names
 from symphony._static.boot_call import BootCall, SourceGraph
 from symphony._static.contracts import ContractReader
 from symphony._static.manifest_source import ManifestSource
@@ -112,13 +112,8 @@ class _Reading:
 
     def add_remedies(self) -> None:
         """Finds what would help about each need that nobody provides."""
-        contracts = ContractReader(self.project)
         for graph in self.graphs:
-            provided = {key for spec in graph.specs for key in spec.provides}
-            for spec in graph.specs:
-                for need in spec.needs:
-                    if need.key not in provided:
-                        need.fits, need.is_class = contracts.remedy(need.key, graph.specs)
+            find_remedies(graph.specs, ContractReader(self.project))
 
     def told(self) -> list[Diagnostic]:
         """What was found in what was asked about, and not in the rest of its package."""

@@ -11,7 +11,6 @@ import builtins
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function
-from symphony._static.annotations import arguments
 
 if TYPE_CHECKING:
     from symphony._static.project import Project, SourceModule
@@ -75,6 +74,11 @@ class Line:
             if node is not None and isinstance(base, ast.Subscript):
                 self.given[node] = owner, arguments(base)
         return owner[1]
+
+
+def arguments(node: ast.Subscript) -> list[ast.expr]:
+    """What stands between the brackets."""
+    return list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
 
 
 def plain(base: ast.expr) -> ast.expr:

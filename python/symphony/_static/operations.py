@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from symphony._components.places import Function
-from symphony._core import ComponentSpec
+from symphony._core import ComponentSpec, find_remedies
 from symphony._static.project import Project, SourceModule, search_path
 from symphony._static.reader import Reader, yields
 
@@ -164,14 +164,14 @@ def factory_spec(path: str) -> tuple[ComponentSpec, list[Diagnostic]]:
         return ComponentSpec(label, None, "function", name, attribute), []
     reader = Reader(project)
     spec = reader.describe(*found, conductor=True)
+    if any(isinstance(_loaded(need.key), str) for need in spec.needs):
+        # Of a type that is not loaded only the text tells what to do about it.
+        from symphony._static.contracts import ContractReader
+
+        find_remedies([spec], ContractReader(project))
     spec.provides = [_loaded(key) for key in spec.provides]
     for need in spec.needs:
-        name, need.key = need.key, _loaded(need.key)
-        if need.key is name:
-            # Its type is not loaded, so only the text tells what to do about it.
-            from symphony._static.contracts import ContractReader
-
-            need.fits, need.is_class = ContractReader(project).remedy(name, [])
+        need.key = _loaded(need.key)
     return spec, []
 
 

@@ -15,7 +15,9 @@ from symphony._components.places import Function, member_node
 from symphony._core import (
     ComponentSpec,
     Diagnostic,
+    enter,
     not_injectable,
+    parameters_of,
     read_need,
     read_result,
     unfollowed,
@@ -73,22 +75,23 @@ class Reader:
         spec.file, spec.line, spec.column = module.place(node)
         options = self._options(spec, module, node)
         spec.entered = options.enter
+        place = partial(module.place, node)
         if isinstance(node, ast.ClassDef):
             spec.made = f"{module.name}.{qualname}"
             spec.provides.append(spec.made)
             if spec.entered:
-                self._enter(spec, module, node)
-            made = Construction(self.project, spec.made, spec.name, (module, node))
+                self._tell(enter(spec, AnnotationLookup(self.project), place))
+            made = Construction(self.project, spec.made, (module, node))
+            taken, fault = parameters_of(spec.name, made, place)
             for home, at, text in made.unknown:
                 self._note(spec, home, at, f"`{spec.name}` {text}")
-            if made.fault is not None:
-                self.diagnostics.append(made.fault)
-            self._needs(spec, made.parameters)
+            self._tell(fault)
+            self._needs(spec, taken)
         else:
             self._factory(spec, module, node, lenient=conductor or bool(options.provides))
         if spec.made:
             self._steps(spec, spec.made)
-        self.diagnostics += options.apply(spec, lambda: module.place(node))
+        self.diagnostics += options.apply(spec, place)
         return spec
 
     def _factory(
@@ -99,15 +102,14 @@ class Reader:
         kind = "generator" if yields(node) else "function"
         spec.kind = f"async-{kind}" if asynchronous else kind
         first_needed = False
+        place = partial(module.place, node)
         for mark in node.decorator_list:
             called = mark.func if isinstance(mark, ast.Call) else mark
             name = self.project.qualify(module, called) or ""
             spec.kind = _MANAGERS.get(name, spec.kind)
             first_needed |= name == "functools.singledispatch"
             if name in _CACHES and spec.kind != "function":
-                self.diagnostics.append(
-                    not_injectable(spec.name, "cached", lambda: module.place(node))
-                )
+                self._tell(not_injectable(spec.name, "cached", place))
             if not keeps_signature(self.project, module, mark):
                 self._note(spec, module, mark, f"`@{ast.unparse(mark)}` around `{spec.name}`")
         taken = list(of_function(module, node, 0, {}))
@@ -116,38 +118,13 @@ class Reader:
         self._needs(spec, taken)
         lookup = AnnotationLookup(self.project)
         result = None if node.returns is None else (module, node.returns)
-        fault = read_result(spec, lookup, result, lambda: module.place(node))
+        fault = read_result(spec, lookup, result, place)
         if fault is not None and fault.severity == "note":
             self.incomplete.add((spec.module, spec.qualname))
         if fault is not None and not (lenient and fault.severity == "error"):
-            self.diagnostics.append(fault)
+            self._tell(fault)
         if spec.entered and result is not None and spec.made is not None:
-            text = lookup.text(result)
-            if "ContextManager[" in text:
-                spec.kind = "async-generator" if "Async" in text else "generator"
-            else:
-                self._enter(spec, module, node)
-
-    def _enter(self, spec: ComponentSpec, module: SourceModule, node: Definition) -> None:
-        """What is entered lives as a generator does."""
-        line = Line(self.project, str(spec.made))
-        named = {
-            statement.name
-            for _, body in line.owners
-            for statement in body.body
-            if isinstance(statement, Function)
-        }
-        if {"__aenter__", "__aexit__"} <= named:
-            spec.kind = "async-generator"
-        elif {"__enter__", "__exit__"} <= named:
-            spec.kind = "generator"
-        elif line.complete:
-            self.diagnostics.append(
-                not_injectable(spec.name, "not-entered", lambda: module.place(node))
-            )
-        else:
-            spec.kind = "generator"
-            self._note(spec, module, node, f"`{spec.name}` says `enter=True`")
+            self._tell(enter(spec, lookup, place, result))
 
     def _steps(self, spec: ComponentSpec, made: str) -> None:
         """Which of the optional steps the class of the made object has, and which are async."""
@@ -171,7 +148,6 @@ class Reader:
     def _needs(self, spec: ComponentSpec, taken: Iterable[Parameter]) -> None:
         """The needs of parameters."""
         for one in taken:
-            at = one.module.place(one.place)
             fault = read_need(
                 spec,
                 AnnotationLookup(self.project, one.variables),
@@ -179,10 +155,9 @@ class Reader:
                 one.annotation,
                 partial(one.module.place, one.place),
                 has_default=one.has_default,
-                at=at,
+                at=one.module.place(one.place),
             )
-            if fault is not None:
-                self.diagnostics.append(fault)
+            self._tell(fault)
 
     def _options(self, spec: ComponentSpec, module: SourceModule, node: Definition) -> Options:
         """What a literal `@component(...)` says."""
@@ -222,6 +197,10 @@ class Reader:
             self.incomplete.add((spec.module, spec.qualname))
             self._note(spec, module, key, f"`provides=` of `{spec.name}`")
         return name
+
+    def _tell(self, fault: Diagnostic | None) -> None:
+        if fault is not None:
+            self.diagnostics.append(fault)
 
     def _note(self, spec: ComponentSpec, module: SourceModule, node: ast.AST, what: str) -> None:
         """Something that the text alone does not tell."""

@@ -12,5 +12,6 @@ pub(crate) mod format;
 pub(crate) mod newcomer;
 pub(crate) mod plan;
 pub(crate) mod registry;
+pub(crate) mod remedy;
 pub(crate) mod signature;
 pub(crate) mod specification;

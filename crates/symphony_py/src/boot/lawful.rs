@@ -3,14 +3,16 @@
 //! Called by the collector of live objects and by the reader of sources. Invariant: nothing but what a
 //! replacement takes over is decided here, the rules are in `graph/specification.rs` of `boot_orchestrator`.
 
-use boot_orchestrator::{Advice, Called, Unusable, conductor_name, qualified_names, thread_faults};
+use boot_orchestrator::{
+    Advice, Called, Help, Unusable, Wanted, conductor_name, qualified_names, remedy, thread_faults,
+};
 use component::Phase;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::door::diagnostic::{Diagnostic, Place};
 use crate::door::edge::{called, own_part};
-use crate::door::spec::ComponentSpec;
+use crate::door::spec::{ComponentSpec, NeedSpec};
 use crate::door::words::Word;
 
 /// The fault of a component; what tells where it was written is asked only now.
@@ -141,4 +143,61 @@ pub(crate) fn stand_in(
     }
     specs.set_slice(0, specs.len(), PyList::new(py, left)?.as_any())?;
     Ok(parts.into_iter().map(|(_, name)| name).collect())
+}
+
+/// Finds what would help about each need that none of these components provides.
+///
+/// `lookup` reads classes: `wanted(key)` tells whether it is not for people to register, whether it is a Protocol, and what
+/// stands in its body, or nothing; `label(made)` is what people read for a class, nothing for what is none;
+/// `inherits(made, key)` and `has(made, name)` tell of a class.
+#[pyfunction]
+pub(crate) fn find_remedies(
+    py: Python<'_>,
+    specs: Vec<Bound<'_, ComponentSpec>>,
+    lookup: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let every = PyList::empty(py);
+    let mut classes: Vec<(Bound<'_, PyAny>, String)> = Vec::new();
+    for spec in &specs {
+        for key in provided(py, &spec.borrow()).iter() {
+            every.append(key)?;
+        }
+        if let Some(made) = spec.borrow().made.as_ref().map(|made| made.bind(py)) {
+            let label: Option<String> = lookup.call_method1("label", (made,))?.extract()?;
+            classes.extend(label.map(|label| (made.clone(), label)));
+        }
+    }
+    let needs = specs
+        .iter()
+        .filter_map(|spec| spec.borrow().needs.as_ref().map(|needs| needs.bind(py).clone()));
+    for need in needs.collect::<Vec<_>>().iter().flatten() {
+        let need = need.cast::<NeedSpec>()?;
+        let key = need.borrow().key(py);
+        if every.contains(&key)? {
+            continue;
+        }
+        let found: Option<(bool, bool, Vec<String>)> =
+            lookup.call_method1("wanted", (&key,))?.extract()?;
+        let Some((is_ours, is_protocol, names)) = found else { continue };
+        let help = remedy(
+            &Wanted { is_ours, is_protocol, names },
+            classes.len(),
+            |at| {
+                let made = &classes[at].0;
+                Ok(!made.eq(&key)? && lookup.call_method1("inherits", (made, &key))?.extract()?)
+            },
+            |at, name| {
+                let made = &classes[at].0;
+                let has: Option<bool> = lookup.call_method1("has", (made, name))?.extract()?;
+                PyResult::Ok(!made.eq(&key)? && has == Some(true))
+            },
+        )?;
+        let mut need = need.borrow_mut();
+        need.fits = match help {
+            Help::Mark(at) => Some(classes[at].1.clone()),
+            Help::Register | Help::Unknown => None,
+        };
+        need.is_class = help == Help::Register;
+    }
+    Ok(())
 }

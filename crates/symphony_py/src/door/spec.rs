@@ -337,6 +337,11 @@ impl ComponentSpec {
         }
     }
 
+    /// What is entered starts and ends as a generator does.
+    pub(crate) fn lives_as_generator(&mut self, is_async: bool) {
+        self.kind = if is_async { Kind::AsyncGenerator } else { Kind::Generator };
+    }
+
     /// Whether it is an object that was given.
     pub(crate) fn is_instance(&self) -> bool {
         self.kind == Kind::Instance
