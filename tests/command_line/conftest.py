@@ -12,6 +12,7 @@ import sys
 import time
 
 import pytest
+from doctors import examined
 
 REPORT_KEYS = {
     "schema",
@@ -161,3 +162,9 @@ def error_document():
 @pytest.fixture
 def keys():
     return {"report": REPORT_KEYS, "error": ERROR_KEYS, "runs": RUNS_KEYS, "fault": FAULT_KEYS}
+
+
+@pytest.fixture
+def doctor(cli):
+    """`symphony doctor`: its document, by names of checks."""
+    return lambda *arguments, **more: examined(cli, *arguments, **more)

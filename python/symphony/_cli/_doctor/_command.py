@@ -22,13 +22,14 @@ from symphony._cli._doctor import (
 )
 from symphony._cli._doctor._check import DEGRADED, FAILED, OK, Check, failed, made
 from symphony._cli._doctor._subject import FACTS_DEADLINE, Subject
+from symphony._cli._doctor._trials import BOOT_DEADLINE, Trials, no_boots
 from symphony._cli._exit import FAILED as EXIT_FAILED
 from symphony._cli._exit import INTERRUPTED, TERMINATED
 from symphony._cli._exit import OK as EXIT_OK
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from symphony._cli._doctor._check import Finding
@@ -63,8 +64,20 @@ ENVIRONMENT = (
     Check("manifests", _manifests.look_at_manifests, _ASKING),
     Check("interpreters", _manifests.look_at_interpreters, _ASKING),
     Check("commands", _manifests.look_at_commands, _ASKING),
-    Check("clock", _place.look_at_clock, _ASKING),
 )
+
+
+def _trials(trials: Trials, boots: int) -> tuple[Check, ...]:
+    """What is tried once the machine was looked at; the clock comes last, and with it whether it was set meanwhile."""
+    each = BOOT_DEADLINE + 10.0
+    return (
+        Check("boots", trials.try_boots, boots * each),
+        Check("budgets", trials.try_budgets),
+        Check("killed-extension", trials.try_extension, each),
+        Check("rollback", trials.try_rollback, each),
+        Check("killed-root", trials.try_root, 3 * each),
+        Check("clock", _place.look_at_clock, _ASKING),
+    )
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -78,13 +91,16 @@ def doctor(options: argparse.Namespace) -> int:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-    subject = Subject(_manifest(options.config), options)
     told = _Told(as_json=options.json)
+    subject = Subject(_manifest(options.config), options, told.progress)
     code: int | None = None
+    trials: Trials | None = None
     try:
-        for check in ENVIRONMENT:
-            told.begin(check.name)
-            told.add(check.name, made(check, subject))
+        _make(ENVIRONMENT, subject, told)
+        trials = Trials(options.boots)
+        _make(_trials(trials, options.boots), subject, told)
+    except OSError as error:
+        told.add("trials", failed(f"nothing can be tried: {error}", "see the check `temporary`"))
     except (KeyboardInterrupt, Terminated) as ended:
         terminated = isinstance(ended, Terminated)
         code = TERMINATED if terminated else INTERRUPTED
@@ -95,10 +111,23 @@ def doctor(options: argparse.Namespace) -> int:
     finally:
         told.wipe()
         subject.processes.end_all()
+        if trials is not None:
+            told.boots = trials.boots
+            trials.close()
     fine = told.conclude(strict=options.strict)
     if code is None:
         code = EXIT_OK if fine else EXIT_FAILED
     return code
+
+
+def _make(checks: Iterable[Check], subject: Subject, told: _Told) -> None:
+    """Makes checks in order, and tells each when it is made."""
+    for check in checks:
+        told.progress(check.name)
+        finding = made(check, subject)
+        told.add(check.name, finding)
+        if finding.status != OK:
+            subject.bad.append(check.name)
 
 
 def _manifest(given: str | None) -> str | None:
@@ -118,10 +147,10 @@ class _Told:
         self.checks: list[tuple[str, Finding]] = []
         self.boots: dict[str, Any] = no_boots()
 
-    def begin(self, name: str) -> None:
-        """Shows on a terminal what is looked at."""
+    def progress(self, text: str) -> None:
+        """Shows on a terminal what is done."""
         if self._live:
-            sys.stderr.write(f"\r\x1b[K[{len(self.checks) + 1}] {name} ..."[:120])
+            sys.stderr.write(f"\r\x1b[K[{len(self.checks) + 1}] {text} ..."[:120])
             sys.stderr.flush()
 
     def wipe(self) -> None:
@@ -169,9 +198,3 @@ class _Told:
 
     def _of(self, status: str) -> Iterator[str]:
         return (name for name, found in self.checks if found.status == status)
-
-
-def no_boots() -> dict[str, Any]:
-    """The figures of boots that were not tried."""
-    figures = ("p50_seconds", "p99_seconds", "overhead_p50_seconds", "memory_mb")
-    return {"count": 0, "ok": 0, **dict.fromkeys(figures)}

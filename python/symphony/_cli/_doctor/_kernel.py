@@ -161,16 +161,16 @@ def look_at_cgroups(subject: Subject) -> Finding:
 
 def look_at_proc(_subject: Subject) -> Finding:
     """`/proc`: memory figures, children of extensions, libraries from memory."""
-    why = "memory is not measured, children that extensions leave are not found, and Pit libraries cannot be loaded"
+    why = "the supervisor finds there what it has open and what extensions leave, and does not start without it"
     hint = "mount it: `mount -t proc proc /proc`"
     try:
         with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
             number = int(file.read().partition(" ")[0])
         os.listdir("/proc/self/fd")
     except (OSError, ValueError) as error:
-        return degraded(f"`/proc` cannot be read ({error}): {why}", hint)
+        return failed(f"`/proc` cannot be read ({error}): {why}", hint)
     if number != os.getpid():
-        return degraded(
+        return failed(
             f"`/proc` is that of other processes (here this one is {os.getpid()}, there {number}): {why}",
             f"{hint} in this process namespace",
         )

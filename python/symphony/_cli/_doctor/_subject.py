@@ -11,6 +11,7 @@ from symphony._cli._doctor._process import Processes
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from typing import Any
 
     from symphony._cli._doctor._process import Ended
@@ -38,13 +39,19 @@ class Subject:
         options: The arguments of the command.
         processes: Those that the checks started.
         begun: Wall clock and monotonic clock at the start.
+        bad: The checks so far that are not `ok`.
+        progress: Told what is being done.
     """
 
-    def __init__(self, config: str | None, options: argparse.Namespace) -> None:
+    def __init__(
+        self, config: str | None, options: argparse.Namespace, progress: Callable[[str], object]
+    ) -> None:
         """Nothing is asked yet."""
         self.config = config
         self.options = options
         self.processes = Processes()
+        self.bad: list[str] = []
+        self.progress = progress
         self.begun = (time.time(), time.monotonic())
         self._asking = threading.Lock()
         self._asked: Ended | None = None
