@@ -2601,6 +2601,20 @@ class InProcessRun:
         """Tells the host that it has ended, by that exit code; it may have given it up before."""
 
 @final
+class FileWatch:
+    """Folders, watched with all that is below them, and single files."""
+
+    def __new__(cls, folders: Sequence[_StrPath]) -> Self:
+        """Begins to watch; what does not exist is left out.
+
+        Raises:
+            SymphonyError: The kernel watches no more.
+        """
+
+    def next(self, timeout: float) -> list[str]:
+        """Waits so many seconds for a change, and until it is quiet again; gives what was changed."""
+
+@final
 class SupervisorServer:
     """The supervisor's loop: lives in the one thread of that process."""
 
@@ -2658,6 +2672,22 @@ def find_extensions(
     Returns:
         Name, file, line, column, and the names of the operations where they are known.
     """
+
+def watched_paths(manifest: _StrPath) -> list[str]:
+    """What is to be watched of a manifest: an extension's program, a system's folders of extensions."""
+
+def trust_extension(folder: _StrPath) -> int:
+    """Pins what an extension's folder holds now, in the user's lock file; gives how many files that are.
+
+    Raises:
+        InvalidValueError: Something in it cannot be pinned, or the lock file cannot be read or written.
+    """
+
+def distrust_extension(folder: _StrPath) -> bool:
+    """Takes the trust back; gives whether there was any. Raises as `trust_extension`."""
+
+def trusted_extensions() -> list[tuple[str, str | None]]:
+    """The folders that are trusted, each with why it would be refused now. Raises as `trust_extension`."""
 
 def plan_graph(path: _StrPath | None, format: str) -> str:
     """The component graph of a system by phase, as `text`, `mermaid`, `dot`, `svg` or `json`.

@@ -75,6 +75,8 @@ codes! {
     QUARANTINED = "quarantined";
     /// An extension or operation of that name does not exist.
     UNKNOWN_OPERATION = "unknown-operation";
+    /// An extension that comes with an opened project, and that nobody trusts as it is.
+    UNTRUSTED = "untrusted";
     /// A call that the manifest does not grant.
     NOT_GRANTED = "not-granted";
     /// An extension speaks no protocol version that this core speaks.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use component::{Code, Diagnostic, Location};
 
-use crate::catalogue::{Known, MemberOperations, Operations, Sources, Together};
-use crate::manifest::{ExtensionManifest, FILE_NAME, Manifest, SystemManifest};
+use crate::catalogue::{Known, MemberOperations, Operations, Sources, Together, is_glob};
+use crate::manifest::{Entry, ExtensionManifest, FILE_NAME, Manifest, SystemManifest};
 use crate::{Catalogue, Melody};
 
 /// Folders that hold what others made.
@@ -128,6 +128,30 @@ pub fn looked(paths: &[PathBuf]) -> Looked {
         extensions: of_extensions.len(),
         melodies: survey.candidates.len(),
     }
+}
+
+/// What is to be watched of a manifest: the program or library of an extension, the folders in which a system looks for
+/// extensions. Nothing where it cannot be read.
+pub fn watched_paths(file: &Path) -> Vec<PathBuf> {
+    let Ok(Manifest { system, extension }) = Manifest::read(file) else { return Vec::new() };
+    let mut paths = Vec::new();
+    if let Some(extension) = extension {
+        match extension.entry {
+            Entry::Command(words) => {
+                let program = words.first().filter(|program| program.contains('/'));
+                paths.extend(program.map(|program| extension.folder.join(&program.value)));
+            }
+            Entry::Library { file, .. } => paths.push(file.value),
+            Entry::Python(_) => {}
+        }
+    }
+    for pattern in system.iter().flat_map(|system| &system.extensions) {
+        let plain = Path::new(&pattern.value).components();
+        let plain: PathBuf =
+            plain.take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).collect();
+        paths.extend(system.as_ref().map(|system| system.folder.join(&plain)));
+    }
+    paths
 }
 
 #[derive(Default)]

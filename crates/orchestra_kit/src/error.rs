@@ -369,6 +369,7 @@ impl Hint for ExtensionError {
             Self::NotFound { .. } => Code::COMPONENT_NOT_FOUND,
             Self::StartFailed { how, .. } => match &**how {
                 Ended::NeverReady(_) => Code::START_TIMEOUT,
+                Ended::Untrusted(_) => Code::UNTRUSTED,
                 Ended::Mismatch(_) => Code::PROTOCOL_MISMATCH,
                 Ended::Violation(error) => error.code(),
                 Ended::Library { code, .. } => *code,
@@ -405,6 +406,7 @@ impl Hint for ExtensionError {
                         "nothing is wrong with it: start it again later (where open files are short, `ulimit -n` is their limit)"
                             .to_owned(),
                     ),
+                    Ended::Untrusted(why) => hints.push(why.hint()),
                     Ended::Library { hints: more, .. } => hints.extend(more.iter().cloned()),
                     _ => {}
                 }

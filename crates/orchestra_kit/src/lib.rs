@@ -9,6 +9,7 @@ pub mod check;
 pub mod document;
 pub mod error;
 pub mod extension;
+pub mod file_watch;
 pub mod host;
 pub mod kit;
 pub mod manifest;
@@ -16,6 +17,7 @@ pub mod melody;
 pub mod operations;
 mod ring;
 pub mod supervisor;
+pub mod trust;
 
 pub use catalogue::{Catalogue, Entry, Operation, OperationInput, Operations, SourceReader};
 pub use document::Located;

@@ -28,7 +28,7 @@ mod core {
     #[pymodule_export]
     use crate::boot::check::{
         check_paths, count_paths, declared_in, find_extensions, find_systems, plan_graph,
-        plan_specs,
+        plan_specs, watched_paths,
     };
     #[pymodule_export]
     use crate::boot::constructors::{Rest, enter, known_timeout, not_injectable, parameters_of};
@@ -98,6 +98,8 @@ mod core {
     #[pymodule_export]
     use crate::work::extension::{ExtensionHandle, PendingCall};
     #[pymodule_export]
+    use crate::work::file_watch::FileWatch;
+    #[pymodule_export]
     use crate::work::guest::{GuestCall, GuestLane};
     #[pymodule_export]
     use crate::work::in_process::{InProcessRun, InProcessRuns};
@@ -111,6 +113,8 @@ mod core {
     use crate::work::stream::Stream;
     #[pymodule_export]
     use crate::work::supervisor::SupervisorServer;
+    #[pymodule_export]
+    use crate::work::trust::{distrust_extension, trust_extension, trusted_extensions};
     #[pymodule_export]
     use crate::work::versions::{TriedVersions, swap_version, try_versions};
 

@@ -62,6 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
         "check", help="find faults in manifests, Melodies and Python sources without running them"
     )
     checking.add_argument("path", nargs="*", default=["."], metavar="PATH", help="files or folders")
+    _add_dev(commands.add_parser("dev", help="run a system, and restart what is edited"))
+    _add_trust(commands.add_parser("trust", help="let a project's own extensions start"))
     _add_new(commands.add_parser("new", help="write a working extension with its test"))
     forms = checking.add_mutually_exclusive_group()
     forms.add_argument(
@@ -124,7 +126,7 @@ def _add_system(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_call(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("operation", type=_operation, metavar="EXTENSION.OPERATION")
+    parser.add_argument("operation", type=operation_of, metavar="EXTENSION.OPERATION")
     parser.add_argument(
         "rest",
         nargs="*",
@@ -135,6 +137,32 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=_seconds, metavar="SECONDS", help="how long the call may take"
     )
     _add_system(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _add_dev(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config",
+        nargs="?",
+        default="Symphony.toml",
+        metavar="CONFIG",
+        help="the manifest, or its folder (default: Symphony.toml)",
+    )
+    parser.add_argument(
+        "--in-process",
+        metavar="NAME",
+        help="run that Python extension in this process, where `breakpoint()` works",
+    )
+    _add_system(parser)
+
+
+def _add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", nargs="?", metavar="PATH", help="an extension's folder, or one that holds some"
+    )
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--remove", action="store_true", help="take the trust back")
+    chosen.add_argument("--list", action="store_true", help="print what is trusted")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -279,7 +307,7 @@ def _trace(text: str) -> str:
     return text
 
 
-def _operation(text: str) -> tuple[str, str]:
+def operation_of(text: str) -> tuple[str, str]:
     """`EXTENSION.OPERATION`."""
     extension, _, operation = text.partition(".")
     if not extension or not operation:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from symphony._boot.threads import Terminated
 from symphony._cli import _errors
 from symphony._cli._exit import OK, exit_code_of
+from symphony._cli._inputs import read_inputs
 from symphony._cli._results import as_json
 from symphony._cli._system import MANIFEST, config_of, start
 
@@ -64,28 +65,10 @@ def _inputs(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         UsageError: A value is not JSON, a name is given twice, or two arguments are no inputs.
     """
-    inputs: dict[str, Any] = {}
-    config: str | None = None
-    for text in options.rest:
-        name, equals, value = text.partition("=")
-        if not equals:
-            if config is not None:
-                raise _errors.UsageError(
-                    f"`{text}` is not of the form NAME=VALUE, and CONFIG is `{config}`"
-                )
-            config = text
-            continue
-        given: Any = value
-        if name.endswith(":"):
-            name = name[:-1]
-            try:
-                given = json.loads(value)
-            except ValueError as bad:
-                raise _errors.UsageError(f"the input `{name}` is not JSON: {bad}") from None
-        if not name:
-            raise _errors.UsageError(f"`{text}` is not of the form NAME=VALUE")
-        if name in inputs:
-            raise _errors.UsageError(f"input `{name}` is given twice")
-        inputs[name] = given
-    options.config = config or MANIFEST
+    inputs, rest = read_inputs(options.rest)
+    if rest[1:]:
+        raise _errors.UsageError(
+            f"`{rest[1]}` is not of the form NAME=VALUE, and CONFIG is `{rest[0]}`"
+        )
+    options.config = rest[0] if rest else MANIFEST
     return inputs

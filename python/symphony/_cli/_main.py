@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "call": "symphony._cli._call",
     "check": "symphony._cli._check",
+    "dev": "symphony._cli._dev.command",
     "doctor": "symphony._cli._doctor._command",
     "graph": "symphony._cli._graph",
     "new": "symphony._cli._new.command",
     "run": "symphony._cli._run",
+    "trust": "symphony._cli._trust",
 }
 """Where the function is that has a command's name."""
 

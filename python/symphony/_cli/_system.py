@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony import System, SystemConfig
+    from symphony._core import InProcessRuns
 
 MANIFEST = "Symphony.toml"
 
@@ -35,13 +36,20 @@ def config_of(options: argparse.Namespace) -> SystemConfig:
     return SystemConfig.load(path, state=options.state, workspace=options.workspace)
 
 
-def start(options: argparse.Namespace, config: SystemConfig) -> System[Any]:
+def start(
+    options: argparse.Namespace, config: SystemConfig, runs: InProcessRuns | None = None
+) -> System[Any]:
     """Boots it, with one line of progress on a terminal.
+
+    Args:
+        options: The arguments.
+        config: Which system.
+        runs: An extension that is served in this process.
 
     Raises:
         BootError: As `boot()`.
     """
-    from symphony import boot
+    from symphony._boot.starter import Starter
     from symphony.progress import BootLine
 
     _log(options)
@@ -52,9 +60,10 @@ def start(options: argparse.Namespace, config: SystemConfig) -> System[Any]:
     components: list[str] = options.components
     conductor: str | None = getattr(options, "conductor", None)
     with BootLine() as line:
-        if conductor is None:
-            return boot(config=config, components=components, observer=line, on_hang="abort")
-        return boot(conductor, config=config, components=components, observer=line, on_hang="abort")
+        starter = Starter(conductor, config=config, observer=line, on_hang="abort")
+        if runs is not None:
+            starter.core.serve_in_process(runs)
+        return starter.boot(components, None)
 
 
 def _log(options: argparse.Namespace) -> None:

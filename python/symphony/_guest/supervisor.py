@@ -90,6 +90,9 @@ def _become_guest(server: SupervisorServer) -> int:
         # One by one: `update` asks an abstract class what it was given, which writes to 0.3 MiB of shared pages.
         for name, value in guest["environment"]:
             os.environ[name] = value
+            if name == "PYTHONPYCACHEPREFIX":
+                # A trusted extension of a project: this interpreter runs already, and reads no code that is not pinned.
+                sys.pycache_prefix, sys.dont_write_bytecode = value, True
         argv = guest.get("argv")
         if argv is not None:
             _execute(argv)

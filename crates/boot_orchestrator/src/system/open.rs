@@ -13,6 +13,7 @@ use orchestra_kit::host::{InProcess, ProcessHostOptions};
 use orchestra_kit::manifest::{self, Member};
 use orchestra_kit::melody::engine::{Engine, PolicyReceiver};
 use orchestra_kit::supervisor::{Launch, Supervisor};
+use orchestra_kit::trust::lock_file;
 use orchestra_kit::{Catalogue, SourceReader, SystemManifest};
 use parking_lot::Mutex;
 use pit::{Durability, Pit};
@@ -290,7 +291,9 @@ fn read(
             system.python = Some(python.clone());
         }
         members.clone_from(&system.members);
-        catalogue = Catalogue::read(&system, Sources { reader, ..Sources::default() })?;
+        let lock = lock_file(&options.environment);
+        let sources = Sources { reader, lock: lock.as_deref(), ..Sources::default() };
+        catalogue = Catalogue::read(&system, sources)?;
         manifest = Some(system);
     }
     if let Some(names) = &options.members {

@@ -36,6 +36,8 @@ impl Entry {
 pub struct Catalogue {
     pub(super) entries: Vec<Entry>,
     pub(super) notes: Vec<Diagnostic>,
+    /// The lock file of the user's trust, for versions that come later.
+    pub(super) lock: Option<PathBuf>,
 }
 
 impl Catalogue {

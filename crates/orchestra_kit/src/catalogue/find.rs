@@ -32,7 +32,7 @@ pub fn find_manifests(base: &Path, pattern: &str) -> Result<Vec<PathBuf>, String
 }
 
 /// Whether a pattern can match more than one folder.
-pub(super) fn is_glob(pattern: &str) -> bool {
+pub(crate) fn is_glob(pattern: &str) -> bool {
     pattern.contains(['*', '?', '[', '{'])
 }
 

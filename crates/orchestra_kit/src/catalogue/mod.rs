@@ -13,6 +13,7 @@ mod tests;
 
 pub use entry::{Catalogue, Entry};
 pub use find::find_manifests;
+pub(crate) use find::is_glob;
 pub use operations::{
     Known, MemberOperations, Operation, OperationInput, Operations, SourceReader, Together,
 };

@@ -11,6 +11,7 @@ use crate::document::{Content, Faults, Located, Source};
 use crate::manifest::{
     Entry as Start, ExtensionManifest, FILE_NAME, Manifest, PythonEntry, SystemManifest,
 };
+use crate::trust::Trust;
 
 /// Where Python modules are looked for, and who reads them.
 #[derive(Clone, Copy, Default)]
@@ -19,6 +20,8 @@ pub struct Sources<'a> {
     pub paths: &'a [PathBuf],
     /// Who reads a Python source; none: operations that the manifest does not list are unverified.
     pub reader: Option<&'a dyn SourceReader>,
+    /// The lock file by which extensions of an opened project are trusted; none: none is.
+    pub lock: Option<&'a Path>,
 }
 
 impl Catalogue {
@@ -33,6 +36,7 @@ impl Catalogue {
             return Err(found.into_iter().chain(dispensable).collect());
         }
         catalogue.notes = found;
+        catalogue.lock = sources.lock.map(Path::to_owned);
         Ok(catalogue)
     }
 
@@ -72,6 +76,10 @@ impl Catalogue {
             faults.error(&manifest.name.at, message).hint =
                 Some(format!("only another version of `{name}` can take its place"));
         }
+        let manifest = match Trust::needed(system, &manifest.folder, self.lock.as_deref()) {
+            Some(trust) => manifest.of_project(trust, true),
+            None => manifest,
+        };
         let mut changed = self.clone();
         let version = entry(&mut faults, manifest, Sources::default());
         if let Some(known) = changed.entries.iter_mut().find(|known| known.name() == name) {
@@ -89,7 +97,7 @@ impl Catalogue {
     pub fn alone(manifest: ExtensionManifest, sources: Sources<'_>) -> (Self, Vec<Diagnostic>) {
         let mut faults = Faults::new(Code::MANIFEST_INVALID);
         let entries = vec![entry(&mut faults, manifest, sources)];
-        (Self { entries, notes: Vec::new() }, faults.into_sorted())
+        (Self { entries, ..Self::default() }, faults.into_sorted())
     }
 
     /// Reads what can be read, for `check`: the good entries, and everything that is wrong or worth knowing.
@@ -125,7 +133,11 @@ impl Catalogue {
                     let dispensable_for_sure = |read: &ExtensionManifest| {
                         !read.required || read.is_dispensable() && !says_otherwise(&found)
                     };
-                    let Some(manifest) = read.filter(|read| lenient && dispensable_for_sure(read))
+                    let of_project = file.parent().is_some_and(|folder| {
+                        Trust::needed(system, folder, sources.lock).is_some()
+                    });
+                    let Some(manifest) =
+                        read.filter(|read| lenient && (of_project || dispensable_for_sure(read)))
                     else {
                         faults.extend(found);
                         broken.extend(name_of_broken(&file));
@@ -146,6 +158,11 @@ impl Catalogue {
                 faults.push(fault);
                 continue;
             }
+            let trust = Trust::needed(system, &manifest.folder, sources.lock);
+            let manifest = match trust {
+                Some(trust) => of_project(&mut faults, manifest, trust),
+                None => manifest,
+            };
             if manifest.fault.is_some() {
                 let operations = Known::Unverified;
                 entries.push(Entry { manifest: Arc::new(manifest), operations, source: None });
@@ -165,8 +182,22 @@ impl Catalogue {
         }
         entries.sort_by(|left, right| left.name().cmp(right.name()));
         requirements::check(&mut faults, system, &entries, &broken);
-        (Self { entries, notes: Vec::new() }, faults.into_sorted(), dispensable)
+        (Self { entries, ..Self::default() }, faults.into_sorted(), dispensable)
     }
+}
+
+/// An extension that comes with the opened project, with a warning where nobody trusts it as it is.
+fn of_project(faults: &mut Faults, manifest: ExtensionManifest, trust: Trust) -> ExtensionManifest {
+    let verdict = trust.verify();
+    let trusted = verdict.is_ok();
+    if let Err(why) = verdict {
+        let message = format!("extension `{}` will not start: {why}", manifest.name);
+        let warning = Diagnostic::error(Code::UNTRUSTED, message)
+            .at(manifest.name.at.clone())
+            .hint(why.hint());
+        faults.push(Diagnostic { severity: Severity::Warning, ..warning });
+    }
+    manifest.of_project(trust, trusted)
 }
 
 /// Whether a fault leaves open when the extension is started, or whether the boot needs it.
@@ -235,7 +266,11 @@ fn entry(faults: &mut Faults, manifest: ExtensionManifest, sources: Sources<'_>)
     let mut source = None;
     match &manifest.entry {
         Start::Python(python) => {
-            if let (Some(own), Some(reader)) = (&manifest.python, sources.reader) {
+            // It is a program, too.
+            let may_run = || manifest.trust.as_ref().is_none_or(|trust| trust.verify().is_ok());
+            if let (Some(own), Some(reader)) = (&manifest.python, sources.reader)
+                && may_run()
+            {
                 faults.extend(reader.interpreter(own, &manifest.at));
             }
             source = module_file(faults, &manifest, python, sources.paths);

@@ -27,7 +27,7 @@ impl Folder {
 
     fn read(&self, reader: Option<&dyn SourceReader>) -> Result<Catalogue, Vec<Diagnostic>> {
         let system = SystemManifest::read(&self.path().join("Symphony.toml")).unwrap();
-        Catalogue::read(&system, Sources { paths: &[], reader })
+        Catalogue::read(&system, Sources { reader, ..Sources::default() })
     }
 
     /// What `check` finds.
@@ -152,7 +152,8 @@ fn modules_of_other_environments_and_compiled_ones_are_unverified() {
     ]);
     let system = SystemManifest::read(&folder.path().join("Symphony.toml")).unwrap();
     let paths = [folder.path().join("site")];
-    let catalogue = Catalogue::read(&system, Sources { paths: &paths, reader: None }).unwrap();
+    let catalogue =
+        Catalogue::read(&system, Sources { paths: &paths, ..Sources::default() }).unwrap();
     assert!(["a", "b", "c"].iter().all(|name| catalogue.target(name) == Some(&Known::Unverified)));
     assert!(catalogue.get("c").unwrap().source.as_ref().unwrap().ends_with("site/c.py"));
 }
@@ -267,7 +268,7 @@ fn what_the_source_says_is_joined_with_what_the_manifest_says() {
         ("extensions/b/b.py", "# nothing\n"),
     ]);
     let system = SystemManifest::read(&folder.path().join("Symphony.toml")).unwrap();
-    let sources = Sources { paths: &[], reader: Some(&Reader) };
+    let sources = Sources { reader: Some(&Reader), ..Sources::default() };
     insta::assert_snapshot!(folder.told(&Catalogue::survey(&system, sources).1), @"
     error: `b.py` has no attribute `extension`
       extensions/b/b.py:1           here

@@ -6,6 +6,7 @@ use component::{Code, Seconds};
 use ipc::{ProtocolError, RemoteFailure};
 
 use crate::supervisor::Status;
+use crate::trust::Distrust;
 
 /// How one run ended. Whether that is a failed start or a crash depends on whether it was ready before.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,8 @@ pub enum Ended {
     /// The system that it runs in could not start it: no supervisor, no descriptor, no process. No fault of its own; the
     /// reason is a fragment.
     Refused(String),
+    /// It comes with a project, and nobody trusts it as it is.
+    Untrusted(Distrust),
     /// Its own code raised while it came up.
     Raised(Box<RemoteFailure>),
     /// It speaks no protocol version of this core, or introduced itself as somebody else.
@@ -59,6 +62,7 @@ impl std::fmt::Display for Ended {
             | Self::Refused(reason)
             | Self::Mismatch(reason)
             | Self::Library { reason, .. } => out.write_str(reason),
+            Self::Untrusted(why) => write!(out, "{why}"),
             Self::Raised(failure) if failure.type_name.is_empty() => {
                 out.write_str(&failure.message)
             }

@@ -16,6 +16,7 @@ use super::{Ended, Timer};
 use crate::error::ExtensionError;
 use crate::host::{Guest, Host, StartSpan, Stop};
 use crate::manifest::ExtensionManifest;
+use crate::trust::Trust;
 
 /// So long without an answer to a ping, and it is called unresponsive.
 const SILENT: Duration = Duration::from_secs(3);
@@ -335,7 +336,10 @@ impl Extension {
         });
         let begun = match &self.manifest.fault {
             Some(why) => Err(Ended::NotStarted(why.clone())),
-            None => self.host.start(&self.manifest, report),
+            None => match self.manifest.trust.as_ref().map(Trust::verify) {
+                Some(Err(why)) => Err(Ended::Untrusted(why)),
+                _ => self.host.start(&self.manifest, report),
+            },
         };
         match begun {
             Ok(guest) => {

@@ -195,7 +195,7 @@ impl Host for ProcessHost {
             name: name.clone(),
             program: self.program(manifest)?,
             folder: manifest.folder.clone(),
-            environment: granted(manifest, &self.options.environment),
+            environment: environment(manifest, &self.options.environment),
         };
         let (ours, theirs) = lane_ends()?;
         let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
@@ -308,6 +308,18 @@ impl ProcessHost {
 fn granted(manifest: &ExtensionManifest, environment: &Environment) -> Vec<(String, String)> {
     let value = |name: &String| Some((name.clone(), environment.get(name)?.to_str()?.to_owned()));
     manifest.permissions.env.iter().filter_map(|name| value(&name.value)).collect()
+}
+
+/// The same with what a trusted extension of a project is started with: code that is not pinned is not read.
+fn environment(manifest: &ExtensionManifest, given: &Environment) -> Vec<(String, String)> {
+    let mut variables = granted(manifest, given);
+    if manifest.trust.is_some() {
+        let name = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        variables.push(name("PYTHONDONTWRITEBYTECODE", "1"));
+        // No file lies below it: sources are compiled anew.
+        variables.push(name("PYTHONPYCACHEPREFIX", "/dev/null"));
+    }
+    variables
 }
 
 fn refused(error: rustix::io::Errno) -> Ended {

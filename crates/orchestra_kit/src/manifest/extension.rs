@@ -7,6 +7,7 @@ use component::Location;
 use super::system::interpreter;
 use super::{Limits, Member, Permissions, Restart};
 use crate::document::{Element, Faults, Fields, Located};
+use crate::trust::Trust;
 
 /// What `[extension]` says.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +50,8 @@ pub struct ExtensionManifest {
     pub restart: Restart,
     /// Why it cannot be started, where its manifest or its files are at fault and the system goes on without it.
     pub fault: Option<String>,
+    /// What it is held against before each start, where it comes with an opened project; the catalogue sets it.
+    pub trust: Option<Trust>,
 }
 
 /// What sort of thing an extension is.
@@ -265,6 +268,7 @@ impl ExtensionManifest {
             folder,
             at,
             fault: None,
+            trust: None,
         };
         Some(manifest)
     }
@@ -280,6 +284,18 @@ impl ExtensionManifest {
         self.required = false;
         self.requires = Vec::new();
         self.fault = Some(why);
+        self
+    }
+
+    /// The same as one that comes with a project: the system goes on without it, whatever it says of itself.
+    pub(crate) fn of_project(mut self, trust: Trust, trusted: bool) -> Self {
+        self.required = false;
+        self.trust = Some(trust);
+        if !trusted {
+            // Its start at boot is refused, and that is how the system says that it goes on without it.
+            self.activation = Activation::Eager;
+            self.requires = Vec::new();
+        }
         self
     }
 

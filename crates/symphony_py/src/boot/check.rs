@@ -9,9 +9,11 @@ use orchestra_kit::catalogue::Sources;
 use orchestra_kit::document::Located;
 use orchestra_kit::manifest::{Member, SystemManifest};
 use orchestra_kit::operations::known_operations;
+use orchestra_kit::trust::lock_file;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::boot::driver::environment;
 use crate::boot::sources::PythonSources;
 use crate::door::diagnostic::{list, working_directory};
 use crate::door::edge::Keys;
@@ -26,9 +28,11 @@ pub(crate) fn check_paths(
     read_operations: Py<PyAny>,
 ) -> PyResult<Bound<'_, PyList>> {
     let reader = PythonSources::with(read_operations);
+    let lock = lock_file(&environment(py)?);
     let faults = py.detach(|| {
         let members = known_operations(&Member::ALL);
-        let sources = Sources { reader: Some(&reader), ..Sources::default() };
+        let sources =
+            Sources { reader: Some(&reader), lock: lock.as_deref(), ..Sources::default() };
         orchestra_kit::check::check_paths(&paths, &members, sources)
     });
     reader.finish()?;
@@ -65,6 +69,15 @@ pub(crate) fn find_extensions(
     Ok(told.collect())
 }
 
+/// What has to be watched to hear that an extension's program, or the extensions of a system, are others.
+///
+/// Of an extension's manifest its program or library, where it is a file of its own; of a system's the folders in which
+/// its globs look. Nothing where the manifest cannot be read.
+#[pyfunction]
+pub(crate) fn watched_paths(py: Python<'_>, manifest: PathBuf) -> Vec<PathBuf> {
+    py.detach(|| orchestra_kit::check::watched_paths(&manifest))
+}
+
 /// What a manifest names for the boot: its file; each module of `components`, and the Conductor, with line and column.
 type Declared = (String, Vec<(String, u32, u32)>, Option<(String, u32, u32)>);
 
@@ -97,7 +110,8 @@ pub(crate) fn plan_graph(py: Python<'_>, path: Option<PathBuf>, format: &str) ->
         )
         .raise(py));
     };
-    let options = SystemOptions { manifest: path, ..SystemOptions::default() };
+    let environment = environment(py)?;
+    let options = SystemOptions { manifest: path, environment, ..SystemOptions::default() };
     let drawn = py.detach(|| {
         let system = System::described(options)?;
         let mut registry = Registry::new();

@@ -57,7 +57,7 @@ struct State {
 ///
 /// Never those of the C library: another thread may be setting one, as an imported native module does. A variable that
 /// another thread takes away meanwhile is left out.
-fn environment(py: Python<'_>) -> PyResult<Environment> {
+pub(crate) fn environment(py: Python<'_>) -> PyResult<Environment> {
     let variables = py.import(intern!(py, "os"))?.getattr(intern!(py, "environ"))?;
     let get = variables.getattr(intern!(py, "get"))?;
     let mut given: Vec<(OsString, OsString)> = Vec::new();

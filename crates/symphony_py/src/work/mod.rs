@@ -3,6 +3,7 @@
 pub(crate) mod bus;
 pub(crate) mod completions;
 pub(crate) mod extension;
+pub(crate) mod file_watch;
 pub(crate) mod guest;
 pub(crate) mod in_process;
 pub(crate) mod kit;
@@ -10,4 +11,5 @@ pub(crate) mod melody;
 pub(crate) mod policy;
 pub(crate) mod stream;
 pub(crate) mod supervisor;
+pub(crate) mod trust;
 pub(crate) mod versions;

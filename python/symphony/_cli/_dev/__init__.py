@@ -1,0 +1,1 @@
+"""`symphony dev`: a system that runs while its extensions are written."""
