@@ -64,9 +64,11 @@ class OperationDescription:
         is_stream: Whether what is called is a generator function. What another one gives is told when it is called.
         is_async: Whether what is called is a coroutine function or an asynchronous generator function.
         summary: The first line of the docstring.
+        annotated: What has the inputs, with their annotations: the function that decorators wrap.
     """
 
     __slots__ = (
+        "annotated",
         "is_async",
         "is_stream",
         "name",
@@ -88,6 +90,7 @@ class OperationDescription:
             TypeError: What it is, or its signature, cannot be called by name.
         """
         self.name = name
+        self.annotated = _innermost(function)[0]
         self.required, self.optional, self.takes_any = _inputs_of(name, function)
         flags = _flags_of(function)
         self.is_stream = bool(flags & (_IS_GENERATOR | _IS_ASYNC_GENERATOR))

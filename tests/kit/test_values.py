@@ -119,7 +119,6 @@ def dict_in_itself():
 
 
 UNLAWFUL = {
-    "set": {1},
     "object": object(),
     "function": len,
     "complex": 1j,
@@ -130,7 +129,7 @@ UNLAWFUL = {
     "key of bytes": {b"a": 2},
     "surrogate": "\ud800",
     "surrogate key": {"\udfff": 1},
-    "inside": [{"a": [1, {2}]}],
+    "inside": [{"a": [1, 1j]}],
     "itself": contains_itself(),
     "dict in itself": dict_in_itself(),
     "deep": deep(200),

@@ -259,7 +259,20 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         metavar="FILE",
-        help="compare the boot with an earlier `run --json` or `BootReport.to_json()`",
+        help="compare the boot with an earlier `run --json`, best of several `--boots`",
+    )
+    parser.add_argument(
+        "--boots",
+        type=_count,
+        metavar="N",
+        help="boot N times, each in a process of its own, and keep or compare all (default: 1; with --baseline 5)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=_share,
+        default=0.15,
+        metavar="PERCENT",
+        help="how much slower counts (default: 15)",
     )
     parser.add_argument(
         "--strict",
@@ -298,6 +311,17 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"`{text}` is not a positive number")
     return number
+
+
+def _share(text: str) -> float:
+    """A share in percent, with or without its sign."""
+    try:
+        percent = float(text.rstrip().removesuffix("%"))
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent < float("inf"):
+        raise argparse.ArgumentTypeError(f"`{text}` is not a number of percent")
+    return percent / 100
 
 
 def _trace(text: str) -> str:

@@ -1,23 +1,33 @@
-"""`symphony run --baseline`: what became slower than in an earlier boot.
+"""`symphony run --baseline`: what became slower than in earlier boots.
 
-The earlier report is read before anything is started, so that a bad file costs no boot. What counts as a difference is
-the core's: more than 1 ms and more than 15 % of what it was.
+The earlier report is read before anything is started, so that a bad file costs no boot. Medians of several boots are
+compared. The invariant kept here: a difference counts only where it is more than the noise of both sides together, more
+than the threshold, and more than what everything else changed by, as on a machine that is busier now.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from symphony import _core
 from symphony._cli._errors import UsageError
 from symphony._core import seconds_text
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from symphony.records import Change, Comparison
 
-_HINT = "`symphony run --json > {path}` writes one"
+_HINT = "`symphony run --boots 7 --json > {path}` writes one"
+
+LEAST_SECONDS = 0.001
+"""A smaller difference is noise, however small the figure was."""
+_ONE_BOOT_SECONDS = 0.005
+"""The same where the baseline is a single boot, of whose noise nothing is known; its figures may double, too."""
+_ENOUGH = 4
+"""Of fewer figures nothing is said of the machine."""
+
+_Figures = dict[tuple[Any, str], list[float]]
 
 
 class Baseline:
@@ -48,18 +58,106 @@ class Baseline:
                 f"{place}: {message}", hints=[f"a baseline is what {_HINT.format(path='FILE')}"]
             )
 
-    def compare(self, report: _core.BootReport) -> BaselineResult:
-        """Holds a boot against it."""
-        return BaselineResult(self.path, report.compare(self._text))
+        document = json.loads(self._text)
+        self._boots: list[dict[str, Any]] = document.get("boots") or [document]
+        try:
+            _gathered(self._boots)
+        except (AttributeError, KeyError, TypeError):
+            hint = f"a baseline is what {_HINT.format(path='FILE')}"
+            raise UsageError(f"{path}: its `boots` are no boots", hints=[hint]) from None
+
+    def compare(self, boots: list[dict[str, Any]], threshold: float) -> BaselineResult:
+        """Holds boots against it.
+
+        Args:
+            boots: The figures of each, as `_boots.figures_of` gives them.
+            threshold: The share of a figure that a difference has to be more than.
+        """
+        comparison = _compared(_gathered(self._boots), _gathered(boots), threshold)
+        return BaselineResult(self.path, comparison, len(self._boots), len(boots))
+
+
+def _gathered(boots: list[dict[str, Any]]) -> _Figures:
+    """Every figure of several boots; of a component that never started, or a phase that was skipped, there is none."""
+    found: _Figures = {}
+    for boot in boots:
+        figures = [("system", name, boot.get(f"{name}_seconds")) for name in ("ready", "overhead")]
+        figures += [
+            ("phase", one["name"], one["seconds"])
+            for one in boot["phases"]
+            if one["status"] != "skipped"
+        ]
+        figures += [
+            ("component", one["name"], one["seconds"])
+            for one in boot["components"]
+            if one["started_at"] is not None
+        ]
+        for kind, name, seconds in figures:
+            if seconds is not None:
+                found.setdefault((kind, name), []).append(seconds)
+    return found
+
+
+def _compared(earlier: _Figures, now: _Figures, threshold: float) -> Comparison:
+    both = [key for key in now if key in earlier]
+    pace = _pace([median(now[key]) / median(earlier[key]) for key in both if median(earlier[key])])
+    changes = [
+        change
+        for key in both
+        if (change := _change(key, earlier[key], now[key], pace, threshold)) is not None
+    ]
+    changes.sort(key=lambda change: -abs(change["difference_seconds"]))
+    return {
+        "slower": [change for change in changes if change["difference_seconds"] > 0],
+        "faster": [change for change in changes if change["difference_seconds"] < 0],
+        "new": [name for kind, name in now if kind == "component" and (kind, name) not in earlier],
+        "gone": [name for kind, name in earlier if kind == "component" and (kind, name) not in now],
+        "noise": {"seconds": LEAST_SECONDS, "share": threshold},
+    }
+
+
+def _pace(ratios: list[float]) -> float:
+    """By how much everything is slower, or faster: what a busy machine does, and no component."""
+    return median(ratios) if len(ratios) >= _ENOUGH else 1.0
+
+
+def _change(
+    key: tuple[Any, str], earlier: list[float], now: list[float], pace: float, threshold: float
+) -> Change | None:
+    """A change that is more than noise; none where it is not."""
+    was, is_now = median(earlier), median(now)
+    difference = is_now - was
+    # What the machine does is no excuse for what became slower on one that is faster now.
+    expected = was * (max(pace, 1.0) if difference > 0 else min(pace, 1.0))
+    beyond = (is_now - expected) * (1 if difference > 0 else -1)
+    noise = _spread(earlier) * expected / was if was else 0.0
+    noise += _spread(now) if len(now) > 1 else 0.0
+    if beyond <= max(LEAST_SECONDS, threshold * expected, noise):
+        return None
+    return {
+        "kind": key[0],
+        "name": key[1],
+        "earlier_seconds": was,
+        "seconds": is_now,
+        "difference_seconds": difference,
+        "ratio": is_now / was if was > 0 else None,
+    }
+
+
+def _spread(figures: list[float]) -> float:
+    if len(figures) == 1:
+        return max(figures[0], _ONE_BOOT_SECONDS)
+    return max(figures) - min(figures)
 
 
 class BaselineResult:
     """What a comparison came to."""
 
-    def __init__(self, path: str, comparison: Comparison) -> None:
-        """Of the file of that path."""
+    def __init__(self, path: str, comparison: Comparison, earlier: int, now: int) -> None:
+        """Of the file of that path, and of so many boots."""
         self.path = path
         self.comparison = comparison
+        self.boots = {"earlier": earlier, "now": now}
 
     @property
     def slower(self) -> list[Change]:
@@ -68,7 +166,7 @@ class BaselineResult:
 
     def document(self) -> dict[str, Any]:
         """The `baseline` of `run --json`."""
-        return {"file": self.path, **self.comparison}
+        return {"file": self.path, "boots": self.boots, **self.comparison}
 
     def lines(self, word: str) -> list[str]:
         """What is told on stderr: what is slower under that word, what came and went as notes."""
@@ -84,7 +182,8 @@ class BaselineResult:
         counts = ", ".join(
             f"{len(self.comparison[key])} {key}" for key in ("slower", "faster", "new", "gone")
         )
-        return f"compared with `{self.path}`: {counts}"
+        boots = f"{self.boots['now']} with {self.boots['earlier']} boots"
+        return f"compared with `{self.path}` ({boots}): {counts}"
 
 
 def _subject(change: Change) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from symphony._boot.threads import Terminated
 from symphony._cli import _errors
+from symphony._cli._boots import figures_of, measure
 from symphony._cli._exit import FAILED, OK, USAGE, exit_code_of
 from symphony._cli._results import Results
 from symphony._cli._system import config_of, refuse_unwritable, start
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from symphony._cli._baseline import Baseline, BaselineResult
 
 
+_BOOTS = 5
+"""So many are compared with a baseline where nothing else is asked for."""
+
+
 class _Session:
     """What one call of `symphony run` came to."""
 
@@ -40,6 +45,7 @@ class _Session:
         self.error: BaseException | None = None
         self.baseline: Baseline | None = None
         self.compared: BaselineResult | None = None
+        self.boots: list[dict[str, Any]] = []
 
 
 def run(options: argparse.Namespace) -> int:
@@ -111,10 +117,13 @@ def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> No
         melody = None if options.melody is None else Melody(options.melody)
         if melody is not None:
             _check_inputs(melody, jobs[0])
+        boots = options.boots or (_BOOTS if session.baseline is not None else 1)
+        session.boots = measure(options, config, boots - 1) if boots > 1 else []
         with start(options, config) as system:
             session.report = json.loads(system.report.to_json())
+            session.boots.append(figures_of(session.report))
             if session.baseline is not None:
-                session.compared = session.baseline.compare(system.report)
+                session.compared = session.baseline.compare(session.boots, options.threshold)
             if not options.json:
                 print(str(system.report).rstrip())
             _play(options, system, melody, jobs, session)
@@ -187,7 +196,9 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
     failed = session.error is not None or tally.failed > 0
     failed = failed or bool(options.strict and (violations or slower))
     if options.json:
-        print(json.dumps(_document(session, ok=not failed), indent=2))
+        print(
+            json.dumps(_document(session, ok=not failed, boots=options.boots is not None), indent=2)
+        )
     elif options.melody is not None and session.error is None:
         for line in session.results.lines():
             print(line)
@@ -222,10 +233,12 @@ def _tell_evidence(options: argparse.Namespace, session: _Session, word: str) ->
             print(session.compared.summary())
 
 
-def _document(session: _Session, *, ok: bool) -> dict[str, Any]:
+def _document(session: _Session, *, ok: bool, boots: bool) -> dict[str, Any]:
     """The document of `--json`: the boot's report with the runs."""
     document = {**session.report, "ok": ok, "runs": session.tally.to_dict()}
     document["results"] = session.results.documents
+    if boots:
+        document["boots"] = session.boots
     if session.baseline is not None:
         # Nothing where the boot failed: there is nothing to compare.
         compared = session.compared

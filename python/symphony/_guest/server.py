@@ -12,6 +12,7 @@ import _thread
 import sys
 import time
 
+from symphony._guest.contract import Contract, RefusedInputError
 from symphony._guest.ending import Ending, exit_code, is_forked, leave_fork, watch_forks
 from symphony._guest.folder_modules import comes_first, give_way, library
 from symphony.extension import Extension
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from symphony._guest.async_runner import AsyncRunner
     from symphony._guest.ending import ThreadEnding
     from symphony._guest.streams import Streams
+    from symphony.extension import OperationDescription
 
 
 _CAUSES = 16
@@ -167,6 +169,7 @@ class Server:
         self._serving: int | None = None
         self._runner: AsyncRunner | None = None
         self._streams: Streams | None = None
+        self._contracts: dict[str, Contract] = {}
         self._thread = 0
         self._ending = Ending(lane.stop_requested, lane.stopping_for) if ending is None else ending
         self.stop_failed = False
@@ -295,6 +298,11 @@ class Server:
         if fault is not None:
             self._lane.error(correlation, "remote-error", fault, "TypeError", "")
             return
+        try:
+            inputs = self._contract(description).converted(inputs)
+        except RefusedInputError as refused:
+            self._lane.error(correlation, "invalid-value", str(refused), "TypeError", "")
+            return
         self._serving = correlation
         try:
             self._send(correlation, self._extension.operations[operation](**inputs), stream)
@@ -305,6 +313,12 @@ class Server:
             self.send_fault(correlation, raised)
         finally:
             self._serving = None
+
+    def _contract(self, description: OperationDescription) -> Contract:
+        contract = self._contracts.get(description.name)
+        if contract is None:
+            contract = self._contracts[description.name] = Contract(description)
+        return contract
 
     def _send(self, correlation: int, given: Any, stream: bool) -> None:
         """Answer with what an operation gave: what that is says whether it is awaited, and whether it is a stream."""

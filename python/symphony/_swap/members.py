@@ -10,7 +10,7 @@ from __future__ import annotations
 from symphony._boot.container import ABSENT, Live
 from symphony._components.annotations import text_of
 from symphony._core import ComponentSpec, own_parts_by_class
-from symphony._work.kit import calls_by_name
+from symphony._work.typed_client import calls_by_name
 from symphony.exceptions import ComponentNotFoundError, InvalidValueError
 
 TYPE_CHECKING = False

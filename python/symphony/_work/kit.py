@@ -64,6 +64,9 @@ class OrchestraKit:
     def client(self, name: str, protocol: Callable[..., P]) -> P:
         """A typed client of an extension: an object with the methods of `protocol`.
 
+        Results are what the methods say: data classes, enumerations, dates, paths, sets, … One that is none is an
+        `InvalidValueError` that names its place in the value.
+
         Args:
             name: The extension.
             protocol: A `Protocol` whose methods are operations of the extension. One that is `async def` is awaited,
@@ -74,11 +77,8 @@ class OrchestraKit:
             PlanError: The extension declares no operation of a method's name (`contract-mismatch`).
         """
         handle = self._core.extension(name)
-        wanted = sorted(
-            attribute
-            for attribute, value in vars(protocol).items()
-            if callable(value) and not attribute.startswith("_")
-        )
+        methods = _methods_of(protocol)
+        wanted = sorted(methods)
         declared = handle.operations()
         if declared is None:
             # It never ran; its manifest or its source may tell.
@@ -87,7 +87,9 @@ class OrchestraKit:
             absent = [method for method in wanted if method not in declared]
             if absent:
                 raise _core.plan_error(self._mismatches(name, protocol, absent, declared))
-        return _Client(handle, protocol, wanted)  # type: ignore[return-value]
+        from symphony._work.typed_client import Client
+
+        return Client(handle, methods)  # type: ignore[return-value]
 
     def _mismatches(
         self, name: str, protocol: Any, absent: list[str], declared: list[str]
@@ -120,8 +122,17 @@ class OrchestraKit:
         return f"<OrchestraKit of {len(self.extensions())} extensions>"
 
 
-_COROUTINE = 0x80
-_STREAMS = ("Iterator", "Iterable", "Generator", "AsyncIterator", "AsyncIterable", "AsyncGenerator")
+def _methods_of(protocol: Any) -> dict[str, Any]:
+    """The methods of a Protocol and of those that it extends, by name."""
+    found: dict[str, Any] = {}
+    for base in reversed(getattr(protocol, "__mro__", (protocol,))):
+        if base is protocol or getattr(base, "_is_protocol", False):
+            found.update(
+                (name, value)
+                for name, value in vars(base).items()
+                if callable(value) and not name.startswith("_")
+            )
+    return found
 
 
 class Restarted:
@@ -135,45 +146,3 @@ class Restarted:
 
 
 RESTARTED = Restarted()
-
-
-class _Client:
-    """Methods that call operations by keyword."""
-
-    def __init__(self, handle: _core.ExtensionHandle, protocol: Any, methods: list[str]) -> None:
-        for method in methods:
-            setattr(self, method, _method(handle, method, vars(protocol)[method]))
-
-
-def _method(handle: _core.ExtensionHandle, operation: str, function: Any) -> Callable[..., Any]:
-    """A method whose positional arguments get the names that the Protocol gives them."""
-    code = getattr(function, "__code__", None)
-    names = code.co_varnames[1 : code.co_argcount] if code is not None else ()
-    made: Callable[..., Any] = handle.call
-    if _is_stream(function):
-        made = handle.stream
-    elif code is not None and code.co_flags & _COROUTINE:
-        made = handle.call_async
-    return calls_by_name(made, operation, names)
-
-
-def _is_stream(function: Any) -> bool:
-    """Whether the result is written as an iterator: `Iterator[T]`, `AsyncIterator[T]`, a generator."""
-    given = getattr(function, "__annotations__", {}).get("return")
-    text = given if isinstance(given, str) else repr(given)
-    return text.partition("[")[0].rpartition(".")[2] in _STREAMS
-
-
-def calls_by_name(
-    made: Callable[..., Any], operation: str, names: tuple[str, ...]
-) -> Callable[..., Any]:
-    """A function that hands an operation's inputs to a handle's method; its positional arguments get these names."""
-
-    def call(*positional: Any, **named: Any) -> Any:
-        if len(positional) > len(names):
-            raise TypeError(f"`{operation}` takes {len(names)} inputs, not {len(positional)}")
-        named.update(zip(names, positional))
-        return made(operation, **named)
-
-    call.__name__ = operation
-    return call

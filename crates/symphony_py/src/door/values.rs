@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use ipc::{MAX_DEPTH, MAX_VALUES, Payload, ValueError};
 use pyo3::exceptions::{PyMemoryError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyMemoryView, PyString, PyTuple,
@@ -124,11 +125,22 @@ impl Writer {
             let data = value.py().get_type::<PyBytes>().call1((view,))?;
             self.data(data.cast::<PyBytes>()?)
         } else {
-            Err(PyTypeError::new_err(format!(
-                "a value of type `{}` cannot be sent; None, bool, int, float, str, bytes, list and dict can",
-                value.get_type().qualname()?
-            )))
+            self.other(value, depth)
         }
+    }
+
+    /// A value of a type that has a form in plain terms, as Python's side says.
+    fn other(&mut self, value: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
+        let py = value.py();
+        let plain = py.import(intern!(py, "symphony._work.sent_values"))?;
+        let made = plain.getattr(intern!(py, "plain"))?.call1((value,))?;
+        if made.is(py.NotImplemented()) || made.is(value) {
+            return Err(PyTypeError::new_err(format!(
+                "a value of type `{}` cannot be sent; None, bool, int, float, str, bytes, list and dict can, and what has a form in them: data classes, enumerations, dates, paths, sets, …",
+                value.get_type().qualname()?
+            )));
+        }
+        self.value(&made, depth + 1)
     }
 
     fn data(&mut self, data: &Bound<'_, PyBytes>) -> PyResult<()> {

@@ -1,0 +1,72 @@
+"""Several boots of one system, each in a process of its own: what `symphony run --boots` measures before its own.
+
+Called by `_cli._run`. The invariant kept here: a boot that is measured does nothing but boot and shut down, and one
+that fails is nobody's error: the command's own boot tells what is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from symphony import SystemConfig
+
+_CHILD = "from symphony._cli._boots import boot_once; boot_once()"
+_TAKEN = ("ready_seconds", "overhead_seconds", "phases", "components")
+
+
+def measure(options: argparse.Namespace, config: SystemConfig, count: int) -> list[dict[str, Any]]:
+    """Boots so many times, one after the other.
+
+    Returns:
+        The figures of each boot, as `figures_of` takes them; fewer where one failed.
+    """
+    given = {
+        "config": config.path,
+        "state": config.state,
+        "workspace": config.workspace,
+        "components": options.components,
+        "conductor": options.conductor,
+    }
+    found: list[dict[str, Any]] = []
+    for _ in range(count):
+        ended = subprocess.run(  # noqa: S603 - this interpreter.
+            [sys.executable, "-c", _CHILD, json.dumps(given)],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        lines = ended.stdout.splitlines()
+        if ended.returncode or not lines:
+            break
+        found.append(json.loads(lines[-1]))
+    return found
+
+
+def figures_of(report: dict[str, Any]) -> dict[str, Any]:
+    """What of a report is compared with those of other boots."""
+    return {name: report[name] for name in _TAKEN}
+
+
+def boot_once() -> None:
+    """The child's side: boots, shuts down, and prints the figures as its last line."""
+    import argparse
+
+    from symphony import SystemConfig
+    from symphony._cli._system import start
+
+    given = json.loads(sys.argv[1])
+    config = SystemConfig.load(given["config"], state=given["state"], workspace=given["workspace"])
+    options = argparse.Namespace(
+        components=given["components"], conductor=given["conductor"], verbose=0, log_level=None
+    )
+    with start(options, config) as system:
+        report = json.loads(system.report.to_json())
+    print(json.dumps(figures_of(report)))

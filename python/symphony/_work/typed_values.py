@@ -1,0 +1,589 @@
+"""Plain values as annotations want them: what an operation's inputs become, and what a typed client returns.
+
+An annotation becomes a function once; the function converts one value or says where in it what was wanted, and what
+came. Called by `symphony._guest.contract` and by `kit.client`. Invariants: a value is converted or refused, never
+changed: no integer becomes a float, no text a number; an annotation that says nothing of plain values (a class that
+cannot be read from them, a name that is not known) lets everything through.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    Convert = Callable[[Any], Any]
+
+_LISTS = ("list", "List", "Sequence", "MutableSequence", "Iterable", "Collection", "Reversible")
+_SETS = ("set", "Set", "frozenset", "FrozenSet", "AbstractSet", "MutableSet")
+_DICTS = ("dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict", "DefaultDict")
+_MARKERS = ("Annotated", "Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
+_SHOWN = 60
+
+
+class Mismatch(Exception):  # noqa: N818 - it is told as another error.
+    """A value is not what an annotation wants.
+
+    Attributes:
+        wanted: What was wanted.
+        came: What came.
+        path: Where in the value: `.field` and `[index]`, outermost first.
+    """
+
+    def __init__(self, wanted: str, came: Any) -> None:
+        """Keeps both as texts."""
+        self.wanted = wanted
+        self.came = f"`{type(came).__name__}` {_short(came)}" if came is not None else "`None`"
+        self.path: list[str] = []
+        super().__init__(wanted)
+
+    def within(self, part: str) -> Mismatch:
+        """The same, one level further out."""
+        self.path.insert(0, part)
+        return self
+
+    def __str__(self) -> str:
+        """Where, what was wanted and what came."""
+        place = f" at `{''.join(self.path)}`" if self.path else ""
+        return f"{place}: wanted {self.wanted}, came {self.came}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def converter(
+    annotation: Any, names: Mapping[str, Any], *, lenient: bool = False
+) -> Convert | None:
+    """What converts a value to an annotation; None where every value is right as it is.
+
+    Args:
+        annotation: A type, or its text.
+        names: What the names of a text stand for.
+        lenient: Whether fields that a data class does not know are passed over, as of a newer sender.
+    """
+    try:
+        return _Reader(names, lenient).convert(annotation)
+    except Exception:  # noqa: BLE001 - what a foreign class does when it is looked at.
+        return None
+
+
+def annotations_of(function: Any) -> dict[str, Any]:
+    """The annotations of a function, as they stand there."""
+    try:
+        found: dict[str, Any] = getattr(function, "__annotations__", None) or {}
+    except NameError:
+        # From 3.14 on they are made when they are asked for, and what type checkers alone import is not there.
+        return {}
+    return found
+
+
+class _Reader:
+    """Reads annotations; what contains itself is read once."""
+
+    def __init__(self, names: Mapping[str, Any], lenient: bool) -> None:
+        self._names = names
+        self._lenient = lenient
+        self._known: dict[int, tuple[Any, Convert | None]] = {}
+
+    def convert(self, wanted: Any) -> Convert | None:  # noqa: C901, PLR0911, PLR0912 - one branch for each kind.
+        if isinstance(wanted, str):
+            return self._of_text(wanted)
+        if wanted is None or wanted is type(None):
+            return _none
+        if isinstance(wanted, type) and wanted in _PLAIN and not hasattr(wanted, "__args__"):
+            return _PLAIN[wanted]
+        if _is_union(wanted):
+            return self._union(list(wanted.__args__))
+        origin = getattr(wanted, "__origin__", None)
+        if origin is None:
+            text = getattr(wanted, "__forward_arg__", None)
+            if isinstance(text, str):
+                return self._of_text(text)
+            supertype = getattr(wanted, "__supertype__", None)
+            if supertype is not None:
+                return self.convert(supertype)
+            bound = getattr(wanted, "__bound__", None)
+            if type(wanted).__name__ == "TypeVar":
+                return None if bound is None else self.convert(bound)
+            if type(wanted).__name__ == "TypeAliasType":
+                return self.convert(wanted.__value__)
+            if type(wanted).__name__ == "InitVar":
+                return self.convert(wanted.type)
+            return self._of_class(wanted) if isinstance(wanted, type) else None
+        arguments: tuple[Any, ...] = getattr(wanted, "__args__", ())
+        name = getattr(wanted, "_name", None) or getattr(origin, "__name__", "")
+        if hasattr(wanted, "__metadata__"):
+            return self.convert(origin)
+        if name == "Literal" or getattr(origin, "_name", "") == "Literal":
+            return _literal(arguments)
+        if getattr(origin, "_name", "") in _MARKERS:
+            return self.convert(arguments[0])
+        return self._generic(origin, arguments)
+
+    def _of_text(self, text: str) -> Convert | None:
+        """What a text means where it stands; a name that only type checkers import means nothing here."""
+        if text in _PLAIN_NAMES and text not in self._names:
+            return _PLAIN_NAMES[text]
+        try:
+            return self.convert(eval(text, dict(self._names)))  # noqa: S307 - as `typing.get_type_hints` does.
+        except TypeError:
+            parts = text.split("|")
+            if len(parts) == 1 or "[" in text:
+                return self._hinted(text)
+            # `X | Y` before 3.10.
+            return self._union([part.strip() for part in parts])
+        except Exception:  # noqa: BLE001 - whatever its evaluation raises.
+            return None
+
+    def _hinted(self, text: str) -> Convert | None:
+        """A text with `|` inside of brackets, before 3.10."""
+        import ast
+
+        class Unions(ast.NodeTransformer):
+            def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+                self.generic_visit(node)
+                if not isinstance(node.op, ast.BitOr):
+                    return node
+                both = ast.Tuple([node.left, node.right], ast.Load())
+                return ast.Subscript(ast.Name("__union__", ast.Load()), both, ast.Load())
+
+        from typing import Union
+
+        try:
+            tree = ast.fix_missing_locations(Unions().visit(ast.parse(text, mode="eval")))
+            made = eval(compile(tree, "<annotation>", "eval"), {**self._names, "__union__": Union})  # noqa: S307
+        except Exception:  # noqa: BLE001 - whatever its evaluation raises.
+            return None
+        return self.convert(made)
+
+    def _union(self, members: list[Any]) -> Convert | None:
+        converts = [self.convert(member) for member in members]
+        if None in converts:
+            return None
+        wanted = " or ".join(dict.fromkeys(_name(member) for member in members))
+
+        def convert(value: Any) -> Any:
+            deepest: Mismatch | None = None
+            for one in converts:
+                try:
+                    return one(value)  # type: ignore[misc]
+                except Mismatch as mismatch:
+                    if mismatch.path and (
+                        deepest is None or len(mismatch.path) > len(deepest.path)
+                    ):
+                        deepest = mismatch
+            # Of a value that has the form of one member, what is wrong inside of it says most.
+            raise deepest or Mismatch(wanted, value)
+
+        return convert
+
+    def _generic(self, origin: Any, arguments: tuple[Any, ...]) -> Convert | None:
+        name = getattr(origin, "__name__", "")
+        if origin is tuple:
+            return self._tuple(arguments)
+        if name in _LISTS:
+            return self._items(arguments[0] if arguments else None, list, "list")
+        if name in _SETS:
+            made = frozenset if name == "frozenset" else set
+            return self._items(arguments[0] if arguments else None, made, "list")
+        if name in _DICTS and len(arguments) in (0, 2):
+            return self._dict(arguments)
+        if isinstance(origin, type) and _is_model(origin):
+            return self._of_class(origin)
+        return None
+
+    def _items(self, item: Any, made: Callable[[Iterable[Any]], Any], wanted: str) -> Convert:
+        one = None if item is None else self.convert(item)
+
+        def convert(value: Any) -> Any:
+            if not isinstance(value, list):
+                raise Mismatch(f"`{wanted}`", value)
+            items = value if one is None else _each(one, value)
+            try:
+                return items if made is list and items is not value else made(items)
+            except TypeError:
+                # A list or a dict is no member of a set.
+                raise Mismatch(f"`{wanted}` of what can be in a set", value) from None
+
+        return convert
+
+    def _tuple(self, arguments: tuple[Any, ...]) -> Convert:
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return self._items(arguments[0], tuple, "list")
+        if arguments in ((), ((),)):
+            return self._items(None, tuple, "list")
+        each = [self.convert(argument) for argument in arguments]
+
+        def convert(value: Any) -> Any:
+            if not isinstance(value, list) or len(value) != len(each):
+                raise Mismatch(f"a `list` of {len(each)}", value)
+            return tuple(
+                _placed(one, item, f"[{place}]")
+                for place, (one, item) in enumerate(zip(each, value))
+            )
+
+        return convert
+
+    def _dict(self, arguments: tuple[Any, ...]) -> Convert:
+        key = self.convert(arguments[0]) if arguments else None
+        item = self.convert(arguments[1]) if arguments else None
+        by_text = key if key is None or arguments[0] is not int else _integer_of_text
+
+        def convert(value: Any) -> Any:
+            if not isinstance(value, dict):
+                raise Mismatch("`dict`", value)
+            return {
+                _placed(by_text, name, f"[{name!r}]"): _placed(item, one, f"[{name!r}]")
+                for name, one in value.items()
+            }
+
+        return convert
+
+    def _of_class(self, wanted: type) -> Convert | None:
+        known = self._known.get(id(wanted))
+        if known is not None:
+            return known[1]
+        made: list[Convert | None] = []
+
+        def later(value: Any) -> Any:
+            # It contains itself.
+            return value if made[0] is None else made[0](value)
+
+        self._known[id(wanted)] = (wanted, later)
+        made.append(self._class(wanted))
+        self._known[id(wanted)] = (wanted, made[0])
+        return made[0]
+
+    def _class(self, wanted: Any) -> Convert | None:  # noqa: PLR0911 - one for each kind.
+        label = f"`{wanted.__name__}`"
+        if hasattr(wanted, "model_validate"):
+            return lambda value: _validated(wanted, label, value)
+        if hasattr(wanted, "__dataclass_fields__"):
+            return self._dataclass(wanted, label)
+        if issubclass(wanted, dict) and hasattr(wanted, "__total__"):
+            return self._typed_dict(wanted, label)
+        if issubclass(wanted, tuple) and hasattr(wanted, "_fields"):
+            return self._named_tuple(wanted, label)
+        if _has(wanted, "enum", "Enum"):
+            return _enumeration(wanted, label)
+        if hasattr(wanted, "__attrs_attrs__"):
+            fields = wanted.__attrs_attrs__
+            optional = {field.name for field in fields if repr(field.default) != "NOTHING"}
+            given = {field.name: field.alias for field in fields if field.init}
+            return self._object(wanted, label, list(given), optional, given)
+        if hasattr(wanted, "__struct_fields__"):
+            fields = list(wanted.__struct_fields__)
+            count = len(wanted.__struct_defaults__)
+            optional = set(fields[len(fields) - count :])
+            return self._object(wanted, label, fields, optional, {})
+        return _by_text(wanted, label)
+
+    def _dataclass(self, wanted: Any, label: str) -> Convert:
+        marks = [
+            field
+            for field in wanted.__dataclass_fields__.values()
+            if field._field_type.name != "_FIELD_CLASSVAR"  # noqa: SLF001 - as `dataclasses.fields` reads it.
+        ]
+        taken = [field.name for field in marks if field.init]
+        optional = {
+            field.name
+            for field in marks
+            if not (_is_missing(field.default) and _is_missing(field.default_factory))
+        }
+        rest = [field.name for field in marks if not field.init]
+        return self._object(wanted, label, taken, optional, {}, rest)
+
+    def _object(
+        self,
+        wanted: Any,
+        label: str,
+        fields: list[str],
+        optional: set[str],
+        given_as: dict[str, str],
+        passed_over: Iterable[str] = (),
+    ) -> Convert:
+        """An object that is made of a dict of its fields."""
+        each = self._hints(wanted)
+        over = set(passed_over)
+
+        def convert(value: Any) -> Any:
+            if not isinstance(value, dict):
+                raise Mismatch(f"{label} (a `dict` of its fields)", value)
+            self._refuse_unknown(label, value, {*fields, *over})
+            made = {
+                given_as.get(name, name): _placed(each.get(name), value[name], f".{name}")
+                for name in fields
+                if name in value or _lacks(label, name, optional, value)
+            }
+            try:
+                return wanted(**made)
+            except (TypeError, ValueError) as refused:
+                raise Mismatch(f"{label}, which refuses it ({refused})", value) from refused
+
+        return convert
+
+    def _refuse_unknown(self, label: str, value: dict[str, Any], known: set[str]) -> None:
+        unknown = [] if self._lenient else [name for name in value if name not in known]
+        if unknown:
+            raise Mismatch(f"{label}, which has no `{unknown[0]}`", value)
+
+    def _typed_dict(self, wanted: Any, label: str) -> Convert:
+        each = self._hints(wanted)
+        required: set[str] = set(getattr(wanted, "__required_keys__", ()))
+
+        def convert(value: Any) -> Any:
+            if not isinstance(value, dict):
+                raise Mismatch(label, value)
+            self._refuse_unknown(label, value, set(each))
+            for name in required:
+                if name not in value:
+                    raise Mismatch(f"{label}, which needs `{name}`", value)
+            return {
+                name: _placed(each.get(name), one, f"[{name!r}]") for name, one in value.items()
+            }
+
+        return convert
+
+    def _named_tuple(self, wanted: Any, label: str) -> Convert:
+        each, fields = self._hints(wanted), list(wanted._fields)
+        least = len(fields) - len(wanted._field_defaults)
+
+        def convert(value: Any) -> Any:
+            if not isinstance(value, list) or not least <= len(value) <= len(fields):
+                raise Mismatch(f"{label} (a `list` of {len(fields)})", value)
+            return wanted(
+                *(_placed(each.get(name), one, f".{name}") for name, one in zip(fields, value))
+            )
+
+        return convert
+
+    def _hints(self, wanted: Any) -> dict[str, Convert | None]:
+        """What converts each field of a class; its texts mean what they mean where the class stands."""
+        found: dict[str, Convert | None] = {}
+        for base in reversed(wanted.__mro__):
+            module = sys.modules.get(base.__module__)
+            names = {**vars(module)} if module is not None else {}
+            names.setdefault(base.__name__, base)
+            here = _Reader(names, self._lenient)
+            here._known = self._known
+            for name, annotation in annotations_of(base).items():
+                found[name] = here.convert(annotation)
+        return found
+
+
+def _each(one: Convert, values: list[Any]) -> list[Any]:
+    return [_placed(one, value, f"[{place}]") for place, value in enumerate(values)]
+
+
+def _placed(one: Convert | None, value: Any, part: str) -> Any:
+    if one is None:
+        return value
+    try:
+        return one(value)
+    except Mismatch as mismatch:
+        raise mismatch.within(part) from mismatch.__cause__
+
+
+def _is_missing(default: Any) -> bool:
+    """Whether it is the mark of `dataclasses` for a field without a default."""
+    return type(default).__name__ == "_MISSING_TYPE"
+
+
+def _lacks(label: str, name: str, optional: set[str], value: Any) -> bool:
+    if name not in optional:
+        raise Mismatch(f"{label}, which needs `{name}`", value)
+    return False
+
+
+def _exactly(*kinds: type) -> Convert:
+    wanted = f"`{kinds[0].__name__}`"
+
+    def convert(value: Any) -> Any:
+        # A bool is an int to Python, and not to whoever reads an annotation.
+        if type(value) not in kinds and not (bool not in kinds and _is_part_of(value, kinds)):
+            raise Mismatch(wanted, value)
+        return value
+
+    return convert
+
+
+def _is_part_of(value: Any, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _none(value: Any) -> Any:
+    if value is not None:
+        raise Mismatch("`None`", value)
+
+
+def _bytearray(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        raise Mismatch("`bytes`", value)
+    return bytearray(value)
+
+
+def _made_of_list(kind: Callable[[Any], Any]) -> Convert:
+    def convert(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise Mismatch("`list`", value)
+        try:
+            return kind(value)
+        except TypeError:
+            raise Mismatch("`list` of what can be in a set", value) from None
+
+    return convert
+
+
+_PLAIN: dict[Any, Convert] = {
+    bool: _exactly(bool),
+    int: _exactly(int),
+    # An integer is a number where one with a fraction is asked for, and stays one.
+    float: _exactly(float, int),
+    str: _exactly(str),
+    bytes: _exactly(bytes),
+    bytearray: _bytearray,
+    list: _exactly(list),
+    dict: _exactly(dict),
+    tuple: _made_of_list(tuple),
+    set: _made_of_list(set),
+    frozenset: _made_of_list(frozenset),
+}
+_PLAIN_NAMES = {kind.__name__: convert for kind, convert in _PLAIN.items()}
+
+
+def _literal(allowed: tuple[Any, ...]) -> Convert:
+    wanted = "one of " + ", ".join(repr(one) for one in allowed)
+    by_plain = [
+        (getattr(one, "value", one) if not isinstance(one, type) else one, one) for one in allowed
+    ]
+
+    def convert(value: Any) -> Any:
+        for sent, one in by_plain:
+            if type(sent) is type(value) and sent == value:
+                return one
+        raise Mismatch(wanted, value)
+
+    return convert
+
+
+def _enumeration(wanted: Any, label: str) -> Convert:
+    from symphony._work.sent_values import plain
+
+    members: list[Any] = list(wanted.__members__.values())
+    names = ", ".join(repr(one.value) for one in members[:8])
+
+    def sent(value: Any) -> Any:
+        """A member's value as it arrives."""
+        if value is None or isinstance(value, (bool, int, float, str, bytes)):
+            return value
+        if isinstance(value, (list, tuple)):
+            return [sent(one) for one in value]
+        made = plain(value)
+        return value if made is NotImplemented else sent(made)
+
+    arrived = [(sent(one.value), one) for one in members]
+
+    def convert(value: Any) -> Any:
+        for each, one in arrived:
+            if type(each) is type(value) and each == value:
+                return one
+        try:
+            # Flags together, and what `_missing_` knows; a bool is no number.
+            made = None if isinstance(value, bool) else wanted(value)
+        except (ValueError, TypeError):
+            made = None
+        if made is None:
+            raise Mismatch(f"{label} ({names})", value)
+        return made
+
+    return convert
+
+
+def _validated(wanted: Any, label: str, value: Any) -> Any:
+    """A model of pydantic's, which checks by its own rules."""
+    try:
+        return wanted.model_validate(value)
+    except ValueError as refused:
+        errors = getattr(refused, "errors", None)
+        first = errors()[0] if callable(errors) else {}
+        mismatch = Mismatch(f"{label}: {first.get('msg', refused)}", first.get("input", value))
+        for part in reversed(first.get("loc", ())):
+            mismatch.within(f"[{part}]" if isinstance(part, int) else f".{part}")
+        raise mismatch from refused
+
+
+def _by_text(wanted: Any, label: str) -> Convert | None:
+    """What is sent as a text, or as seconds, and is made of it."""
+    if _has(wanted, "datetime", "timedelta"):
+        return lambda value: _made(_seconds(wanted), label, value, (int, float))
+    if _has(wanted, "datetime", "datetime"):
+        return lambda value: _made(_moment(wanted), label, value, (str,))
+    if _has(wanted, "datetime", "date") or _has(wanted, "datetime", "time"):
+        return lambda value: _made(wanted.fromisoformat, label, value, (str,))
+    if _has(wanted, "decimal", "Decimal"):
+        return lambda value: _made(wanted, label, value, (str, int))
+    if _has(wanted, "uuid", "UUID") or _has(wanted, "pathlib", "PurePath"):
+        return lambda value: _made(wanted, label, value, (str,))
+    return None
+
+
+def _made(make: Convert, label: str, value: Any, kinds: tuple[type, ...]) -> Any:
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise Mismatch(label, value)
+    try:
+        return make(value)
+    except (ValueError, ArithmeticError, TypeError):
+        raise Mismatch(label, value) from None
+
+
+def _seconds(wanted: Any) -> Convert:
+    return lambda seconds: wanted(seconds=seconds)
+
+
+def _moment(wanted: Any) -> Convert:
+    def make(text: str) -> Any:
+        # `Z` is read from 3.11 on.
+        return wanted.fromisoformat(f"{text[:-1]}+00:00" if text.endswith(("Z", "z")) else text)
+
+    return make
+
+
+def _integer_of_text(text: Any) -> Any:
+    try:
+        number = int(text)
+    except ValueError:
+        number = None
+    if number is None or str(number) != text:
+        raise Mismatch("the text of an `int`", text)
+    return number
+
+
+def _has(wanted: Any, module: str, name: str) -> bool:
+    """Whether it is a class of a module, which nobody imports to ask."""
+    found = getattr(sys.modules.get(module), name, None)
+    return found is not None and issubclass(wanted, found)
+
+
+def _is_model(wanted: type) -> bool:
+    marks = ("model_validate", "__dataclass_fields__", "__total__", "__attrs_attrs__")
+    return any(hasattr(wanted, mark) for mark in marks)
+
+
+def _is_union(wanted: Any) -> bool:
+    if type(wanted).__name__ in ("UnionType", "Union"):
+        return True
+    union = getattr(sys.modules.get("typing"), "Union", None)
+    return union is not None and getattr(wanted, "__origin__", None) is union
+
+
+def _name(wanted: Any) -> str:
+    if wanted is None or wanted is type(None):
+        return "`None`"
+    if isinstance(wanted, type) and not hasattr(wanted, "__args__"):
+        return f"`{wanted.__name__}`"
+    return f"`{wanted}`".replace("typing.", "")
