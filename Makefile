@@ -19,6 +19,7 @@ help: ## list the targets
 # Markers stand for what is installed; a changed pyproject installs again.
 $(VENV)/.base: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	-$(BIN)/pip uninstall -q -y symphony  # What this package was called before.
 	$(BIN)/pip install -q 'maturin>=1.9,<2' 'rich>=13' ruff
 	touch $@
 

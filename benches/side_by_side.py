@@ -1,4 +1,4 @@
-"""Measures ourselves and the peers in one run, prints the ratios, and writes the README's table and plot.
+"""Measures ourselves and the peers in one run, prints the ratios, and writes the README's rows, a page and the plot.
 
 `make bench` calls it, `make bench-check` with `--check`. Absolute figures are this machine's; ratios are what counts.
 """

@@ -1,4 +1,4 @@
-"""The tests of `TorchPolicy` belong to an environment that has the extra `symphony[torch]`."""
+"""The tests of `TorchPolicy` belong to an environment that has the extra `symphony-boot[torch]`."""
 
 from importlib.util import find_spec
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from importlib import metadata
+import re
+from pathlib import Path
 
 import pytest
 import symphony
@@ -92,12 +93,19 @@ def test_without_a_command_the_help_is_printed(capsys):
     assert "COMMAND" in capsys.readouterr().out
 
 
+def version_of_the_workspace() -> str:
+    manifest = (Path(__file__).parents[2] / "Cargo.toml").read_text(encoding="utf-8")
+    found = re.search(r'^version = "(.+)"$', manifest, re.MULTILINE)
+    assert found
+    return found[1]
+
+
 def test_the_version_is_that_of_the_package(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
-    assert capsys.readouterr().out == f"symphony {metadata.version('symphony')}\n"
-    assert symphony.__version__ == metadata.version("symphony")
+    assert capsys.readouterr().out == f"symphony {version_of_the_workspace()}\n"
+    assert symphony.__version__ == version_of_the_workspace()
 
 
 def test_an_error_prints_its_causes_then_its_hints():
