@@ -43,17 +43,20 @@ AT_EXIT = "system = boot(components=[component])"
 
 @pytest.mark.parametrize("component", ["generator", "later", "Method"])
 @pytest.mark.parametrize("body", [PLAIN, ASYNC, AT_EXIT], ids=["with", "async-with", "at-exit"])
-def test_without_logging_it_is_one_line_on_stderr(component, body):
+def test_without_logging_it_is_on_stderr_with_its_traceback(component, body):
     done = run_python(SCRIPT.format(component=component, body=body))
     assert done.returncode == 0, done.stderr
     line = f"symphony: `{component}` did not stop: OSError: the last commit failed"
-    assert done.stderr.splitlines() == [line]
+    first, second, *frames, last = done.stderr.splitlines()
+    assert (first, second) == (line, "Traceback (most recent call last):")
+    assert last == "OSError: the last commit failed"
+    # The frames of Symphony's own that lead there are no news.
+    assert sum("File " in frame for frame in frames) == 1
 
 
 def test_one_that_cannot_be_printed_is_told_too():
     done = run_python(SCRIPT.format(component="Unprintable", body=PLAIN))
     assert done.returncode == 0, done.stderr
-    assert len(done.stderr.splitlines()) == 1
     assert "`Unprintable` did not stop" in done.stderr
 
 
@@ -92,3 +95,38 @@ def test_the_record_has_the_exception_itself(caplog):
 def test_nothing_is_said_where_everything_stopped():
     done = run_python(SCRIPT.format(component="Session", body=PLAIN))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+OPTIONAL = """
+from symphony import boot, component
+def deep(): raise KeyError("key")
+@component(required=False)
+class Plain:
+    def start(self): deep()
+@component(required=False)
+class Later:
+    async def start(self): deep()
+@component(required=False)
+class Built:
+    def __init__(self): deep()
+class Unwell:
+    asked = 0
+    def health(self):
+        Unwell.asked += 1
+        if Unwell.asked > 1: deep()
+with boot(components=[{component}]) as system:
+    system.health()
+"""
+
+
+@pytest.mark.parametrize("component", ["Plain", "Later", "Built", "Unwell"])
+@pytest.mark.parametrize("logs", [False, True])
+def test_what_costs_only_the_component_is_told_with_its_traceback(component, logs):
+    begin = "import logging; logging.basicConfig()\n" if logs else ""
+    done = run_python(begin + OPTIONAL.format(component=component))
+    assert done.returncode == 0, done.stderr
+    step = "health" if component == "Unwell" else "start"
+    word = "WARNING:symphony.boot:" if logs else "symphony: "
+    assert f"{word}`{component}` raised in its {step}\nTraceback" in done.stderr
+    assert "in deep\n" in done.stderr
+    assert done.stderr.count("KeyError: 'key'\n") >= 1

@@ -72,6 +72,30 @@ class Live:
         Returns:
             What its `start()` said, or an awaitable of it.
         """
+        if self.spec.required:
+            return self._start(job)
+        try:
+            outcome = self._start(job)
+        except Exception as error:
+            self._told("start", error)
+            raise
+        return self._awaited("start", outcome) if hasattr(outcome, "__await__") else outcome
+
+    def _told(self, step: str, error: BaseException) -> None:
+        """Tells what the core keeps only the text of; whoever gave the step up is told already."""
+        if not isinstance(error, StoppedError):
+            from symphony._boot.failed_stops import tell_raised
+
+            tell_raised(self.spec.name, step, error)
+
+    async def _awaited(self, step: str, outcome: Any) -> Any:
+        try:
+            return await outcome
+        except Exception as error:
+            self._told(step, error)
+            raise
+
+    def _start(self, job: Job) -> Any:
         spec = self.spec
         kind = spec.kind
         if kind == "instance":
@@ -147,7 +171,14 @@ class Live:
 
     def health(self) -> Any:
         """What its `health()` says; healthy when it has none."""
-        return self.instance.health() if self.spec.health else None
+        if not self.spec.health:
+            return None
+        try:
+            outcome = self.instance.health()
+        except Exception as error:
+            self._told("health", error)
+            raise
+        return self._awaited("health", outcome) if hasattr(outcome, "__await__") else outcome
 
     @property
     def is_built(self) -> bool:

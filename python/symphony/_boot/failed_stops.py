@@ -1,8 +1,7 @@
-"""Stops that failed while a system was shut down: told to whoever has set nothing up for it.
+"""What a component raised that nobody else raises: in a stop, in its health, in a start that may fail.
 
-Called by `shutdown()` in each of its forms. Invariant: every one is told with its exception where `logging` listens,
-and in one line on stderr where nothing does; none is raised, because the rest was stopped and is gone, and a handler
-that raises is told and keeps nothing from its end.
+Called by `shutdown()` in each of its forms, and by the container. Invariant: every one is told with its exception and
+traceback, by `logging` where it listens, else on stderr; a handler that raises is told and keeps nothing from its way.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from symphony import _core
+from symphony._boot import log_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,17 +30,62 @@ def tell(failures: Sequence[str], raised: Mapping[str, BaseException]) -> None:
     logger = None if logging is None else logging.getLogger("symphony.boot")
     if logger is None or not logger.hasHandlers():
         for failure in failures:
-            _write(f"symphony: {failure}\n")
+            _write(f"symphony: {failure}\n{_traceback_of(raised.get(_named(failure)))}")
         return
     for failure in failures:
-        name = failure.split("`", 2)[1] if failure.startswith("`") else ""
-        error = raised.get(name)
+        error = raised.get(_named(failure))
         # Without an exception the core's own record has said it all.
         if error is not None:
             try:
                 logger.error("%s", failure, exc_info=(type(error), error, error.__traceback__))
             except BaseException as fault:  # noqa: BLE001 - a handler of the user's keeps no system from its end.
                 _core.write_unraisable(fault, logger)
+
+
+def tell_raised(name: str, step: str, error: BaseException) -> None:
+    """Tells what a step of a component raised, where the core goes on without it.
+
+    Args:
+        name: The component's name.
+        step: `start` or `health`.
+        error: What it raised.
+    """
+    logging: Any = sys.modules.get("logging")
+    logger = None if logging is None else logging.getLogger("symphony.boot")
+    text = f"`{name}` raised in its {step}"
+    if logger is None or not logger.hasHandlers():
+        _write(f"symphony: {text}\n{_traceback_of(error)}")
+        return
+    known = log_lines.is_known_thread()
+    try:
+        logger.warning("%s", text, exc_info=(type(error), error, error.__traceback__))
+    except BaseException as fault:  # noqa: BLE001 - a handler of the user's changes no boot.
+        _core.write_unraisable(fault, logger)
+    finally:
+        if not known:
+            log_lines.forget_thread()
+
+
+def _named(failure: str) -> str:
+    return failure.split("`", 2)[1] if failure.startswith("`") else ""
+
+
+def _traceback_of(error: BaseException | None) -> str:
+    """The traceback as text, but for the frames that are ours; nothing where it cannot be told."""
+    if error is None:
+        return ""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN):
+        frames = frames.tb_next
+    try:
+        import traceback
+
+        return "".join(traceback.format_exception(type(error), error, frames))
+    except BaseException:  # noqa: BLE001 - a text of the user's that raises.
+        return ""
+
+
+_OWN = f"{__file__.rpartition('/')[0]}/"
 
 
 def _write(line: str) -> None:

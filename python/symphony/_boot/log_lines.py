@@ -70,6 +70,12 @@ def _hand_on(lines: list[_Line], source: object) -> None:
         _say_at_exit()
 
 
+def is_known_thread() -> bool:
+    """Whether the calling thread stands in `threading`'s table: one that only a log record would put there must not."""
+    threading: Any = sys.modules.get("threading")
+    return threading is not None and _thread.get_ident() in threading._active  # noqa: SLF001
+
+
 def forget_thread() -> None:
     """Takes the calling thread out of `threading`'s table, where a log record has put it; until 3.13 for ever."""
     threading: Any = sys.modules.get("threading")
