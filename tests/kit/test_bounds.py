@@ -15,7 +15,7 @@ from kit_processes import running
 from symphony import boot, component
 from symphony.exceptions import InvalidValueError
 from symphony.extension import Extension
-from symphony.testing import Fault, FaultPlan, MockComponent
+from symphony.testing import Fault, FaultPlan, MockComponent, extension
 from workshop import ECHO, Workshop, run_python
 
 NO_SPANS = [float("nan"), -1.0, -0.5, float("-inf")]
@@ -291,8 +291,24 @@ PLACES = {
     "testing/_mock MockComponent timeout": booting(
         lambda s: boot(components=[MockComponent(timeout=s)])
     ),
+    "testing/_extension extension": lambda _system, seconds: served(seconds).close(),
+    "testing/_extension RunningExtension.options": lambda _system, seconds: served_with(seconds),
     "testing/_mock MockComponent latency": lambda _system, seconds: MockComponent(latency=seconds),
 }
+
+
+def served(seconds):
+    """An extension in this process, with that time to start."""
+    small = Extension("small")
+    small.operation(lambda: 1, name="one")
+    return extension(small, timeout=seconds)
+
+
+def served_with(seconds):
+    with served(10.0) as running:
+        running.options(timeout=seconds)
+
+
 # Nobody but Symphony itself calls these: what they take was checked in one of the places above. By module and name, so
 # that a public function of the same name elsewhere is not left out.
 INNER = {

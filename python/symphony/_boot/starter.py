@@ -140,6 +140,10 @@ class Starter:
             raise InvalidValueError(
                 f"`conductor` names a callable as `package.module:callable`, not as `{conductor}`"
             )
+        if "gevent.monkey" in sys.modules or "eventlet.patcher" in sys.modules:
+            from symphony._boot import patched_threads
+
+            patched_threads.refuse()
         fork.install()
         self.overrides = dict(overrides or {})
         self.conductor = conductor
