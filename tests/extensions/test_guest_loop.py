@@ -125,9 +125,12 @@ def test_importing_it_imports_nothing_else() -> None:
     assert done.stdout.split() == [
         "symphony",
         "symphony._guest",
+        "symphony._guest.contract",
         "symphony._guest.ending",
         "symphony._guest.folder_modules",
         "symphony._guest.server",
+        "symphony._work",
+        "symphony._work.typed_values",
         "symphony.extension",
     ]
 
