@@ -82,7 +82,8 @@ struct Tape {
 
 #[derive(Debug)]
 struct Tail {
-    tape: Arc<Tape>,
+    /// None once the journal was closed: whoever still has it holds no file.
+    tape: Option<Arc<Tape>>,
     generation: u64,
     end: u64,
     scratch: Vec<u8>,
@@ -107,6 +108,7 @@ impl Journal {
             // Whoever wrote it may have ended before it was flushed.
             tape.sync.wrote();
         }
+        let tape = Some(tape);
         let tail = Tail { tape, generation, end: offset, scratch: Vec::new(), kept: known };
         let (tail, broken) = (Mutex::new(tail), AtomicBool::new(false));
         let name = KeptName::new(path.clone());
@@ -172,7 +174,8 @@ impl Journal {
         }
         outcome?;
         let mark = Mark { generation: tail.generation, offset: tail.end };
-        Ok(Written { ticket: tail.tape.sync.wrote(), file: Arc::clone(&tail.tape), mark })
+        let file = Arc::clone(tail.tape()?);
+        Ok(Written { ticket: file.sync.wrote(), file, mark })
     }
 
     /// Waits until what was written is acknowledged: at once, or with [`Durability::Power`] one flush per batch.
@@ -207,8 +210,9 @@ impl Journal {
     pub fn sync(&self) -> PitResult<()> {
         let tape = {
             let tail = self.tail.lock();
-            self.check_name(&tail.tape)?;
-            Arc::clone(&tail.tape)
+            let tape = tail.tape()?;
+            self.check_name(tape)?;
+            Arc::clone(tape)
         };
         tape.sync.settle_all(&tape.file).map_err(|source| self.unflushed(&tape, source))?;
         self.is_flushed(&tape);
@@ -221,7 +225,7 @@ impl Journal {
             return;
         }
         let mut tail = self.tail.lock();
-        let is_same = Arc::ptr_eq(&tail.tape, tape);
+        let is_same = tail.is_on(tape);
         let generation = tail.generation;
         let early = tail.kept.filter(|kept| is_same && kept.mark.generation == generation);
         if let Some(kept) = early {
@@ -244,7 +248,7 @@ impl Journal {
     /// A tape that could not be flushed takes nothing more; one that was replaced meanwhile is no matter.
     fn unflushed(&self, tape: &Arc<Tape>, source: io::Error) -> PitError {
         let tail = self.tail.lock();
-        if Arc::ptr_eq(&tail.tape, tape) {
+        if tail.is_on(tape) {
             self.broken.store(true, Ordering::Release);
         }
         PitError::Io { doing: "flush the journal", path: self.path.clone(), source }
@@ -259,7 +263,8 @@ impl Journal {
     /// [`PitError::Io`]: the old journal is still in use. Once the new file has the name there is no error any more.
     /// [`PitError::JournalLost`]: the name is not this journal's any more, and whatever has it is left alone.
     pub fn rewrite(&self, records: impl IntoIterator<Item = Vec<u8>>) -> PitResult<Mark> {
-        self.check_name(&Arc::clone(&self.tail.lock().tape))?;
+        let tape = self.tape()?;
+        self.check_name(&tape)?;
         // Opened while a failure still leaves the old journal as it is.
         let folder = open_folder_of(&self.path)?;
         self.replace(records, &folder)
@@ -271,7 +276,7 @@ impl Journal {
         folder: &File,
     ) -> PitResult<Mark> {
         let mut tail = self.tail.lock();
-        self.check_name(&tail.tape)?;
+        self.check_name(tail.tape()?)?;
         let (tape, mark) = write_whole(&self.path, self.format, records, |whole, temporary| {
             let mark = Mark { generation: whole.generation, offset: whole.end };
             let tape = Tape::new(whole.file, temporary)?;
@@ -279,7 +284,7 @@ impl Journal {
             Ok((tape, mark))
         })?;
         // From the rename on the old file has no name: whatever fails now, nothing more may be appended to it.
-        tail.tape = Arc::new(tape);
+        tail.tape = Some(Arc::new(tape));
         tail.generation = mark.generation;
         tail.end = mark.offset;
         let flushed = disk::sync_folder(folder);
@@ -307,7 +312,7 @@ impl Journal {
     /// From now on flushes fail, as on a disk that is about to go.
     #[cfg(test)]
     pub(crate) fn lose_the_disk(&self) {
-        self.tail.lock().tape.sync.fail_now();
+        self.tape().unwrap().sync.fail_now();
     }
 
     /// Whether nothing more can be acknowledged until [`Self::rewrite`] has replaced the file. One that was lost is not
@@ -321,7 +326,7 @@ impl Journal {
     pub fn health(&self) -> Health {
         // Whoever holds the tail looks at the name for itself.
         let kept = match self.tail.try_lock() {
-            Some(tail) => self.check_name(&tail.tape),
+            Some(tail) => tail.tape().and_then(|tape| self.check_name(tape)),
             None => self.name.check(),
         };
         match kept {
@@ -340,7 +345,7 @@ impl Journal {
     pub fn reread(&self, each: impl FnMut(Mark, &[u8]) -> PitResult<()>) -> PitResult<()> {
         let tail = self.tail.lock();
         let mark = Mark { generation: tail.generation, offset: tail.end };
-        self.read_until(&tail.tape, mark, each)
+        self.read_until(tail.tape()?, mark, each)
     }
 
     /// Reads all records that were written so far, as nobody does while what is derived from them is whole. Appends go on.
@@ -351,7 +356,7 @@ impl Journal {
         let (tape, mark) = {
             let tail = self.tail.lock();
             let mark = Mark { generation: tail.generation, offset: tail.end };
-            (Arc::clone(&tail.tape), mark)
+            (Arc::clone(tail.tape()?), mark)
         };
         self.read_until(&tape, mark, |_, _| Ok(()))
     }
@@ -376,7 +381,8 @@ impl Journal {
     /// # Errors
     /// [`PitError::Io`], [`PitError::JournalLost`].
     pub(crate) fn keep_aside(&self) -> PitResult<Aside> {
-        self.check_name(&Arc::clone(&self.tail.lock().tape))?;
+        let tape = self.tape()?;
+        self.check_name(&tape)?;
         keep_aside(&self.path)
     }
 
@@ -395,6 +401,20 @@ impl Journal {
         let is_flushed = self.flush_name();
         self.keep(&mut self.tail.lock(), end, is_flushed);
         Ok(())
+    }
+
+    /// As [`Self::seal`], and lets go of the file: nothing is read or written any more, whoever still has this value.
+    ///
+    /// # Errors
+    /// As [`Self::sync`]; the file is let go of all the same.
+    pub fn close(&self) -> PitResult<()> {
+        if self.tail.lock().tape.is_none() {
+            return Ok(());
+        }
+        let sealed = self.seal();
+        let tape = self.tail.lock().tape.take();
+        drop(tape);
+        sealed
     }
 
     /// Keeps a mark up to which the journal is on the disk, or at which it holds a record that is not yet flushed.
@@ -423,6 +443,10 @@ impl Journal {
         &self.path
     }
 
+    fn tape(&self) -> PitResult<Arc<Tape>> {
+        self.tail.lock().tape().cloned()
+    }
+
     fn check_name(&self, tape: &Tape) -> PitResult<()> {
         self.name.check_leads_to(tape.identity)
     }
@@ -436,14 +460,15 @@ impl Journal {
         if self.is_broken() {
             return Err(PitError::io("append to", &self.path)(durability::broken()));
         }
-        self.name.check_file(&tail.tape.file, tail.tape.identity, tail.end)?;
+        let tape = Arc::clone(tail.tape()?);
+        self.name.check_file(&tape.file, tape.identity, tail.end)?;
         let base = Place { generation: tail.generation, offset: tail.end };
         for record in records {
             push_frame(scratch, &self.path, base, record)?;
         }
-        if let Err(error) = disk::write_all_at(&tail.tape.file, scratch, tail.end) {
+        if let Err(error) = disk::write_all_at(&tape.file, scratch, tail.end) {
             // A later, shorter record must not leave the remains of this one behind it.
-            if disk::set_len(&tail.tape.file, tail.end).is_err() {
+            if disk::set_len(&tape.file, tail.end).is_err() {
                 self.broken.store(true, Ordering::Release);
             }
             return Err(PitError::io("append to", &self.path)(error));
@@ -455,6 +480,16 @@ impl Journal {
             self.keep(tail, least, false);
         }
         Ok(())
+    }
+}
+
+impl Tail {
+    fn is_on(&self, tape: &Arc<Tape>) -> bool {
+        self.tape.as_ref().is_some_and(|current| Arc::ptr_eq(current, tape))
+    }
+
+    fn tape(&self) -> PitResult<&Arc<Tape>> {
+        self.tape.as_ref().ok_or(PitError::Stopped { member: "journal" })
     }
 }
 

@@ -142,3 +142,33 @@ fn a_second_name_goes_again_unless_the_first_was_given_to_another() {
     assert_eq!(journal.keep_aside().unwrap().stays(), kept);
     assert_eq!(std::fs::read(&kept).unwrap(), std::fs::read(&path).unwrap());
 }
+
+/// The descriptors of this process that lead to a file.
+fn descriptors_of(path: &Path) -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    open.filter(|entry| {
+        let entry = entry.as_ref().unwrap().path();
+        std::fs::read_link(entry).is_ok_and(|target| target == path)
+    })
+    .count()
+}
+
+#[test]
+fn a_journal_that_was_closed_holds_no_file_and_takes_nothing_whoever_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (journal, _) = open(&path, Durability::Power);
+    journal.append(b"before").unwrap();
+    let written = journal.write_all([&b"under way"[..]]).unwrap();
+    assert_eq!(descriptors_of(&path), 1);
+    journal.close().unwrap();
+    // Whoever waits for the disk still can.
+    journal.settle(written).unwrap();
+    assert_eq!(descriptors_of(&path), 0);
+    journal.close().unwrap();
+    assert!(matches!(journal.append(b"after"), Err(PitError::Stopped { .. })));
+    assert!(matches!(journal.rewrite([]), Err(PitError::Stopped { .. })));
+    assert!(matches!(journal.reread(|_, _| Ok(())), Err(PitError::Stopped { .. })));
+    drop(journal);
+    assert_eq!(open(&path, Durability::Power).1, [b"before".to_vec(), b"under way".to_vec()]);
+}

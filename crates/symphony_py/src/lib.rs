@@ -21,7 +21,8 @@ mod swap;
 mod work;
 
 /// The extension module: every class and function that the facade uses.
-#[pyo3::pymodule(name = "_core")]
+/// It asks for the interpreter lock: what is counted while that is held is counted without locked instructions.
+#[pyo3::pymodule(name = "_core", gil_used = true)]
 mod core {
     #[pymodule_export]
     use crate::boot::annotations::{read_need, read_result, settle_names};

@@ -7,6 +7,7 @@ mod abandoned;
 mod child_starts;
 mod extensions;
 mod foundation;
+mod handle_use;
 mod inherited;
 mod member_place;
 mod members;
@@ -20,6 +21,7 @@ mod state_lock;
 mod state_place;
 mod swap;
 
+pub use handle_use::HandleUse;
 pub use inherited::Inherited;
 pub use open::System;
 pub use options::SystemOptions;

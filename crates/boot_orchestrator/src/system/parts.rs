@@ -15,6 +15,7 @@ use orchestra_kit::supervisor::Supervisor;
 use parking_lot::Mutex;
 use pit::Pit;
 
+use super::handle_use::HandleUses;
 use super::state_folder::StateFolder;
 use crate::{ChildSpans, OutsideWork};
 
@@ -34,6 +35,7 @@ pub(super) struct Parts {
     pub(super) closed: Arc<AtomicBool>,
     /// The steps of what took a member's place.
     pub(super) stand_ins: Mutex<HashMap<Member, Arc<dyn Component>>>,
+    pub(super) handle_uses: HandleUses,
     pub(super) outside: OutsideWork,
     pub(super) children: ChildSpans,
 }
@@ -56,6 +58,7 @@ impl Parts {
             closing: Arc::default(),
             closed: Arc::default(),
             stand_ins: Mutex::default(),
+            handle_uses: HandleUses::default(),
             outside: OutsideWork::default(),
             children: ChildSpans::default(),
         }

@@ -17,6 +17,7 @@ use pit::dag_tracker::DagTracker;
 use pit::pool_manager::PoolManager;
 use pit::stale_manager::StaleManager;
 
+use super::handle_use::HandleUse;
 use super::open::System;
 
 /// A member that has no place any more.
@@ -24,6 +25,8 @@ pub struct TakenMember {
     member: Taken,
     /// Went with the store that it sweeps.
     sweeper: Option<Arc<StaleManager>>,
+    handles: Arc<HandleUse>,
+    sweepers_handles: Arc<HandleUse>,
 }
 
 enum Taken {
@@ -45,8 +48,10 @@ impl TakenMember {
             Taken::Stale(member) => Arc::strong_count(member),
         };
         // The manager of what is stale holds the store itself, and is asked in its place.
-        let sweeps = self.sweeper.as_ref().map_or(0, |sweeper| Arc::strong_count(sweeper) - 1);
-        held.saturating_sub(1 + usize::from(self.sweeper.is_some())) + sweeps
+        let sweeps = self.sweeper.as_ref().map_or(0, |sweeper| {
+            used(Arc::strong_count(sweeper).saturating_sub(1), &self.sweepers_handles)
+        });
+        used(held.saturating_sub(1 + usize::from(self.sweeper.is_some())), &self.handles) + sweeps
     }
 
     /// Which part of Symphony keeps on working with it, where one does: it is never drained then.
@@ -68,8 +73,10 @@ impl TakenMember {
     /// What was acknowledged could not be written down.
     pub fn close(self) -> Result<(), PitError> {
         if let Some(sweeper) = self.sweeper {
+            self.sweepers_handles.close();
             sweeper.close();
         }
+        self.handles.close();
         match self.member {
             Taken::Artifacts(store) => store.close(),
             Taken::Dag(tracker) => tracker.close(),
@@ -90,6 +97,11 @@ impl TakenMember {
 }
 
 impl System {
+    /// What the handles of a member count.
+    pub fn handle_use(&self, member: Member) -> Arc<HandleUse> {
+        Arc::clone(self.parts.handle_uses.of(member))
+    }
+
     /// From now on these steps are run where the member's own would be, at a health question and at the shutdown; with
     /// none, its own again.
     pub fn stand_in(&self, member: Member, component: Option<Arc<dyn Component>>) {
@@ -115,7 +127,9 @@ impl System {
                 Member::ArbitrationEngine => pit.arbitration.take().map(Taken::Arbitration),
                 Member::StaleManager => pit.stale.take().map(Taken::Stale),
             };
-            taken.map(|member| TakenMember { member, sweeper })
+            let handles = self.handle_use(member);
+            let sweepers_handles = self.handle_use(Member::StaleManager);
+            taken.map(|member| TakenMember { member, sweeper, handles, sweepers_handles })
         }?;
         if let Some(kit) = self.kit() {
             kit.change_members(|members| {
@@ -134,7 +148,7 @@ impl System {
 
     /// Puts a member back into its place.
     pub fn give_back(&self, taken: TakenMember) {
-        let TakenMember { member, sweeper } = taken;
+        let TakenMember { member, sweeper, .. } = taken;
         let mut pit = self.parts.pit.lock();
         if sweeper.is_some() {
             pit.stale = sweeper;
@@ -189,6 +203,12 @@ impl System {
             None => Ok(Catalogue::clone(&catalogue)),
         }
     }
+}
+
+/// Of so many references those that are in use: a handle's own is not, and a call through it holds none of its own.
+fn used(references: usize, handles: &HandleUse) -> usize {
+    let (idle, calls) = handles.read();
+    references.saturating_sub(idle) + calls
 }
 
 impl std::fmt::Debug for TakenMember {

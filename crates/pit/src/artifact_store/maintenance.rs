@@ -142,7 +142,8 @@ impl Core {
         });
         self.index.write().rows_mut().close();
         // Also where the index could not be written: the journal has it all.
-        flushed.and(self.journal.seal())
+        let closed = self.journal.close();
+        flushed.and(closed)
     }
 
     fn flush_alone(&self) -> PitResult<()> {

@@ -125,9 +125,9 @@ impl Ledger {
         self.journal.settle(written)
     }
 
-    /// Flushes everything to the disk, at the end of its use.
-    pub(super) fn seal(&self) -> PitResult<()> {
-        self.journal.seal()
+    /// Flushes everything to the disk and lets go of the file, at the end of its use.
+    pub(super) fn close(&self) -> PitResult<()> {
+        self.journal.close()
     }
 
     /// Whether the journal takes nothing more until it is written anew.

@@ -438,10 +438,9 @@ impl DagTracker {
         if ledger.is_broken() || (idle && ledger.length() > 4096) {
             // One that began before this is waited for: whoever touches the files holds the state's lock.
             let _only_one = self.rewriting.lock();
-            self.replace_journal(ledger, &self.runs.read())
-        } else {
-            ledger.seal()
+            self.replace_journal(ledger, &self.runs.read())?;
         }
+        ledger.close()
     }
 
     pub(super) fn check_open(&self) -> PitResult<()> {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use sha2::{Digest, Sha256};
 
+use super::elf;
 use crate::{PitError, PitResult};
 
 /// The checked bytes of a library.
@@ -33,6 +34,12 @@ impl Image {
             }),
             _ => Ok(Self { sha256, bytes }),
         }
+    }
+
+    /// Refuses what the linker would die of, or could only call unfit.
+    pub(super) fn check(&self, path: &Path) -> PitResult<()> {
+        let refused = |reason| PitError::Library { path: path.to_owned(), reason };
+        elf::check(&self.bytes).map_err(refused)
     }
 
     /// Copies the bytes to a memory file that nobody can change any more. The dynamic linker knows libraries by their

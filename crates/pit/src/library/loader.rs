@@ -64,6 +64,7 @@ impl PitLibrary {
     /// [`PitError::LibraryQuarantined`] when the last starts of the same file crashed the process.
     pub fn load(path: &Path, options: &LoadOptions) -> PitResult<Self> {
         let image = Image::read(path, options.sha256.as_deref())?;
+        image.check(path)?;
         let (memory, name) = image.seal(path)?;
         let start = || Self::start(path, &image, memory, &name);
         match &options.sentinels {

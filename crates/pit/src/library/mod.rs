@@ -8,6 +8,7 @@
 //! [`export_pit!`]: crate::export_pit
 
 mod crash_witness;
+mod elf;
 pub mod export;
 mod host;
 mod image;

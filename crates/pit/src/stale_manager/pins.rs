@@ -91,7 +91,7 @@ impl Pins {
         let pinned = self.pinned.write();
         let closed = self.closed.swap(true, Ordering::Relaxed);
         drop(pinned);
-        if !closed && let Err(error) = self.journal.seal() {
+        if !closed && let Err(error) = self.journal.close() {
             tracing::warn!(%error, "the pins were not flushed to the disk");
         }
         self.guard.let_go();

@@ -1,7 +1,6 @@
 //! `pit.arbitration`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use ::pit::arbitration_engine::{
     ArbitrationEngine as Engine, Grant as Held, Outcome, Request, Strategy,
@@ -10,7 +9,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use super::member_ref::MemberRef;
+use super::member_ref::{Calling, MemberRef};
 use crate::door::enter::{enter, guard, wait_asking};
 use crate::door::error::raise;
 use crate::door::span::limit;
@@ -22,12 +21,12 @@ pub(crate) struct ArbitrationEngine {
 }
 
 impl ArbitrationEngine {
-    pub(super) const fn new(member: MemberRef<Engine>) -> Self {
+    pub(super) fn new(member: MemberRef<Engine>) -> Self {
         Self { member }
     }
 
     /// The member itself, as long as it is in its place.
-    fn engine(&self, py: Python<'_>) -> PyResult<Arc<Engine>> {
+    fn engine(&self, py: Python<'_>) -> PyResult<Calling<'_, Engine>> {
         self.member.get(py)
     }
 }

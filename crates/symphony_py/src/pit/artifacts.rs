@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::artifact_file::ArtifactFile;
 use super::artifact_writer::{ArtifactWriter, bytes_of};
-use super::member_ref::MemberRef;
+use super::member_ref::{Calling, MemberRef};
 use crate::door::enter::{enter, guard};
 use crate::door::error::raise;
 use crate::door::values::bytes as python_bytes;
@@ -66,12 +66,12 @@ fn put_file(
 }
 
 impl ArtifactStore {
-    pub(super) const fn new(member: MemberRef<Store>) -> Self {
+    pub(super) fn new(member: MemberRef<Store>) -> Self {
         Self { member }
     }
 
     /// The member itself, as long as it is in its place.
-    fn store(&self, py: Python<'_>) -> PyResult<Arc<Store>> {
+    fn store(&self, py: Python<'_>) -> PyResult<Calling<'_, Store>> {
         self.member.get(py)
     }
 }

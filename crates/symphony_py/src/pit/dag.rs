@@ -1,14 +1,13 @@
 //! `pit.dag`.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use ::pit::PitError;
 use ::pit::dag_tracker::{DagTracker as Tracker, RunId, RunPolicy, Shape, SubmitOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::member_ref::MemberRef;
+use super::member_ref::{Calling, MemberRef};
 use crate::door::enter::{enter, wait_asking};
 use crate::door::error::raise;
 use crate::door::span::{limit, span};
@@ -23,12 +22,12 @@ pub(crate) struct DagTracker {
 }
 
 impl DagTracker {
-    pub(super) const fn new(member: MemberRef<Tracker>) -> Self {
+    pub(super) fn new(member: MemberRef<Tracker>) -> Self {
         Self { member }
     }
 
     /// The member itself, as long as it is in its place.
-    fn tracker(&self, py: Python<'_>) -> PyResult<Arc<Tracker>> {
+    fn tracker(&self, py: Python<'_>) -> PyResult<Calling<'_, Tracker>> {
         self.member.get(py)
     }
 }

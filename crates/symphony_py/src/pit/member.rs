@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use boot_orchestrator::system::System;
+use orchestra_kit::manifest::Member;
 use pyo3::prelude::*;
 use pyo3::{PyClass, PyClassInitializer};
 
@@ -38,7 +39,7 @@ fn handle<T, H>(
 where
     H: Into<PyClassInitializer<H>> + PyClass,
 {
-    let Some(member) = member else { return Ok(None) };
-    let reference = MemberRef::new(&member, name, system.closed());
+    let (Some(member), Some(place)) = (member, Member::parse(name)) else { return Ok(None) };
+    let reference = MemberRef::new(member, name, system.handle_use(place), system.closed());
     Ok(Some(Py::new(py, make(reference))?.into_any()))
 }

@@ -13,7 +13,7 @@ use pyo3::exceptions::{PyException, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyTuple};
 
-use super::member_ref::MemberRef;
+use super::member_ref::{Calling, MemberRef};
 use crate::door::enter::{enter, guard, wait_asking};
 use crate::door::error::{Raised, failure_of, raise};
 use crate::door::span::{limit, span};
@@ -25,12 +25,12 @@ pub(crate) struct PoolManager {
 }
 
 impl PoolManager {
-    pub(super) const fn new(member: MemberRef<Manager>) -> Self {
+    pub(super) fn new(member: MemberRef<Manager>) -> Self {
         Self { member }
     }
 
     /// The member itself, as long as it is in its place.
-    fn manager(&self, py: Python<'_>) -> PyResult<Arc<Manager>> {
+    fn manager(&self, py: Python<'_>) -> PyResult<Calling<'_, Manager>> {
         self.member.get(py)
     }
 }
@@ -149,6 +149,7 @@ impl PoolManager {
     fn lease(&self, py: Python<'_>, name: String, timeout: Option<f64>) -> PyResult<Lease> {
         let manager = self.manager(py)?;
         let timeout = limit(py, "timeout", timeout)?;
+        let manager = Arc::clone(&manager);
         Ok(Lease { manager, name, timeout, stage: Mutex::new(Stage::Fresh) })
     }
 

@@ -1,14 +1,12 @@
 //! `pit.stale`.
 
-use std::sync::Arc;
-
 use ::pit::artifact_store::ArtifactId;
 use ::pit::stale_manager::{Action, NamePattern, Rule, StaleManager as Manager, SweepOptions};
 use component::Code;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::member_ref::MemberRef;
+use super::member_ref::{Calling, MemberRef};
 use crate::door::enter::{enter, wait_asking};
 use crate::door::error::{Fields, raise};
 use crate::door::span::span;
@@ -20,12 +18,12 @@ pub(crate) struct StaleManager {
 }
 
 impl StaleManager {
-    pub(super) const fn new(member: MemberRef<Manager>) -> Self {
+    pub(super) fn new(member: MemberRef<Manager>) -> Self {
         Self { member }
     }
 
     /// The member itself, as long as it is in its place.
-    fn manager(&self, py: Python<'_>) -> PyResult<Arc<Manager>> {
+    fn manager(&self, py: Python<'_>) -> PyResult<Calling<'_, Manager>> {
         self.member.get(py)
     }
 }
