@@ -30,6 +30,7 @@ from symphony.records import (
     BudgetViolation,
     ChildRecord,
     Comparison,
+    EnforceReport,
     EngineStats,
     Metadata,
     Operation,
@@ -142,6 +143,34 @@ class ArtifactStore:
 
     def versions(self, name: str) -> list[str]:
         """The ids that had this name, oldest first; empty where nothing had it."""
+
+    def lineage(self, id: str) -> list[str]:
+        """The ids of what an artifact was made from, of what that was made from, and so on; also of what is gone.
+
+        The nearest come first.
+
+        Raises:
+            NotFoundError: There is no such artifact.
+            InvalidValueError: That is no id.
+        """
+
+    def derived(self, id: str) -> list[str]:
+        """The ids of what was made from an artifact, of what was made from that, and so on; also where it is gone.
+
+        The nearest come first.
+
+        Raises:
+            InvalidValueError: That is no id.
+        """
+
+    def collect(self) -> int:
+        """Gives back to the disk what no artifact uses: dead parts of segments, and files that a killed process left.
+
+        No artifact is deleted, and whoever reads one goes on.
+
+        Returns:
+            The bytes that were given back.
+        """
 
     def delete(self, id: str) -> None:
         """Removes an artifact, with its names.
@@ -744,6 +773,23 @@ class StaleManager:
             InvalidValueError: The rate is no number above 0.
         """
 
+    def enforce(
+        self, *, keep: float | None = None, cap: int | None = None, dry_run: bool = False
+    ) -> EnforceReport:
+        """Archives and deletes now what `[system.store]` does not keep. A system does this by itself.
+
+        What was not used for as long as `keep` says is archived, after as long again deleted; beyond `cap` the least
+        valuable is deleted. What is pinned, held by a run or kept by a rule stays.
+
+        Args:
+            keep: Seconds, in the place of what the system says.
+            cap: Bytes, in the place of what the system says.
+            dry_run: Only tell it.
+
+        Raises:
+            InvalidValueError: `keep` is no number of seconds above 0.
+        """
+
 # The bus ---------------------------------------------------------------------------------------
 
 @final
@@ -1298,6 +1344,7 @@ class Boot:
         workspace: str | None = None,
         python: str | None = None,
         members: list[str] | None = None,
+        store: dict[str, str] | None = None,
         supervisor: list[str] = ...,
         foreign_python: list[str] = ...,
         own_python: list[str] = ...,
@@ -2653,6 +2700,13 @@ def find_systems(paths: Sequence[_StrPath]) -> list[_Declared]:
 
 def declared_in(path: _StrPath) -> _Declared | None:
     """What one manifest names for its boot; `None` where it cannot be read, which the boot tells."""
+
+def store_settings(path: _StrPath) -> tuple[str, float | None, int | None]:
+    """The state folder of a system, and the `keep` (seconds) and `cap` (bytes) of its `[system.store]`.
+
+    Raises:
+        ManifestError: The manifest is at fault.
+    """
 
 def deployment(
     path: _StrPath,

@@ -6,6 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Union
 
     StrPath = Union[str, os.PathLike[str]]
@@ -20,9 +21,10 @@ class SystemConfig:
         workspace: The opened project, `${workspace}` in grants.
         python: The interpreter of Python extensions.
         members: The Pit members to start.
+        store: What the artifact store keeps, `{"keep": "30d", "cap": "10GiB"}`, either or both.
     """
 
-    __slots__ = ("members", "path", "python", "state", "workspace")
+    __slots__ = ("members", "path", "python", "state", "store", "workspace")
 
     def __init__(
         self,
@@ -32,6 +34,7 @@ class SystemConfig:
         workspace: StrPath | None = None,
         python: StrPath | None = None,
         members: list[str] | None = None,
+        store: Mapping[str, str] | None = None,
     ) -> None:
         """Keeps absolute paths."""
         self.path = _absolute(path)
@@ -39,6 +42,7 @@ class SystemConfig:
         self.workspace = _absolute(workspace)
         self.python = _absolute(python)
         self.members = members
+        self.store = None if store is None else dict(store)
 
     @classmethod
     def load(

@@ -125,6 +125,8 @@ class StoreStats(TypedDict):
     Attributes:
         artifacts: How many there are.
         bytes: What they hold together.
+        stored_bytes: What is stored for them: what two have in common counts once.
+        dead_bytes: What deleted ones still take, until it is collected.
         puts: Calls of `put` since the start.
         deduplicated: Those of them whose bytes were there already.
         gets: Calls of `get` and `open` since the start.
@@ -135,6 +137,8 @@ class StoreStats(TypedDict):
 
     artifacts: int
     bytes: int
+    stored_bytes: int
+    dead_bytes: int
     puts: int
     deduplicated: int
     gets: int
@@ -292,6 +296,18 @@ class SweepReport(_Reasons):
     deleted: list[str]
     deleted_bytes: int
     failures: list[tuple[str, str]]
+
+
+class EnforceReport(SweepReport):
+    """What was done to keep the store to its limits, or would be.
+
+    Attributes:
+        stored_bytes: What is stored now.
+        is_over: That is more than the cap: the rest is pinned, held, kept by a rule, or was used a moment ago.
+    """
+
+    stored_bytes: int
+    is_over: bool
 
 
 class EngineStats(TypedDict):

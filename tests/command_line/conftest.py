@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -84,8 +85,10 @@ class CommandLine:
 def _children():
     found = set()
     for task in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{task}/children") as children:
-            found |= {int(pid) for pid in children.read().split()}
+        # A thread that has ended meanwhile has none.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with open(f"/proc/self/task/{task}/children") as children:
+                found |= {int(pid) for pid in children.read().split()}
     return found
 
 

@@ -10,7 +10,7 @@ use crate::arbitration_engine::ArbitrationEngine;
 use crate::artifact_store::{ArtifactId, ArtifactStore};
 use crate::dag_tracker::DagTracker;
 use crate::pool_manager::{PoolManager, PoolManagerOptions};
-use crate::stale_manager::{InUse, NothingInUse, StaleManager};
+use crate::stale_manager::{InUse, NothingInUse, StaleManager, StoreLimits};
 use crate::{Durability, PitError, PitResult, RecoveryProgress, StateGuard};
 
 /// The members' names as components, in `[system] members` and in operations.
@@ -39,6 +39,8 @@ pub struct PitConfig {
     pub durability: Durability,
     /// What all pooled workers may take together, in bytes; none: no limit.
     pub pool_memory: Option<u64>,
+    /// What the artifact store keeps.
+    pub store: StoreLimits,
     /// What the members keep as long as they may touch their files.
     pub guard: StateGuard,
     /// Told how far an opening is that reads much back.
@@ -50,7 +52,8 @@ impl PitConfig {
     pub fn new(state: impl Into<PathBuf>) -> Self {
         let (durability, guard) = (Durability::default(), StateGuard::default());
         let recovery = RecoveryProgress::default();
-        Self { state: state.into(), durability, pool_memory: None, guard, recovery }
+        let store = StoreLimits::default();
+        Self { state: state.into(), durability, pool_memory: None, store, guard, recovery }
     }
 
     /// The folder of a member.
@@ -95,7 +98,15 @@ impl PitConfig {
             None => Arc::new(NothingInUse),
         };
         let folder = self.folder(member::STALE_MANAGER);
-        StaleManager::open_guarded(&folder, self.durability, store, in_use, self.guard.clone())
+        let manager = StaleManager::open_guarded(
+            &folder,
+            self.durability,
+            store,
+            in_use,
+            self.guard.clone(),
+        )?;
+        manager.keep_limits(self.store)?;
+        Ok(manager)
     }
 }
 

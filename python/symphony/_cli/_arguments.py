@@ -75,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     forms.add_argument(
         "--json", action="store_const", dest="format", const="json", help="as `--format json`"
     )
+    _add_store(commands.add_parser("store", help="what artifacts take, and whether they are whole"))
     graphing = commands.add_parser("graph", help="print the component graph by phase")
     graphing.add_argument(
         "config", nargs="?", default=None, metavar="CONFIG", help="the manifest, or its folder"
@@ -214,6 +215,26 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
     _add_system(parser)
     parser.add_argument("--strict", action="store_true", help="a degraded check fails too")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    du = actions.add_parser("du", help="what the artifacts take")
+    gc = actions.add_parser(
+        "gc", help="archive and delete what `[system.store]` does not keep, and give back room"
+    )
+    verify = actions.add_parser("verify", help="read all artifacts: damage is exit code 1")
+    gc.add_argument("--dry-run", action="store_true", help="only tell what would go")
+    for action in (du, gc, verify):
+        action.add_argument(
+            "config",
+            nargs="?",
+            default="Symphony.toml",
+            metavar="CONFIG",
+            help="the manifest, or its folder (default: Symphony.toml)",
+        )
+        action.add_argument("--state", metavar="DIR", help="where artifacts and journals are")
+        action.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:

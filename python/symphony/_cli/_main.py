@@ -31,6 +31,7 @@ _HOMES = {
     "graph": "symphony._cli._graph",
     "new": "symphony._cli._new.command",
     "run": "symphony._cli._run",
+    "store": "symphony._cli._store",
     "trust": "symphony._cli._trust",
 }
 """Where the function is that has a command's name."""

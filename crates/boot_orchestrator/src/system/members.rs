@@ -5,6 +5,7 @@ use std::sync::Arc;
 use component::{ComponentGraph as _, Failure, Health, Hint as _};
 use orchestra_kit::manifest::Member;
 use pit::arbitration_engine::ArbitrationEngine;
+use pit::stale_manager::StoreLimits;
 use pit::{Durability, PitConfig, PitError, RecoveryProgress, StateGuard};
 
 use super::member_place::MemberPlace;
@@ -32,6 +33,7 @@ pub(super) fn register(
     members: &[Member],
     replaced: &[String],
     durability: Durability,
+    store: StoreLimits,
 ) {
     for member in members {
         if is_replaced(member.as_str(), replaced) || needs_what_is_replaced(*member, replaced) {
@@ -43,7 +45,7 @@ pub(super) fn register(
         let recovery = RecoveryProgress::default();
         let reads = recovery.clone();
         let own = Blocking::new(threads, move || {
-            start(&starting, member, durability, reads.clone())
+            start(&starting, member, (durability, store), reads.clone())
                 .map(|()| Health::Healthy)
                 .map_err(|error| failed(&error))
         })
@@ -78,13 +80,14 @@ fn failed(error: &PitError) -> Failure {
 fn start(
     parts: &Parts,
     member: Member,
-    durability: Durability,
+    (durability, store): (Durability, StoreLimits),
     recovery: RecoveryProgress,
 ) -> Result<(), PitError> {
     // A start that was given up goes on, and may begin only now: without the lock it touches nothing.
     let stopped = PitError::Stopped { member: member.as_str() };
     let guard = StateGuard::new(parts.state.share(member.as_str()).ok_or(stopped)?);
-    let config = PitConfig { durability, guard, recovery, ..PitConfig::new(parts.state.path()) };
+    let config =
+        PitConfig { durability, store, guard, recovery, ..PitConfig::new(parts.state.path()) };
     match member {
         Member::PoolManager => {
             parts.pit.lock().pool = Some(config.open_pool_manager());

@@ -32,6 +32,7 @@ pub struct System {
     manifest: Option<SystemManifest>,
     catalogue: Arc<Catalogue>,
     members: Vec<Member>,
+    store: pit::stale_manager::StoreLimits,
     replaced: Mutex<Vec<String>>,
     process: Mutex<ProcessHostOptions>,
     has_supervisor: bool,
@@ -80,6 +81,11 @@ impl System {
                 return Err(faults);
             }
         };
+        let written = manifest.as_ref().map(|manifest| manifest.store).unwrap_or_default();
+        let store = pit::stale_manager::StoreLimits {
+            keep: options.store.keep.or(written.keep),
+            cap: options.store.cap.or(written.cap),
+        };
         let mut own_python = options.own_python;
         if let (Some(program), Some(python)) = (own_python.first_mut(), &options.python) {
             *program = python.to_string_lossy().into_owned();
@@ -103,6 +109,7 @@ impl System {
             manifest,
             catalogue: Arc::new(catalogue),
             members,
+            store,
             replaced: Mutex::new(Vec::new()),
             process: Mutex::new(ProcessHostOptions {
                 foreign_python: options.foreign_python,
@@ -135,6 +142,7 @@ impl System {
             &self.members,
             &replaced,
             self.durability(),
+            self.store,
         );
         extensions::register(
             registry,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use orchestra_kit::manifest::StoreLimits;
 use orchestra_kit::supervisor::Environment;
 
 /// Where a system's manifest is, and what overrides it.
@@ -17,6 +18,8 @@ pub struct SystemOptions {
     pub python: Option<PathBuf>,
     /// The Pit members to start.
     pub members: Option<Vec<String>>,
+    /// What the artifact store keeps; what is none in it is the manifest's.
+    pub store: StoreLimits,
     /// The command that becomes the supervisor.
     pub supervisor: Vec<String>,
     /// The arguments by which an interpreter of an extension's own becomes its guest.

@@ -21,9 +21,9 @@ pub use file::{FILE_NAME, Manifest};
 pub use limits::Limits;
 pub use member::Member;
 pub use permissions::{Permissions, Roots};
-pub use quantity::{duration, size};
+pub use quantity::{age, duration, size};
 pub use restart::Restart;
-pub use system::{Budgets, Durability, PhaseLimits, SystemManifest};
+pub use system::{Budgets, Durability, PhaseLimits, StoreLimits, SystemManifest};
 
 /// The JSON schema of `Symphony.toml`, for editors.
 pub const SCHEMA: &str = include_str!("../../schema/symphony.schema.json");

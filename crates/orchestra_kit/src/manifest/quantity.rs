@@ -1,4 +1,4 @@
-//! Spans of time and sizes as people write them: `200ms`, `5min`, `50MiB`.
+//! Spans of time and sizes as people write them: `200ms`, `5min`, `30d`, `50MiB`.
 
 use std::time::Duration;
 
@@ -16,6 +16,20 @@ pub fn duration(text: &str) -> Option<Duration> {
     let longest = 366.0 * 24.0 * 3600.0;
     let span = if seconds <= longest { component::span(seconds)? } else { return None };
     (!span.is_zero()).then_some(span)
+}
+
+/// Reads how long something is kept: as [`duration`], and in `d` and `w`. Zero and more than a hundred years are refused.
+pub fn age(text: &str) -> Option<Duration> {
+    let (number, unit) = split(text)?;
+    let days = match unit {
+        "d" => 1.0,
+        "w" => 7.0,
+        _ => return duration(text),
+    } * number;
+    if days > 36_525.0 {
+        return None;
+    }
+    component::span(days * 24.0 * 3600.0).filter(|span| !span.is_zero())
 }
 
 /// Reads a size in bytes: a number and `B`, `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `MB` or `GB`. Zero is refused.
@@ -52,7 +66,27 @@ fn split(text: &str) -> Option<(f64, &str)> {
 mod tests {
     use std::time::Duration;
 
-    use super::{duration, size};
+    use super::{age, duration, size};
+
+    #[test]
+    fn ages_read_in_days_and_weeks_too() {
+        let days = |days: u64| Some(Duration::from_secs(days * 24 * 3600));
+        for (text, span) in [
+            ("30d", days(30)),
+            ("2 w", days(14)),
+            ("0.5d", Some(Duration::from_secs(12 * 3600))),
+            ("12h", Some(Duration::from_secs(12 * 3600))),
+            ("36525d", days(36_525)),
+            ("36526d", None),
+            ("0d", None),
+            ("-1d", None),
+            ("30", None),
+            ("30D", None),
+            ("99999999999999999999999d", None),
+        ] {
+            assert_eq!(age(text), span, "{text}");
+        }
+    }
 
     #[test]
     fn spans_read_as_people_write_them() {

@@ -29,6 +29,7 @@ fn schema_and_parser_name_the_same_keys() {
         (vec![], Manifest::KEYS),
         (vec!["system"], SystemManifest::KEYS),
         (vec!["system", "budgets"], SystemManifest::BUDGET_KEYS),
+        (vec!["system", "store"], SystemManifest::STORE_KEYS),
         (vec!["system", "phases"], &phases),
         (vec!["extension"], ExtensionManifest::KEYS),
         (vec!["extension", "permissions"], Permissions::KEYS),

@@ -36,6 +36,8 @@ pub struct SystemManifest {
     pub durability: Durability,
     /// How many nodes of Melodies run out of process at once. None: the engine's own choice.
     pub slots: Option<u32>,
+    /// What the artifact store keeps.
+    pub store: StoreLimits,
     /// What must not be exceeded.
     pub budgets: Budgets,
     /// Limits of single phases.
@@ -51,6 +53,49 @@ pub enum Durability {
     /// A power cut: one `fsync` per batch.
     Power,
 }
+
+/// What the artifact store keeps; none: everything, for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreLimits {
+    /// What was not used so long is archived, and after as long again deleted.
+    pub keep: Option<Duration>,
+    /// The bytes that it may take: beyond them the least valuable goes.
+    pub cap: Option<u64>,
+}
+
+impl StoreLimits {
+    /// Whether nothing is limited.
+    pub fn is_none(&self) -> bool {
+        self.keep.is_none() && self.cap.is_none()
+    }
+
+    /// As an argument gives them, in the manifest's words; the error names the key and what is wanted.
+    ///
+    /// # Errors
+    /// There is no such key, or one of them is no such quantity.
+    pub fn parse(given: &BTreeMap<String, String>) -> Result<Self, String> {
+        let known = SystemManifest::STORE_KEYS;
+        if let Some(key) = given.keys().find(|key| !known.contains(&key.as_str())) {
+            let known = crate::document::quoted(known);
+            return Err(format!("unknown key `{key}` in `system.store`; its keys are {known}"));
+        }
+        let keep = given.get("keep").map(String::as_str);
+        let cap = given.get("cap").map(String::as_str);
+        let wrong = |key, text, example| {
+            format!("`system.store.{key}` must be like {example}, not `{text}`")
+        };
+        let keep = keep
+            .map(|text| quantity::age(text).ok_or_else(|| wrong("keep", text, KEEP_EXAMPLE)))
+            .transpose()?;
+        let cap = cap
+            .map(|text| quantity::size(text).ok_or_else(|| wrong("cap", text, CAP_EXAMPLE)))
+            .transpose()?;
+        Ok(Self { keep, cap })
+    }
+}
+
+const KEEP_EXAMPLE: &str = "`30d`";
+const CAP_EXAMPLE: &str = "`10GiB`";
 
 /// Budgets of the boot. Going over one is a warning, not a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,9 +129,11 @@ impl SystemManifest {
         "members",
         "durability",
         "slots",
+        "store",
         "budgets",
         "phases",
     ];
+    pub(super) const STORE_KEYS: &[&str] = &["keep", "cap"];
     pub(super) const BUDGET_KEYS: &[&str] = &["ready", "overhead", "memory"];
     pub(super) const PHASE_KEYS: &[&str] = &["timeout", "budget"];
 
@@ -104,6 +151,7 @@ impl SystemManifest {
             let text = text.as_ref().map_or(default, |text| text.value.as_str());
             folder.join(text).components().collect::<PathBuf>()
         };
+        let members = members(&mut fields);
         Some(Self {
             name,
             extensions: fields.texts("extensions").unwrap_or_default(),
@@ -112,7 +160,8 @@ impl SystemManifest {
             python: fields.text("python").map(|text| interpreter(&folder, &text)),
             components: components(&mut fields),
             conductor: conductor(&mut fields),
-            members: members(&mut fields),
+            store: store(&mut fields, &members),
+            members,
             durability: fields
                 .word(
                     "durability",
@@ -205,6 +254,23 @@ fn members(fields: &mut Fields<'_>) -> Vec<Member> {
         }
     }
     members
+}
+
+fn store(fields: &mut Fields<'_>, members: &[Member]) -> StoreLimits {
+    let at = fields.place("store");
+    let Some(mut table) = fields.table("store", "system.store", SystemManifest::STORE_KEYS) else {
+        return StoreLimits::default();
+    };
+    let limits = StoreLimits {
+        keep: table.parsed("keep", KEEP_EXAMPLE, quantity::age),
+        cap: table.parsed("cap", CAP_EXAMPLE, quantity::size),
+    };
+    if let Some(at) = at.filter(|_| !limits.is_none() && !members.contains(&Member::StaleManager)) {
+        let message = "`system.store` needs `stale-manager`, which `system.members` leaves out";
+        fields.faults.error(&at, message.to_owned()).hint =
+            Some("add `\"stale-manager\"` to `members`".to_owned());
+    }
+    limits
 }
 
 fn phases(fields: &mut Fields<'_>) -> BTreeMap<Phase, PhaseLimits> {

@@ -119,6 +119,33 @@ impl Files {
         }
     }
 
+    /// The files of blobs that are there, whether a record names them or not.
+    pub(super) fn listed(&self) -> PitResult<Vec<(ArtifactId, Place)>> {
+        let mut found = Vec::new();
+        for (folder, place) in [(&self.blobs, Place::File), (&self.archive, Place::Archive)] {
+            for part in names(folder)? {
+                for file in names(&part)? {
+                    let id = file.file_name().and_then(|name| name.to_str()?.parse().ok());
+                    // What has another name is not ours.
+                    found.extend(id.map(|id| (id, place)));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn is_there(&self, id: &ArtifactId, place: Place) -> bool {
+        self.path(id, place).exists()
+    }
+
+    /// Takes a file away; answers how many bytes it had.
+    pub(super) fn remove(&self, id: &ArtifactId, place: Place) -> PitResult<u64> {
+        let path = self.path(id, place);
+        let about = std::fs::metadata(&path).map_err(PitError::io("look at", &path))?;
+        disk::remove(&path).map_err(PitError::io("remove", &path))?;
+        Ok(about.len())
+    }
+
     /// Moves a blob's file into the archive.
     pub(super) fn archive(&self, id: &ArtifactId) -> PitResult<()> {
         let to = self.path(id, Place::Archive);
@@ -193,6 +220,15 @@ fn rename(from: &Path, to: &Path) -> PitResult<()> {
         other => other.map_err(PitError::io("create", to))?,
     }
     Ok(())
+}
+
+/// What is in a folder; nothing where there is none.
+fn names(folder: &Path) -> PitResult<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if crate::kept_name::is_absence(&error) => return Ok(Vec::new()),
+        entries => entries.map_err(PitError::io("look into", folder))?,
+    };
+    entries.map(|entry| Ok(entry.map_err(PitError::io("look into", folder))?.path())).collect()
 }
 
 /// Whether a file was not there.

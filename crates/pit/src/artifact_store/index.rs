@@ -37,6 +37,8 @@ pub(super) struct Sums {
     pub(super) next_sequence: u64,
     pub(super) artifacts: u64,
     pub(super) bytes: u64,
+    /// The bytes of artifacts that are files of their own.
+    pub(super) files: u64,
     /// Bytes in use in each segment.
     pub(super) live: BTreeMap<u32, u64>,
 }
@@ -49,6 +51,7 @@ pub(super) struct Change {
     next_sequence: u64,
     artifacts: i64,
     bytes: i64,
+    files: i64,
     pub(super) live: Vec<(u32, i64)>,
 }
 
@@ -56,7 +59,7 @@ pub(super) struct Change {
 pub(super) type Page = Vec<(ArtifactId, Arc<Entry>)>;
 
 /// The key names the version of the rows' shapes too: rows of another version have no sums and are rebuilt.
-const SUMS: &[u8] = b"s2";
+const SUMS: &[u8] = b"s3";
 
 impl Index {
     /// Opens the rows; the mark says how much of the journal they cover.
@@ -179,6 +182,7 @@ impl Index {
             next_sequence: self.sums.next_sequence,
             artifacts: 0,
             bytes: 0,
+            files: 0,
             live: Vec::new(),
         };
         match record {
@@ -253,7 +257,7 @@ impl Index {
         });
         entry.last_put = entry.last_put.max(put.at);
         if put.place == Place::Chunks {
-            // Where it was damaged elsewhere it lies here now.
+            // Where it was damaged elsewhere it lies here now, and was released there.
             entry.place = put.place;
         }
         self.prepare_words(change, &mut entry, put)?;
@@ -269,6 +273,7 @@ impl Index {
         sums.next_sequence = change.next_sequence;
         sums.artifacts = sums.artifacts.saturating_add_signed(change.artifacts);
         sums.bytes = sums.bytes.saturating_add_signed(change.bytes);
+        sums.files = sums.files.saturating_add_signed(change.files);
         for (segment, bytes) in change.live {
             let live = sums.live.entry(segment).or_default();
             *live = live.saturating_add_signed(bytes);
@@ -405,19 +410,29 @@ impl Change {
     }
 
     fn occupy(&mut self, entry: &Entry) {
-        if let Place::Segment(number, _) = entry.place {
-            self.live.push((number, signed(entry.size)));
-        }
+        self.count(entry, signed(entry.size));
     }
 
     pub(super) fn release(&mut self, entry: &Entry) {
-        if let Place::Segment(number, _) = entry.place {
-            self.live.push((number, -signed(entry.size)));
+        self.count(entry, -signed(entry.size));
+    }
+
+    fn count(&mut self, entry: &Entry, bytes: i64) {
+        match entry.place {
+            Place::Segment(number, _) => self.live.push((number, bytes)),
+            Place::File | Place::Archive => self.files += bytes,
+            // Each chunk is counted once, whoever has it.
+            Place::Chunks => {}
         }
     }
 }
 
 impl Sums {
+    /// The bytes that are stored for what is there, each piece once.
+    pub(super) fn stored(&self) -> u64 {
+        self.live.values().sum::<u64>() + self.files
+    }
+
     pub(super) fn live(&self, segment: u32) -> u64 {
         self.live.get(&segment).copied().unwrap_or_default()
     }

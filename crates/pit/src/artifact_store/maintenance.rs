@@ -21,16 +21,30 @@ const READS: usize = 10_000;
 /// A journal with fewer records than this is left alone.
 const SHORT_JOURNAL: u64 = 50_000;
 
+/// What ends a walk over all artifacts early.
+const GIVEN_UP: &str = "verify";
+
 impl ArtifactStore {
     /// Reads every artifact and compares its bytes with its id, and the journal, which is written anew where it is damaged.
     ///
     /// # Errors
     /// [`PitError::Index`], [`PitError::Stopped`]; bytes that cannot be read are in the report.
     pub fn verify(&self) -> PitResult<VerifyReport> {
+        self.verify_while(None)
+    }
+
+    /// The same, asking `interrupted` between artifacts whether to give it up: what was found by then is told.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_while(&self, interrupted: Option<&dyn Fn() -> bool>) -> PitResult<VerifyReport> {
         let mut report = VerifyReport::default();
         let mut chunk = Vec::new();
         component::memory::resize(&mut chunk, CHUNK)?;
-        self.walk(|id, _| {
+        let walked = self.walk(|id, _| {
+            if interrupted.is_some_and(|ask| ask()) {
+                return Err(PitError::Stopped { member: GIVEN_UP });
+            }
             match self.core.intact(id, &mut chunk) {
                 Ok(intact) => {
                     report.checked += 1;
@@ -44,7 +58,11 @@ impl ArtifactStore {
                 Err(error) => return Err(error),
             }
             Ok(())
-        })?;
+        });
+        match walked {
+            Err(PitError::Stopped { member: GIVEN_UP }) => return Ok(report),
+            walked => walked?,
+        }
         report.journal = self.core.verify_journal()?;
         Ok(report)
     }

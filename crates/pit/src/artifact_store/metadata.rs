@@ -56,6 +56,15 @@ pub struct VerifyReport {
     pub journal: Option<String>,
 }
 
+/// What [`super::ArtifactStore::collect`] took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Collected {
+    /// Files that no record named.
+    pub files: u64,
+    /// Bytes that were given back to the disk, of files and of segments.
+    pub bytes: u64,
+}
+
 /// Counters of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreStats {
@@ -63,6 +72,8 @@ pub struct StoreStats {
     pub artifacts: u64,
     /// Their bytes, each artifact once.
     pub bytes: u64,
+    /// The bytes that are stored for them: what two have in common counts once.
+    pub stored_bytes: u64,
     /// Puts since the store was opened.
     pub puts: u64,
     /// Puts since then whose content was there already.

@@ -11,6 +11,7 @@ mod chunk_move;
 mod chunk_reader;
 mod chunk_writer;
 mod chunks;
+mod collect;
 mod commit;
 mod damage;
 mod database;
@@ -39,7 +40,7 @@ mod writer;
 
 pub use chunks::CHUNKED;
 pub use id::ArtifactId;
-pub use metadata::{Metadata, PutOptions, StoreStats, VerifyReport};
+pub use metadata::{Collected, Metadata, PutOptions, StoreStats, VerifyReport};
 pub use reader::ArtifactReader;
 pub(crate) use store::now;
 pub use store::{ArtifactStore, LARGE_BLOB};

@@ -269,6 +269,7 @@ impl ArtifactStore {
         StoreStats {
             artifacts: sums.artifacts,
             bytes: sums.bytes,
+            stored_bytes: sums.stored(),
             puts: counters.puts.load(Ordering::Relaxed),
             deduplicated: counters.deduplicated.load(Ordering::Relaxed),
             gets: counters.gets.load(Ordering::Relaxed),

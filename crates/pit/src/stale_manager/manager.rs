@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::keeper::Keeper;
 use super::pins::Pins;
+use super::store_limits::StoreLimits;
 use super::{Action, InUse, Rule};
 use crate::artifact_store::{ArtifactId, ArtifactStore, Metadata, now};
 use crate::{Durability, PitError, PitResult, StateGuard};
@@ -56,6 +58,8 @@ pub struct StaleManager {
     pub(super) pins: Pins,
     /// Held while an artifact is pinned, and while one is deleted that was seen not to be.
     pub(super) deciding: Mutex<()>,
+    pub(super) limits: Mutex<StoreLimits>,
+    pub(super) keeper: Keeper,
 }
 
 impl StaleManager {
@@ -89,11 +93,18 @@ impl StaleManager {
         crate::disk::make_folder(folder).map_err(PitError::io("create the folder", folder))?;
         let pins = Pins::open(&folder.join("pins"), durability, guard)?;
         let (rules, deciding) = (RwLock::default(), Mutex::new(()));
-        Ok(Arc::new(Self { store, in_use, rules, pins, deciding }))
+        let (limits, keeper) = (Mutex::default(), Keeper::default());
+        Ok(Arc::new(Self { store, in_use, rules, pins, deciding, limits, keeper }))
     }
 
-    /// Lets go of its files: nothing is pinned or unpinned afterwards.
+    /// What the store keeps.
+    pub fn limits(&self) -> StoreLimits {
+        *self.limits.lock()
+    }
+
+    /// Ends what goes on in the background and lets go of its files: nothing is pinned or unpinned afterwards.
     pub fn close(&self) {
+        self.keeper.stop();
         self.pins.close();
     }
 

@@ -137,14 +137,14 @@ impl StaleManager {
         }
     }
 
-    fn archive(&self, artifact: &Metadata, report: &mut SweepReport) {
+    pub(super) fn archive(&self, artifact: &Metadata, report: &mut SweepReport) {
         match if report.dry_run { Ok(()) } else { self.store.archive(&artifact.id) } {
             Ok(()) => report.archived.push(artifact.id),
             Err(error) => report.fail(artifact.id, error),
         }
     }
 
-    fn delete(&self, artifact: &Metadata, report: &mut SweepReport) {
+    pub(super) fn delete(&self, artifact: &Metadata, report: &mut SweepReport) {
         let gone = if report.dry_run {
             Ok(true)
         } else {
@@ -221,7 +221,7 @@ impl Pace {
 }
 
 impl SweepReport {
-    fn keep(&mut self, ground: &Ground) {
+    pub(super) fn keep(&mut self, ground: &Ground) {
         self.kept += 1;
         match ground {
             Ground::Pinned => self.pinned += 1,
@@ -230,7 +230,7 @@ impl SweepReport {
         }
     }
 
-    fn fail(&mut self, id: ArtifactId, error: PitError) {
+    pub(super) fn fail(&mut self, id: ArtifactId, error: PitError) {
         // Deleted by someone else meanwhile: nothing is left to do.
         if !matches!(error, PitError::NotFound { .. }) {
             self.failures.push(SweepFailure { id, error });

@@ -1,14 +1,18 @@
-//! What `symphony doctor` asks about a deployment: where its state lies, and what its extensions need of the machine.
+//! What `symphony doctor` and `symphony store` ask about a deployment: where its state lies, what its store keeps, and what its
+//! extensions need of the machine.
 //!
-//! Nothing is started and nothing is opened but manifests. What is at fault there is told by `check_paths`.
+//! Nothing is started and nothing is opened but manifests. What is at fault there is told to the doctor by `check_paths`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use component::{Code, Phase};
 use orchestra_kit::Catalogue;
 use orchestra_kit::catalogue::Sources;
 use orchestra_kit::manifest::{Activation, Entry, Execution, SystemManifest};
 use pyo3::prelude::*;
+
+use crate::door::error::Fields;
 
 /// An extension: its name, whether it has a process of its own, whether it starts with the system, what it is started
 /// from, its limit of memory in bytes, and whether it may run programs.
@@ -45,4 +49,21 @@ pub(crate) fn deployment(
             .collect();
         Some((system.name, system.state.into_os_string(), extensions))
     })
+}
+
+/// The state folder of a system, and the `keep` (seconds) and `cap` (bytes) of its `[system.store]`.
+#[pyfunction]
+pub(crate) fn store_settings(
+    py: Python<'_>,
+    path: PathBuf,
+) -> PyResult<(OsString, Option<f64>, Option<u64>)> {
+    let system = py.detach(|| SystemManifest::read(&path)).map_err(|diagnostics| {
+        let mut fields = Fields::new(Code::MANIFEST_INVALID, String::new());
+        fields.phase = Some(Phase::Foundation.as_str().to_owned());
+        fields.diagnostics = diagnostics;
+        fields.boot = true;
+        fields.raise(py)
+    })?;
+    let keep = system.store.keep.map(|keep| keep.as_secs_f64());
+    Ok((system.state.into_os_string(), keep, system.store.cap))
 }

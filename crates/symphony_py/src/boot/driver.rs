@@ -3,6 +3,7 @@
 //! The engine runs on a thread of its own; the calling thread meanwhile imports what only it may import and works off
 //! the steps that belong to it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use boot_orchestrator::steps::{ThreadKind, ThreadOrder};
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{BootFailure, Interruption, Outside, Passage, PhaseLatch, newcomer_faults};
 use component::{Code, ComponentName, Descriptor, Need, NeedKind, Phase, Remedy, Step};
+use orchestra_kit::manifest::StoreLimits;
 use orchestra_kit::supervisor::Environment;
 use parking_lot::Mutex;
 use pyo3::intern;
@@ -88,7 +90,7 @@ pub(crate) struct Boot {
 #[pymethods]
 impl Boot {
     #[new]
-    #[pyo3(signature = (*, path=None, state=None, workspace=None, python=None, members=None, supervisor=Vec::new(), foreign_python=Vec::new(), own_python=Vec::new(), timeout, abort_on_hang, stepwise))]
+    #[pyo3(signature = (*, path=None, state=None, workspace=None, python=None, members=None, store=None, supervisor=Vec::new(), foreign_python=Vec::new(), own_python=Vec::new(), timeout, abort_on_hang, stepwise))]
     fn new(
         py: Python<'_>,
         path: Option<String>,
@@ -96,6 +98,7 @@ impl Boot {
         workspace: Option<String>,
         python: Option<String>,
         members: Option<Vec<String>>,
+        store: Option<BTreeMap<String, String>>,
         supervisor: Vec<String>,
         foreign_python: Vec<String>,
         own_python: Vec<String>,
@@ -106,12 +109,19 @@ impl Boot {
         let called = Instant::now();
         let memory_before = boot_orchestrator::peak_memory();
         let timeout = timeout.map(|seconds| span(py, "timeout", seconds)).transpose()?;
+        let store = StoreLimits::parse(&store.unwrap_or_default()).map_err(|message| {
+            let mut fields = Fields::new(Code::MANIFEST_INVALID, message);
+            fields.phase = Some(Phase::Foundation.as_str().to_owned());
+            fields.boot = true;
+            fields.raise(py)
+        })?;
         let options = SystemOptions {
             manifest: path.map(Into::into),
             state: state.map(Into::into),
             workspace: workspace.map(Into::into),
             python: python.map(Into::into),
             members,
+            store,
             supervisor,
             foreign_python,
             own_python,

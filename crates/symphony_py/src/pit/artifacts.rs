@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use super::artifact_file::ArtifactFile;
 use super::artifact_writer::{ArtifactWriter, bytes_of};
 use super::member_ref::{Calling, MemberRef};
-use crate::door::enter::{enter, guard};
+use crate::door::enter::{enter, guard, wait_asking};
 use crate::door::error::raise;
 use crate::door::values::bytes as python_bytes;
 
@@ -237,6 +237,41 @@ impl ArtifactStore {
         Ok(versions.iter().map(ToString::to_string).collect())
     }
 
+    /// The ids of what an artifact was made from, of what that was made from, and so on, nearest first; also of what is gone.
+    ///
+    /// Raises:
+    ///     NotFoundError: There is no such artifact.
+    ///     InvalidValueError: That is no id.
+    fn lineage(&self, py: Python<'_>, id: &str) -> PyResult<Vec<String>> {
+        let store = self.store(py)?;
+        let id = id_of(py, id)?;
+        let found = enter(py, || store.lineage(&id))?.map_err(|error| raise(py, &error))?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+
+    /// The ids of what was made from an artifact, of what was made from that, and so on, nearest first; also where it is gone
+    /// itself.
+    ///
+    /// Raises:
+    ///     InvalidValueError: That is no id.
+    fn derived(&self, py: Python<'_>, id: &str) -> PyResult<Vec<String>> {
+        let store = self.store(py)?;
+        let id = id_of(py, id)?;
+        let found = enter(py, || store.derived(&id))?.map_err(|error| raise(py, &error))?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+
+    /// Gives back to the disk what no artifact uses: dead parts of segments, and files that a killed process left. No artifact
+    /// is deleted, and whoever reads one goes on.
+    ///
+    /// Returns:
+    ///     The bytes that were given back.
+    fn collect(&self, py: Python<'_>) -> PyResult<u64> {
+        let store = self.store(py)?;
+        let collected = wait_asking(py, |asks| store.collect(asks))?;
+        Ok(collected.map_err(|error| raise(py, &error))?.bytes)
+    }
+
     /// Removes an artifact, with its names.
     ///
     /// Raises:
@@ -251,7 +286,8 @@ impl ArtifactStore {
     /// Reads every artifact and compares its bytes with its id.
     fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let store = self.store(py)?;
-        let report = enter(py, || store.verify())?.map_err(|error| raise(py, &error))?;
+        let report =
+            wait_asking(py, |asks| store.verify_while(asks))?.map_err(|error| raise(py, &error))?;
         let entry = PyDict::new(py);
         entry.set_item("checked", report.checked)?;
         entry.set_item("bad", report.bad.iter().map(ToString::to_string).collect::<Vec<_>>())?;
@@ -268,6 +304,8 @@ impl ArtifactStore {
         let entry = PyDict::new(py);
         entry.set_item("artifacts", stats.artifacts)?;
         entry.set_item("bytes", stats.bytes)?;
+        entry.set_item("stored_bytes", stats.stored_bytes)?;
+        entry.set_item("dead_bytes", stats.dead_bytes)?;
         entry.set_item("puts", stats.puts)?;
         entry.set_item("deduplicated", stats.deduplicated)?;
         entry.set_item("gets", stats.gets)?;

@@ -1,7 +1,9 @@
 //! `pit.stale`.
 
 use ::pit::artifact_store::ArtifactId;
-use ::pit::stale_manager::{Action, NamePattern, Rule, StaleManager as Manager, SweepOptions};
+use ::pit::stale_manager::{
+    Action, NamePattern, Rule, StaleManager as Manager, StoreLimits, SweepOptions, SweepReport,
+};
 use component::Code;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -165,31 +167,71 @@ impl StaleManager {
         let options = SweepOptions { dry_run, explain, limit, rate };
         let report = wait_asking(py, |asks| manager.sweep_with(&options, asks))?
             .map_err(|error| raise(py, &error))?;
-        let fields = PyDict::new(py);
-        fields.set_item("dry_run", report.dry_run)?;
-        fields.set_item("examined", report.examined)?;
-        fields.set_item("kept", report.kept)?;
-        fields.set_item(
-            "archived",
-            report.archived.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        )?;
-        fields.set_item(
-            "deleted",
-            report.deleted.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        )?;
-        fields.set_item("deleted_bytes", report.deleted_bytes)?;
-        let failures = report
-            .failures
-            .iter()
-            .map(|failure| (failure.id.to_string(), failure.error.to_string()));
-        fields.set_item("failures", failures.collect::<Vec<_>>())?;
-        if explain {
-            let reasons = PyDict::new(py);
-            for explanation in &report.explained {
-                reasons.set_item(explanation.id.to_string(), explanation.to_string())?;
-            }
-            fields.set_item("reasons", reasons)?;
+        told(py, &report, explain)
+    }
+
+    /// Archives and deletes now what `[system.store]` does not keep: what was not used for as long as `keep` says is archived,
+    /// after as long again deleted; and beyond `cap` the least valuable is deleted. A system does this by itself.
+    ///
+    /// What is pinned, held by a run or kept by a rule stays.
+    ///
+    /// Args:
+    ///     keep: Seconds, in the place of what the system says.
+    ///     cap: Bytes, in the place of what the system says.
+    ///     dry_run: Only tell it.
+    ///
+    /// Returns:
+    ///     What was done, as `symphony.records.EnforceReport` tells it.
+    ///
+    /// Raises:
+    ///     InvalidValueError: `keep` is no number of seconds above 0.
+    #[pyo3(signature = (*, keep = None, cap = None, dry_run = false))]
+    fn enforce<'py>(
+        &self,
+        py: Python<'py>,
+        keep: Option<f64>,
+        cap: Option<u64>,
+        dry_run: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let manager = self.manager(py)?;
+        let keep = keep.map(|given| span(py, "keep", given)).transpose()?;
+        if keep.is_some_and(|keep| keep.is_zero()) {
+            let message = "`keep` is 0: that would delete everything; it takes seconds above 0";
+            return Err(Fields::new(Code::INVALID_VALUE, message).raise(py));
         }
+        let said = manager.limits();
+        let limits = StoreLimits { keep: keep.or(said.keep), cap: cap.or(said.cap) };
+        let enforced = wait_asking(py, |asks| manager.enforce_now(&limits, dry_run, asks))?
+            .map_err(|error| raise(py, &error))?;
+        let fields = told(py, &enforced.sweep, false)?;
+        fields.set_item("stored_bytes", enforced.stored_bytes)?;
+        fields.set_item("is_over", enforced.is_over)?;
         Ok(fields)
     }
+}
+
+/// What a sweep did, for Python.
+fn told<'py>(py: Python<'py>, report: &SweepReport, explain: bool) -> PyResult<Bound<'py, PyDict>> {
+    let fields = PyDict::new(py);
+    fields.set_item("dry_run", report.dry_run)?;
+    fields.set_item("examined", report.examined)?;
+    fields.set_item("kept", report.kept)?;
+    fields.set_item(
+        "archived",
+        report.archived.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    )?;
+    fields
+        .set_item("deleted", report.deleted.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    fields.set_item("deleted_bytes", report.deleted_bytes)?;
+    let failures =
+        report.failures.iter().map(|failure| (failure.id.to_string(), failure.error.to_string()));
+    fields.set_item("failures", failures.collect::<Vec<_>>())?;
+    if explain {
+        let reasons = PyDict::new(py);
+        for explanation in &report.explained {
+            reasons.set_item(explanation.id.to_string(), explanation.to_string())?;
+        }
+        fields.set_item("reasons", reasons)?;
+    }
+    Ok(fields)
 }
