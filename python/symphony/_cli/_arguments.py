@@ -16,8 +16,28 @@ if TYPE_CHECKING:
 FORMATS = ("text", "mermaid", "dot", "svg", "json")
 LANGUAGES = ("python", "rust", "c")
 PROTOCOLS = ("lane", "lsp", "mcp")
+SHELLS = ("bash", "zsh", "fish")
 CHECK_FORMATS = ("text", "json", "github", "sarif")
 LEVELS = ("debug", "info", "warning", "error", "critical")
+
+EXAMPLES = {
+    "run": (
+        "symphony run --melody review.toml --input path=a.py",
+        "symphony run --melody review.toml --each path='src/**/*.py' --json",
+        "symphony run --conductor app.brain:make --forever -v",
+        "symphony run --boots 7 --json > base.json; symphony run --baseline base.json --strict",
+    ),
+    "call": (
+        "symphony call outline.outline path=a.py",
+        "symphony call lab.nap seconds:=0.5 --timeout 2 --json",
+    ),
+    "check": ("symphony check", "symphony check src/app --format github"),
+    "graph": ("symphony graph", "symphony graph examples/ide --format svg > graph.svg"),
+    "completions": (
+        'eval "$(symphony completions bash)"',
+        "symphony completions fish | source",
+    ),
+}
 
 
 class Refused(SystemExit):
@@ -84,6 +104,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_doctor(
         commands.add_parser("doctor", help="find what this machine lacks, and try boots on it")
     )
+    completing = commands.add_parser("completions", help="print what a shell completes")
+    completing.add_argument("shell", choices=SHELLS, help="the shell")
+    for name, examples in EXAMPLES.items():
+        command = commands.choices[name]
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command.epilog = "\n".join(["examples:", *(f"  {example}" for example in examples)])
     return parser
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "call": "symphony._cli._call",
     "check": "symphony._cli._check",
+    "completions": "symphony._cli._completions",
     "dev": "symphony._cli._dev.command",
     "doctor": "symphony._cli._doctor._command",
     "graph": "symphony._cli._graph",
