@@ -20,7 +20,7 @@ help: ## list the targets
 $(VENV)/.base: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	-$(BIN)/pip uninstall -q -y symphony  # What this package was called before.
-	$(BIN)/pip install -q 'maturin>=1.9,<2' 'rich>=13' ruff
+	$(BIN)/pip install -q 'maturin>=1.9,<2' 'cffi>=1.15' 'rich>=13' ruff
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base

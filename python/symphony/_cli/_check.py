@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from symphony._cli._errors import faults_text
 from symphony._cli._exit import FAILED, OK, USAGE
+from symphony._cli._library import is_library, library_faults
 from symphony._core import Diagnostic
 from symphony._static.graphs import read_graphs
 from symphony._static.operations import read_operations
@@ -57,6 +58,8 @@ def _survey(paths: list[str]) -> tuple[list[Diagnostic], dict[str, int]]:
     from symphony import _core
 
     found = _core.check_paths([os.path.abspath(path) for path in paths], read_operations)
+    for path in filter(is_library, paths):
+        found.extend(library_faults(path))
     graphs, diagnostics = read_graphs(paths, _extensions(paths))
     found.extend(diagnostics)
     for graph in graphs:
