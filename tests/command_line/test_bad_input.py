@@ -214,7 +214,7 @@ CASES = {
             requirement_of_nobody,
             "missing-dependency",
             "MissingDependencyError",
-            "`echo` requires `ghost`, which nobody provides",
+            "`echo` needs `ghost`, and nobody provides it",
             places=["extensions/echo/Symphony.toml:5"],
         ),
         Case(

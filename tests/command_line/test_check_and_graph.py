@@ -86,7 +86,7 @@ MELODY_FAULTS = {
     "an unknown node": (
         {"with_": '{ value = "${b}" }'},
         "melody-invalid",
-        "`a` uses `b`, and there is no such node",
+        "`a` needs `b`, and nobody provides it",
         7,
         None,
     ),

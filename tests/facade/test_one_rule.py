@@ -38,6 +38,14 @@ id = "User"
 call = "artifact-store.put"
 with = { data = "${Store}" }
 """
+EXTENSION = """
+[extension]
+name = "reader"
+version = "1.0.0"
+command = ["true"]
+operations = ["read"]
+requires = ["ghost"]
+"""
 TEXT = "`Needs` needs `Gone`, and nobody provides it"
 HINT = "add `Gone` to `components`"
 
@@ -77,6 +85,25 @@ def test_a_missing_dependency_is_one_fault_whoever_tells_it(module, tmp_path):
         # Here alone it is too late to register what is missing.
         assert swapped.hint == overridden.hint
         assert swapped.hint == "only what was there at boot can be injected; add it to `components`"
+
+
+def test_a_missing_dependency_has_one_text_of_components_extensions_and_nodes(module, tmp_path):
+    """One sentence with other names in it: its text is one edit, `missing_text` of the crate `component`."""
+
+    def sentence(consumer, wanted):
+        return TEXT.replace("Needs", consumer).replace("Gone", wanted)
+
+    booted = fault_of(lambda: boot(components=[module.Needs]))
+    assert booted.message == sentence("Needs", "Gone")
+    with pytest.raises(symphony.MelodyError) as played:
+        symphony.Melody.from_text(MELODY.replace("${User}", "${Gone}").replace("ring", "gap"))
+    (fault,) = played.value.diagnostics
+    assert fault.message == sentence("Store", "Gone")
+    (tmp_path / "Symphony.toml").write_text('[system]\nname = "gap"\nextensions = ["reader"]\n')
+    (tmp_path / "reader").mkdir()
+    (tmp_path / "reader" / "Symphony.toml").write_text(EXTENSION)
+    required = fault_of(lambda: boot(config=tmp_path / "Symphony.toml"))
+    assert required.message == sentence("reader", "ghost")
 
 
 def test_a_circle_is_one_fault_whoever_tells_it(tmp_path, monkeypatch):

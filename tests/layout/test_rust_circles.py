@@ -60,29 +60,17 @@ TO_BE_OPENED: dict[str, list[set[str]]] = {
         {"host/inbound.rs", "host/process.rs"},
         {"extension/life.rs", "host/guest.rs"},
         {"error.rs", "extension/ended.rs", "supervisor/protocol.rs"},
-        {"document/json.rs", "document/source.rs", "document/toml.rs", "manifest/file.rs"},
-        {"manifest/extension.rs", "manifest/limits.rs", "manifest/permissions.rs"},
     ],
     "pit": [
         {"pool_manager/lease.rs", "pool_manager/manager.rs"},
         {"artifact_store/flusher.rs", "artifact_store/store.rs"},
         {"arbitration_engine/engine.rs", "arbitration_engine/grant.rs"},
     ],
-    "symphony_py": [
-        {
-            "work/extension.rs",
-            "work/kit.rs",
-            "work/melody.rs",
-            "work/stream.rs",
-            "work/versions.rs",
-        },
-    ],
 }
 
 # The same of folders.
 FOLDERS_TO_BE_OPENED: dict[str, list[set[str]]] = {
-    "orchestra_kit": [{"extension", "host"}, {"document", "manifest"}],
-    "symphony_py": [{"boot", "work"}],
+    "orchestra_kit": [{"extension", "host"}],
 }
 
 IDENTIFIER = r"(?:r#)?[A-Za-z_][A-Za-z0-9_]*"

@@ -38,6 +38,6 @@ pub use key::Key;
 pub use location::Location;
 pub use name::ComponentName;
 pub use phase::Phase;
-pub use render::{error_text, faults_text, ring_text};
+pub use render::{error_text, faults_text, missing_text, ring_text};
 pub use state::{State, StateError};
 pub use suggestion::{Suggestions, did_you_mean};

@@ -41,6 +41,13 @@ pub fn ring_text(path: &[String]) -> String {
     text
 }
 
+/// What is said where nobody provides what is needed: of components, extensions and nodes of a Melody alike.
+///
+/// One text, because whoever reads it in a boot, in `symphony check` or in a swap looks for the same words.
+pub fn missing_text(consumer: &str, wanted: &str) -> String {
+    format!("`{consumer}` needs `{wanted}`, and nobody provides it")
+}
+
 impl Diagnostic {
     /// Some need each other in a ring: of components, extensions or nodes of a Melody alike.
     ///

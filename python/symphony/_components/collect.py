@@ -133,6 +133,22 @@ class Collector:
             return self._function(target, called, first, bound, conductor)
         raise TypeError(f"a component is a class or a callable, not `{type(target).__name__}`")
 
+    def describe_stand_in(self, new: Any, name: str) -> ComponentSpec:
+        """The spec of what is to stand in for a component.
+
+        Args:
+            new: A class or plain function is a factory, as what `factory()` marks; any other value, callable or not, is
+                the instance.
+            name: What an instance is called.
+        """
+        if isinstance(new, (Factory, type)) or type(new) is _FUNCTION:
+            target = new.target if isinstance(new, Factory) else new
+            return self.describe(target, conductor=True)
+        made: type = type(new)
+        spec = ComponentSpec(name, new, "instance", made.__module__, made.__qualname__)
+        spec.made = made
+        return spec
+
     def _class(
         self, target: Any, made: Any, kind: type, first: int, bound: tuple[str, ...]
     ) -> ComponentSpec:
@@ -404,7 +420,7 @@ def collect(
             del collector.diagnostics[before:]
         collected.specs.append(spec)
     for key, replacement in (overrides or _EMPTY).items():
-        spec = _replacement(collector, key, replacement)
+        spec = collector.describe_stand_in(replacement, text_of(key))
         collected.replaced.extend(stand_in(collected.specs, key, spec))
     if len({spec.name for spec in collected.specs}) < len(collected.specs):
         qualify(collected.specs)
@@ -444,15 +460,3 @@ def describe_conductor(
     collector = Collector(namespace)
     spec = collector.describe(conductor, conductor=True)
     return spec, collector.diagnostics + _contract_faults([spec])
-
-
-def _replacement(collector: Collector, key: Any, replacement: Any) -> ComponentSpec:
-    """A class or plain function is a factory; any other value, callable or not, the instance."""
-    if isinstance(replacement, Factory):
-        return collector.describe(replacement.target, conductor=True)
-    if isinstance(replacement, type) or type(replacement) is _FUNCTION:
-        return collector.describe(replacement, conductor=True)
-    made: type = type(replacement)
-    spec = ComponentSpec(text_of(key), replacement, "instance", made.__module__, made.__qualname__)
-    spec.made = made
-    return spec

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 SUPERVISOR_FLAG = "--symphony-supervisor"
+_SERVE = (
+    "from symphony.extension import serve; "
+    "sys.exit(serve(sys.argv[1], sys.argv[2], int(os.environ['SYMPHONY_LANE'])))"
+)
 
 
 def freeze_support() -> None:
@@ -25,7 +29,7 @@ def include() -> str:
     """The folder of the C header for Pit libraries, `symphony_pit.h`."""
     import os
 
-    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "include")
+    return os.path.join(_package_root(), "symphony", "include")
 
 
 def supervisor_command() -> list[str]:
@@ -73,15 +77,7 @@ def foreign_command() -> list[str]:
 
     Its own packages come first; Symphony's folder is the last that it looks in.
     """
-    import os
-
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    code = (
-        f"import os, sys; sys.path.append({package!r}); "
-        "from symphony.extension import serve; "
-        "sys.exit(serve(sys.argv[1], sys.argv[2], int(os.environ['SYMPHONY_LANE'])))"
-    )
-    return ["-c", code]
+    return ["-c", f"import os, sys; sys.path.append({_package_root()!r}); {_SERVE}"]
 
 
 def own_command() -> list[str]:
@@ -93,12 +89,15 @@ def own_command() -> list[str]:
 
     if getattr(sys, "frozen", False):
         return []
-    code = (
-        f"import os, sys; sys.path[:] = {_library_path()!r}; "
-        "from symphony.extension import serve; "
-        "sys.exit(serve(sys.argv[1], sys.argv[2], int(os.environ['SYMPHONY_LANE'])))"
-    )
+    code = f"import os, sys; sys.path[:] = {_library_path()!r}; {_SERVE}"
     return [sys.executable, *(["-S"] if sys.flags.no_site else []), "-c", code]
+
+
+def _package_root() -> str:
+    """The folder from which this package is imported."""
+    import os
+
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def _library_path() -> list[str]:
@@ -109,7 +108,7 @@ def _library_path() -> list[str]:
     import os
     import sys
 
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    package = _package_root()
     path = [entry for entry in sys.path if entry]
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if script is not None and not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):

@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from symphony._boot.container import Container
     from symphony._boot.starter import Starter
 
-_FUNCTION: Any = type(lambda: None)
 _OPTIMIZED = 0x01
 
 
@@ -230,18 +229,14 @@ def bring_up(starter: Starter, old: Live, key: Any, new: Any, caller: FrameType)
 
 
 def _describe(key: Any, new: Any, caller: FrameType) -> ComponentSpec:
-    """A class or plain function is a factory, as `factory(x)` is; any other value is the instance."""
+    """What is to come, as `overrides=` has it; of a class made in a function the caller knows the names."""
     target = new.target if isinstance(new, Factory) else new
-    if not (isinstance(new, (Factory, type)) or type(new) is _FUNCTION):
-        made: type = type(new)
-        spec = ComponentSpec(text_of(made), new, "instance", made.__module__, made.__qualname__)
-        spec.made = made
-        lifecycle(spec, made)
-        return spec
     local = "<locals>" in getattr(target, "__qualname__", "")
     collector = Collector(_names(caller) if local else None)
-    spec = collector.describe(target, conductor=True)
-    if isinstance(key, type) and spec.kind != "class" and not spec.provides:
+    spec = collector.describe_stand_in(new, text_of(type(new)))
+    if spec.kind == "instance":
+        lifecycle(spec, type(new))
+    elif isinstance(key, type) and spec.kind != "class" and not spec.provides:
         lifecycle(spec, key)
     if collector.diagnostics:
         raise plan_error(collector.diagnostics)

@@ -2,7 +2,9 @@
 //!
 //! `bind`, `cycles` and `plan` call these; each is a pure function of descriptors.
 
-use component::{Code, Descriptor, Diagnostic, Need, NeedKind, Related, Remedy, Suggestions};
+use component::{
+    Code, Descriptor, Diagnostic, Need, NeedKind, Related, Remedy, Suggestions, missing_text,
+};
 
 use crate::graph::edges::{Edge, Graph};
 
@@ -35,13 +37,12 @@ pub(crate) fn missing(
     suggestions: &mut Suggestions,
 ) -> Diagnostic {
     let (name, key) = (&consumer.name, need.key.label());
-    let mut message = format!("`{name}` needs `{key}`");
-    match &need.named {
+    let message = match &need.named {
         Some(named) => {
-            message = format!("{message} named `{named}`, and nobody of that name provides it");
+            format!("`{name}` needs `{key}` named `{named}`, and nobody of that name provides it")
         }
-        None => message.push_str(", and nobody provides it"),
-    }
+        None => missing_text(name.as_str(), key),
+    };
     let mut fault = Diagnostic::error(Code::MISSING_DEPENDENCY, message)
         .at(need.location.clone().or_else(|| consumer.location.clone()));
     fault.path = vec![name.to_string(), key.to_owned()];

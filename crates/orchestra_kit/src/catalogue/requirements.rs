@@ -1,6 +1,6 @@
 //! `requires`: everything that is asked for exists, and nobody asks in a ring.
 
-use component::{Code, Diagnostic, Related, did_you_mean};
+use component::{Code, Diagnostic, Related, did_you_mean, missing_text};
 
 use super::Entry;
 use crate::document::Faults;
@@ -46,8 +46,7 @@ pub(super) fn check(
                     }
                 }
             };
-            let message =
-                format!("`{}` requires `{required}`, which nobody provides", entry.name());
+            let message = missing_text(entry.name(), &required.value);
             let fault = Diagnostic::error(Code::MISSING_DEPENDENCY, message)
                 .at(required.at.clone())
                 .hint(hint);

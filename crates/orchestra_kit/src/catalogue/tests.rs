@@ -192,13 +192,13 @@ fn a_requirement_that_nobody_provides_is_told() {
         ("extensions/a/outline.py", ""),
     ]);
     insta::assert_snapshot!(folder.faults(), @r#"
-    error: `outline` requires `outlines`, which nobody provides
+    error: `outline` needs `outlines`, and nobody provides it
       extensions/a/Symphony.toml:4
     hint: name a member of the Pit or an extension of this system (column 31, missing-dependency)
-    error: `outline` requires `stale-manager`, which nobody provides
+    error: `outline` needs `stale-manager`, and nobody provides it
       extensions/a/Symphony.toml:4
     hint: add `"stale-manager"` to `members` in `FOLDER/Symphony.toml` (column 43, missing-dependency)
-    error: `outline` requires `telepathy`, which nobody provides
+    error: `outline` needs `telepathy`, and nobody provides it
       extensions/a/Symphony.toml:4
     hint: name a member of the Pit or an extension of this system (column 60, missing-dependency)
     "#);

@@ -6,11 +6,12 @@
 mod faults;
 mod fields;
 mod json;
+mod parse;
 mod source;
 mod toml;
 mod tree;
 
 pub(crate) use faults::Faults;
 pub(crate) use fields::{Fields, quoted};
-pub use source::Source;
+pub use source::{FILE_NAME, Source};
 pub use tree::{Content, Element, Located};

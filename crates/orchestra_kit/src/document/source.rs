@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use component::{Code, Diagnostic, Location};
 
-use super::Element;
+/// The name of the file in a folder that the folder stands for.
+pub const FILE_NAME: &str = "Symphony.toml";
 
 /// No file that a person writes by hand is larger; a larger one is a mistake (a log, a device, a model).
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -47,7 +48,7 @@ impl Source {
         };
         let metadata = std::fs::metadata(&path).map_err(|error| unreadable(&error))?;
         if metadata.is_dir() {
-            let inside = path.join(crate::manifest::FILE_NAME);
+            let inside = path.join(FILE_NAME);
             let fault = fault(format!("`{file}` is a folder, not a file"));
             return Err(if inside.is_file() {
                 fault.hint(format!("name the file in it: `{}`", inside.display()))
@@ -103,21 +104,5 @@ impl Source {
     /// The place where the text begins.
     pub fn start(&self) -> Location {
         self.location(0)
-    }
-
-    /// Parses the text as TOML.
-    ///
-    /// # Errors
-    /// One diagnostic for each syntax error.
-    pub fn toml(&self, code: Code) -> Result<Element, Vec<Diagnostic>> {
-        super::toml::parse(self, code)
-    }
-
-    /// Parses the text as JSON.
-    ///
-    /// # Errors
-    /// A diagnostic for the first syntax error.
-    pub fn json(&self, code: Code) -> Result<Element, Vec<Diagnostic>> {
-        super::json::parse(self, code).map_err(|fault| vec![fault])
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use component::Location;
 
 use super::system::interpreter;
-use super::{Limits, Member, Permissions, Restart};
+use super::{Activation, Limits, Member, Permissions, Restart, is_name};
 use crate::document::{Element, Faults, Fields, Located};
 use crate::trust::Trust;
 
@@ -96,26 +96,6 @@ impl Execution {
     }
 }
 
-/// When an extension is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Activation {
-    /// At its first call, or at an event in `on`.
-    #[default]
-    Lazy,
-    /// At boot.
-    Eager,
-}
-
-impl Activation {
-    /// The word in manifests.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Lazy => "lazy",
-            Self::Eager => "eager",
-        }
-    }
-}
-
 /// What is started: exactly one of `entry`, `command` and `library`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Entry {
@@ -170,14 +150,6 @@ fn is_identifier(word: &str) -> bool {
     let mut letters = word.chars();
     letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
         && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
-}
-
-/// Whether a word can name an extension: letters, digits, `-` and `_`, beginning with a letter or digit.
-pub fn is_name(word: &str) -> bool {
-    word.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && word
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_')
 }
 
 impl ExtensionManifest {

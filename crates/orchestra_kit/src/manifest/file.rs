@@ -7,9 +7,6 @@ use component::{Code, Diagnostic};
 use super::{ExtensionManifest, SystemManifest};
 use crate::document::{Faults, Fields, Source};
 
-/// The name of every manifest.
-pub const FILE_NAME: &str = "Symphony.toml";
-
 /// One `Symphony.toml`: a system, an extension, or both.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {

@@ -3,10 +3,12 @@
 //! Read by the wiring of `boot_orchestrator`, by `check` and by the catalogue. One file name, two tables: `[system]`
 //! and `[extension]`; one file may hold both. All faults of a file are told at once, each with its place.
 
+mod activation;
 mod extension;
 mod file;
 mod limits;
 mod member;
+mod name;
 mod permissions;
 mod quantity;
 mod restart;
@@ -16,10 +18,13 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use extension::{Activation, Entry, Execution, ExtensionManifest, Kind, PythonEntry, is_name};
-pub use file::{FILE_NAME, Manifest};
+pub use crate::document::FILE_NAME;
+pub use activation::Activation;
+pub use extension::{Entry, Execution, ExtensionManifest, Kind, PythonEntry};
+pub use file::Manifest;
 pub use limits::Limits;
 pub use member::Member;
+pub use name::is_name;
 pub use permissions::{Permissions, Roots};
 pub use quantity::{age, duration, size};
 pub use restart::Restart;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use component::{Code, Diagnostic, Related, Severity, Suggestions};
+use component::{Code, Diagnostic, Related, Severity, Suggestions, missing_text};
 
 use super::model::{Melody, Node, OnError};
 use super::reference::Origin;
@@ -115,7 +115,7 @@ fn needs(
                 }
                 needs.push(*position);
             } else {
-                let message = format!("`{}` uses `{id}`, and there is no such node", node.id);
+                let message = missing_text(&node.id.value, id);
                 let is_input = inputs.contains(id.as_str());
                 let known = melody.nodes.iter().map(|node| node.id.value.as_str());
                 let fault = faults.error(&reference.at, message);

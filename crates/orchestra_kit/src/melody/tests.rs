@@ -266,7 +266,7 @@ with = { value = "${spare}" }
     error: `read` uses the input `pth`, which the Melody does not have
       m.toml:8
     hint: did you mean `${inputs.path}`? (column 17, melody-invalid)
-    error: `read` uses `path`, and there is no such node
+    error: `read` needs `path`, and nobody provides it
       m.toml:8
     hint: did you mean `${inputs.path}`? (column 42, melody-invalid)
     error: two nodes are called `read`
@@ -275,7 +275,7 @@ with = { value = "${spare}" }
     hint: rename one of them (column 6, melody-invalid)
     error: `self` uses its own output
       m.toml:15 (column 17, melody-invalid)
-    error: `self` uses `raed`, and there is no such node
+    error: `self` needs `raed`, and nobody provides it
       m.toml:15
     hint: did you mean `${read}`? (column 47, melody-invalid)
     error: `self` is its own fallback

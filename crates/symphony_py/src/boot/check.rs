@@ -14,11 +14,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::boot::driver::environment;
-use crate::boot::sources::PythonSources;
 use crate::door::diagnostic::{list, working_directory};
 use crate::door::edge::Keys;
 use crate::door::error::Fields;
 use crate::door::spec::ComponentSpec;
+use crate::work::sources::PythonSources;
 
 /// Every fault of the manifests and Melodies at these paths.
 #[pyfunction]

@@ -15,5 +15,4 @@ pub(crate) mod log;
 pub(crate) mod lookup;
 pub(crate) mod report;
 pub(crate) mod running;
-pub(crate) mod sources;
 pub(crate) mod watchdog;

@@ -15,8 +15,8 @@ use crate::door::enter::{guard, wait_asking, wait_polling};
 use crate::door::error::Fields;
 use crate::door::span::{deadline, limit};
 use crate::door::values::{decode, encode};
+use crate::work::call_result::stopped;
 use crate::work::completions::Completions;
-use crate::work::kit::stopped;
 
 /// How many values wait for a subscriber that names no number.
 const CAPACITY: usize = 256;

@@ -64,6 +64,17 @@ impl Completions {
         Addressee { arrivals: Arc::downgrade(&self.arrivals), token }
     }
 
+    /// What takes the outcome of a call to the loop that waits under that token; it becomes Python's only there, because
+    /// whoever reads the lane has no business with the interpreter.
+    pub(crate) fn outcome_of<T: Send + 'static>(
+        &self,
+        token: u64,
+        into_python: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
+    ) -> Box<dyn FnOnce(T) + Send> {
+        let addressee = self.addressee(token);
+        Box::new(move |outcome| addressee.put(Box::new(move |py| into_python(py, outcome))))
+    }
+
     /// Tells the loop that what has that token is worth looking at again.
     pub(crate) fn hook(&self, token: u64) -> Hook {
         let addressee = self.addressee(token);

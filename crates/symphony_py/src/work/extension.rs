@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use boot_orchestrator::system::System;
 use component::Code;
-use ipc::{CallError, CallOptions};
+use ipc::CallOptions;
+use orchestra_kit::ExtensionHandle as Inner;
 use orchestra_kit::extension::Call;
-use orchestra_kit::{ExtensionError, ExtensionHandle as Inner};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -15,10 +15,9 @@ use crate::door::enter::{enter, guard, wait_asking};
 use crate::door::error::Fields;
 use crate::door::span::{deadline, limit, span};
 use crate::door::values::{decode, encode_inputs};
+use crate::work::call_result::{CallKey, CallResult, is_interrupted, raise, stopped};
 use crate::work::completions::Completions;
-use crate::work::kit::{CallResult, fields_of_call, stopped};
 use crate::work::stream::Stream;
-use crate::work::versions::CallKey;
 
 /// Whether this thread runs an event loop, which must not be made to wait.
 fn in_event_loop(py: Python<'_>) -> PyResult<bool> {
@@ -74,15 +73,6 @@ impl ExtensionHandle {
     fn options(&self) -> CallOptions {
         CallOptions { deadline: deadline(self.timeout), priority: self.priority }
     }
-
-    /// The exception for a call without a result.
-    pub(crate) fn raise(py: Python<'_>, operation: &str, error: &ExtensionError) -> PyErr {
-        fields_of_call(error, operation).raise(py)
-    }
-}
-
-pub(crate) fn is_interrupted(error: &ExtensionError) -> bool {
-    matches!(error, ExtensionError::Call { source, .. } if matches!(**source, CallError::Interrupted))
 }
 
 #[pymethods]
@@ -126,7 +116,7 @@ impl ExtensionHandle {
             wait_asking(py, |asks| handle.call_polling(operation, &inputs, &options, asks))?;
         match outcome {
             Ok(payload) => decode(py, &payload),
-            Err(error) => Err(Self::raise(py, operation, &error)),
+            Err(error) => Err(raise(py, operation, &error)),
         }
     }
 
@@ -149,7 +139,7 @@ impl ExtensionHandle {
         };
         begun
             .map(|values| Stream::new(Arc::clone(&self.system), operation, values))
-            .map_err(|error| Self::raise(py, operation, &error))
+            .map_err(|error| raise(py, operation, &error))
     }
 
     /// Calls an operation; awaits its result.
@@ -188,14 +178,11 @@ impl ExtensionHandle {
         let inputs = encode_inputs(Some(inputs))?;
         let deadline = deadline(limit(py, "timeout", timeout)?);
         let options = CallOptions { deadline, priority };
-        let (addressee, called) = (completions.addressee(token), operation.to_owned());
-        let call = enter(py, || {
-            let done = Box::new(move |outcome| {
-                let result = CallResult { outcome, operation: called };
-                addressee.put(Box::new(|py| result.into_python(py)));
-            });
-            handle.submit(operation, &inputs, &options, done)
-        })?;
+        let called = operation.to_owned();
+        let done = completions.outcome_of(token, |py, outcome| {
+            CallResult { outcome, operation: called }.into_python(py)
+        });
+        let call = enter(py, || handle.submit(operation, &inputs, &options, done))?;
         Ok(PendingCall { call })
     }
 
@@ -241,7 +228,7 @@ impl ExtensionHandle {
         for outcome in outcomes {
             match outcome {
                 Ok(payload) => results.append(decode(py, &payload)?)?,
-                Err(error) => results.append(Self::raise(py, operation, &error).into_value(py))?,
+                Err(error) => results.append(raise(py, operation, &error).into_value(py))?,
             }
         }
         Ok(results)
@@ -264,7 +251,7 @@ impl ExtensionHandle {
         let handle = self.handle(py)?;
         let deadline = self.options().deadline;
         wait_asking(py, |asks| handle.activate_polling(deadline, asks))?
-            .map_err(|error| Self::raise(py, "activate", &error))
+            .map_err(|error| raise(py, "activate", &error))
     }
 
     /// Stops it and starts it anew, also out of quarantine; waits until it is ready. In an event loop the result is to be
@@ -277,7 +264,7 @@ impl ExtensionHandle {
         }
         let deadline = this.get().restart_deadline();
         wait_asking(py, |asks| handle.restart(deadline, asks))?
-            .map_err(|error| Self::raise(py, "restart", &error))?;
+            .map_err(|error| raise(py, "restart", &error))?;
         py.import("symphony._work.kit")?.getattr("RESTARTED")
     }
 
@@ -289,7 +276,7 @@ impl ExtensionHandle {
             let outcome = handle.restart(deadline, None);
             addressee.put(Box::new(move |py| match outcome {
                 Ok(()) => Ok(py.None()),
-                Err(error) => Err(Self::raise(py, "restart", &error)),
+                Err(error) => Err(raise(py, "restart", &error)),
             }));
         };
         let started = std::thread::Builder::new().name("symphony-restart".to_owned()).spawn(work);

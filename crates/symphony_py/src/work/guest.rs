@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipc::{
     Blocks, CallError, CallId, CallOptions, Hello, Input, Lane, LaneOptions, Next, Operation,
-    Payload, Reader, RemoteFailure, Resume,
+    Reader, RemoteFailure, Resume,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -240,12 +240,10 @@ impl GuestLane {
         under: Option<u64>,
     ) -> PyResult<GuestCall> {
         let inputs = encode_inputs(Some(inputs))?;
-        let (addressee, called) = (completions.addressee(token), operation.to_owned());
-        let done = Box::new(move |outcome: Result<Payload, CallError>| {
-            addressee.put(Box::new(move |py| match outcome {
-                Ok(value) => decode(py, &value),
-                Err(error) => Err(raise(py, Some(&called), error)),
-            }));
+        let called = operation.to_owned();
+        let done = completions.outcome_of(token, move |py, outcome| match outcome {
+            Ok(value) => decode(py, &value),
+            Err(error) => Err(raise(py, Some(&called), error)),
         });
         let deadline = under.and_then(|served| self.lane.deadline_of(served));
         let options = CallOptions { deadline, priority: 0 };

@@ -8,100 +8,21 @@ use std::time::{Duration, Instant, SystemTime};
 use boot_orchestrator::system::System;
 use ipc::Payload;
 use orchestra_kit::catalogue::{Known, Together};
-use orchestra_kit::extension::Ended;
 use orchestra_kit::melody::engine::Engine;
 use orchestra_kit::operations::known_operations;
-use orchestra_kit::supervisor::Status;
-use orchestra_kit::{ExtensionError, Kit as Inner, KitError, Operations as _};
+use orchestra_kit::{Kit as Inner, Operations as _};
 use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::boot::sources::PythonSources;
 use crate::door::enter::{guard, wait_polling};
-use crate::door::error::Fields;
-use crate::door::values::{decode, encode};
+use crate::door::values::encode;
+use crate::work::call_result::{fields_of_extension, fields_of_kit, stopped};
 use crate::work::extension::ExtensionHandle;
 use crate::work::melody::{Melody, Run, melody_error};
 use crate::work::policy::PolicyPort;
-
-/// The outcome of a call, on its way to Python.
-pub(crate) struct CallResult {
-    pub(crate) outcome: Result<Payload, ExtensionError>,
-    pub(crate) operation: String,
-}
-
-impl CallResult {
-    pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        match self.outcome {
-            Ok(payload) => decode(py, &payload),
-            Err(error) => Err(fields_of_call(&error, &self.operation).raise(py)),
-        }
-    }
-}
-
-/// The error of a handle whose system was shut down.
-pub(crate) fn stopped(what: &str) -> Fields {
-    Fields::new(component::Code::STOPPED, format!("{what} was stopped with its system"))
-}
-
-/// What the exception of an extension's error is built from.
-pub(crate) fn fields_of_extension(error: &ExtensionError) -> Fields {
-    let mut fields = Fields::of(error);
-    match error {
-        ExtensionError::NotFound { .. } => return fields,
-        ExtensionError::StartFailed { name, .. }
-        | ExtensionError::Crashed { name, .. }
-        | ExtensionError::Quarantined { name, .. }
-        | ExtensionError::NotGranted { name, .. }
-        | ExtensionError::Stopped { name } => fields.extension = Some(name.clone()),
-        ExtensionError::TimedOut { name, operation, .. }
-        | ExtensionError::Remote { name, operation, .. }
-        | ExtensionError::UnknownOperation { name, operation, .. }
-        | ExtensionError::Call { name, operation, .. } => {
-            fields.extension = Some(name.clone());
-            fields.operation = Some(operation.clone());
-        }
-        _ => {}
-    }
-    if let ExtensionError::Crashed { how, lines, .. } = error {
-        match **how {
-            Ended::Exited(Status::Code(code)) => fields.exit_code = Some(code),
-            Ended::Exited(Status::Signal(number)) => fields.signal = Some(number),
-            _ => {}
-        }
-        fields.stderr.clone_from(lines);
-    }
-    if let ExtensionError::Remote { failure, .. } = error {
-        fields.type_name = Some(failure.type_name.clone());
-        fields.traceback = Some(failure.traceback.clone());
-        fields.causes.clone_from(&failure.causes);
-    }
-    fields
-}
-
-/// The same for a call of `operation`.
-pub(crate) fn fields_of_call(error: &ExtensionError, operation: &str) -> Fields {
-    let mut fields = fields_of_extension(error);
-    if fields.extension.is_some() {
-        fields.operation.get_or_insert_with(|| operation.to_owned());
-    }
-    fields
-}
-
-/// What the exception of an error of the kit is built from.
-pub(crate) fn fields_of_kit(error: &KitError) -> Fields {
-    match error {
-        KitError::Extension(error) => fields_of_extension(error),
-        KitError::Invalid { code, diagnostics } => {
-            let mut fields = Fields::new(*code, String::new());
-            fields.diagnostics.clone_from(diagnostics);
-            fields
-        }
-        other => Fields::of(other),
-    }
-}
+use crate::work::sources::PythonSources;
 
 /// The kit as `symphony/_work/kit.py` holds it.
 #[pyclass(frozen, module = "symphony._core")]

@@ -13,8 +13,8 @@ use crate::door::enter::{guard, wait_asking};
 use crate::door::error::Fields;
 use crate::door::span::limit;
 use crate::door::values::decode;
+use crate::work::call_result::fields_of_kit;
 use crate::work::completions::Completions;
-use crate::work::kit::fields_of_kit;
 
 /// A Melody: nodes that call operations, and the graph that their inputs make.
 #[pyclass(frozen, module = "symphony._core")]

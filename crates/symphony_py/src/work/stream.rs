@@ -11,9 +11,8 @@ use pyo3::types::PyTuple;
 
 use crate::door::enter::{enter, guard, wait_polling};
 use crate::door::values::decode;
+use crate::work::call_result::{is_interrupted, raise, stopped};
 use crate::work::completions::Completions;
-use crate::work::extension::{ExtensionHandle, is_interrupted};
-use crate::work::kit::stopped;
 
 /// The values of a streamed result. Closed or dropped before its end, it cancels the call.
 #[pyclass(frozen, module = "symphony._core")]
@@ -55,7 +54,7 @@ impl Stream {
         })?;
         match next {
             Ok(value) => value.map(|value| decode(py, &value)).transpose(),
-            Err(error) => Err(ExtensionHandle::raise(py, &self.operation, &error)),
+            Err(error) => Err(raise(py, &self.operation, &error)),
         }
     }
 
@@ -71,7 +70,7 @@ impl Stream {
             None => Ok(None),
             Some(Ok(None)) => Ok(Some(PyTuple::empty(py))),
             Some(Ok(Some(value))) => PyTuple::new(py, [decode(py, &value)?]).map(Some),
-            Some(Err(error)) => Err(ExtensionHandle::raise(py, &self.operation, &error)),
+            Some(Err(error)) => Err(raise(py, &self.operation, &error)),
         }
     }
 

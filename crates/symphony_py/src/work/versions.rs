@@ -22,8 +22,9 @@ use crate::door::span::span;
 use crate::swap::holder::Holder;
 use crate::swap::report::SwapReport;
 use crate::swap::trial::ExperimentReport;
+use crate::work::call_result::{CallKey, fields_of_extension, fields_of_kit, stopped};
 use crate::work::extension::ExtensionHandle;
-use crate::work::kit::{Kit, fields_of_extension, fields_of_kit, stopped};
+use crate::work::kit::Kit;
 
 /// A version that is ready and that nobody is given yet; dropped, its process ends.
 struct Version {
@@ -191,9 +192,6 @@ pub(crate) fn try_versions(
         last: Mutex::new(Vec::new()),
     })
 }
-
-/// The function of a trial that is called with a call's inputs.
-pub(crate) struct CallKey(pub(crate) Py<PyAny>);
 
 /// Several versions that share the calls of one extension.
 #[pyclass(frozen, module = "symphony._core")]
