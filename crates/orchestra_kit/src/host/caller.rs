@@ -27,11 +27,11 @@ pub struct Caller {
 #[derive(Default)]
 struct Asked {
     ended: bool,
-    calls: HashMap<u64, Entry>,
+    calls: HashMap<u64, OpenCall>,
 }
 
 /// A call on its way: whom it asks, and what it weighs there.
-struct Entry {
+struct OpenCall {
     target: Option<u32>,
     bytes: usize,
     cancelled: bool,
@@ -83,7 +83,7 @@ impl Caller {
 
     /// A call is about to be made. [`Self::made`] and [`Self::answered`] follow, in any order.
     pub(crate) fn calls(&self, number: u64, target: Option<u32>, bytes: usize) {
-        let entry = Entry { target, bytes, cancelled: false, way: None };
+        let entry = OpenCall { target, bytes, cancelled: false, way: None };
         self.asked.lock().calls.insert(number, entry);
     }
 

@@ -20,7 +20,7 @@ use crate::catalogue::{Known, MemberOperations, Operation};
 use crate::manifest::Member;
 
 /// How one operation runs.
-pub(super) type Run = fn(&Members, &Inputs<'_>) -> Result<Value, KitError>;
+pub(super) type Operate = fn(&Members, &Inputs<'_>) -> Result<Value, KitError>;
 
 /// How one operation that waits for others begins.
 type Later = fn(&Members, &Inputs<'_>, Answer) -> Result<Option<WaitingCall>, KitError>;
@@ -32,7 +32,7 @@ pub(super) struct Row {
     pub(super) inputs: &'static [&'static str],
     /// Whether it may wait for others (a lease, a grant), so that it has no place on a thread that must not.
     pub(super) waits: bool,
-    pub(super) run: Run,
+    pub(super) run: Operate,
 }
 
 /// All that the door asks of one member: a member more is a file with its table, and a row in [`TABLES`].

@@ -39,7 +39,7 @@ use crate::work::bus::IpcBus;
 use crate::work::in_process::InProcessRuns;
 use crate::work::kit::Kit;
 
-struct State {
+struct BootState {
     components: Vec<(Descriptor, Arc<LivePlace>)>,
     keys: Keys,
     faults: Vec<component::Diagnostic>,
@@ -83,7 +83,7 @@ pub(crate) struct Boot {
     observed: Arc<Events>,
     threads: Arc<LiveThreads>,
     memory_before: u64,
-    state: Mutex<State>,
+    state: Mutex<BootState>,
     watchdog: Arc<Watchdog>,
 }
 
@@ -148,7 +148,7 @@ impl Boot {
             threads: LiveThreads::new(),
             memory_before,
             watchdog: Arc::new(Watchdog::new(abort_on_hang)),
-            state: Mutex::new(State {
+            state: Mutex::new(BootState {
                 components: Vec::new(),
                 keys: Keys::default(),
                 faults: Vec::new(),

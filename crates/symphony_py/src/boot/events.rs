@@ -83,7 +83,7 @@ impl BootEvent {
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     waiting: std::collections::VecDeque<Stamped>,
     closed: bool,
     followed: bool,
@@ -95,7 +95,7 @@ struct State {
 pub(crate) struct Events {
     /// Whether anybody asked for the queue: most boots have no observer, and nothing is kept for nobody.
     wanted: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 

@@ -121,14 +121,15 @@ impl Lines {
     }
 }
 
-struct State {
+struct LogState {
     lines: Lines,
     followers: usize,
     /// Threads of followers that wait for a line: all of them, and everything was handed on.
     waiting: usize,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { lines: Lines::new(), followers: 0, waiting: 0 });
+static STATE: Mutex<LogState> =
+    Mutex::new(LogState { lines: Lines::new(), followers: 0, waiting: 0 });
 static CHANGED: Condvar = Condvar::new();
 /// A follower waits again. Apart from [`CHANGED`]: followers that woke each other would never rest.
 static WAITS: Condvar = Condvar::new();

@@ -21,12 +21,12 @@ use crate::door::error::raise;
 /// An artifact that is being written.
 #[pyclass(frozen, weakref, module = "symphony._core")]
 pub(crate) struct ArtifactWriter {
-    state: Mutex<State>,
+    state: Mutex<WriteState>,
     /// Within a `with`, which decides.
     within: AtomicBool,
 }
 
-enum State {
+enum WriteState {
     Open(Box<Writer>),
     /// Closed within a `with`, at whose end it is stored or not.
     Closed(Box<Writer>),
@@ -74,18 +74,21 @@ fn copied<'a, 'py>(py: Python<'py>, buffer: &PyBuffer<u8>) -> PyResult<Bytes<'a,
 
 impl ArtifactWriter {
     pub(super) fn new(writer: Writer) -> Self {
-        Self { state: Mutex::new(State::Open(Box::new(writer))), within: AtomicBool::new(false) }
+        Self {
+            state: Mutex::new(WriteState::Open(Box::new(writer))),
+            within: AtomicBool::new(false),
+        }
     }
 
     /// Stores what was written, once.
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
         let finished = enter(py, || {
             let mut state = self.state.lock();
-            match mem::replace(&mut *state, State::Gone) {
-                State::Open(writer) | State::Closed(writer) => {
-                    writer.finish().map(|id| *state = State::Stored(id)).map_err(Some)
+            match mem::replace(&mut *state, WriteState::Gone) {
+                WriteState::Open(writer) | WriteState::Closed(writer) => {
+                    writer.finish().map(|id| *state = WriteState::Stored(id)).map_err(Some)
                 }
-                State::Failed => Err(None),
+                WriteState::Failed => Err(None),
                 other => {
                     *state = other;
                     Ok(())
@@ -121,8 +124,8 @@ impl ArtifactWriter {
         let written = enter(py, || {
             let mut state = self.state.lock();
             match &mut *state {
-                State::Open(writer) => Some(writer.write(bytes).inspect_err(|_| {
-                    *state = State::Failed;
+                WriteState::Open(writer) => Some(writer.write(bytes).inspect_err(|_| {
+                    *state = WriteState::Failed;
                 })),
                 _ => None,
             }
@@ -144,10 +147,10 @@ impl ArtifactWriter {
     #[getter]
     fn id(&self, py: Python<'_>) -> PyResult<String> {
         let id = enter(py, || match &*self.state.lock() {
-            State::Stored(id) => Ok(id.to_string()),
-            State::Failed => Err("a `write` to it failed"),
-            State::Gone => Err("it was discarded"),
-            State::Open(_) | State::Closed(_) => Err("it is not stored yet"),
+            WriteState::Stored(id) => Ok(id.to_string()),
+            WriteState::Failed => Err("a `write` to it failed"),
+            WriteState::Gone => Err("it was discarded"),
+            WriteState::Open(_) | WriteState::Closed(_) => Err("it is not stored yet"),
         })?;
         id.map_err(|why| PyValueError::new_err(format!("the artifact has no id: {why}")))
     }
@@ -155,7 +158,7 @@ impl ArtifactWriter {
     /// How many bytes were written.
     fn tell(&self, py: Python<'_>) -> PyResult<u64> {
         let size = enter(py, || match &*self.state.lock() {
-            State::Open(writer) => Some(writer.size()),
+            WriteState::Open(writer) => Some(writer.size()),
             _ => None,
         })?;
         size.ok_or_else(closed)
@@ -225,7 +228,7 @@ impl ArtifactWriter {
     /// Whether it was closed.
     #[getter]
     fn closed(&self, py: Python<'_>) -> PyResult<bool> {
-        enter(py, || !matches!(&*self.state.lock(), State::Open(_)))
+        enter(py, || !matches!(&*self.state.lock(), WriteState::Open(_)))
     }
 
     /// Ends the writing. Within a `with` that is all; without one what was written is stored.
@@ -235,8 +238,8 @@ impl ArtifactWriter {
         }
         enter(py, || {
             let mut state = self.state.lock();
-            *state = match mem::replace(&mut *state, State::Gone) {
-                State::Open(writer) => State::Closed(writer),
+            *state = match mem::replace(&mut *state, WriteState::Gone) {
+                WriteState::Open(writer) => WriteState::Closed(writer),
                 other => other,
             };
         })
@@ -247,8 +250,8 @@ impl ArtifactWriter {
         // Also after a fork or a shutdown: nothing may stay.
         py.detach(|| {
             let mut state = self.state.lock();
-            if !matches!(&*state, State::Stored(..)) {
-                drop(mem::replace(&mut *state, State::Gone));
+            if !matches!(&*state, WriteState::Stored(..)) {
+                drop(mem::replace(&mut *state, WriteState::Gone));
             }
         });
     }

@@ -15,7 +15,7 @@ use super::names::{attribute, names_of};
 use crate::door::spec::{ComponentSpec, NeedSpec};
 
 /// An attribute: the object and the name.
-type Place = (Py<PyAny>, Py<PyString>);
+type ObjectAttribute = (Py<PyAny>, Py<PyString>);
 /// The consumer, as its `Live`, and the name of the attribute.
 type Site = (Py<PyAny>, Py<PyString>);
 
@@ -24,11 +24,11 @@ type Site = (Py<PyAny>, Py<PyString>);
 pub(crate) struct Sites {
     container: Option<Py<PyAny>>,
     /// Of classes that set attributes as every object does.
-    plain: Vec<Place>,
+    plain: Vec<ObjectAttribute>,
     /// Of frozen data classes, whose own way to set would refuse.
-    frozen: Vec<Place>,
+    frozen: Vec<ObjectAttribute>,
     /// Of classes with a `__setattr__` of their own: code of users.
-    custom: Vec<Place>,
+    custom: Vec<ObjectAttribute>,
     lists: Vec<(Py<PyList>, usize)>,
     /// The keys that are rewritten; `None` for every one that has the object.
     provided: Option<Py<PyAny>>,
@@ -416,7 +416,7 @@ fn place_in(every: &Bound<'_, PyList>, shown: &Bound<'_, PyAny>) -> Option<usize
     every.iter().position(|value| value.is(shown))
 }
 
-fn set_all(py: Python<'_>, places: &[Place], value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn set_all(py: Python<'_>, places: &[ObjectAttribute], value: &Bound<'_, PyAny>) -> PyResult<()> {
     places.iter().try_for_each(|(instance, name)| instance.bind(py).setattr(name.bind(py), value))
 }
 
@@ -449,7 +449,11 @@ fn set_without(
     set.call1((instance, name, value)).map(drop)
 }
 
-fn set_frozen(py: Python<'_>, places: &[Place], value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn set_frozen(
+    py: Python<'_>,
+    places: &[ObjectAttribute],
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
     if places.is_empty() {
         return Ok(());
     }
