@@ -13,10 +13,10 @@ use orchestra_kit::trust::lock_file;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::boot::driver::environment;
 use crate::door::diagnostic::{list, working_directory};
 use crate::door::edge::Keys;
 use crate::door::error::Fields;
+use crate::door::process::environment;
 use crate::door::spec::ComponentSpec;
 use crate::work::sources::PythonSources;
 

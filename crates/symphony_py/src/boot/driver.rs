@@ -4,7 +4,6 @@
 //! the steps that belong to it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,6 @@ use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{BootFailure, Interruption, Outside, Passage, PhaseLatch, newcomer_faults};
 use component::{Code, ComponentName, Descriptor, Need, NeedKind, Phase, Remedy, Step};
 use orchestra_kit::manifest::StoreLimits;
-use orchestra_kit::supervisor::Environment;
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -30,6 +28,7 @@ use crate::door::diagnostic::{Diagnostic, list};
 use crate::door::edge::Keys;
 use crate::door::enter::{enter, guard, wait_polling};
 use crate::door::error::{Fields, Raised, failure_of, raise};
+use crate::door::process::environment;
 use crate::door::span::span;
 use crate::door::spec::ComponentSpec;
 use crate::steps::live::{Live, LiveComponent, LivePlace, LiveThreads};
@@ -53,23 +52,6 @@ struct BootState {
     handed: Option<Py<Running>>,
     /// Which steps go wrong on purpose.
     faults_planned: Option<Py<FaultPlan>>,
-}
-
-/// The variables as Python knows them.
-///
-/// Never those of the C library: another thread may be setting one, as an imported native module does. A variable that
-/// another thread takes away meanwhile is left out.
-pub(crate) fn environment(py: Python<'_>) -> PyResult<Environment> {
-    let variables = py.import(intern!(py, "os"))?.getattr(intern!(py, "environ"))?;
-    let get = variables.getattr(intern!(py, "get"))?;
-    let mut given: Vec<(OsString, OsString)> = Vec::new();
-    for name in variables.try_iter()? {
-        let name = name?;
-        if let Some(value) = get.call1((&name,))?.extract()? {
-            given.push((name.extract()?, value));
-        }
-    }
-    Ok(given.into_iter().collect())
 }
 
 /// One boot.

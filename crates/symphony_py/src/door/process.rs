@@ -1,7 +1,11 @@
 //! What concerns the whole process: the at-fork guard, which thread is the main one, exceptions that nobody can catch.
 
+use std::ffi::OsString;
+
 use boot_orchestrator::system::{Inherited, System};
+use orchestra_kit::supervisor::Environment;
 use parking_lot::Mutex;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -43,4 +47,21 @@ pub(crate) fn start_thread(call: &Bound<'_, PyAny>, arguments: Bound<'_, PyTuple
 pub(crate) fn write_unraisable(error: Bound<'_, PyAny>, source: &Bound<'_, PyAny>) {
     let py = error.py();
     PyErr::from_value(error).write_unraisable(py, Some(source));
+}
+
+/// The variables as Python knows them.
+///
+/// Never those of the C library: another thread may be setting one, as an imported native module does. A variable that
+/// another thread takes away meanwhile is left out.
+pub(crate) fn environment(py: Python<'_>) -> PyResult<Environment> {
+    let variables = py.import(intern!(py, "os"))?.getattr(intern!(py, "environ"))?;
+    let get = variables.getattr(intern!(py, "get"))?;
+    let mut given: Vec<(OsString, OsString)> = Vec::new();
+    for name in variables.try_iter()? {
+        let name = name?;
+        if let Some(value) = get.call1((&name,))?.extract()? {
+            given.push((name.extract()?, value));
+        }
+    }
+    Ok(given.into_iter().collect())
 }

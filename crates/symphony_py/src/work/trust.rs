@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use orchestra_kit::trust::{Trust, TrustError, TrustLock, lock_file};
 use pyo3::prelude::*;
 
-use crate::boot::driver::environment;
 use crate::door::enter::enter;
 use crate::door::error::raise;
+use crate::door::process::environment;
 
 fn at_the_lock<T: Send>(
     py: Python<'_>,
