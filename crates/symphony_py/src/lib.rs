@@ -99,6 +99,8 @@ mod core {
     #[pymodule_export]
     use crate::work::extension::{ExtensionHandle, PendingCall};
     #[pymodule_export]
+    use crate::work::figures::{extension_figures, stop_extension};
+    #[pymodule_export]
     use crate::work::file_watch::FileWatch;
     #[pymodule_export]
     use crate::work::guest::{GuestCall, GuestLane};

@@ -12,6 +12,7 @@ use crossbeam_channel::bounded;
 use ipc::{CallError, CallId, CallOptions, Closed, Operation, Payload, RemoteFailure};
 use parking_lot::Mutex;
 
+use super::figures::Figures;
 use super::life::Current;
 use super::trial::{Begun, Tag, Trial};
 use super::wait::{self, Unready};
@@ -129,6 +130,17 @@ impl ExtensionHandle {
         self.extension.current().map(|current| current.guest.runs_beside(operation))
     }
 
+    /// What came of its calls, how often it was started again, and how it failed last.
+    pub fn figures(&self) -> Figures {
+        let current = self.extension.current();
+        Figures {
+            restarts: self.extension.starts().saturating_sub(1),
+            pending: current.map_or(0, |current| current.guest.pending()),
+            fault: self.fault().map(|fault| fault.to_string()),
+            ..self.extension.counters.read()
+        }
+    }
+
     /// How many more calls its queue takes now.
     pub fn room(&self) -> usize {
         let queue = self.extension.manifest().limits.queue as usize;
@@ -205,9 +217,13 @@ impl ExtensionHandle {
             }
             return outcome;
         }
-        let current = self.ready(operation, options.deadline, poll)?;
-        let called = current.guest.call(operation, inputs, options, poll);
-        called.map_err(|error| self.refusal(&current, operation, error, poll))
+        let begun = Instant::now();
+        let outcome = self.ready(operation, options.deadline, poll).and_then(|current| {
+            let called = current.guest.call(operation, inputs, options, poll);
+            called.map_err(|error| self.refusal(&current, operation, error, poll))
+        });
+        self.extension.counters.count(begun, outcome.is_ok());
+        outcome
     }
 
     /// Calls an operation; the outcome comes to `done`, also when the extension has to be started first.
@@ -228,6 +244,13 @@ impl ExtensionHandle {
             });
             return chosen.submit(operation, inputs, options, counted);
         }
+        let (begun, counting) = (Instant::now(), Arc::downgrade(&self.extension));
+        let done: CallDone = Box::new(move |outcome| {
+            if let Some(extension) = counting.upgrade() {
+                extension.counters.count(begun, outcome.is_ok());
+            }
+            done(outcome);
+        });
         let stage = Arc::new(Mutex::new(Stage::Waiting(None, Some(done))));
         let call = Call { extension: Arc::clone(&self.extension), stage };
         if let Some(current) = self.extension.current() {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use component::{Health, State};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
+use super::figures::Counters;
 use super::restart::{Restarts, Verdict};
 use super::wait::{self, Unready};
 use super::{Ended, Timer};
@@ -81,6 +82,7 @@ pub(crate) struct Extension {
     pub(super) current: RwLock<Option<Current>>,
     pub(super) life: Mutex<Life>,
     pub(super) changed: Condvar,
+    pub(super) counters: Counters,
     pub(super) me: Weak<Self>,
 }
 
@@ -108,6 +110,11 @@ impl Report {
 }
 
 impl Extension {
+    /// How often it was started.
+    pub(super) fn starts(&self) -> u64 {
+        self.life.lock().run
+    }
+
     pub(crate) fn new(
         manifest: Arc<ExtensionManifest>,
         host: Arc<dyn Host>,
@@ -142,6 +149,7 @@ impl Extension {
                 tickets: 0,
             }),
             changed: Condvar::new(),
+            counters: Counters::default(),
             me: Weak::clone(me),
         })
     }

@@ -6,6 +6,7 @@
 
 mod call;
 mod ended;
+mod figures;
 mod life;
 mod restart;
 mod stop;
@@ -18,6 +19,7 @@ mod wait;
 
 pub use call::{Call, CallDone, ExtensionHandle};
 pub use ended::Ended;
+pub use figures::Figures;
 pub use stop::StopReport;
 pub use stream::Values;
 pub use trial::{Tag, VariantReport};

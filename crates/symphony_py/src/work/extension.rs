@@ -46,7 +46,7 @@ impl ExtensionHandle {
     }
 
     /// The extension itself, as long as the system is up.
-    fn handle(&self, py: Python<'_>) -> PyResult<Inner> {
+    pub(crate) fn handle(&self, py: Python<'_>) -> PyResult<Inner> {
         guard(py)?;
         let found = self.found();
         found.ok_or_else(|| stopped(&format!("extension `{}`", self.name)).raise(py))

@@ -4,6 +4,7 @@ pub(crate) mod bus;
 pub(crate) mod call_result;
 pub(crate) mod completions;
 pub(crate) mod extension;
+pub(crate) mod figures;
 pub(crate) mod file_watch;
 pub(crate) mod guest;
 pub(crate) mod in_process;
