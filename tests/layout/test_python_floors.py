@@ -27,7 +27,7 @@ FLOORS = [
     {"_guest", "extension"},
     {"_boot"},
     {"_swap"},
-    {"batch", "progress"},
+    {"batch", "progress", "top"},
     {"_cli", "testing"},
     {"__init__", "__main__"},
 ]

@@ -101,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
         "config", nargs="?", default=None, metavar="CONFIG", help="the manifest, or its folder"
     )
     graphing.add_argument("--format", default="text", choices=FORMATS, help="default: text")
+    _add_top(commands.add_parser("top", help="what the running systems of this account do"))
     _add_doctor(
         commands.add_parser("doctor", help="find what this machine lacks, and try boots on it")
     )
@@ -225,6 +226,25 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
         help="leave the build of Rust and C to you",
     )
     extension.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _add_top(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config",
+        nargs="?",
+        default=None,
+        metavar="CONFIG",
+        help="the manifest of a system, or its folder, whose state folder is looked in too",
+    )
+    parser.add_argument("--state", metavar="DIR", help="its state folder")
+    parser.add_argument("--once", action="store_true", help="print once and end")
+    parser.add_argument("--json", action="store_true", help="print one JSON document and end")
+    parser.add_argument(
+        "--format",
+        default="text",
+        choices=("text", "prometheus"),
+        help="prometheus: print the metrics once and end",
+    )
 
 
 def _add_doctor(parser: argparse.ArgumentParser) -> None:

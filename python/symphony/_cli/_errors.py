@@ -41,6 +41,8 @@ def refuse(command: str, error: UsageError, *, as_json: bool) -> None:
         print(json.dumps(refused_doctor(error), indent=2))
     elif as_json and command == "store":
         print(json.dumps({"ok": False, "state": None, "error": as_document(error)}, indent=2))
+    elif as_json and command == "top":
+        print(json.dumps({"ok": False, "systems": []}, indent=2))
     elif as_json and command == "call":
         document = {"ok": False, "result": None, "seconds": None, "error": as_document(error)}
         print(json.dumps(document, indent=2))

@@ -34,6 +34,7 @@ _HOMES = {
     "run": "symphony._cli._run",
     "store": "symphony._cli._store",
     "trust": "symphony._cli._trust",
+    "top": "symphony._cli._top._command",
 }
 """Where the function is that has a command's name."""
 

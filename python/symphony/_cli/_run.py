@@ -17,7 +17,7 @@ from symphony._cli import _errors
 from symphony._cli._boots import figures_of, measure
 from symphony._cli._exit import FAILED, OK, USAGE, exit_code_of
 from symphony._cli._results import Results
-from symphony._cli._system import config_of, refuse_unwritable, start
+from symphony._cli._system import config_of, refuse_unwritable, served, start
 from symphony._core import budget_text
 from symphony.batch import Job, Tally, run_batch
 from symphony.exceptions import BootError, SymphonyError
@@ -119,7 +119,7 @@ def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> No
             _check_inputs(melody, jobs[0])
         boots = options.boots or (_BOOTS if session.baseline is not None else 1)
         session.boots = measure(options, config, boots - 1) if boots > 1 else []
-        with start(options, config) as system:
+        with start(options, config) as system, served(system, config):
             session.report = json.loads(system.report.to_json())
             session.boots.append(figures_of(session.report))
             if session.baseline is not None:

@@ -13,6 +13,7 @@ from symphony._cli._errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from symphony import System, SystemConfig
@@ -64,6 +65,24 @@ def start(
         if runs is not None:
             starter.core.serve_in_process(runs)
         return starter.boot(components, None)
+
+
+def served(system: System[Any], config: SystemConfig) -> AbstractContextManager[object]:
+    """Lets `symphony top` look at it, where that can be: a system runs as well without."""
+    from contextlib import nullcontext
+
+    from symphony import _core
+    from symphony.exceptions import SymphonyError
+    from symphony.top import serve
+
+    state = config.state
+    if state is None and config.path is not None:
+        deployment = _core.deployment(config.path)
+        state = None if deployment is None else deployment[1]
+    try:
+        return serve(system, state=state)
+    except (OSError, SymphonyError):
+        return nullcontext()
 
 
 def _log(options: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ _LITTLE = 64 << 20
 _SOCKET_LONGEST = 107
 """Bytes that the kernel takes as the path of a socket."""
 # What is put into a folder and made a socket of: by Symphony in the state, by programs in a temporary folder.
-_OWN_SOCKET, _PROGRAMS_SOCKET = "/symphony.socket", "/pymp-12345678/listener-12345678"
+_OWN_SOCKET, _PROGRAMS_SOCKET = "/top/4194304.socket", "/pymp-12345678/listener-12345678"
 _NAME_LONGEST = 255
 _TOLERANCE = 2.0
 """Seconds by which files and clocks may differ."""

@@ -1,0 +1,1 @@
+"""`symphony top`: finds the systems that run, asks each for its figures, and shows them."""
