@@ -44,10 +44,9 @@ FAILING = ECHO + "\n@extension.operation\ndef fail() -> None:\n    raise ValueEr
 
 
 @pytest.fixture
-def session(cli):
+def session(cli, tmp_path_factory):
     """The folder of the session, and in it that of the sockets."""
-    runtime = cli.temporary.with_name("session")
-    runtime.mkdir(mode=0o700)
+    runtime = tmp_path_factory.mktemp("session")
     cli.environment["XDG_RUNTIME_DIR"] = str(runtime)
     return runtime / "symphony"
 
