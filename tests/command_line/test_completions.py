@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
+import sys
 
 import pytest
 from symphony._cli._arguments import EXAMPLES, build_parser
@@ -79,3 +81,19 @@ def test_the_help_of_a_command_has_examples_that_it_takes(capsys):
             if example.startswith("symphony") and not set(example) & set("|>;"):
                 words = shlex.split(example)[1:]
                 assert build_parser().parse_args(words).command == name
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_text_that_the_encoding_does_not_have_is_escaped(tmp_path, encoding):
+    ran = subprocess.run(
+        [sys.executable, "-m", "symphony", "check", "µ€ of none"],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 2
+    said = (ran.stdout + ran.stderr).decode(encoding)
+    assert "no such file or folder" in said
+    assert "UnicodeEncodeError" not in said

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    _write_whatever_the_encoding()
     try:
         options = build_parser().parse_args(given)
     except Refused as refused:
@@ -73,6 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         for which, earlier in before:
             signal.signal(which, earlier)
+
+
+def _write_whatever_the_encoding() -> None:
+    """Has what an encoding cannot say, as µ in ASCII, written in escapes: no text costs a command its end."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None and getattr(stream, "errors", None) == "strict":
+            reconfigure(errors="backslashreplace")
 
 
 def _wants_json(given: Sequence[str]) -> bool:
