@@ -92,6 +92,7 @@ bench-check: build native $(VENV)/.bench $(VENV)/.torch ## measure the ratios ag
 soak: build native $(VENV)/.test $(VENV)/.torch ## boot loops and kill storms; takes more than an hour
 	SYMPHONY_CASES=100000 cargo test -q -p boot_orchestrator --test random_graphs --test random_boots
 	SYMPHONY_FAULTS=all cargo test -q -p pit --lib fault_table -- --nocapture
+	SYMPHONY_CASES=1000000 cargo test -q -p pit --test spared_histories -- --nocapture
 	SYMPHONY_CASES=20000 cargo test -q -p boot_orchestrator -p ipc --test 'interleavings*'
 	$(BIN)/python -m pytest -q tests/soak -o addopts=--import-mode=importlib --timeout=3600
 	.ci/pythons 3.12 3.13 -- tests/soak/test_hangs.py -o addopts=--import-mode=importlib
