@@ -192,12 +192,10 @@ impl FileWatch {
         for entry in entries.filter_map(Result::ok) {
             let (path, name) = (entry.path(), entry.file_name());
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() => {
-                    if depth < DEEPEST && is_of_interest_as_folder(&name) {
-                        self.add(&path, depth + 1, changed)?;
-                    }
+                Ok(kind) if kind.is_dir() && depth < DEEPEST && is_of_interest_as_folder(&name) => {
+                    self.add(&path, depth + 1, changed)?;
                 }
-                Ok(_) if is_of_interest(&name) => {
+                Ok(kind) if !kind.is_dir() && is_of_interest(&name) => {
                     changed.insert(path);
                 }
                 _ => {}

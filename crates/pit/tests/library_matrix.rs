@@ -120,7 +120,7 @@ fn versions_and_sizes_that_fit_are_loaded_and_all_others_refused() {
         ("no-table", 1, 0, "0", Some("its table has 0 bytes, version 1.0 has 88")),
     ];
     for (name, major, minor, size, expected) in rows {
-        let (path, _) = build(folder.path(), name, &Built { major, minor, size, ..LAWFUL });
+        let (path, _) = build(folder.path(), name, &Built { size, major, minor, ..LAWFUL });
         match (load(&path), expected) {
             (Ok(library), None) => assert_eq!(library.call("nothing", b"").unwrap(), b""),
             (Err(error), Some(expected)) => {

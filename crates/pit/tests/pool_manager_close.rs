@@ -1,7 +1,5 @@
 //! The pool manager, closed while somebody still has it.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in its helpers too")]
-
 use std::sync::Arc;
 
 use pit::PitError;
