@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from urllib.parse import unquote, urlparse
@@ -180,3 +182,78 @@ def test_a_signal_while_an_interpreter_hangs_ends_the_check(workshop, cli, numbe
         process.kill()
     assert process.returncode == code, (out, err)
     assert "manifest-invalid" not in out + err
+
+
+TOO_DEEP = {
+    "for the parser": "x = a" + ".b" * 20_000 + "\n",
+    "for what follows it": "boot(components=[a" + ".b" * 900 + "])\n",
+    "in an annotation": "@component\nclass A:\n    def __init__(self, b: x"
+    + "[0]" * 900
+    + "): ...\n",
+}
+
+
+@pytest.mark.parametrize("depth", TOO_DEEP)
+def test_a_file_that_is_too_deep_costs_that_file_alone(cli, workshop, depth):
+    (workshop.folder / "deep.py").write_text(
+        "from symphony import boot, component\n" + TOO_DEEP[depth]
+    )
+    (workshop.folder / "shop.py").write_text("import symphony\ndef f(:\n")
+    ended = cli("check", "--json")
+    assert ended.code == 1, ended
+    faults = [fault for fault in ended.document["diagnostics"] if fault["severity"] == "error"]
+    places = {(fault["code"], os.path.basename(fault["file"])) for fault in faults}
+    assert ("source-invalid", "shop.py") in places, ended
+    assert places <= {("source-invalid", "shop.py"), ("source-invalid", "deep.py")}, ended
+    if depth == "for the parser":
+        assert len(faults) == 2, ended
+
+
+def test_a_too_deep_entry_is_one_fault(cli, workshop):
+    workshop.extension("echo", TOO_DEEP["for the parser"])
+    ended = cli("check", "--json")
+    (fault,) = ended.document["diagnostics"]
+    assert (ended.code, fault["code"]) == (1, "source-invalid"), ended
+
+
+def test_a_pipe_that_is_asked_about_is_a_fault_of_its_own(cli, workshop):
+    os.mkfifo(workshop.folder / "p.py")
+    ended = cli("check", "--json", "p.py", timeout=30)
+    (fault,) = ended.document["diagnostics"]
+    assert (ended.code, fault["code"], ended.document["ok"]) == (1, "source-invalid", False)
+    assert "not a regular file" in fault["message"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        ("KeyboardInterrupt()", 130, "interrupted"),
+        ("Terminated(143)", 143, "interrupted"),
+        ("KeyError('x')", 1, "internal"),
+    ],
+)
+def test_a_check_that_is_ended_still_gives_its_document(cli, raised, code, said):
+    program = (
+        "import sys\nfrom symphony._boot.threads import Terminated\nfrom symphony._cli import _check, _main\n"
+        f"def ended(*_): raise {raised}\n"
+        "_check.read_graphs = ended\nsys.exit(_main.main(['check', '--json']))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=cli.workshop.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == code, ended
+    document = json.loads(ended.stdout)
+    assert document["ok"] is False
+    assert [fault["code"] for fault in document["diagnostics"]] == [said]
+    assert ended.stderr.startswith("error: ")
+
+
+def test_what_is_absent_is_also_told_to_people(cli):
+    ended = cli("check", "--json", "nope")
+    assert (ended.code, ended.document["ok"]) == (2, False)
+    assert "no such file or folder: `nope`" in ended.err

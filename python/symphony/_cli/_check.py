@@ -12,8 +12,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from symphony._cli._errors import faults_text
-from symphony._cli._exit import FAILED, OK, USAGE
+from symphony._boot.threads import Terminated
+from symphony._cli._errors import as_document, faults_text
+from symphony._cli._exit import FAILED, OK, USAGE, exit_code_of
 from symphony._cli._library import is_library, library_faults
 from symphony._core import Diagnostic
 from symphony._static.graphs import read_graphs
@@ -39,7 +40,15 @@ def check(options: argparse.Namespace) -> int:
         ]
         _report(faults, {}, options.format)
         return USAGE
-    faults, looked = _survey(options.path)
+    try:
+        faults, looked = _survey(options.path)
+    except (Exception, KeyboardInterrupt, Terminated) as error:
+        if options.format == "text":
+            raise
+        # Whoever reads the document has one also then.
+        said = as_document(error)
+        _report([Diagnostic(said["code"], said["message"])], {}, options.format)
+        return exit_code_of(error)
     _report(faults, looked, options.format)
     return FAILED if any(fault.severity == "error" for fault in faults) else OK
 
@@ -68,6 +77,8 @@ def _survey(paths: list[str]) -> tuple[list[Diagnostic], dict[str, int]]:
     named = {
         edge[:2] for fault in found if fault.code == "source-invalid" for edge in fault.related
     }
+    # Of one that is unreadable as a whole a line is only where its entry is.
+    named |= {(file, None) for file, _ in named}
     found = [fault for fault in found if fault.related or (fault.file, fault.line) not in named]
     once: dict[str, Diagnostic] = {}
     for fault in found:
@@ -141,6 +152,11 @@ def _report(faults: list[Diagnostic], looked: dict[str, int], form: str) -> None
         _summarize(faults, looked)
         return
     from symphony._cli import _check_formats
+
+    unplaced = [fault for fault in faults if fault.file is None and fault.severity == "error"]
+    if unplaced:
+        # Nothing of a file, but why the check itself could not be done.
+        print(faults_text(unplaced), file=sys.stderr)
 
     if form == "json":
         print(_check_formats.as_json(faults))

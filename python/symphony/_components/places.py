@@ -26,6 +26,22 @@ Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 Place = tuple["str | None", int, int]
 
 
+TOO_DEEP = "its code is nested too deeply"
+
+
+def source_text(file: str) -> bytes:
+    """What a source holds.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+    """
+    if os.path.exists(file) and not os.path.isfile(file):
+        # Reading a pipe would wait for whoever writes to it.
+        raise OSError(f"`{file}` is not a regular file")
+    with open(file, "rb") as source:
+        return source.read()
+
+
 class Source:
     """One parsed file.
 
@@ -40,15 +56,15 @@ class Source:
         Raises:
             OSError: It cannot be read.
             SyntaxError: It is not Python.
-            ValueError: It is not in the encoding that it declares.
+            ValueError: It is not in the encoding that it declares, or is nested too deeply.
         """
-        if os.path.exists(file) and not os.path.isfile(file):
-            # Reading a pipe would wait for whoever writes to it.
-            raise OSError(f"`{file}` is not a regular file")
-        with open(file, "rb") as source:
-            text = source.read()
+        text = source_text(file)
         self.file = file
-        self.tree = ast.parse(text, file)
+        try:
+            self.tree = ast.parse(text, file)
+        except (RecursionError, MemoryError):
+            # Both are what the parser says of depth, according to its version.
+            raise ValueError(TOO_DEEP) from None
         self._lines = text.split(b"\n")
 
     def place(self, node: ast.AST) -> tuple[str, int, int]:

@@ -8,10 +8,11 @@ call of `boot` would register; what the text does not tell is a note, and never 
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from symphony._components.places import Function
+from symphony._components.places import TOO_DEEP, Function, source_text
 from symphony._core import Diagnostic, find_remedies, find_systems, qualify, settle_names
 from symphony._static.boot_call import BootCall, SourceGraph
 from symphony._static.contracts import ContractReader
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from symphony._components.places import Definition
+    from symphony._core import ComponentSpec
     from symphony._static.contracts import Extensions
+
+    Marked = tuple[SourceModule, Definition]
 
 
 def read_graphs(
@@ -70,8 +74,9 @@ class _Reading:
         modules = self.modules = list(self._modules())
         for module in modules:
             for call, local in _calls(module.tree) if self._is_meant(module) else ():
-                if self.project.qualify(module, call.func) == "symphony.boot":
-                    self.graphs.append(self.calls.read(module, call, local))
+                with self._reads(module):
+                    if self.project.qualify(module, call.func) == "symphony.boot":
+                        self.graphs.append(self.calls.read(module, call, local))
         for file, components, conductor in find_systems([self.path]):
             # What a manifest alone boots is the core's to judge.
             if components or conductor:
@@ -84,9 +89,9 @@ class _Reading:
         if not meant:
             return
         # What no call registers is judged among everything that the folder, or its package, knows.
-        specs = [self.reader.describe(*entry) for entry in meant]
+        specs = self._described(meant)
         names = {spec.name for spec in specs}
-        specs += [self.reader.describe(*entry) for entry in left if entry not in meant]
+        specs += self._described([entry for entry in left if entry not in meant])
         known = {(spec.module, spec.qualname) for spec in specs}
         for graph in self.graphs:
             for spec in graph.specs:
@@ -131,9 +136,8 @@ class _Reading:
         """Parses what mentions Symphony; a file that cannot be parsed is a fault of its own."""
         for name, file in self.files:
             try:
-                with open(file, "rb") as source:
-                    if b"symphony" not in source.read():
-                        continue
+                if b"symphony" not in source_text(file):
+                    continue
                 module = SourceModule(name, file)
             except SyntaxError as error:
                 self.diagnostics.append(
@@ -146,16 +150,31 @@ class _Reading:
                     )
                 )
             except (OSError, ValueError) as error:
-                self.diagnostics.append(
-                    Diagnostic(
-                        "source-invalid",
-                        f"`{os.path.basename(file)}` cannot be read: {error}",
-                        file=file,
-                    )
-                )
+                self._add_unread(file, error)
             else:
                 self.project.adopt(module)
                 yield module
+
+    def _add_unread(self, file: str, why: object) -> None:
+        message = f"`{os.path.basename(file)}` cannot be read: {why}"
+        fault = Diagnostic("source-invalid", message, file=file)
+        if all(one.file != file or one.message != message for one in self.diagnostics):
+            self.diagnostics.append(fault)
+
+    @contextlib.contextmanager
+    def _reads(self, module: SourceModule) -> Iterator[None]:
+        """What is too deep to be followed in a file costs that file, and not the others."""
+        try:
+            yield
+        except (RecursionError, MemoryError):
+            self._add_unread(module.file, TOO_DEEP)
+
+    def _described(self, entries: list[Marked]) -> list[ComponentSpec]:
+        specs: list[ComponentSpec] = []
+        for module, node in entries:
+            with self._reads(module):
+                specs.append(self.reader.describe(module, node))
+        return specs
 
     def _marked(self, module: SourceModule) -> Iterator[tuple[SourceModule, Definition]]:
         """What a module defines at its top level and marks."""
@@ -166,19 +185,24 @@ class _Reading:
 
 def _calls(tree: ast.Module) -> Iterator[tuple[ast.Call, frozenset[str]]]:
     """Every call in a module, in the order of the text, with the names of the functions around it."""
-    found = list(_calls_below(tree, frozenset()))
+    found: list[tuple[ast.Call, frozenset[str]]] = []
+    nodes: list[tuple[ast.AST, frozenset[str]]] = [(tree, frozenset())]
+    # Not by recursion: an expression may be deeper than the stack.
+    while nodes:
+        node, local = nodes.pop()
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Call):
+                found.append((child, local))
+            nodes.append(
+                (child, local | _names_of(child) if isinstance(child, Function) else local)
+            )
     yield from sorted(found, key=lambda entry: (entry[0].lineno, entry[0].col_offset))
 
 
-def _calls_below(node: ast.AST, local: frozenset[str]) -> Iterator[tuple[ast.Call, frozenset[str]]]:
-    for child in ast.iter_child_nodes(node):
-        inner = local
-        if isinstance(child, Function):
-            arguments = child.args
-            every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
-            more = (arguments.vararg, arguments.kwarg)
-            inner = local | {one.arg for one in (*every, *more) if one is not None}
-            inner |= names_bound(child.body, imports=False)
-        if isinstance(child, ast.Call):
-            yield child, local
-        yield from _calls_below(child, inner)
+def _names_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
+    """The parameters of a function, and what its body binds."""
+    arguments = function.args
+    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    more = (arguments.vararg, arguments.kwarg)
+    names = {one.arg for one in (*every, *more) if one is not None}
+    return frozenset(names | names_bound(function.body, imports=False))
