@@ -13,12 +13,14 @@ import types
 
 import pytest
 from symphony import (
+    BootError,
     CallTimeoutError,
     ComponentNotFoundError,
     ExtensionError,
     InvalidValueError,
     RemoteError,
     SymphonyError,
+    SystemConfig,
 )
 from symphony.extension import Extension
 from symphony.testing import RunningExtension, extension, no_leaks
@@ -267,6 +269,10 @@ def test_the_manifest_beside_the_module_holds(workshop):
             assert running.handle.pid == os.getpid()
         with pytest.raises(ComponentNotFoundError):
             extension(module_of(LAB, "absent"), config=workshop.config)
+        # What a configuration says of the artifact store is its own too.
+        limits = SystemConfig(workshop.config, store={"keep": "30"})
+        with pytest.raises(BootError, match=r"system\.store"):
+            extension("noted", config=limits)
         (folder / "Symphony.toml").write_text('[extension]\nname = "noted"\nentri = "x"\n')
         with pytest.raises(ExtensionError, match="entri"):
             extension("noted")

@@ -130,6 +130,7 @@ def test_importing_it_imports_nothing_else() -> None:
         "symphony._guest.folder_modules",
         "symphony._guest.server",
         "symphony._work",
+        "symphony._work.single_values",
         "symphony._work.typed_values",
         "symphony.extension",
     ]

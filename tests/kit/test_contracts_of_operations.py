@@ -400,3 +400,72 @@ def test_an_enumeration_is_found_by_what_was_sent(lab):
 
     client = lab.client(protocol_of("same", Kind))
     assert [client.same(kind) for kind in Kind] == list(Kind)
+
+
+RAISING = """
+import dataclasses, enum, typing
+from symphony.extension import Extension
+extension = Extension("raising")
+
+def fail(kind):
+    raise {error.__name__: error for error in (KeyError, AssertionError, RecursionError)}[kind]("odd")
+
+@dataclasses.dataclass
+class Record:
+    kind: str
+    def __post_init__(self): fail(self.kind)
+class Level(enum.Enum):
+    LOW = 1
+    @classmethod
+    def _missing_(cls, value): fail(value)
+class Model:
+    @classmethod
+    def model_validate(cls, value): fail(value["kind"])
+class Pair(typing.NamedTuple("Pair", [("kind", str)])):
+    def __new__(cls, kind): fail(kind)
+
+@extension.operation
+def record(value: Record): return 1
+@extension.operation
+def level(value: Level): return 1
+@extension.operation
+def model(value: Model): return 1
+@extension.operation
+def pair(value: Pair): return 1
+@extension.operation
+def deep(value: "Deep"): return 1
+@extension.operation
+def either(value: typing.Union[Record, typing.Dict[str, str]]): return value
+
+@dataclasses.dataclass
+class Deep:
+    inner: "typing.Optional[Deep]" = None
+"""
+GIVEN = {"record": {"kind": "{}"}, "level": "{}", "model": {"kind": "{}"}, "pair": ["{}"]}
+
+
+def test_what_a_constructor_raises_is_an_answer_and_the_extension_goes_on(workshop):
+    folder = workshop.extension("raising", "")
+    (folder / "raising.py").write_text(RAISING)
+    with running(workshop) as system:
+        handle = system.kit.extension("raising")
+        for kind in ("KeyError", "AssertionError", "RecursionError"):
+            for operation, value in GIVEN.items():
+                given = dict.fromkeys(value, kind) if isinstance(value, dict) else kind
+                given = [kind] if isinstance(value, list) else given
+                with pytest.raises(SymphonyError, match=f"input `value`.*{kind}.*odd") as caught:
+                    handle.call(operation, value=given)
+                assert caught.value.code == "invalid-value"
+        assert handle.call("either", value={"kind": "KeyError"}) == {"kind": "KeyError"}
+        assert handle.state == "ready"
+
+
+def test_what_a_constructor_of_a_client_raises_is_told_as_of_the_result(lab):
+    module = sys.modules["raising"] = types.ModuleType("raising")
+    exec(compile(RAISING, "raising.py", "exec"), vars(module))
+    for kind in ("Record", "Level", "Model"):
+        given = "KeyError" if kind == "Level" else {"kind": "KeyError"}
+        client = lab.client(protocol_of("same", getattr(module, kind)))
+        with pytest.raises(InvalidValueError, match=r"the result of `lab.same`.*KeyError: 'odd'"):
+            client.same(given)
+    del sys.modules["raising"]

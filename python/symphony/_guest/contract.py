@@ -6,13 +6,14 @@ caller a text that names the operation, the input, the place in it, what was wan
 
 from __future__ import annotations
 
-from symphony._work.typed_values import Mismatch, annotations_of, converter
+from symphony._work.single_values import Mismatch, refusal_of
+from symphony._work.typed_values import annotations_of, converter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from symphony._work.typed_values import Convert
+    from symphony._work.single_values import Convert
     from symphony.extension import OperationDescription
 
 
@@ -55,6 +56,12 @@ class Contract:
                 except Mismatch as mismatch:
                     raise RefusedInputError(
                         f"operation `{self._operation}`: input `{name}`{mismatch}"
+                    ) from None
+                except Exception as fault:  # noqa: BLE001 - whatever foreign code raises.
+                    # Of code that is not ours: what is too deep, a value that cannot be shown.
+                    raise RefusedInputError(
+                        f"operation `{self._operation}`: input `{name}` cannot be read "
+                        f"({type(fault).__name__}: {refusal_of(fault)})"
                     ) from None
         return inputs
 

@@ -298,17 +298,16 @@ class Server:
         if fault is not None:
             self._lane.error(correlation, "remote-error", fault, "TypeError", "")
             return
-        try:
-            inputs = self._contract(description).converted(inputs)
-        except RefusedInputError as refused:
-            self._lane.error(correlation, "invalid-value", str(refused), "TypeError", "")
-            return
         self._serving = correlation
         try:
+            # Constructors and validators of the author's run in it.
+            inputs = self._contract(description).converted(inputs)
             self._send(correlation, self._extension.operations[operation](**inputs), stream)
         except SystemExit:
             # It ends the extension, as it ends a program.
             raise
+        except RefusedInputError as refused:
+            self._lane.error(correlation, "invalid-value", str(refused), "TypeError", "")
         except BaseException as raised:  # noqa: BLE001  # Whatever an operation raises.
             self.send_fault(correlation, raised)
         finally:

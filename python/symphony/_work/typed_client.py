@@ -6,7 +6,8 @@ value.
 
 from __future__ import annotations
 
-from symphony._work.typed_values import Mismatch, annotations_of, converter
+from symphony._work.single_values import Mismatch, refusal_of
+from symphony._work.typed_values import annotations_of, converter
 from symphony.exceptions import InvalidValueError
 
 TYPE_CHECKING = False
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphony import _core
-    from symphony._work.typed_values import Convert
+    from symphony._work.single_values import Convert
 
 _COROUTINE = 0x80
 _STREAMS = ("Iterator", "Iterable", "Generator", "AsyncIterator", "AsyncIterable", "AsyncGenerator")
@@ -123,6 +124,10 @@ def _reads(called: str, annotation: Any, function: Any) -> Convert | None:
             return convert(value)
         except Mismatch as mismatch:
             raise InvalidValueError(f"the result of `{called}`{mismatch}") from None
+        except Exception as fault:
+            raise InvalidValueError(
+                f"the result of `{called}` cannot be read ({type(fault).__name__}: {refusal_of(fault)})"
+            ) from fault
 
     return read
 

@@ -10,6 +10,18 @@ from __future__ import annotations
 
 import sys
 
+from symphony._work.single_values import (
+    PLAIN,
+    PLAIN_NAMES,
+    Mismatch,
+    by_text,
+    enumeration,
+    is_of,
+    literal,
+    none,
+    refusal_of,
+)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,39 +33,6 @@ _LISTS = ("list", "List", "Sequence", "MutableSequence", "Iterable", "Collection
 _SETS = ("set", "Set", "frozenset", "FrozenSet", "AbstractSet", "MutableSet")
 _DICTS = ("dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict", "DefaultDict")
 _MARKERS = ("Annotated", "Required", "NotRequired", "ReadOnly", "Final", "ClassVar")
-_SHOWN = 60
-
-
-class Mismatch(Exception):  # noqa: N818 - it is told as another error.
-    """A value is not what an annotation wants.
-
-    Attributes:
-        wanted: What was wanted.
-        came: What came.
-        path: Where in the value: `.field` and `[index]`, outermost first.
-    """
-
-    def __init__(self, wanted: str, came: Any) -> None:
-        """Keeps both as texts."""
-        self.wanted = wanted
-        self.came = f"`{type(came).__name__}` {_short(came)}" if came is not None else "`None`"
-        self.path: list[str] = []
-        super().__init__(wanted)
-
-    def within(self, part: str) -> Mismatch:
-        """The same, one level further out."""
-        self.path.insert(0, part)
-        return self
-
-    def __str__(self) -> str:
-        """Where, what was wanted and what came."""
-        place = f" at `{''.join(self.path)}`" if self.path else ""
-        return f"{place}: wanted {self.wanted}, came {self.came}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def converter(
@@ -76,7 +55,7 @@ def annotations_of(function: Any) -> dict[str, Any]:
     """The annotations of a function, as they stand there."""
     try:
         found: dict[str, Any] = getattr(function, "__annotations__", None) or {}
-    except NameError:
+    except Exception:  # noqa: BLE001 - whatever their evaluation raises.
         # From 3.14 on they are made when they are asked for, and what type checkers alone import is not there.
         return {}
     return found
@@ -94,9 +73,9 @@ class _Reader:
         if isinstance(wanted, str):
             return self._of_text(wanted)
         if wanted is None or wanted is type(None):
-            return _none
-        if isinstance(wanted, type) and wanted in _PLAIN and not hasattr(wanted, "__args__"):
-            return _PLAIN[wanted]
+            return none
+        if isinstance(wanted, type) and wanted in PLAIN and not hasattr(wanted, "__args__"):
+            return PLAIN[wanted]
         if _is_union(wanted):
             return self._union(list(wanted.__args__))
         origin = getattr(wanted, "__origin__", None)
@@ -120,15 +99,15 @@ class _Reader:
         if hasattr(wanted, "__metadata__"):
             return self.convert(origin)
         if name == "Literal" or getattr(origin, "_name", "") == "Literal":
-            return _literal(arguments)
+            return literal(arguments)
         if getattr(origin, "_name", "") in _MARKERS:
             return self.convert(arguments[0])
         return self._generic(origin, arguments)
 
     def _of_text(self, text: str) -> Convert | None:
         """What a text means where it stands; a name that only type checkers import means nothing here."""
-        if text in _PLAIN_NAMES and text not in self._names:
-            return _PLAIN_NAMES[text]
+        if text in PLAIN_NAMES and text not in self._names:
+            return PLAIN_NAMES[text]
         try:
             return self.convert(eval(text, dict(self._names)))  # noqa: S307 - as `typing.get_type_hints` does.
         except TypeError:
@@ -269,8 +248,8 @@ class _Reader:
             return self._typed_dict(wanted, label)
         if issubclass(wanted, tuple) and hasattr(wanted, "_fields"):
             return self._named_tuple(wanted, label)
-        if _has(wanted, "enum", "Enum"):
-            return _enumeration(wanted, label)
+        if is_of(wanted, "enum", "Enum"):
+            return enumeration(wanted, label)
         if hasattr(wanted, "__attrs_attrs__"):
             fields = wanted.__attrs_attrs__
             optional = {field.name for field in fields if repr(field.default) != "NOTHING"}
@@ -281,7 +260,7 @@ class _Reader:
             count = len(wanted.__struct_defaults__)
             optional = set(fields[len(fields) - count :])
             return self._object(wanted, label, fields, optional, {})
-        return _by_text(wanted, label)
+        return by_text(wanted, label)
 
     def _dataclass(self, wanted: Any, label: str) -> Convert:
         marks = [
@@ -322,8 +301,9 @@ class _Reader:
             }
             try:
                 return wanted(**made)
-            except (TypeError, ValueError) as refused:
-                raise Mismatch(f"{label}, which refuses it ({refused})", value) from refused
+            except Exception as refused:
+                told = f"{label}, which refuses it ({refusal_of(refused)})"
+                raise Mismatch(told, value) from refused
 
         return convert
 
@@ -356,9 +336,12 @@ class _Reader:
         def convert(value: Any) -> Any:
             if not isinstance(value, list) or not least <= len(value) <= len(fields):
                 raise Mismatch(f"{label} (a `list` of {len(fields)})", value)
-            return wanted(
-                *(_placed(each.get(name), one, f".{name}") for name, one in zip(fields, value))
-            )
+            given = [_placed(each.get(name), one, f".{name}") for name, one in zip(fields, value)]
+            try:
+                return wanted(*given)
+            except Exception as refused:
+                told = f"{label}, which refuses it ({refusal_of(refused)})"
+                raise Mismatch(told, value) from refused
 
         return convert
 
@@ -400,157 +383,26 @@ def _lacks(label: str, name: str, optional: set[str], value: Any) -> bool:
     return False
 
 
-def _exactly(*kinds: type) -> Convert:
-    wanted = f"`{kinds[0].__name__}`"
-
-    def convert(value: Any) -> Any:
-        # A bool is an int to Python, and not to whoever reads an annotation.
-        if type(value) not in kinds and not (bool not in kinds and _is_part_of(value, kinds)):
-            raise Mismatch(wanted, value)
-        return value
-
-    return convert
-
-
-def _is_part_of(value: Any, kinds: tuple[type, ...]) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
-
-
-def _none(value: Any) -> Any:
-    if value is not None:
-        raise Mismatch("`None`", value)
-
-
-def _bytearray(value: Any) -> Any:
-    if not isinstance(value, bytes):
-        raise Mismatch("`bytes`", value)
-    return bytearray(value)
-
-
-def _made_of_list(kind: Callable[[Any], Any]) -> Convert:
-    def convert(value: Any) -> Any:
-        if not isinstance(value, list):
-            raise Mismatch("`list`", value)
-        try:
-            return kind(value)
-        except TypeError:
-            raise Mismatch("`list` of what can be in a set", value) from None
-
-    return convert
-
-
-_PLAIN: dict[Any, Convert] = {
-    bool: _exactly(bool),
-    int: _exactly(int),
-    # An integer is a number where one with a fraction is asked for, and stays one.
-    float: _exactly(float, int),
-    str: _exactly(str),
-    bytes: _exactly(bytes),
-    bytearray: _bytearray,
-    list: _exactly(list),
-    dict: _exactly(dict),
-    tuple: _made_of_list(tuple),
-    set: _made_of_list(set),
-    frozenset: _made_of_list(frozenset),
-}
-_PLAIN_NAMES = {kind.__name__: convert for kind, convert in _PLAIN.items()}
-
-
-def _literal(allowed: tuple[Any, ...]) -> Convert:
-    wanted = "one of " + ", ".join(repr(one) for one in allowed)
-    by_plain = [
-        (getattr(one, "value", one) if not isinstance(one, type) else one, one) for one in allowed
-    ]
-
-    def convert(value: Any) -> Any:
-        for sent, one in by_plain:
-            if type(sent) is type(value) and sent == value:
-                return one
-        raise Mismatch(wanted, value)
-
-    return convert
-
-
-def _enumeration(wanted: Any, label: str) -> Convert:
-    from symphony._work.sent_values import plain
-
-    members: list[Any] = list(wanted.__members__.values())
-    names = ", ".join(repr(one.value) for one in members[:8])
-
-    def sent(value: Any) -> Any:
-        """A member's value as it arrives."""
-        if value is None or isinstance(value, (bool, int, float, str, bytes)):
-            return value
-        if isinstance(value, (list, tuple)):
-            return [sent(one) for one in value]
-        made = plain(value)
-        return value if made is NotImplemented else sent(made)
-
-    arrived = [(sent(one.value), one) for one in members]
-
-    def convert(value: Any) -> Any:
-        for each, one in arrived:
-            if type(each) is type(value) and each == value:
-                return one
-        try:
-            # Flags together, and what `_missing_` knows; a bool is no number.
-            made = None if isinstance(value, bool) else wanted(value)
-        except (ValueError, TypeError):
-            made = None
-        if made is None:
-            raise Mismatch(f"{label} ({names})", value)
-        return made
-
-    return convert
-
-
 def _validated(wanted: Any, label: str, value: Any) -> Any:
     """A model of pydantic's, which checks by its own rules."""
     try:
         return wanted.model_validate(value)
-    except ValueError as refused:
-        errors = getattr(refused, "errors", None)
-        first = errors()[0] if callable(errors) else {}
-        mismatch = Mismatch(f"{label}: {first.get('msg', refused)}", first.get("input", value))
+    except Exception as refused:
+        first = _first_error(refused)
+        told = first.get("msg") or refusal_of(refused)
+        mismatch = Mismatch(f"{label}: {told}", first.get("input", value))
         for part in reversed(first.get("loc", ())):
             mismatch.within(f"[{part}]" if isinstance(part, int) else f".{part}")
         raise mismatch from refused
 
 
-def _by_text(wanted: Any, label: str) -> Convert | None:
-    """What is sent as a text, or as seconds, and is made of it."""
-    if _has(wanted, "datetime", "timedelta"):
-        return lambda value: _made(_seconds(wanted), label, value, (int, float))
-    if _has(wanted, "datetime", "datetime"):
-        return lambda value: _made(_moment(wanted), label, value, (str,))
-    if _has(wanted, "datetime", "date") or _has(wanted, "datetime", "time"):
-        return lambda value: _made(wanted.fromisoformat, label, value, (str,))
-    if _has(wanted, "decimal", "Decimal"):
-        return lambda value: _made(wanted, label, value, (str, int))
-    if _has(wanted, "uuid", "UUID") or _has(wanted, "pathlib", "PurePath"):
-        return lambda value: _made(wanted, label, value, (str,))
-    return None
-
-
-def _made(make: Convert, label: str, value: Any, kinds: tuple[type, ...]) -> Any:
-    if not isinstance(value, kinds) or isinstance(value, bool):
-        raise Mismatch(label, value)
+def _first_error(refused: Exception) -> dict[str, Any]:
+    """The first of what pydantic found wrong; empty for whatever else was raised."""
     try:
-        return make(value)
-    except (ValueError, ArithmeticError, TypeError):
-        raise Mismatch(label, value) from None
-
-
-def _seconds(wanted: Any) -> Convert:
-    return lambda seconds: wanted(seconds=seconds)
-
-
-def _moment(wanted: Any) -> Convert:
-    def make(text: str) -> Any:
-        # `Z` is read from 3.11 on.
-        return wanted.fromisoformat(f"{text[:-1]}+00:00" if text.endswith(("Z", "z")) else text)
-
-    return make
+        errors: list[dict[str, Any]] = refused.errors()  # type: ignore[attr-defined]
+        return dict(errors[0])
+    except Exception:  # noqa: BLE001 - a validator raises its own errors, which list nothing.
+        return {}
 
 
 def _integer_of_text(text: Any) -> Any:
@@ -561,12 +413,6 @@ def _integer_of_text(text: Any) -> Any:
     if number is None or str(number) != text:
         raise Mismatch("the text of an `int`", text)
     return number
-
-
-def _has(wanted: Any, module: str, name: str) -> bool:
-    """Whether it is a class of a module, which nobody imports to ask."""
-    found = getattr(sys.modules.get(module), name, None)
-    return found is not None and issubclass(wanted, found)
 
 
 def _is_model(wanted: type) -> bool:

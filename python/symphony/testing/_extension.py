@@ -218,6 +218,7 @@ class _Place:
                 workspace=given.workspace,
                 python=given.python,
                 members=given.members,
+                store=given.store,
             )
 
     def _extension(self, extension: Extension, calls: Iterable[str] | None) -> str:
