@@ -36,7 +36,7 @@ def kill(pid: int, number: int = signal.SIGKILL) -> None:
 def supervisor_of(pid: int | None = None) -> int:
     """The supervisor's process: the child that runs our loop."""
     for child in descendants(pid):
-        if b"symphony._guest.supervisor" in Path(f"/proc/{child}/cmdline").read_bytes():
+        if b"symphony._guest.fork_server" in Path(f"/proc/{child}/cmdline").read_bytes():
             with contextlib.suppress(OSError):
                 parent = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1]
                 if int(parent) == (pid or os.getpid()):

@@ -87,4 +87,4 @@ def test_the_interpreters_variables_act(workshop, tmp_path):
 def test_what_is_not_set_or_acts_at_any_time_costs_no_execution(workshop, granted):
     variables = {"SOME_TOKEN": "secret"}
     assert "secret" in called(workshop, granted, 'call("variable", name="SOME_TOKEN")', variables)
-    assert "_guest.supervisor" in called(workshop, granted, 'call("command")', variables)
+    assert "_guest.fork_server" in called(workshop, granted, 'call("command")', variables)

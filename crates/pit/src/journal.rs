@@ -20,11 +20,11 @@ use parking_lot::Mutex;
 
 use crate::disk;
 use crate::durability::{self, BatchedSync};
-pub use crate::frame::MAX_RECORD;
-use crate::frame::{FRAME, Place};
 use crate::journal_file::{
     Aside, KEEP_SCRATCH, keep_aside, open_folder_of, push_frame, sync_folder_of, write_whole,
 };
+pub use crate::journal_frame::MAX_RECORD;
+use crate::journal_frame::{FRAME, Place};
 pub use crate::journal_header::Format;
 use crate::journal_header::HEADER;
 pub use crate::journal_mark::Mark;

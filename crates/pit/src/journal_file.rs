@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, OpenAs};
-use crate::frame::{self, MAX_RECORD, Place};
+use crate::journal_frame::{self, MAX_RECORD, Place};
 use crate::journal_header::{self, Format, HEADER};
 use crate::{Durability, PitError, PitResult};
 
@@ -207,6 +207,6 @@ pub(crate) fn push_frame(
         }
     };
     let offset = base.offset + scratch.len() as u64;
-    frame::push(scratch, Place { offset, ..base }, length, record);
+    journal_frame::push(scratch, Place { offset, ..base }, length, record);
     Ok(())
 }

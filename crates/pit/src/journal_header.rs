@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use crate::disk;
-use crate::frame::{Place, array, checksum};
+use crate::journal_frame::{Place, array, checksum};
 use crate::{PitError, PitResult};
 
 const HEADER_BYTES: usize = 32;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::disk::{self, OpenAs};
-use crate::frame::{Place, array, checksum};
 use crate::journal_file;
+use crate::journal_frame::{Place, array, checksum};
 
 const MAGIC: [u8; 8] = *b"sympmark";
 const BYTES: usize = 32;

@@ -11,7 +11,7 @@ use std::path::Path;
 use component::memory;
 
 use crate::disk::{self, OpenAs};
-use crate::frame::{MAX_RECORD, Place, array, checksum};
+use crate::journal_frame::{MAX_RECORD, Place, array, checksum};
 use crate::journal_header::{self, Format, HEADER};
 use crate::{PitError, PitResult};
 

@@ -8,9 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, OpenAs};
-use crate::frame::{FRAME, Place};
 use crate::journal::{Journal, Mark, Recovery};
 use crate::journal_file::{self, keep_aside, write_whole};
+use crate::journal_frame::{FRAME, Place};
 use crate::journal_header::{self, Format, HEADER};
 use crate::journal_mark::KeptMark;
 use crate::journal_migration;

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::disk;
-use crate::frame::{self, FRAME, Place};
+use crate::journal_frame::{self, FRAME, Place};
 use crate::journal_mark::Mark;
 use crate::{PitError, PitResult};
 
@@ -31,7 +31,7 @@ pub(crate) fn read(
         usize::try_from(end.saturating_sub(offset)).map_or(BUFFER, |left| left.min(BUFFER));
     let mut reader = BufReader::with_capacity(buffer, At { file, offset });
     let mut payload = Vec::new();
-    while frame::read(&mut reader, Place { generation, offset }, end, &mut payload)
+    while journal_frame::read(&mut reader, Place { generation, offset }, end, &mut payload)
         .map_err(reading())?
     {
         offset += (FRAME + payload.len()) as u64;
@@ -55,7 +55,7 @@ impl Read for At<'_> {
 }
 
 pub(crate) fn find(file: &File, path: &Path, from: Place, end: u64) -> PitResult<Option<u64>> {
-    frame::find(from, end, |buffer, at| disk::read_exact_at(file, buffer, at))
+    journal_frame::find(from, end, |buffer, at| disk::read_exact_at(file, buffer, at))
         .map_err(PitError::io("read", path))
 }
 

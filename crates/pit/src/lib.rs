@@ -11,9 +11,9 @@ mod durability;
 mod error;
 #[cfg(test)]
 mod fault_table;
-mod frame;
 pub mod journal;
 mod journal_file;
+mod journal_frame;
 mod journal_header;
 mod journal_mark;
 mod journal_migration;

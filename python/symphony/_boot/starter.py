@@ -11,7 +11,7 @@ import _thread
 import sys
 
 from symphony import _core
-from symphony._boot import fork, signals
+from symphony._boot import fork_guard, signals
 from symphony._boot.container import ABSENT, Container
 from symphony._boot.log_lines import follow as follow_log
 from symphony._boot.log_lines import settle as settle_log
@@ -144,7 +144,7 @@ class Starter:
             from symphony._boot import patched_threads
 
             patched_threads.refuse()
-        fork.install()
+        fork_guard.install()
         self.overrides = dict(overrides or {})
         self.conductor = conductor
         self.namespace = namespace

@@ -1,6 +1,6 @@
 """`symphony check`: faults of manifests, Melodies and Python sources, without running them.
 
-Manifests and Melodies are read by the core, Python sources by `_graph_source`, and both are judged
+Manifests and Melodies are read by the core, Python sources by `_static.graphs`, and both are judged
 by the planner that `boot()` uses. The invariant kept here: only errors make `ok` false, and what
 cannot be followed is a note.
 """

@@ -20,7 +20,7 @@ def freeze_support() -> None:
 
     if len(sys.argv) > 1 and sys.argv[1] == SUPERVISOR_FLAG:
         at_start = frozenset(sys.modules)
-        from symphony._guest.supervisor import main
+        from symphony._guest.fork_server import main
 
         main(at_start)
 
@@ -45,7 +45,7 @@ def supervisor_command() -> list[str]:
         return [sys.executable, SUPERVISOR_FLAG]
     code = (
         f"import sys; at_start = tuple(sys.modules); sys.path[:] = {_library_path()!r}; "
-        "from symphony._guest.supervisor import main; main(at_start)"
+        "from symphony._guest.fork_server import main; main(at_start)"
     )
     return [sys.executable, *_site_flags(), "-B", "-c", code]
 
@@ -56,7 +56,7 @@ def import_command() -> list[str] | None:
 
     if getattr(sys, "frozen", False):
         return None
-    code = f"import sys; sys.path[:] = {_library_path()!r}; import symphony._guest.supervisor"
+    code = f"import sys; sys.path[:] = {_library_path()!r}; import symphony._guest.fork_server"
     return [sys.executable, *_site_flags(), "-B", "-c", code]
 
 

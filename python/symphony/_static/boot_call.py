@@ -1,6 +1,6 @@
 """One call of `boot(…)` in a source, as the graph that it would register.
 
-Called by `_graph_source`. The invariant kept here: components, overrides and the Conductor become
+Called by `_static.graphs`. The invariant kept here: components, overrides and the Conductor become
 what `_components` and `_registration` make of them at run time; what is no literal is a note.
 """
 

@@ -1,6 +1,6 @@
 """Python sources as modules with names, read and never imported.
 
-Used by `_source` for `symphony check` and for factories named by a string. The invariant kept here:
+Used by `_static.graphs` for `symphony check` and for factories named by a string. The invariant kept here:
 a name is followed through import statements and assignments only; what cannot be followed has no
 qualified name.
 """

@@ -1,6 +1,6 @@
 """Reads classes and functions into specs, from text alone, by the rules of `_components`.
 
-Used by `_source` and `_graph_source`. The invariant kept here: what cannot be followed is said,
+Used by `_static.graphs` and `_static.operations`. The invariant kept here: what cannot be followed is said,
 never guessed, and a fault has the words and the place that the boot would give it.
 """
 

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::launch::{Launch, Link, SEND_LIMIT, begin, how_it_ended};
+use super::own_process::{Launch, Link, SEND_LIMIT, begin, how_it_ended};
 use super::protocol::{
     BREATH, Ending, FromSupervisor, LONGEST, Received, Span, SpawnRequest, Termination,
     ToSupervisor, encode, receive, send,

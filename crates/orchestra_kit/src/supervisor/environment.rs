@@ -1,6 +1,6 @@
 //! The variables that a system was given: what its processes get is chosen from them.
 //!
-//! Made by whoever opens a system, read by [`super::launch`] and the process host. Invariant: this crate never asks the
+//! Made by whoever opens a system, read by [`super::own_process`] and the process host. Invariant: this crate never asks the
 //! process for its variables. `setenv` moves them while another thread reads, and neither CPython nor a native module
 //! that is being imported takes the lock of Rust's standard library for it.
 

@@ -7,7 +7,7 @@
 pub mod client;
 mod descriptors;
 mod environment;
-mod launch;
+mod own_process;
 pub mod protocol;
 pub mod server;
 mod tree;
@@ -15,7 +15,7 @@ mod watch;
 
 pub use client::Supervisor;
 pub use environment::Environment;
-pub use launch::Launch;
+pub use own_process::Launch;
 pub(crate) use protocol::is_shortage;
 pub use protocol::{Ending, Program, Span, SpawnRequest, Status, Termination};
 pub use server::{LANE_VARIABLE, Order, Prepared, Server, Start};

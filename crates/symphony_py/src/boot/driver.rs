@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use boot_orchestrator::steps::{ThreadKind, ThreadOrder};
 use boot_orchestrator::system::{System, SystemOptions};
-use boot_orchestrator::{BootFailure, Interruption, Outside, Passage, PhaseLatch, newcomer_faults};
+use boot_orchestrator::{
+    BootFailure, Interruption, Outside, Passage, PhaseLatch, default_deadlines, newcomer_faults,
+};
 use component::{Code, ComponentName, Descriptor, Need, NeedKind, Phase, Remedy, Step};
 use orchestra_kit::manifest::StoreLimits;
 use parking_lot::Mutex;
@@ -186,7 +188,7 @@ impl Boot {
         if conductor {
             state.conductor = Some(descriptor.name.clone());
             // Its import and factory have the boot's deadline only.
-            descriptor.deadline = Some(self.timeout.unwrap_or(Duration::from_secs(60)));
+            descriptor.deadline = Some(self.timeout.unwrap_or(default_deadlines::BOOT));
             if spec.is_unread() {
                 // It may need any component, so it waits for each.
                 descriptor.needs.extend(state.components.iter().map(|(other, _)| after(other)));

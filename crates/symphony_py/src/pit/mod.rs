@@ -1,4 +1,7 @@
 //! The Pit's members as Python calls them: conversions and the door, nothing else.
+//!
+//! One file for each member: an operation is a method there, its type stands in `_core.pyi`, and what guests and Melodies
+//! call is its row in `orchestra_kit/src/operations/`.
 
 mod arbitration;
 mod artifact_file;

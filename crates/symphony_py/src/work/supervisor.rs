@@ -1,4 +1,4 @@
-//! The supervisor's process, driven from its Python side: `symphony/_guest/supervisor.py` forks, this does the rest.
+//! The supervisor's process, driven from its Python side: `symphony/_guest/fork_server.py` forks, this does the rest.
 
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, IntoRawFd};
