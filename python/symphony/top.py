@@ -187,7 +187,8 @@ class Served:
                     # No descriptor is free: they come back.
                     time.sleep(_PAUSE)
                 continue
-            with peer, contextlib.suppress(OSError, ValueError, SymphonyError):
+            # Whatever one of them asks costs that one alone.
+            with peer, contextlib.suppress(Exception):
                 self._answer(peer)
 
     def _answer(self, peer: socket.socket) -> None:

@@ -224,3 +224,16 @@ def test_a_missing_tool_is_told_and_takes_nothing_back(empty, cli):
     assert "`cargo` is not installed" in made.err
     assert made.document["next"][0] == "cd hello && cargo build --target-dir target"
     assert (empty.folder / "hello" / "src" / "main.rs").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["extension"], ["extension", "a", "--language", "cobol"], ["nothing", "a"], []]
+)
+def test_a_wrong_call_is_2_and_still_one_document(empty, arguments):
+    whole = empty("new", "extension", "a/b", "--json").document
+    told = empty("new", *arguments, "--json")
+    assert told.code == 2, told
+    assert set(told.document) == set(whole)
+    assert (told.document["ok"], told.document["error"]["code"]) == (False, "invalid-value")
+    assert told.err.startswith("error: "), told
+    assert tree(empty.folder) == []

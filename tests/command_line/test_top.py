@@ -267,7 +267,16 @@ def test_hostile_connections_disturb_nobody(cli, running, session):
     (name,) = os.listdir(session)
     path = str(session / name)
     hostile = []
-    for said in (b"", b"{", b"x" * 100_000, b"[]\n", b'{"ask": 1}\n', b"\xff\n", b"{}{}\n" * 9):
+    for said in (
+        b"",
+        b"{",
+        b"x" * 100_000,
+        b"[]\n",
+        b'{"ask": 1}\n',
+        b"\xff\n",
+        b"{}{}\n" * 9,
+        b"[" * 3000 + b"\n",
+    ):
         peer = socket.socket(socket.AF_UNIX)
         peer.settimeout(5)
         peer.connect(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import py_compile
+import subprocess
 import sys
 
 import pytest
@@ -182,3 +183,29 @@ def test_a_lock_file_that_is_damaged_trusts_nothing(opened, form):
     assert oct(opened.lock.stat().st_mode & 0o777) == "0o600"
     opened.lock.write_text("{")
     refused(opened, form, "cannot be understood")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-such"], ["a", "b"], ["nope"]])
+def test_a_wrong_call_is_2_and_still_one_document(opened, arguments):
+    told = opened.trust(*arguments, "--json")
+    assert told.code == 2, told
+    assert set(told.document) == {"ok", "extensions", "error"}
+    assert (told.document["ok"], told.document["error"]["code"]) == (False, "invalid-value")
+    assert told.err.startswith("error: "), told
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [("KeyboardInterrupt()", 130), ("Terminated(143)", 143), ("RecursionError()", 1)],
+)
+def test_whatever_ends_it_there_is_one_document(opened, raised, code):
+    program = (
+        "import sys\nfrom symphony._boot.threads import Terminated\nfrom symphony._cli import _main, _trust\n"
+        f"def ended(*_): raise {raised}\n"
+        f"_trust._changed = ended\nsys.exit(_main.main(['trust', '--json', 'x']))\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert told.returncode == code, told
+    assert json.loads(told.stdout)["ok"] is False

@@ -43,9 +43,20 @@ def refuse(command: str, error: UsageError, *, as_json: bool) -> None:
         print(json.dumps({"ok": False, "state": None, "error": as_document(error)}, indent=2))
     elif as_json and command == "top":
         print(json.dumps({"ok": False, "systems": []}, indent=2))
+    elif as_json and command == "new":
+        print(json.dumps({**empty_new(), "error": as_document(error)}, indent=2))
+    elif as_json and command == "trust":
+        print(json.dumps({"ok": False, "extensions": [], "error": as_document(error)}, indent=2))
     elif as_json and command == "call":
         document = {"ok": False, "result": None, "seconds": None, "error": as_document(error)}
         print(json.dumps(document, indent=2))
+
+
+def empty_new() -> dict[str, Any]:
+    """The document of a `new` that has done nothing."""
+    unknown = ("extension", "language", "protocol", "folder")
+    rest: dict[str, Any] = {"files": [], "system": None, "built": None, "next": [], "error": None}
+    return {"ok": False, **dict.fromkeys(unknown), **rest}
 
 
 def refused_doctor(error: UsageError) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from symphony import _core
+from symphony._boot.threads import Terminated
 from symphony._cli import _errors
 from symphony._cli._exit import OK, exit_code_of
 from symphony._static.operations import read_operations
@@ -33,7 +34,7 @@ def trust(options: argparse.Namespace) -> int:
     try:
         document["extensions"] = _listed() if options.list else _changed(options)
         document["ok"] = True
-    except (SymphonyError, OSError) as error:
+    except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001 - told in the house form.
         document["error"] = _errors.as_document(error)
         print(_errors.render(error), file=sys.stderr)
         code = exit_code_of(error)

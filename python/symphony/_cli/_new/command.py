@@ -22,7 +22,6 @@ from symphony._cli._new.writing import Draft, write
 
 if TYPE_CHECKING:
     import argparse
-    from typing import Any
 
     from symphony._cli._new.place import Place
 
@@ -48,18 +47,8 @@ def new(options: argparse.Namespace) -> int:
         The exit code.
     """
     name: str = options.name
-    document: dict[str, Any] = {
-        "ok": False,
-        "extension": name,
-        "language": None,
-        "protocol": options.protocol or "lane",
-        "folder": None,
-        "files": [],
-        "system": None,
-        "built": None,
-        "next": [],
-        "error": None,
-    }
+    document = _errors.empty_new()
+    document.update(extension=name, protocol=options.protocol or "lane")
     code = OK
     try:
         language = _language(options)

@@ -18,6 +18,7 @@ from symphony._cli._top._systems import find
 
 if TYPE_CHECKING:
     import argparse
+    from typing import Any
 
 
 def top(options: argparse.Namespace) -> int:
@@ -33,7 +34,13 @@ def top(options: argparse.Namespace) -> int:
 
         watch(state)
         return OK
-    systems = [figures for _, figures in find(state)]
+    systems: list[dict[str, Any]] = []
+    try:
+        systems = [figures for _, figures in find(state)]
+    except BaseException:
+        if options.json:
+            print(json.dumps({"ok": False, "systems": []}, indent=2))
+        raise
     if options.json:
         print(json.dumps({"ok": bool(systems), "systems": systems}, indent=2))
     elif options.format == "prometheus":
