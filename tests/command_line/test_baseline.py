@@ -11,6 +11,7 @@ from symphony._cli._baseline import Baseline
 # Slow enough that no load of the machine hides it.
 ECHO = "import time\ntime.sleep(0.3)\n@extension.operation\ndef echo(value):\n    return value\n"
 EAGER = 'activation = "eager"\n'
+NAN = float("nan")
 
 
 @pytest.fixture
@@ -252,3 +253,55 @@ def test_boots_that_are_none_are_a_wrong_call(report, workshop, cli, kept):
     ended = cli("run", "--baseline", "base.json")
     assert ended.code == 2, ended
     assert "`boots`" in ended.err
+
+
+@pytest.mark.parametrize("seconds", [-1, NAN, "1", True, 10**400])
+@pytest.mark.parametrize("place", ["ready_seconds", "components"])
+def test_boots_with_figures_that_are_no_durations_are_a_wrong_call(
+    report, workshop, cli, seconds, place
+):
+    document = report()
+    boot = {
+        name: document[name]
+        for name in ("ready_seconds", "overhead_seconds", "phases", "components")
+    }
+    boot = json.loads(json.dumps(boot))
+    if place == "components":
+        started = next(one for one in boot["components"] if one["started_at"] is not None)
+        started["seconds"] = seconds
+    else:
+        boot[place] = seconds
+    (workshop.folder / "base.json").write_text(json.dumps({**document, "boots": [boot]}))
+    ended = cli("run", "--baseline", "base.json", "--json")
+    assert ended.code == 2, ended
+    # What is no JSON is refused at its place.
+    words = "no finite number" if seconds is not NAN else "base.json:1:"
+    assert words in ended.err
+    assert ended.document["error"]["code"] == "invalid-value"
+
+
+def test_what_a_system_prints_at_its_exit_is_no_figure(workshop, cli):
+    workshop.system('components = ["noisy"]\n')
+    (workshop.folder / "noisy.py").write_text(
+        "import atexit\nfrom symphony import component\n"
+        "atexit.register(print, '[bye')\nprint('hello')\n"
+        "@component\nclass Noisy: ...\n"
+    )
+    ended = cli("run", "--boots", "3")
+    assert ended.code == 0, ended
+    (workshop.folder / "noisy.py").write_text("print('{}')\nraise RuntimeError('no')\n")
+    ended = cli("run", "--boots", "2", "--json")
+    assert ended.code == 1, ended
+
+
+def test_every_boot_that_is_measured_is_kept(workshop, cli):
+    workshop.system('components = ["noisy"]\n')
+    (workshop.folder / "noisy.py").write_text(
+        "import atexit\nfrom symphony import component\nimport os\n"
+        "if os.getenv('QUIET') is None: atexit.register(os.write, 1, b'bye')\n"
+        "@component\nclass Noisy: ...\n"
+    )
+    ended = cli("run", "--boots", "3", "--json")
+    document, _ = json.JSONDecoder().raw_decode(ended.out)
+    assert ended.code == 0, ended
+    assert len(document["boots"]) == 3

@@ -88,3 +88,22 @@ def test_what_is_not_there_is_named(tools, cli, form, operation):
     assert ended.code == 1
     form(ended.err)
     assert "absent" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("1e999", "beyond the range"),
+        ("[-1e400]", "beyond the range"),
+        ("NaN", "no number"),
+        ('{"a": [-Infinity]}', "no number"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "`c` is given twice"),
+        ("[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_value_that_would_arrive_as_another_is_refused_by_name(tools, cli, form, value, said):
+    ended = cli("call", "tools.echo", "value:=" + value)
+    assert ended.code == 2, ended
+    form(ended.err)
+    assert "`value`" in ended.err
+    assert said in ended.err

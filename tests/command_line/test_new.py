@@ -237,3 +237,12 @@ def test_a_wrong_call_is_2_and_still_one_document(empty, arguments):
     assert (told.document["ok"], told.document["error"]["code"]) == (False, "invalid-value")
     assert told.err.startswith("error: "), told
     assert tree(empty.folder) == []
+
+
+@pytest.mark.parametrize("name", ["test-runner", "speed-test", "conftest", "test_x"])
+def test_a_name_like_a_tests_gives_no_module_like_one(empty, name):
+    assert empty("new", "extension", name).code == 0
+    module = name.replace("-", "_") + "_extension"
+    assert (empty.folder / name / f"{module}.py").is_file(), tree(empty.folder)
+    called = empty("call", f"{name}.hello", "who=x")
+    assert (called.code, called.out) == (0, "Hello, x!\n"), called

@@ -8,6 +8,7 @@ than the threshold, and more than what everything else changed by, as on a machi
 from __future__ import annotations
 
 import json
+import math
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -58,13 +59,21 @@ class Baseline:
                 f"{place}: {message}", hints=[f"a baseline is what {_HINT.format(path='FILE')}"]
             )
 
+        hint = f"a baseline is what {_HINT.format(path='FILE')}"
         document = json.loads(self._text)
         self._boots: list[dict[str, Any]] = document.get("boots") or [document]
         try:
-            _gathered(self._boots)
+            figures = _gathered(self._boots)
         except (AttributeError, KeyError, TypeError):
-            hint = f"a baseline is what {_HINT.format(path='FILE')}"
             raise UsageError(f"{path}: its `boots` are no boots", hints=[hint]) from None
+        for (kind, name), every in figures.items():
+            for seconds in every:
+                if not _is_duration(seconds):
+                    raise UsageError(
+                        f"{path}: in its `boots` the seconds of {kind} `{name}` are {json.dumps(seconds)}, which is no "
+                        "finite number of 0 or more",
+                        hints=[hint],
+                    )
 
     def compare(self, boots: list[dict[str, Any]], threshold: float) -> BaselineResult:
         """Holds boots against it.
@@ -75,6 +84,15 @@ class Baseline:
         """
         comparison = _compared(_gathered(self._boots), _gathered(boots), threshold)
         return BaselineResult(self.path, comparison, len(self._boots), len(boots))
+
+
+def _is_duration(seconds: object) -> bool:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        return False
+    try:
+        return math.isfinite(seconds) and seconds >= 0
+    except OverflowError:
+        return False
 
 
 def _gathered(boots: list[dict[str, Any]]) -> _Figures:

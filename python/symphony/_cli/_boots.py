@@ -6,9 +6,11 @@ that fails is nobody's error: the command's own boot tells what is wrong.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,18 +38,31 @@ def measure(options: argparse.Namespace, config: SystemConfig, count: int) -> li
     }
     found: list[dict[str, Any]] = []
     for _ in range(count):
+        figures = _measured(json.dumps(given))
+        if figures is None:
+            break
+        found.append(figures)
+    return found
+
+
+def _measured(given: str) -> dict[str, Any] | None:
+    """The figures of one boot; `None` of one that failed."""
+    # A file that has no name, and is nobody's stdout: what a system prints, also at its exit, is its own.
+    with contextlib.suppress(OSError), tempfile.TemporaryFile() as file:
         ended = subprocess.run(  # noqa: S603 - this interpreter.
-            [sys.executable, "-c", _CHILD, json.dumps(given)],
+            [sys.executable, "-c", _CHILD, given, str(file.fileno())],
             check=False,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            pass_fds=[file.fileno()],
         )
-        lines = ended.stdout.splitlines()
-        if ended.returncode or not lines:
-            break
-        found.append(json.loads(lines[-1]))
-    return found
+        file.seek(0)
+        with contextlib.suppress(ValueError):
+            figures: Any = json.loads(file.read())
+            if ended.returncode == 0 and isinstance(figures, dict):
+                return figures if figures.keys() == set(_TAKEN) else None
+    return None
 
 
 def figures_of(report: dict[str, Any]) -> dict[str, Any]:
@@ -56,17 +71,20 @@ def figures_of(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def boot_once() -> None:
-    """The child's side: boots, shuts down, and prints the figures as its last line."""
+    """The child's side: boots, shuts down, and writes the figures to the descriptor that it was given."""
     import argparse
+    import os
 
     from symphony import SystemConfig
     from symphony._cli._system import start
 
-    given = json.loads(sys.argv[1])
+    given, descriptor = json.loads(sys.argv[1]), int(sys.argv[2])
+    # Kept from what the boot starts.
+    os.set_inheritable(descriptor, False)
     config = SystemConfig.load(given["config"], state=given["state"], workspace=given["workspace"])
     options = argparse.Namespace(
         components=given["components"], conductor=given["conductor"], verbose=0, log_level=None
     )
     with start(options, config) as system:
         report = json.loads(system.report.to_json())
-    print(json.dumps(figures_of(report)))
+    os.write(descriptor, json.dumps(figures_of(report)).encode())

@@ -26,11 +26,12 @@ _TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates
 
 
 def module_of(name: str) -> str:
-    """A module's name for an extension's, which hides no module that exists."""
+    """A module's name for an extension's, which hides no module that exists and is none of a test's."""
     module = name.replace("-", "_")
     if not module.isidentifier():
         module = f"extension_{module}"
-    if keyword.iskeyword(module) or _exists(module):
+    is_test = module.startswith("test_") or module.endswith("_test") or module == "conftest"
+    if keyword.iskeyword(module) or is_test or _exists(module):
         module = f"{module}_extension"
     return module
 
