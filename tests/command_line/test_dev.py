@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import queue
 import signal
@@ -11,6 +12,7 @@ import threading
 import time
 
 import pytest
+from symphony._cli._dev.modules import OwnModules
 from workshop import write
 
 SECONDS = 20
@@ -218,6 +220,79 @@ def test_what_tools_write_and_tests_restart_nothing(dev, workshop):
     greeter(workshop, "two")
     running.wait_for("restarted in")
     assert "".join(running.lines).count("restarted in") == 1
+
+
+def test_an_entry_that_is_named_like_a_test_is_restarted(dev, workshop):
+    folder = workshop.extension("hello", "", entry="test_hello:extension")
+    source = (
+        "from symphony.extension import Extension\nextension = Extension('hello')\n"
+        "@extension.operation\ndef hello():\n    return 'one'\n"
+    )
+    write(folder / "test_hello.py", source)
+    running = dev()
+    running.wait_for("ready in")
+    running.type("hello.hello")
+    running.wait_for("hello.hello: ", "one")
+    write(folder / "test_hello.py", source.replace("one", "two"))
+    running.wait_for("restarted in")
+    running.type("hello.hello")
+    running.wait_for("hello.hello: ", "two")
+
+
+COMPONENT = (
+    "import helping\nfrom symphony import component\nprint('imported {}', helping.WORD)\n"
+    "@component\nclass A: ...\n"
+)
+
+
+@pytest.mark.parametrize("package", [False, True])
+def test_an_edit_of_a_component_is_what_the_next_boot_has(dev, workshop, package):
+    file = workshop.folder / ("shop/__init__.py" if package else "shop.py")
+    helping = write(workshop.folder / "helping.py", "WORD = 'a'\n")
+    write(file, COMPONENT.format(1))
+    workshop.system('components = ["shop"]\n')
+    running = dev()
+    running.wait_for("imported 1 a")
+    running.wait_for("ready in")
+    # As long as before, in the same second: bytecode would be taken for new.
+    write(helping, "WORD = 'b'\n")
+    write(file, COMPONENT.format(2))
+    running.wait_for("imported 2 b")
+    running.wait_for("ready in")
+    write(file, "def f(:\n")
+    running.wait_for("SyntaxError")
+    running.wait_for("what runs goes on as it is")
+    write(file, "raise RuntimeError('no')\n")
+    running.wait_for("error: ")
+    running.wait_for("waiting for an edit")
+    write(file, COMPONENT.format(3))
+    running.wait_for("imported 3 b")
+    running.wait_for("ready in")
+    # A boot for another reason has it anew, too.
+    workshop.system('components = ["shop"]\n# another\n')
+    running.wait_for("imported 3 b")
+    running.wait_for("ready in")
+
+
+def test_only_what_was_imported_from_the_own_folders_is_forgotten(tmp_path, monkeypatch):
+    write(tmp_path / "site-packages" / "installed_one.py", "")
+    write(tmp_path / "own_early.py", "")
+    write(tmp_path / "own_late.py", "")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "site-packages")
+    names = ("own_early", "own_late", "installed_one")
+    try:
+        importlib.import_module("own_early")
+        modules = OwnModules([str(tmp_path), os.path.dirname(os.__file__)])
+        before = set(sys.modules)
+        for name in ("own_late", "installed_one", "this"):
+            importlib.import_module(name)
+        modules.forget()
+        assert set(sys.modules) - before == {"installed_one", "this"}
+        assert "own_early" in sys.modules
+    finally:
+        for name in (*names, "this"):
+            sys.modules.pop(name, None)
 
 
 def test_a_debugger_stops_in_an_extension_in_this_process(dev, workshop):

@@ -17,8 +17,16 @@ from symphony._boot.threads import Terminated
 from symphony._cli import _errors
 from symphony._cli._dev.calls import TypedCalls
 from symphony._cli._dev.in_process import InProcess, is_stuck
+from symphony._cli._dev.modules import OwnModules
 from symphony._cli._dev.output import ExtensionLines, say, say_error, short, warn
-from symphony._cli._dev.sources import extensions_of, forget_bytecode, is_manifest, text_of, watched
+from symphony._cli._dev.sources import (
+    extensions_of,
+    forget_bytecode,
+    is_manifest,
+    syntax_error,
+    text_of,
+    watched,
+)
 from symphony._cli._exit import OK, exit_code_of
 from symphony._cli._system import config_of, start
 from symphony.exceptions import BootError, StoppedError, SymphonyError
@@ -66,6 +74,7 @@ class _Session:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._config = os.path.abspath(config_of(options).path or "")
+        self._modules = OwnModules([os.path.dirname(self._config), os.getcwd()])
         self._system: System[Any] | None = None
         self._extensions: list[Extension] = []
         self._states: dict[str, str] = {}
@@ -90,6 +99,7 @@ class _Session:
                     self._follow(watch)
                 finally:
                     self._shut_down()
+                self._modules.forget()
         finally:
             self._calls.end()
 
@@ -135,8 +145,21 @@ class _Session:
         self._faults = ""
         self._extensions = extensions_of(self._config)
         known = (self._config, *(extension.manifest for extension in self._extensions))
-        self._texts = {path: text_of(path) for path in known}
-        return _core.FileWatch(watched(self._config, self._extensions))
+        self._modules.find(self._named_modules())
+        own = self._modules.watched()
+        self._texts = {path: text_of(path) for path in (*known, *own)}
+        return _core.FileWatch(sorted({*watched(self._config, self._extensions), *own}))
+
+    def _named_modules(self) -> list[str]:
+        """What the arguments and the manifest have imported for the boot."""
+        names: list[str] = list(self._options.components)
+        given: str | None = getattr(self._options, "conductor", None)
+        declared = _core.declared_in(self._config)
+        if declared is not None:
+            names += [name for name, _, _ in declared[1]]
+            if declared[2] is not None and given is None:
+                given = declared[2][0]
+        return names if given is None else [*names, given]
 
     def _follow(self, watch: _core.FileWatch) -> None:
         """Acts on changes until the system has to be booted anew."""
@@ -164,6 +187,8 @@ class _Session:
             self._faults = told
             if self._system is None:
                 return False
+        if self._are_other_modules(changed):
+            return True
         # What is gone beside what is there was a step of the save.
         changed = [path for path in changed if os.path.lexists(path)] or changed
         concerned = {
@@ -178,6 +203,18 @@ class _Session:
             if self._can_run(extension, files):
                 self._restart(self._system, extension, files)
         return False
+
+    def _are_other_modules(self, changed: list[str]) -> bool:
+        """Whether components or the Conductor were edited, and can be imported anew; tells why not."""
+        edited = [path for path in self._modules.concerned(changed) if self._is_edited(path)]
+        faults = [fault for path in edited if (fault := syntax_error(path)) is not None]
+        for fault in faults:
+            warn(fault)
+        if faults and self._system is not None:
+            warn("what runs goes on as it is")
+        if edited and not faults:
+            say(f"`{short(edited[0])}` was changed: booting anew")
+        return bool(edited) and not faults
 
     def _is_edited(self, path: str) -> bool:
         """Whether a manifest says something else than when it was looked at last; one that was only saved does not."""

@@ -7,12 +7,12 @@ of before are forgotten.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
 from typing import TYPE_CHECKING
 
 from symphony import _core
+from symphony._cli._dev.sources import entry_of
 from symphony._cli._errors import UsageError
 from symphony._guest.in_process import InProcessServer
 from symphony._guest.server import load
@@ -20,8 +20,6 @@ from symphony._guest.server import load
 if TYPE_CHECKING:
     from symphony._cli._dev.sources import Extension
     from symphony.extension import Extension as Served
-
-_ENTRY = re.compile(r"""^\s*entry\s*=\s*["']([\w.]+:[\w.]+)["']""", re.MULTILINE)
 
 
 class InProcess:
@@ -37,14 +35,13 @@ class InProcess:
         Raises:
             UsageError: It is no Python extension.
         """
-        with open(extension.manifest, encoding="utf-8") as file:
-            entry = _ENTRY.search(file.read())
+        entry = entry_of(extension.manifest)
         if entry is None:
             raise UsageError(
                 f"`{extension.name}` cannot run in this process: it has no Python `entry`",
                 hints=["attach a debugger to its process instead; `handle.pid` is its number"],
             )
-        self._entry, self._folder = entry[1], extension.folder
+        self._entry, self._folder = entry, extension.folder
         self.runs = _core.InProcessRuns(extension.name)
         self._server = InProcessServer(extension.name, self._load, self.runs)
 

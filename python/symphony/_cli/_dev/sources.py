@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import traceback
 import warnings
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ _SOURCES = (".rs", ".c", ".cc", ".cpp", ".h", ".hpp", ".go", ".zig", ".lock")
 _BUILD_FILES = {"Makefile", "Cargo.toml", "build.rs", "CMakeLists.txt"}
 _WRITTEN_BY_EXTENSIONS = (".log", ".db", ".db-wal", ".db-shm", ".db-journal", ".sqlite", ".sqlite3")
 """An extension that writes beside its code is not restarted for it, over and over."""
+_ENTRY = re.compile(r"""^\s*entry\s*=\s*["']([\w.]+:[\w.]+)["']""", re.MULTILINE)
 
 
 class Extension:
@@ -43,6 +45,14 @@ class Extension:
         self.folder = os.path.dirname(manifest)
         self.programs = _paths(_core.watched_paths(manifest))
         self.broken: set[str] = set()
+        entry = entry_of(manifest)
+        inside = "" if entry is None else entry.partition(":")[0].replace(".", os.sep)
+        # Whatever its name is, it is no test.
+        self._entry = {
+            os.path.join(self.folder, path)
+            for path in (f"{inside}.py", os.path.join(inside, "__init__.py"))
+            if inside
+        }
 
     def concerned(self, changed: Iterable[str]) -> list[str]:
         """The changed files that are this extension's, and that its process may have read."""
@@ -56,6 +66,8 @@ class Extension:
         ]
 
     def _is_beside(self, path: str) -> bool:
+        if path in self._entry:
+            return False
         name = os.path.basename(path)
         is_test = name == "conftest.py" or (name.startswith("test_") and name.endswith(".py"))
         return is_test or name.endswith(_WRITTEN_BY_EXTENSIONS)
@@ -70,13 +82,19 @@ class Extension:
         """Why it cannot run with these files, and with those that did not parse before: a text for each."""
         texts: list[str] = []
         for path in sorted({*self.broken, *files}):
-            text = _syntax_error(path) if path.endswith(".py") else None
+            text = syntax_error(path) if path.endswith(".py") else None
             if text is None:
                 self.broken.discard(path)
             else:
                 self.broken.add(path)
                 texts.append(text)
         return texts
+
+
+def entry_of(manifest: str) -> str | None:
+    """The `entry` of a Python extension, as far as its manifest can be read."""
+    found = _ENTRY.search((text_of(manifest) or b"").decode(errors="replace"))
+    return None if found is None else found[1]
 
 
 def extensions_of(config: str) -> list[Extension]:
@@ -129,7 +147,7 @@ def _paths(paths: Iterable[str | os.PathLike[str]]) -> set[str]:
     return {os.path.normpath(path) for path in paths}
 
 
-def _syntax_error(path: str) -> str | None:
+def syntax_error(path: str) -> str | None:
     """What is wrong with a source, with its place; `None` of one that parses, or is gone."""
     try:
         with open(path, "rb") as file:
