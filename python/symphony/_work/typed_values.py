@@ -82,7 +82,8 @@ class _Reader:
         if origin is None:
             text = getattr(wanted, "__forward_arg__", None)
             if isinstance(text, str):
-                return self._of_text(text)
+                module = sys.modules.get(str(getattr(wanted, "__forward_module__", None)))
+                return self._in(module).convert(text)
             supertype = getattr(wanted, "__supertype__", None)
             if supertype is not None:
                 return self.convert(supertype)
@@ -103,6 +104,15 @@ class _Reader:
         if getattr(origin, "_name", "") in _MARKERS:
             return self.convert(arguments[0])
         return self._generic(origin, arguments)
+
+    def _in(self, module: Any) -> _Reader:
+        """What reads texts as they are meant in a module; itself where that is not known."""
+        return self if module is None else self._with({**self._names, **vars(module)})
+
+    def _with(self, names: Mapping[str, Any]) -> _Reader:
+        made = _Reader(names, self._lenient)
+        made._known = self._known
+        return made
 
     def _of_text(self, text: str) -> Convert | None:
         """What a text means where it stands; a name that only type checkers import means nothing here."""
@@ -313,8 +323,10 @@ class _Reader:
             raise Mismatch(f"{label}, which has no `{unknown[0]}`", value)
 
     def _typed_dict(self, wanted: Any, label: str) -> Convert:
+        from symphony._work.typed_fields import required_keys
+
         each = self._hints(wanted)
-        required: set[str] = set(getattr(wanted, "__required_keys__", ()))
+        required = required_keys(wanted, annotations_of(wanted))
 
         def convert(value: Any) -> Any:
             if not isinstance(value, dict):
@@ -352,8 +364,7 @@ class _Reader:
             module = sys.modules.get(base.__module__)
             names = {**vars(module)} if module is not None else {}
             names.setdefault(base.__name__, base)
-            here = _Reader(names, self._lenient)
-            here._known = self._known
+            here = self._with(names)
             for name, annotation in annotations_of(base).items():
                 found[name] = here.convert(annotation)
         return found
