@@ -64,13 +64,13 @@ class OperationDescription:
         is_stream: Whether what is called is a generator function. What another one gives is told when it is called.
         is_async: Whether what is called is a coroutine function or an asynchronous generator function.
         summary: The first line of the docstring.
-        annotated: What has the inputs, with their annotations: the function that decorators wrap.
+        layers: What is called and what it wraps, outermost first; the last one has the inputs.
     """
 
     __slots__ = (
-        "annotated",
         "is_async",
         "is_stream",
+        "layers",
         "name",
         "optional",
         "required",
@@ -90,7 +90,7 @@ class OperationDescription:
             TypeError: What it is, or its signature, cannot be called by name.
         """
         self.name = name
-        self.annotated = _innermost(function)[0]
+        self.layers = _layers_of(function)
         self.required, self.optional, self.takes_any = _inputs_of(name, function)
         flags = _flags_of(function)
         self.is_stream = bool(flags & (_IS_GENERATOR | _IS_ASYNC_GENERATOR))
@@ -427,6 +427,17 @@ def _inputs_of(name: str, function: Any) -> tuple[tuple[str, ...], tuple[str, ..
         else:
             required.append(key)
     return tuple(required), tuple(optional), takes_any
+
+
+def _layers_of(function: Any) -> tuple[Any, ...]:
+    """What is called and what it wraps, outermost first."""
+    layers = [function]
+    while len(layers) <= _MOST_DECORATORS:
+        within = _within(layers[-1])
+        if within is None:
+            break
+        layers.append(within[0])
+    return tuple(layers)
 
 
 def _innermost(function: Any) -> tuple[Any, int, dict[str, Any]]:
