@@ -200,7 +200,7 @@ def test_a_page_escapes_names_and_marks_the_critical_path(tmp_path):
 def test_help_lists_only_what_there_is():
     text = build_parser().format_help()
     assert all(word in text for word in ("run", "check", "graph"))
-    assert "doctor" not in text
+    assert "serve" not in text
 
 
 def boot_ended_by(cause):

@@ -52,7 +52,7 @@ def test_the_handle_is_the_same(system, name):
     with pytest.raises(RemoteError):
         handle.call(operation)
     with pytest.raises(TypeError):
-        handle.call(operation, source={1})
+        handle.call(operation, source=object())
     with pytest.raises(UnknownOperationError) as caught:
         handle.call(operation[:-1], source="a")
     assert caught.value.hints == (f"did you mean `{operation}`?",)

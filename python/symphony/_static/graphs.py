@@ -22,7 +22,7 @@ from symphony._static.reader import Reader
 from symphony._static.source_files import files_by_module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from symphony._components.places import Definition
     from symphony._core import ComponentSpec
@@ -162,7 +162,7 @@ class _Reading:
             self.diagnostics.append(fault)
 
     @contextlib.contextmanager
-    def _reads(self, module: SourceModule) -> Iterator[None]:
+    def _reads(self, module: SourceModule) -> Generator[None, None, None]:
         """What is too deep to be followed in a file costs that file, and not the others."""
         try:
             yield

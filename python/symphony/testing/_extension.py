@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import weakref
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar, cast
 
 from symphony import _core
 from symphony._boot.starter import Starter
@@ -269,7 +269,7 @@ def _found(module: ModuleType | str | Extension) -> tuple[Extension, str | None]
     if isinstance(module, str):
         name, _, attribute = module.partition(":")
         module = importlib.import_module(name)
-    if not isinstance(module, ModuleType):
+    elif not isinstance(cast("object", module), ModuleType):
         raise InvalidValueError(
             f"a `{type(module).__name__}` is no extension",
             hints=["give the extension's module, its name, or the `Extension` itself"],
