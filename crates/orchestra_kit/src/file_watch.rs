@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use component::{Code, Hint};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
+use rustix::fs::inotify::{
+    CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch,
+};
 use rustix::io::Errno;
 
 /// Quiet for so long, and what was changed is told: editors need less between the steps of one save.
@@ -67,6 +69,10 @@ pub struct FileWatch {
     inotify: OwnedFd,
     folders: HashMap<i32, Watched>,
     roots: Vec<PathBuf>,
+    /// Roots that were watched and went away: they may come back.
+    lost: BTreeSet<PathBuf>,
+    /// Why something is not watched, until it is told: after what was changed meanwhile.
+    failure: Option<WatchError>,
 }
 
 /// One folder, and what of it is of interest.
@@ -89,15 +95,17 @@ impl FileWatch {
         let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(|source| {
             WatchError { folder: roots.first().cloned().unwrap_or_default(), source }
         })?;
-        let mut watch = Self { inotify, folders: HashMap::new(), roots: roots.to_vec() };
+        let mut watch = Self {
+            inotify,
+            folders: HashMap::new(),
+            roots: roots.to_vec(),
+            lost: BTreeSet::new(),
+            failure: None,
+        };
         for root in roots {
-            if root.is_dir() {
-                watch.add(root, 0, &mut BTreeSet::new())?;
-            } else {
-                watch.add_file(root)?;
-            }
+            watch.add_root(root, &mut BTreeSet::new());
         }
-        Ok(watch)
+        watch.failure.take().map_or(Ok(watch), Err)
     }
 
     /// Waits until something was changed and it is quiet again, or the time is over.
@@ -106,15 +114,29 @@ impl FileWatch {
     /// A new folder cannot be watched, or the kernel fails.
     pub fn next(&mut self, timeout: Duration) -> Result<Vec<PathBuf>, WatchError> {
         let mut changed = BTreeSet::new();
-        if !self.wait(timeout)? {
-            return Ok(Vec::new());
+        self.find_lost(&mut changed);
+        if changed.is_empty() {
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
+            if !self.wait(timeout)? {
+                return Ok(Vec::new());
+            }
         }
         let end = Instant::now() + LONGEST;
         loop {
             self.read(&mut changed)?;
+            self.find_lost(&mut changed);
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || !self.wait(QUIET.min(left))? {
-                return Ok(changed.into_iter().collect());
+                break;
+            }
+        }
+        match self.failure.take() {
+            Some(failure) if changed.is_empty() => Err(failure),
+            failure => {
+                self.failure = failure;
+                Ok(changed.into_iter().collect())
             }
         }
     }
@@ -145,11 +167,12 @@ impl FileWatch {
         }
         for (watch, what, name) in events {
             if what.contains(ReadFlags::QUEUE_OVERFLOW) {
-                // What was lost may be anything.
-                changed.extend(self.roots.iter().cloned());
+                self.begin_anew(changed);
             }
-            if what.contains(ReadFlags::IGNORED) {
-                self.folders.remove(&watch);
+            if what.contains(ReadFlags::IGNORED)
+                && let Some(gone) = self.folders.remove(&watch)
+            {
+                self.lose(&gone);
             }
             let (Some(watched), Some(name)) = (self.folders.get(&watch), name) else {
                 continue;
@@ -159,6 +182,11 @@ impl FileWatch {
             let is_written = what != ReadFlags::CREATE || is_link(&path);
             if watched.files.contains(&name) && is_written {
                 changed.insert(path.clone());
+                let is_folder = what.contains(ReadFlags::ISDIR);
+                if is_folder && what.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
+                    // A root that was not there.
+                    self.add(&path, 0, changed);
+                }
             }
             if !whole {
                 continue;
@@ -166,9 +194,12 @@ impl FileWatch {
             if what.contains(ReadFlags::ISDIR) {
                 if what.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO) {
                     if is_of_interest_as_folder(&name) {
-                        self.add(&path, depth + 1, changed)?;
+                        self.add(&path, depth + 1, changed);
                     }
                 } else if is_of_interest_as_folder(&name) {
+                    if what.contains(ReadFlags::MOVED_FROM) {
+                        self.forget(&path);
+                    }
                     changed.insert(path);
                 }
             } else if is_of_interest(&name) && is_written {
@@ -179,21 +210,24 @@ impl FileWatch {
     }
 
     /// Watches a folder and those in it; files in one that is new are changed ones.
-    fn add(
-        &mut self,
-        folder: &Path,
-        depth: usize,
-        changed: &mut BTreeSet<PathBuf>,
-    ) -> Result<(), WatchError> {
-        let Some(watched) = self.watched(folder)? else { return Ok(()) };
-        watched.depth = depth;
-        watched.whole = true;
-        let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    fn add(&mut self, folder: &Path, depth: usize, changed: &mut BTreeSet<PathBuf>) {
+        match self.watched(folder) {
+            Ok(None) => return,
+            Ok(Some(watched)) => {
+                // It may have been watched under the name that it had before.
+                folder.clone_into(&mut watched.folder);
+                watched.depth = depth;
+                watched.whole = true;
+            }
+            // What is in it was changed all the same, and is told before this.
+            Err(failure) => self.fail(failure),
+        }
+        let Ok(entries) = std::fs::read_dir(folder) else { return };
         for entry in entries.filter_map(Result::ok) {
             let (path, name) = (entry.path(), entry.file_name());
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && depth < DEEPEST && is_of_interest_as_folder(&name) => {
-                    self.add(&path, depth + 1, changed)?;
+                    self.add(&path, depth + 1, changed);
                 }
                 Ok(kind) if !kind.is_dir() && is_of_interest(&name) => {
                     changed.insert(path);
@@ -201,16 +235,76 @@ impl FileWatch {
                 _ => {}
             }
         }
-        Ok(())
     }
 
-    /// Watches the folder of a file for that file.
-    fn add_file(&mut self, file: &Path) -> Result<(), WatchError> {
-        let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { return Ok(()) };
-        if let Some(watched) = self.watched(folder)? {
-            watched.files.insert(name.to_owned());
+    /// Watches a root; whether it is there to be watched.
+    fn add_root(&mut self, root: &Path, changed: &mut BTreeSet<PathBuf>) -> bool {
+        if root.is_dir() {
+            self.add(root, 0, changed);
+            return true;
         }
-        Ok(())
+        // The folder of a file, for that file.
+        let (Some(folder), Some(name)) = (root.parent(), root.file_name()) else { return false };
+        match self.watched(folder) {
+            Ok(Some(watched)) => {
+                watched.files.insert(name.to_owned());
+                if root.is_dir() {
+                    // It came between the two looks.
+                    self.add(root, 0, changed);
+                } else if root.exists() {
+                    changed.insert(root.to_owned());
+                }
+                true
+            }
+            Ok(None) => false,
+            Err(failure) => {
+                self.fail(failure);
+                true
+            }
+        }
+    }
+
+    /// After events were lost: what changed may be anything, and folders may have other names, or be new.
+    fn begin_anew(&mut self, changed: &mut BTreeSet<PathBuf>) {
+        changed.extend(self.roots.iter().cloned());
+        for (watch, gone) in std::mem::take(&mut self.folders) {
+            // One whose folder is gone is none any more.
+            let _ = remove_watch(&self.inotify, watch);
+            self.lose(&gone);
+        }
+        self.find_lost(&mut BTreeSet::new());
+    }
+
+    /// Watches no more what lay below a folder that has another place now.
+    fn forget(&mut self, folder: &Path) {
+        let below = self.folders.extract_if(|_, watched| watched.folder.starts_with(folder));
+        for (watch, gone) in below.collect::<Vec<_>>() {
+            let _ = remove_watch(&self.inotify, watch);
+            self.lose(&gone);
+        }
+    }
+
+    /// Remembers the roots that a folder that is watched no more stood for.
+    fn lose(&mut self, gone: &Watched) {
+        let is_there = |root: &&PathBuf| {
+            **root == gone.folder
+                || root.parent() == Some(&gone.folder)
+                    && root.file_name().is_some_and(|name| gone.files.contains(name))
+        };
+        self.lost.extend(self.roots.iter().filter(is_there).cloned());
+    }
+
+    /// Watches roots again that came back; what is in them is changed.
+    fn find_lost(&mut self, changed: &mut BTreeSet<PathBuf>) {
+        for root in std::mem::take(&mut self.lost) {
+            if !self.add_root(&root, changed) {
+                self.lost.insert(root);
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: WatchError) {
+        self.failure.get_or_insert(failure);
     }
 
     /// The folder as it is watched, perhaps from now on; none where it is gone again, or no folder any more.
@@ -334,5 +428,87 @@ mod tests {
         assert_eq!(names(&mut watch, SOON), ["second.py"]);
         fs::remove_file(inside.join("second.py")).unwrap();
         assert_eq!(names(&mut watch, SOON), ["second.py"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_moved_is_watched_by_its_new_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("pkg/deep")).unwrap();
+        let mut watch = FileWatch::new(&[folder.path().to_owned()]).unwrap();
+        fs::rename(path("pkg"), path("lib")).unwrap();
+        assert_eq!(watch.next(SOON).unwrap(), [path("pkg")]);
+        fs::write(path("lib/deep/code.py"), "1").unwrap();
+        assert_eq!(watch.next(SOON).unwrap(), [path("lib/deep/code.py")]);
+        // Out of it: nothing there is of interest any more.
+        let outside = tempfile::tempdir().unwrap();
+        fs::rename(path("lib"), outside.path().join("lib")).unwrap();
+        assert_eq!(watch.next(SOON).unwrap(), [path("lib")]);
+        fs::write(outside.path().join("lib/deep/code.py"), "2").unwrap();
+        assert_eq!(names(&mut watch, Duration::from_millis(150)), [""; 0]);
+    }
+
+    #[test]
+    fn a_root_that_comes_back_is_watched_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        let named = folder.path().join("built/target/program");
+        let begin = || {
+            fs::create_dir(&root).unwrap();
+            fs::create_dir_all(named.parent().unwrap()).unwrap();
+        };
+        begin();
+        let mut watch = FileWatch::new(&[root.clone(), named.clone()]).unwrap();
+        for way in 0..2 {
+            fs::remove_dir_all(&root).unwrap();
+            fs::remove_dir_all(named.parent().unwrap()).unwrap();
+            if way == 1 {
+                watch.next(Duration::from_millis(50)).unwrap();
+            }
+            begin();
+            watch.next(Duration::from_millis(50)).unwrap();
+            fs::write(root.join("code.py"), "1").unwrap();
+            assert_eq!(watch.next(SOON).unwrap(), [root.join("code.py")]);
+            fs::write(&named, "1").unwrap();
+            assert_eq!(watch.next(SOON).unwrap(), [named.clone()]);
+        }
+    }
+
+    #[test]
+    fn after_events_were_lost_everything_is_watched_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("pkg")).unwrap();
+        let mut watch = FileWatch::new(&[folder.path().to_owned()]).unwrap();
+        // Nobody read of this, and nobody reads of what comes after it.
+        fs::rename(path("pkg"), path("lib")).unwrap();
+        fs::create_dir(path("new")).unwrap();
+        let mut changed = std::collections::BTreeSet::new();
+        watch.begin_anew(&mut changed);
+        assert!(changed.contains(folder.path()), "{changed:?}");
+        watch.next(Duration::from_millis(50)).unwrap();
+        for name in ["lib/code.py", "new/code.py"] {
+            fs::write(path(name), "1").unwrap();
+            assert_eq!(watch.next(SOON).unwrap(), [path(name)]);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_watched_is_told_after_what_was_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = "a".repeat(240);
+        let deep = |count: usize| (0..count).map(|_| &*long).collect::<PathBuf>();
+        let root = folder.path().join(deep(6));
+        fs::create_dir_all(&root).unwrap();
+        let mut watch = FileWatch::new(std::slice::from_ref(&root)).unwrap();
+        // Where it is moved to, its name is longer than the kernel takes.
+        fs::create_dir_all(folder.path().join("new").join(deep(11))).unwrap();
+        fs::write(root.join("code.py"), "1").unwrap();
+        fs::rename(folder.path().join("new"), root.join("new")).unwrap();
+        fs::write(root.join("more.py"), "1").unwrap();
+        assert_eq!(names(&mut watch, SOON), ["code.py", "more.py"]);
+        assert!(watch.next(Duration::from_millis(50)).is_err());
+        fs::write(root.join("code.py"), "2").unwrap();
+        assert_eq!(names(&mut watch, SOON), ["code.py"]);
     }
 }
