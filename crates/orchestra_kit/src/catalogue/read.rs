@@ -96,6 +96,7 @@ impl Catalogue {
     /// An extension that no system names, for `check`.
     pub fn alone(manifest: ExtensionManifest, sources: Sources<'_>) -> (Self, Vec<Diagnostic>) {
         let mut faults = Faults::new(Code::MANIFEST_INVALID);
+        let manifest = not_chosen(&mut faults, manifest, sources);
         let entries = vec![entry(&mut faults, manifest, sources)];
         (Self { entries, ..Self::default() }, faults.into_sorted())
     }
@@ -186,9 +187,37 @@ impl Catalogue {
     }
 }
 
+/// An extension that no system chose, so that its own interpreter, a program of whoever wrote it, is asked only where it is
+/// trusted: else it is looked at. A bare name is looked up by the user's own search path, and is asked.
+fn not_chosen(
+    faults: &mut Faults,
+    manifest: ExtensionManifest,
+    sources: Sources<'_>,
+) -> ExtensionManifest {
+    let (Some(own), Start::Python(_)) = (&manifest.python, &manifest.entry) else {
+        return manifest;
+    };
+    if own.components().count() < 2 {
+        return manifest;
+    }
+    let trust = Trust::alone(&manifest, sources.lock);
+    if let (Err(why), Some(_)) = (trust.admit(&manifest), sources.reader) {
+        let shown = Located::new(own.display().to_string(), manifest.at.clone());
+        lacking(faults, own, &shown, "interpreter");
+        let message = format!(
+            "the interpreter of extension `{}` was not asked: no system is checked that names it, and nobody trusts it as it is",
+            manifest.name
+        );
+        let note = Diagnostic::error(Code::UNVERIFIED, message).severity(Severity::Note);
+        let hint = format!("check the system that names it, or {}", why.hint());
+        faults.push(note.at(manifest.at.clone()).hint(hint));
+    }
+    ExtensionManifest { trust: Some(trust), ..manifest }
+}
+
 /// An extension that comes with the opened project, with a warning where nobody trusts it as it is.
 fn of_project(faults: &mut Faults, manifest: ExtensionManifest, trust: Trust) -> ExtensionManifest {
-    let verdict = trust.verify();
+    let verdict = trust.admit(&manifest);
     let trusted = verdict.is_ok();
     if let Err(why) = verdict {
         let message = format!("extension `{}` will not start: {why}", manifest.name);
@@ -267,7 +296,8 @@ fn entry(faults: &mut Faults, manifest: ExtensionManifest, sources: Sources<'_>)
     match &manifest.entry {
         Start::Python(python) => {
             // It is a program, too.
-            let may_run = || manifest.trust.as_ref().is_none_or(|trust| trust.verify().is_ok());
+            let may_run =
+                || manifest.trust.as_ref().is_none_or(|trust| trust.admit(&manifest).is_ok());
             if let (Some(own), Some(reader)) = (&manifest.python, sources.reader)
                 && may_run()
             {

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use component::{Code, Diagnostic, Location};
+use component::{Code, Diagnostic, Location, Severity};
 
 use super::{Catalogue, Known, Operation, Operations, SourceReader, Sources};
-use crate::manifest::SystemManifest;
+use crate::manifest::{ExtensionManifest, SystemManifest};
+use crate::trust::TrustLock;
 
 struct Folder(tempfile::TempDir);
 
@@ -274,6 +275,50 @@ fn what_the_source_says_is_joined_with_what_the_manifest_says() {
       extensions/b/b.py:1           here
       extensions/b/Symphony.toml:3  `b` needs `b:extension` (column 1, source-invalid)
     ");
+}
+
+#[test]
+fn an_interpreter_of_an_extension_that_no_system_chose_is_asked_only_where_it_is_trusted() {
+    struct Reader(parking_lot::Mutex<Vec<String>>);
+    impl SourceReader for Reader {
+        fn operations(&self, _: &Path, _: &str) -> Option<Result<Vec<Operation>, Diagnostic>> {
+            None
+        }
+        fn interpreter(&self, python: &Path, _: &Location) -> Option<Diagnostic> {
+            self.0.lock().push(python.display().to_string());
+            None
+        }
+    }
+    let folder = Folder::new(&[("evil", ""), ("a/a.py", ""), ("a/own", ""), ("lock/none", "")]);
+    let (place, lock) = (folder.path().join("a"), folder.path().join("lock/trust.json"));
+    let reader = Reader(parking_lot::Mutex::default());
+    let look = |interpreter: &str, trusted: bool| {
+        let file = place.join("Symphony.toml");
+        std::fs::write(&file, python("a", &format!("python = \"{interpreter}\"\n"))).unwrap();
+        if trusted {
+            TrustLock::trust(&lock, &place).unwrap();
+        }
+        let manifest = ExtensionManifest::read(&file).unwrap();
+        let sources = Sources { reader: Some(&reader), lock: Some(&lock), paths: &[] };
+        let found = Catalogue::alone(manifest, sources).1;
+        let asked = std::mem::take(&mut *reader.0.lock());
+        let codes = found.iter().map(|fault| (fault.severity, fault.code)).collect::<Vec<_>>();
+        (asked.len(), codes)
+    };
+    let note = (Severity::Note, Code::UNVERIFIED);
+    for path in ["./own", "../evil", "/bin/sh"] {
+        assert_eq!(look(path, false), (0, vec![note]), "{path}");
+    }
+    let lacks = (Severity::Error, Code::MANIFEST_INVALID);
+    let (asked, mut codes) = look("./gone", false);
+    codes.sort();
+    assert_eq!((asked, codes.len()), (0, 2));
+    assert!(codes.contains(&note) && codes.contains(&lacks), "{codes:?}");
+    assert_eq!(look("python3", false), (1, vec![]));
+    assert_eq!(look("./own", true), (1, vec![]));
+    assert_eq!(look("/bin/sh", true), (1, vec![]));
+    // It was trusted, and what it names has no pin.
+    assert_eq!(look("../evil", true), (0, vec![note]));
 }
 
 #[test]

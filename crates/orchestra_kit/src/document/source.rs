@@ -1,9 +1,11 @@
 //! The text of one file, and the way from an offset in it to a line and a column.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use component::{Code, Diagnostic, Location};
+use sha2::{Digest as _, Sha256};
 
 /// The name of the file in a folder that the folder stands for.
 pub const FILE_NAME: &str = "Symphony.toml";
@@ -11,11 +13,16 @@ pub const FILE_NAME: &str = "Symphony.toml";
 /// No file that a person writes by hand is larger; a larger one is a mistake (a log, a device, a model).
 const LARGEST: u64 = 16 * 1024 * 1024;
 
+/// A mark of the byte order, with which some editors begin a file.
+const MARK: char = '\u{feff}';
+
 /// A text with the name of the file that it came from.
 #[derive(Debug, Clone)]
 pub struct Source {
     file: Arc<str>,
     text: String,
+    /// Whether the file began with a mark of its byte order, which the text does not hold.
+    marked: bool,
     lines: Vec<usize>,
 }
 
@@ -23,11 +30,13 @@ impl Source {
     /// A text that is already in memory; `file` names it in messages.
     pub fn from_text(file: impl Into<Arc<str>>, text: impl Into<String>) -> Self {
         let text = text.into();
-        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        let unmarked = text.strip_prefix(MARK).map(str::to_owned);
+        let marked = unmarked.is_some();
+        let text = unmarked.unwrap_or(text);
         let lines = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(offset, _)| offset + 1))
             .collect();
-        Self { file: file.into(), text, lines }
+        Self { file: file.into(), text, marked, lines }
     }
 
     /// Reads a file. `code` is the word under which its faults are told.
@@ -87,6 +96,20 @@ impl Source {
     /// The text.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The SHA-256 of the bytes that were read, in hexadecimal digits.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        if self.marked {
+            hash.update(MARK.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        hash.update(self.text.as_bytes());
+        hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a text does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// The place of a byte offset; columns count characters.

@@ -17,7 +17,6 @@ use super::{Ended, Timer};
 use crate::error::ExtensionError;
 use crate::host::{Guest, Host, StartSpan, Stop};
 use crate::manifest::ExtensionManifest;
-use crate::trust::Trust;
 
 /// So long without an answer to a ping, and it is called unresponsive.
 const SILENT: Duration = Duration::from_secs(3);
@@ -344,7 +343,7 @@ impl Extension {
         });
         let begun = match &self.manifest.fault {
             Some(why) => Err(Ended::NotStarted(why.clone())),
-            None => match self.manifest.trust.as_ref().map(Trust::verify) {
+            None => match self.manifest.trust.as_ref().map(|trust| trust.admit(&self.manifest)) {
                 Some(Err(why)) => Err(Ended::Untrusted(why)),
                 _ => self.host.start(&self.manifest, report),
             },

@@ -16,6 +16,8 @@ pub struct ExtensionManifest {
     pub file: PathBuf,
     /// Its folder: what its paths are relative to.
     pub folder: PathBuf,
+    /// The SHA-256 of the bytes of the file that were read, by which what is started is what was pinned.
+    pub digest: String,
     /// Where `[extension]` stands.
     pub at: Location,
     /// The unique name, the first half of each call.
@@ -238,6 +240,7 @@ impl ExtensionManifest {
             entry: entry.unwrap_or(Entry::Command(Vec::new())),
             file: file.to_owned(),
             folder,
+            digest: String::new(),
             at,
             fault: None,
             trust: None,

@@ -59,6 +59,9 @@ impl Manifest {
                 system.and_then(|table| SystemManifest::read_from(fields.faults, &file, table));
             manifest.extension = extension
                 .and_then(|table| ExtensionManifest::read_from(fields.faults, &file, table));
+            if let Some(extension) = &mut manifest.extension {
+                extension.digest = source.digest();
+            }
         }
         let faults = if faults.errors() == 0 { Vec::new() } else { faults.into_sorted() };
         Ok((manifest, faults))

@@ -1,6 +1,7 @@
 //! What can go wrong with pins and their lock file.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use component::{Code, Hint};
 
@@ -40,6 +41,14 @@ pub enum TrustError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Somebody else changes the lock file, and goes on doing so.
+    #[error("the lock file `{}` has been held by another process for {} s", path.display(), waited.as_secs())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+        /// So long it was waited for.
+        waited: Duration,
+    },
     /// There is no place for a lock file.
     #[error("there is no data folder for a lock file")]
     NoPlace,
@@ -64,6 +73,10 @@ impl Hint for TrustError {
             }
             Self::Invalid { path, .. } => {
                 vec![format!("delete `{}`, and trust anew what you know", path.display())]
+            }
+            Self::Busy { path, .. } => {
+                let folder = path.parent().unwrap_or(path);
+                vec![format!("`fuser -v {}` names it: end it, and try again", folder.display())]
             }
             _ => Vec::new(),
         }

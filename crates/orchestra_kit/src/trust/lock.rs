@@ -8,14 +8,20 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::error::TrustError;
 use super::pins::{Pins, pins_of};
 
 /// The form of the file.
 const SCHEMA: u32 = 1;
+/// A change takes milliseconds: who waits longer for a turn is told.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So often it is looked whether the turn has come.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What a user trusts.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -91,8 +97,7 @@ impl TrustLock {
         let failed = |source| TrustError::Write { path: path.to_owned(), source };
         let parent = path.parent().unwrap_or(Path::new("/"));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed)?;
-        let turn = File::open(parent).map_err(failed)?;
-        flock(&turn, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+        let _turn = turn(path, parent, PATIENCE)?;
         let mut lock = Self::read(path)?;
         let given = edit(&mut lock);
         let temporary = path.with_extension("new");
@@ -109,5 +114,23 @@ impl TrustLock {
         file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
         fs::rename(&temporary, path).map_err(failed)?;
         Ok(given)
+    }
+}
+
+/// Waits for the turn to change the lock file, which ends with what is given.
+pub(super) fn turn(path: &Path, parent: &Path, patience: Duration) -> Result<File, TrustError> {
+    let failed = |source| TrustError::Write { path: path.to_owned(), source };
+    let turn = File::open(parent).map_err(failed)?;
+    let begun = Instant::now();
+    loop {
+        match flock(&turn, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(turn),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {}
+            Err(error) => return Err(failed(error.into())),
+        }
+        if begun.elapsed() >= patience {
+            return Err(TrustError::Busy { path: path.to_owned(), waited: patience });
+        }
+        std::thread::sleep(LOOK);
     }
 }

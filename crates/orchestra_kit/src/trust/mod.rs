@@ -7,6 +7,7 @@
 mod error;
 mod lock;
 mod pins;
+mod programs;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,7 @@ pub use error::TrustError;
 pub use lock::TrustLock;
 pub use pins::{Pins, pins_of};
 
-use crate::manifest::SystemManifest;
+use crate::manifest::{ExtensionManifest, SystemManifest};
 use crate::supervisor::Environment;
 
 /// What an extension of a project is held against before each of its starts.
@@ -24,6 +25,8 @@ use crate::supervisor::Environment;
 pub struct Trust {
     /// Its folder, as it really lies.
     pub folder: PathBuf,
+    /// The project that it comes with, as it really lies; none where nobody opened one.
+    pub project: Option<PathBuf>,
     /// The lock file; none where the user has no folder for one.
     pub lock: Option<PathBuf>,
 }
@@ -45,6 +48,22 @@ pub enum Distrust {
         /// How many others differ.
         others: usize,
     },
+    /// Its manifest was another one when it was read.
+    Stale {
+        /// Its folder.
+        folder: PathBuf,
+        /// The name of the manifest's file.
+        file: String,
+    },
+    /// It starts what no pin holds.
+    Unpinned {
+        /// Its folder.
+        folder: PathBuf,
+        /// What that is for it: its program, its interpreter, its library.
+        what: &'static str,
+        /// Where that lies.
+        file: PathBuf,
+    },
     /// It cannot be told.
     Unreadable {
         /// Its folder.
@@ -59,7 +78,21 @@ impl Distrust {
     pub fn hint(&self) -> String {
         let (Self::Never { folder }
         | Self::Changed { folder, .. }
+        | Self::Stale { folder, .. }
+        | Self::Unpinned { folder, .. }
         | Self::Unreadable { folder, .. }) = self;
+        match self {
+            Self::Stale { .. } => {
+                return "start the system anew, so that it is read again".to_owned();
+            }
+            Self::Unpinned { .. } => {
+                return format!(
+                    "move it into `{}`, or name one outside of the project",
+                    folder.display()
+                );
+            }
+            _ => {}
+        }
         format!("`symphony trust {}`, if you know what it does", folder.display())
     }
 }
@@ -76,6 +109,15 @@ impl std::fmt::Display for Distrust {
             Self::Changed { file, others, .. } => write!(
                 out,
                 "it comes with the opened project and is not what was trusted: {file}, and {others} more"
+            ),
+            Self::Stale { file, .. } => write!(
+                out,
+                "it comes with the opened project, and `{file}` is not what this system has read"
+            ),
+            Self::Unpinned { what, file, .. } => write!(
+                out,
+                "it comes with the opened project, and no pin holds its {what} `{}`",
+                file.display()
             ),
             Self::Unreadable { why, .. } => {
                 write!(
@@ -96,7 +138,18 @@ impl Trust {
         // Whoever starts a system that lies in the project, as its developer does, has chosen what belongs to it.
         let beside = place.starts_with(&home) || folder.starts_with(&system.folder);
         let own = home.starts_with(&project) && beside;
-        (inside && !own).then(|| Self { folder: place, lock: lock.map(Path::to_owned) })
+        let lock = lock.map(Path::to_owned);
+        (inside && !own).then(|| Self { folder: place, project: Some(project), lock })
+    }
+
+    /// What holds an extension that no system names, as its manifest was read.
+    pub(crate) fn alone(manifest: &ExtensionManifest, lock: Option<&Path>) -> Self {
+        let folder = manifest.folder.canonicalize().unwrap_or_else(|_| manifest.folder.clone());
+        // Nobody said where the project begins: what is named by a way from the folder is taken to be in it.
+        let relative =
+            manifest.python.as_ref().is_some_and(|own| own.starts_with(&manifest.folder));
+        let project = relative.then(|| PathBuf::from("/"));
+        Self { folder, project, lock: lock.map(Path::to_owned) }
     }
 
     /// Holds every file against what was pinned.
@@ -104,6 +157,28 @@ impl Trust {
     /// # Errors
     /// Why it may not start.
     pub fn verify(&self) -> Result<(), Distrust> {
+        self.pinned().map(|_| ())
+    }
+
+    /// Holds every file against what was pinned, and a manifest that was read before against its file: what it starts has
+    /// a pin, or does not come with the project.
+    ///
+    /// # Errors
+    /// Why it may not start.
+    pub fn admit(&self, manifest: &ExtensionManifest) -> Result<(), Distrust> {
+        let found = self.pinned()?;
+        let folder = self.folder.clone();
+        let file = manifest.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if found.hash_of(&file) != Some(&manifest.digest) {
+            return Err(Distrust::Stale { folder, file });
+        }
+        match programs::unpinned(self, manifest) {
+            Some((what, file)) => Err(Distrust::Unpinned { folder, what, file }),
+            None => Ok(()),
+        }
+    }
+
+    fn pinned(&self) -> Result<Pins, Distrust> {
         let folder = self.folder.clone();
         let unreadable = |error: &dyn std::fmt::Display| Distrust::Unreadable {
             folder: folder.clone(),
@@ -115,7 +190,7 @@ impl Trust {
         let found = pins_of(&folder).map_err(|error| unreadable(&error))?;
         let mut different = found.differences(pinned);
         if different.is_empty() {
-            return Ok(());
+            return Ok(found);
         }
         let others = different.len() - 1;
         Err(Distrust::Changed { file: different.swap_remove(0), others, folder })

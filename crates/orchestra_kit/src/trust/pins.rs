@@ -1,6 +1,7 @@
 //! What a folder holds, by the hash of each file.
 //!
-//! Invariant: a file that may be run has a pin, or the folder has none at all.
+//! Invariant: a file that may be run has a pin, or the folder has none at all. What is left out is reached by no link, and
+//! by no program of a manifest (`programs`).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,12 +9,15 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags, open};
 use sha2::{Digest as _, Sha256};
 
 use super::error::TrustError;
 
-/// Folders of which nothing is run: guests of a project read no cached code, and nothing of a history.
-const LEFT_OUT: &[&str] = &["__pycache__", ".git"];
+/// A folder of which nothing is run: a history.
+const HISTORY: &str = ".git";
+/// A folder of which guests of a project read no cached code; what else lies in it is pinned.
+const CACHE: &str = "__pycache__";
 /// How deep folders may be nested, so that what is pinned has an end.
 const DEEPEST: usize = 64;
 
@@ -31,6 +35,11 @@ impl Pins {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What a file holds, by its path in the folder.
+    pub(super) fn hash_of(&self, file: &str) -> Option<&String> {
+        self.0.get(file)
     }
 
     /// What is different from `pinned`, in words: changed ones first.
@@ -76,10 +85,12 @@ fn walk(root: &Path, folder: &Path, depth: usize, pins: &mut Pins) -> Result<(),
             return Err(refused(&path, "has a name that is not UTF-8"));
         };
         if kind.is_dir() {
-            let left_out = LEFT_OUT.iter().any(|known| entry.file_name() == *known);
-            if !left_out {
+            if entry.file_name() != HISTORY {
                 walk(root, &path, depth + 1, pins)?;
             }
+            continue;
+        }
+        if kind.is_file() && is_left_out(Path::new(name)) {
             continue;
         }
         let mut hash = Sha256::new();
@@ -95,8 +106,16 @@ fn walk(root: &Path, folder: &Path, depth: usize, pins: &mut Pins) -> Result<(),
                 if !real.starts_with(root) {
                     return Err(refused(&path, "is a link to a folder outside"));
                 }
+                if real
+                    .iter()
+                    .skip(root.iter().count())
+                    .any(|part| part == HISTORY || part == CACHE)
+                {
+                    return Err(refused(&path, "is a link to a folder that is not pinned"));
+                }
             } else if about.is_ok_and(|about| about.is_file()) {
-                contents(&path, &mut hash).map_err(failed(&path))?;
+                let real = path.canonicalize().map_err(failed(&path))?;
+                contents(&real, &mut hash).map_err(failed(&path))?;
             }
         } else if kind.is_file() {
             contents(&path, &mut hash).map_err(failed(&path))?;
@@ -113,8 +132,24 @@ fn walk(root: &Path, folder: &Path, depth: usize, pins: &mut Pins) -> Result<(),
     Ok(())
 }
 
-fn contents(path: &Path, hash: &mut Sha256) -> std::io::Result<()> {
-    let mut file = File::open(path)?;
+/// Whether a file of a folder has no pin: its path in it, without links.
+pub(super) fn is_left_out(file: &Path) -> bool {
+    let cached = || {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        // Cached by an interpreter of some kind (`code.cpython-312.pyc`): what has no tag could be imported as it is.
+        let tagged = name.strip_suffix(".pyc").is_some_and(|stem| stem.contains('.'));
+        tagged && file.parent().and_then(Path::file_name).is_some_and(|folder| folder == CACHE)
+    };
+    file.parent().is_some_and(|folder| folder.iter().any(|part| part == HISTORY)) || cached()
+}
+
+/// Hashes a file and nothing else, whatever takes its place meanwhile: a pipe would wait for whoever writes to it.
+pub(super) fn contents(path: &Path, hash: &mut Sha256) -> std::io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut file = File::from(open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no regular file any more"));
+    }
     let mut piece = vec![0; 64 << 10];
     loop {
         let count = file.read(&mut piece)?;

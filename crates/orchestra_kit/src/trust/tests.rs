@@ -3,9 +3,14 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
+use super::lock::turn;
+use super::pins::contents;
 use super::{Distrust, Trust, TrustError, TrustLock, lock_file, pins_of};
-use crate::manifest::SystemManifest;
+use crate::manifest::{ExtensionManifest, SystemManifest};
 use crate::supervisor::Environment;
 
 struct Project {
@@ -21,7 +26,14 @@ fn project() -> Project {
     fs::write(place.join("code.py"), "1").unwrap();
     fs::write(place.join("inside/more.py"), "1").unwrap();
     let lock = folder.path().join("data/symphony/trust.json");
-    Project { trust: Trust { folder: place, lock: Some(lock) }, folder }
+    Project {
+        trust: Trust {
+            project: place.parent().map(Path::to_owned),
+            folder: place,
+            lock: Some(lock),
+        },
+        folder,
+    }
 }
 
 impl Project {
@@ -89,6 +101,12 @@ fn what_cannot_be_pinned_is_not_trusted() {
     let refused = TrustLock::trust(project.lock(), &project.trust.folder).unwrap_err();
     assert!(matches!(refused, TrustError::Refused { .. }), "{refused}");
     assert!(!project.lock().exists());
+    // One that took the place of a file, or of what a link led to, after it was looked at.
+    symlink(project.file("code.py"), project.file("link")).unwrap();
+    for (swapped, why) in [("pipe", "no regular file"), ("link", "symbolic link")] {
+        let refused = contents(&project.file(swapped), &mut Sha256::new()).unwrap_err();
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
     let inside = project.file("data/trust.json");
     fs::remove_file(&pipe).unwrap();
     let refused = TrustLock::trust(&inside, &project.trust.folder).unwrap_err();
@@ -108,12 +126,126 @@ fn a_lock_file_that_is_none_trusts_nothing_and_is_not_lost() {
 }
 
 #[test]
+fn a_turn_that_does_not_come_is_told() {
+    let project = project();
+    let parent = project.lock().parent().unwrap();
+    fs::create_dir_all(parent).unwrap();
+    let held = turn(project.lock(), parent, Duration::ZERO).unwrap();
+    let busy = turn(project.lock(), parent, Duration::from_millis(50)).unwrap_err();
+    assert!(matches!(busy, TrustError::Busy { .. }), "{busy}");
+    drop(held);
+    assert!(TrustLock::trust(project.lock(), &project.trust.folder).is_ok());
+}
+
+#[test]
 fn cached_code_is_no_part_of_it() {
     let project = project();
     let before = pins_of(&project.trust.folder).unwrap();
     fs::create_dir(project.file("__pycache__")).unwrap();
-    fs::write(project.file("__pycache__/code.pyc"), "1").unwrap();
+    fs::write(project.file("__pycache__/code.cpython-312.pyc"), "1").unwrap();
     assert_eq!(pins_of(&project.trust.folder).unwrap(), before);
+}
+
+#[test]
+fn what_else_lies_in_a_folder_of_caches_or_a_history_has_a_pin_or_is_reached_by_none() {
+    let project = project();
+    let folder = &project.trust.folder;
+    let before = pins_of(folder).unwrap().len();
+    fs::create_dir_all(project.file("inside/__pycache__/deep")).unwrap();
+    for name in ["program", "code.pyc", "deep/more.cpython-312.pyc", "code.cpython-312.so"] {
+        fs::write(project.file("inside/__pycache__").join(name), "1").unwrap();
+    }
+    assert_eq!(pins_of(folder).unwrap().len(), before + 4);
+    for left_out in ["__pycache__", ".git/objects"] {
+        fs::create_dir_all(project.file(left_out)).unwrap();
+        symlink(left_out, project.file("link")).unwrap();
+        let refused = pins_of(folder).unwrap_err().to_string();
+        assert!(refused.contains("is a link to a folder that is not pinned"), "{refused}");
+        fs::remove_file(project.file("link")).unwrap();
+    }
+}
+
+#[test]
+fn what_was_read_before_is_what_is_pinned() {
+    let project = project();
+    let file = project.file("Symphony.toml");
+    let write = |command: &str| {
+        let text = format!("\u{feff}[extension]\nname = \"a\"\ncommand = [{command:?}]\n");
+        fs::write(&file, text).unwrap();
+        ExtensionManifest::read(&file).unwrap()
+    };
+    let read = write("before");
+    write("after");
+    TrustLock::trust(project.lock(), &project.trust.folder).unwrap();
+    assert_eq!(project.why(), "trusted");
+    let refused = project.trust.admit(&read).unwrap_err();
+    assert!(matches!(refused, Distrust::Stale { .. }), "{refused}");
+    assert!(refused.to_string().contains("`Symphony.toml` is not what"), "{refused}");
+    assert_eq!(project.trust.admit(&ExtensionManifest::read(&file).unwrap()), Ok(()));
+    assert_eq!(write("after").digest, ExtensionManifest::read(&file).unwrap().digest);
+}
+
+#[test]
+fn what_is_started_is_pinned_or_does_not_come_with_the_project() {
+    let project = project();
+    let file = project.file("Symphony.toml");
+    let outside = project.folder.path().canonicalize().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = elsewhere.path().canonicalize().unwrap();
+    for folder in [".git", "__pycache__", "inside"] {
+        fs::create_dir_all(project.file(folder)).unwrap();
+        fs::write(project.file(folder).join("run.cpython-312.pyc"), "1").unwrap();
+    }
+    fs::write(outside.join("evil"), "1").unwrap();
+    fs::create_dir_all(elsewhere.join("bin")).unwrap();
+    fs::write(elsewhere.join("bin/program"), "1").unwrap();
+    // Links of the project, which anything could be put in place of.
+    symlink(elsewhere.join("bin"), outside.join("bin")).unwrap();
+    symlink(elsewhere.join("bin/program"), outside.join("linked")).unwrap();
+    // Links that have pins, and one of the user's own that leads back into the project.
+    symlink(elsewhere.join("bin/program"), project.file("own")).unwrap();
+    symlink(outside.join("evil"), project.file("copy")).unwrap();
+    symlink(outside.join("evil"), elsewhere.join("back")).unwrap();
+    let refused = |path: &str| {
+        let mut kinds = vec![
+            format!("entry = \"a:b\"\npython = {path:?}\n"),
+            format!("command = [{path:?}]\n"),
+            format!("library = {path:?}\n"),
+        ];
+        if project.trust.folder.join(path).is_file() {
+            kinds.push(format!("command = [\"sh\", {path:?}]\n"));
+        }
+        let verdicts = kinds.iter().map(|kind| {
+            fs::write(&file, format!("[extension]\nname = \"a\"\n{kind}")).unwrap();
+            TrustLock::trust(project.lock(), &project.trust.folder).unwrap();
+            match project.trust.admit(&ExtensionManifest::read(&file).unwrap()) {
+                Ok(()) => false,
+                Err(Distrust::Unpinned { .. }) => true,
+                Err(other) => panic!("{path}: {other}"),
+            }
+        });
+        let verdicts: Vec<bool> = verdicts.collect();
+        assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "{path}: {verdicts:?}");
+        verdicts[0]
+    };
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    for path in [
+        "../evil",
+        "./inside/../../evil",
+        "../bin/program",
+        "../linked",
+        "../not/there/yet",
+        ".git/run.cpython-312.pyc",
+        "__pycache__/run.cpython-312.pyc",
+    ] {
+        assert!(refused(path), "{path}");
+    }
+    assert!(refused(&text(&outside.join("evil"))));
+    assert!(refused(&text(&elsewhere.join("back"))));
+    for path in ["./code.py", "inside/run.cpython-312.pyc", "./own", "./copy", "/bin/sh"] {
+        assert!(!refused(path), "{path}");
+    }
+    assert!(!refused(&text(&elsewhere.join("bin/program"))));
 }
 
 #[test]

@@ -35,9 +35,10 @@ pub(crate) fn trusted_extensions(py: Python<'_>) -> PyResult<Vec<(String, Option
     at_the_lock(py, |lock| {
         let known = TrustLock::read(lock)?;
         let verdict = |folder: &Path| {
-            let trust = Trust { folder: folder.to_owned(), lock: Some(lock.to_owned()) };
+            let (folder, lock) = (folder.to_owned(), Some(lock.to_owned()));
+            let trust = Trust { folder, project: None, lock };
             let why = trust.verify().err().map(|why| why.to_string());
-            (folder.to_string_lossy().into_owned(), why)
+            (trust.folder.to_string_lossy().into_owned(), why)
         };
         Ok(known.folders().map(verdict).collect())
     })
