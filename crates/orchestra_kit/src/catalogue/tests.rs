@@ -292,7 +292,7 @@ fn an_interpreter_of_an_extension_that_no_system_chose_is_asked_only_where_it_is
     let folder = Folder::new(&[("evil", ""), ("a/a.py", ""), ("a/own", ""), ("lock/none", "")]);
     let (place, lock) = (folder.path().join("a"), folder.path().join("lock/trust.json"));
     let reader = Reader(parking_lot::Mutex::default());
-    let look = |interpreter: &str, trusted: bool| {
+    let seen = |interpreter: &str, trusted: bool| {
         let file = place.join("Symphony.toml");
         std::fs::write(&file, python("a", &format!("python = \"{interpreter}\"\n"))).unwrap();
         if trusted {
@@ -307,18 +307,18 @@ fn an_interpreter_of_an_extension_that_no_system_chose_is_asked_only_where_it_is
     };
     let note = (Severity::Note, Code::UNVERIFIED);
     for path in ["./own", "../evil", "/bin/sh"] {
-        assert_eq!(look(path, false), (0, vec![note]), "{path}");
+        assert_eq!(seen(path, false), (0, vec![note]), "{path}");
     }
     let lacks = (Severity::Error, Code::MANIFEST_INVALID);
-    let (asked, mut codes) = look("./gone", false);
+    let (asked, mut codes) = seen("./gone", false);
     codes.sort();
     assert_eq!((asked, codes.len()), (0, 2));
     assert!(codes.contains(&note) && codes.contains(&lacks), "{codes:?}");
-    assert_eq!(look("python3", false), (1, vec![]));
-    assert_eq!(look("./own", true), (1, vec![]));
-    assert_eq!(look("/bin/sh", true), (1, vec![]));
+    assert_eq!(seen("python3", false), (1, vec![]));
+    assert_eq!(seen("./own", true), (1, vec![]));
+    assert_eq!(seen("/bin/sh", true), (1, vec![]));
     // It was trusted, and what it names has no pin.
-    assert_eq!(look("../evil", true), (0, vec![note]));
+    assert_eq!(seen("../evil", true), (0, vec![note]));
 }
 
 #[test]

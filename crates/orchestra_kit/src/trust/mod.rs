@@ -139,7 +139,7 @@ impl Trust {
         let beside = place.starts_with(&home) || folder.starts_with(&system.folder);
         let own = home.starts_with(&project) && beside;
         let lock = lock.map(Path::to_owned);
-        (inside && !own).then(|| Self { folder: place, project: Some(project), lock })
+        (inside && !own).then_some(Self { folder: place, project: Some(project), lock })
     }
 
     /// What holds an extension that no system names, as its manifest was read.
