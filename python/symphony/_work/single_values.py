@@ -89,14 +89,23 @@ def _bytearray(value: Any) -> Any:
     return bytearray(value)
 
 
+def of_items(kind: Callable[[Any], Any], items: list[Any], value: list[Any]) -> Any:
+    """A collection of items, all of which are in it; `value` is what came."""
+    try:
+        made = kind(items)
+    except TypeError:
+        # A list or a dict is no member of a set.
+        raise Mismatch("`list` of what can be in a set", value) from None
+    if len(made) != len(items):
+        raise Mismatch("`list` in which nothing is twice", value)
+    return made
+
+
 def _made_of_list(kind: Callable[[Any], Any]) -> Convert:
     def convert(value: Any) -> Any:
         if not isinstance(value, list):
             raise Mismatch("`list`", value)
-        try:
-            return kind(value)
-        except TypeError:
-            raise Mismatch("`list` of what can be in a set", value) from None
+        return of_items(kind, value, value)
 
     return convert
 
@@ -162,11 +171,18 @@ def enumeration(wanted: Any, label: str) -> Convert:
         except Exception as refused:
             told = f"{label} ({names}), which refuses it ({refusal_of(refused)})"
             raise Mismatch(told, value) from refused
-        if made is None:
+        if made is None or _is_only_equal(sent(made.value), value):
             raise Mismatch(f"{label} ({names})", value)
         return made
 
     return convert
+
+
+def _is_only_equal(own: Any, value: Any) -> bool:
+    """Whether a value is no member's, but equal to one's: 1.0 where it has 1. What `_missing_` finds differs."""
+    if isinstance(own, type(value)) and not isinstance(own, bool):
+        return False
+    return bool(own == value)
 
 
 def by_text(wanted: Any, label: str) -> Convert | None:

@@ -19,6 +19,7 @@ from symphony._work.single_values import (
     is_of,
     literal,
     none,
+    of_items,
     refusal_of,
 )
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     Convert = Callable[[Any], Any]
 
+_KEPT = (bool, int, float, str, bytes, list)
 _LISTS = ("list", "List", "Sequence", "MutableSequence", "Iterable", "Collection", "Reversible")
 _SETS = ("set", "Set", "frozenset", "FrozenSet", "AbstractSet", "MutableSet")
 _DICTS = ("dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict", "DefaultDict")
@@ -68,6 +70,7 @@ class _Reader:
         self._names = names
         self._lenient = lenient
         self._known: dict[int, tuple[Any, Convert | None]] = {}
+        self._keeping: dict[Convert, type] = {PLAIN[kind]: kind for kind in _KEPT}
 
     def convert(self, wanted: Any) -> Convert | None:  # noqa: C901, PLR0911, PLR0912 - one branch for each kind.
         if isinstance(wanted, str):
@@ -112,6 +115,7 @@ class _Reader:
     def _with(self, names: Mapping[str, Any]) -> _Reader:
         made = _Reader(names, self._lenient)
         made._known = self._known
+        made._keeping = self._keeping
         return made
 
     def _of_text(self, text: str) -> Convert | None:
@@ -154,11 +158,16 @@ class _Reader:
         converts = [self.convert(member) for member in members]
         if None in converts:
             return None
+        kept = [None if one is None else self._keeping.get(one) for one in converts]
         wanted = " or ".join(dict.fromkeys(_name(member) for member in members))
 
         def convert(value: Any) -> Any:
             deepest: Mismatch | None = None
-            for one in converts:
+            # What keeps a value as it is comes first, and then what keeps an integer where `float` is written.
+            first = [one for one, kind in zip(converts, kept) if kind is type(value)]
+            if type(value) is int:
+                first += [one for one, kind in zip(converts, kept) if kind is float]
+            for one in first + [one for one in converts if one not in first]:
                 try:
                     return one(value)  # type: ignore[misc]
                 except Mismatch as mismatch:
@@ -193,12 +202,10 @@ class _Reader:
             if not isinstance(value, list):
                 raise Mismatch(f"`{wanted}`", value)
             items = value if one is None else _each(one, value)
-            try:
-                return items if made is list and items is not value else made(items)
-            except TypeError:
-                # A list or a dict is no member of a set.
-                raise Mismatch(f"`{wanted}` of what can be in a set", value) from None
+            return items if made is list and items is not value else of_items(made, items, value)
 
+        if made is list:
+            self._keeping[convert] = list
         return convert
 
     def _tuple(self, arguments: tuple[Any, ...]) -> Convert:
