@@ -174,18 +174,18 @@ pub(crate) fn enter(
             _ => Some(false),
         })
     };
-    let (is_async, is_sync) = if text.contains("ContextManager[") {
-        let is_async = text.contains("Async");
-        (Some(is_async), Some(!is_async))
+    let (awaited, plain) = if text.contains("ContextManager[") {
+        let awaited = text.contains("Async");
+        (Some(awaited), Some(!awaited))
     } else {
         (both("__aenter__", "__aexit__")?, both("__enter__", "__exit__")?)
     };
-    if (is_async, is_sync) == (Some(false), Some(false)) {
+    if (awaited, plain) == (Some(false), Some(false)) {
         let name = spec.borrow().name.clone();
         return not_injectable(&name, Word(Why::NotEntered), place, Vec::new()).map(Some);
     }
-    spec.borrow_mut().lives_as_generator(is_async == Some(true));
-    if is_async == Some(true) || is_sync == Some(true) {
+    spec.borrow_mut().lives_as_generator(awaited == Some(true));
+    if awaited == Some(true) || plain == Some(true) {
         return Ok(None);
     }
     let name = spec.borrow().name.clone();

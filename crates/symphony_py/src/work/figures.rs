@@ -6,6 +6,7 @@ use orchestra_kit::extension::Figures;
 use pyo3::prelude::*;
 
 use crate::door::enter::enter;
+use crate::door::span::span;
 use crate::work::extension::ExtensionHandle;
 
 /// Restarts, pending calls, calls, errors, p50 and p99 in seconds, the last fault.
@@ -32,6 +33,6 @@ pub(crate) fn stop_extension(
     seconds: f64,
 ) -> PyResult<()> {
     let handle = extension.handle(py)?;
-    let limit = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO);
+    let limit = span(py, "seconds", seconds)?;
     enter(py, || handle.stop(Instant::now() + limit)).map(|_| ())
 }
