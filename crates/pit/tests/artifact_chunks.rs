@@ -112,7 +112,7 @@ fn a_reader_goes_on_though_its_artifact_is_deleted_and_what_it_held_goes_after_i
     let mut half = vec![0; 4 << 20];
     reader.read_exact(&mut half).unwrap();
     store.delete(&id).unwrap();
-    store.reclaim().unwrap();
+    store.reclaim(None).unwrap();
     assert!(!store.exists(&id).unwrap());
     let mut again = reader.clone();
     let mut rest = Vec::new();
@@ -172,7 +172,7 @@ fn readers_never_race_deletions_and_collections() {
                 store.delete(&ids[gone]).unwrap();
             }
             if round % 4 == 0 {
-                store.reclaim().unwrap();
+                store.reclaim(None).unwrap();
             }
         }
         until("some reads", || reads.load(Ordering::Acquire) > 5);
@@ -198,7 +198,7 @@ fn a_segment_of_which_little_lives_is_written_anew() {
     let mut reader = store.open_reader(&second).unwrap();
     store.delete(&first).unwrap();
     let before = stored(folder.path());
-    store.reclaim().unwrap();
+    store.reclaim(None).unwrap();
     let mut read = Vec::new();
     reader.read_to_end(&mut read).unwrap();
     assert_eq!(ArtifactId::of(&read), second);

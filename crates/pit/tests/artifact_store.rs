@@ -352,7 +352,7 @@ fn dead_bytes_of_full_segments_are_given_back() {
             store.delete(id).unwrap();
         }
     }
-    let freed = store.reclaim().unwrap();
+    let freed = store.reclaim(None).unwrap();
     assert!(freed > 60 << 20, "{freed}");
     assert!(!segments.join("segment-00000000").exists());
     assert!(!segments.join("segment-00000001").exists());

@@ -74,7 +74,7 @@ fn child_that_puts_chunks() {
         }
         if number % 7 == 6 {
             store.flush().unwrap();
-            store.reclaim().unwrap();
+            store.reclaim(None).unwrap();
         }
         out.flush().unwrap();
     }

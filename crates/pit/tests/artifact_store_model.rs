@@ -227,7 +227,7 @@ proptest! {
                     }
                 }
                 Step::Flush => store.flush().unwrap(),
-                Step::Reclaim => drop(store.reclaim().unwrap()),
+                Step::Reclaim => drop(store.reclaim(None).unwrap()),
                 Step::Reopen => {
                     drop(store);
                     store = open(folder.path());

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use pit::artifact_store::{ArtifactId, ArtifactStore, PutOptions};
 use pit::dag_tracker::DagTracker;
 use pit::stale_manager::{Action, Enforced, Rule, StaleManager, StoreLimits};
-use pit::{Durability, Pit, PitConfig};
+use pit::{Durability, Pit, PitConfig, PitError};
 
 const DAY: f64 = 86_400.0;
 
@@ -151,6 +151,57 @@ fn what_was_put_a_moment_ago_stays_for_a_moment() {
     assert!(swept.is_over && store.exists(&id).unwrap());
     assert!(!enforce(&stale, &cap(10), 1.0).is_over);
     assert!(!store.exists(&id).unwrap());
+}
+
+#[test]
+fn what_had_aged_before_it_was_archived_gets_its_second_period_also_from_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids: Vec<_> = {
+        let (store, _, stale) = pit(folder.path());
+        let sizes = [100, 100_000, 3 << 20];
+        let ids: Vec<_> =
+            (1..).zip(sizes).map(|(seed, size)| put(&store, &bytes(size, seed))).collect();
+        let swept = enforce(&stale, &keep(30), 300.0).sweep;
+        assert_eq!((&swept.archived, swept.deleted.len()), (&ids, 0));
+        assert_eq!(enforce(&stale, &keep(30), 300.1).sweep.deleted, []);
+        store.close().unwrap();
+        ids
+    };
+    let (store, _, stale) = pit(folder.path());
+    let archived = store.archived_at(&ids[0]).unwrap().unwrap();
+    assert!((archived - in_days(300.0)).abs() < 3600.0);
+    assert_eq!(enforce(&stale, &keep(30), 329.0).sweep.deleted, []);
+    assert_eq!(enforce(&stale, &keep(30), 331.0).sweep.deleted, ids);
+}
+
+#[test]
+fn what_was_used_in_the_last_second_outlives_any_keep_and_limits_of_nothing_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _, stale) = pit(folder.path());
+    let id = put(&store, b"new");
+    store.archive(&id).unwrap();
+    let short = StoreLimits { keep: Some(Duration::from_millis(1)), cap: None };
+    for part in [0.1, 0.3, 0.5] {
+        let swept = enforce(&stale, &short, part / DAY).sweep;
+        assert_eq!((swept.kept, swept.deleted.len()), (1, 0));
+    }
+    assert_eq!(enforce(&stale, &short, 1.0).sweep.deleted, [id]);
+    for limits in [cap(0), keep(0)] {
+        let refused = stale.enforce(&limits, in_days(1.0), true, None);
+        assert!(matches!(refused, Err(PitError::Invalid { .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn what_is_given_up_moves_nothing_out_of_sparse_segments() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open(folder.path(), Durability::Process).unwrap();
+    let data = bytes(8 << 20, 1);
+    let whole = put(&store, &data);
+    put(&store, &data[..2 << 20]);
+    store.delete(&whole).unwrap();
+    assert_eq!(store.reclaim(Some(&|| true)).unwrap(), 0);
+    assert!(store.reclaim(Some(&|| false)).unwrap() > 0, "there was something to move");
 }
 
 #[test]

@@ -38,14 +38,19 @@ impl Core {
         Ok(draft)
     }
 
-    /// Moves the chunks that lie in these segments to the newest.
-    pub(super) fn rewrite_chunks(&self, sparse: &BTreeSet<u32>) -> PitResult<()> {
+    /// Moves the chunks that lie in these segments to the newest. An error of `go_on`, asked before each, ends it.
+    pub(super) fn rewrite_chunks(
+        &self,
+        sparse: &BTreeSet<u32>,
+        go_on: &dyn Fn() -> PitResult<()>,
+    ) -> PitResult<()> {
         let mut after = None;
         loop {
             let page = self.look(|index| index.chunk_page(after, PAGE))?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.id);
             for chunk in page.iter().filter(|chunk| sparse.contains(&chunk.segment)) {
+                go_on()?;
                 self.rewrite_chunk(chunk)?;
             }
         }

@@ -18,6 +18,8 @@ impl ArtifactStore {
     /// [`PitError::Index`], [`PitError::Io`] of a folder that cannot be read, [`PitError::Stopped`].
     pub fn collect(&self, interrupted: Option<&dyn Fn() -> bool>) -> PitResult<Collected> {
         let mut collected = Collected::default();
+        // After a power cut the journal's word is all there is: what says that a file is needed no more is on the disk first.
+        self.core.journal.settle_all()?;
         for (id, place) in self.core.files.listed()? {
             if interrupted.is_some_and(|ask| ask()) {
                 break;
@@ -27,7 +29,7 @@ impl ArtifactStore {
                 collected.bytes += bytes;
             }
         }
-        collected.bytes += self.reclaim()?;
+        collected.bytes += self.reclaim(interrupted)?;
         Ok(collected)
     }
 }

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use super::ArtifactId;
 use super::record::Place;
@@ -151,6 +152,33 @@ impl Files {
         let to = self.path(id, Place::Archive);
         rename(&self.path(id, Place::File), &to)?;
         self.settle_name(&to)
+    }
+
+    /// Says of a draft, or of the blob's file where there is none, that it is of `at`, in Unix seconds. Before it has its name
+    /// in the archive, so that no file there has another time; and under no lock.
+    pub(super) fn date(&self, draft: Option<&Draft>, id: &ArtifactId, at: f64) -> PitResult<()> {
+        if let Some(draft) = draft {
+            return self.date_file(&draft.file, &draft.path, at);
+        }
+        let (path, file) = self.locate(id, Place::File)?;
+        self.date_file(&file, &path, at)
+    }
+
+    fn date_file(&self, file: &File, path: &Path, at: f64) -> PitResult<()> {
+        let at = UNIX_EPOCH + component::span(at).unwrap_or_default();
+        disk::date(file, at).map_err(PitError::io("date", path))?;
+        match self.durability {
+            Durability::Process => Ok(()),
+            Durability::Power => disk::sync_all(file).map_err(PitError::io("flush", path)),
+        }
+    }
+
+    /// When a file was last written, or dated, in Unix seconds.
+    pub(super) fn modified(&self, id: &ArtifactId, place: Place) -> PitResult<f64> {
+        let path = self.path(id, place);
+        let modified = std::fs::metadata(&path).and_then(|about| about.modified());
+        let since = modified.map_err(PitError::io("look at", &path))?.duration_since(UNIX_EPOCH);
+        Ok(since.map_or(0.0, |since| since.as_secs_f64()))
     }
 
     /// A crash between the rename into the archive and its record leaves a file in the other folder.

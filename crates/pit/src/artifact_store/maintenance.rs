@@ -11,7 +11,7 @@ use super::index::{Index, not_found};
 use super::record::{Entry, Place, Record};
 use super::snapshot::write_journal;
 use super::store::{ArtifactStore, Core};
-use super::{ArtifactId, ArtifactReader, Metadata, VerifyReport};
+use super::{ArtifactId, ArtifactReader, Metadata, VerifyReport, now};
 use crate::{PitError, PitResult, RecoveryProgress};
 
 const PAGE: usize = 1024;
@@ -22,7 +22,7 @@ const READS: usize = 10_000;
 const SHORT_JOURNAL: u64 = 50_000;
 
 /// What ends a walk over all artifacts early.
-const GIVEN_UP: &str = "verify";
+const GIVEN_UP: &str = "maintenance";
 
 impl ArtifactStore {
     /// Reads every artifact and compares its bytes with its id, and the journal, which is written anew where it is damaged.
@@ -72,19 +72,40 @@ impl ArtifactStore {
     /// # Errors
     /// [`PitError::NotFound`], [`PitError::Corrupt`], [`PitError::Io`].
     pub fn archive(&self, id: &ArtifactId) -> PitResult<()> {
+        self.archive_at(id, now())
+    }
+
+    /// The same as of `at`, in Unix seconds. The file in the archive is of that time, so the time outlives the process.
+    ///
+    /// # Errors
+    /// As [`Self::archive`].
+    pub fn archive_at(&self, id: &ArtifactId, at: f64) -> PitResult<()> {
         let _open = self.core.enter()?;
-        while !self.core.archive(id)? {}
+        while !self.core.archive(id, at)? {}
         self.changed();
         Ok(())
     }
 
+    /// When it was archived, in Unix seconds; none: it is not. Of a file that somebody copied it is when that was.
+    ///
+    /// # Errors
+    /// [`PitError::NotFound`], [`PitError::Index`], [`PitError::Io`].
+    pub fn archived_at(&self, id: &ArtifactId) -> PitResult<Option<f64>> {
+        let entry = self.core.entry(id)?.ok_or_else(|| not_found(id))?;
+        if entry.place != Place::Archive {
+            return Ok(None);
+        }
+        self.core.files.modified(id, Place::Archive).map(Some)
+    }
+
     /// Gives the bytes of deleted artifacts back to the disk: segments more than half dead are written anew.
     /// Answers how many bytes were given back. What a disk refuses, as one without room for what is written anew, is a
-    /// warning, and is tried again at the next call.
+    /// warning, and is tried again at the next call; and so is what is left where `interrupted`, asked between artifacts, says
+    /// to give it up.
     ///
     /// # Errors
     /// [`PitError::Index`], [`PitError::Stopped`].
-    pub fn reclaim(&self) -> PitResult<u64> {
+    pub fn reclaim(&self, interrupted: Option<&dyn Fn() -> bool>) -> PitResult<u64> {
         let before = self.core.segments.bytes();
         let mut sparse = BTreeSet::new();
         {
@@ -99,7 +120,8 @@ impl ArtifactStore {
             }
         }
         if !sparse.is_empty() {
-            match self.rewrite_all(&sparse) {
+            match self.rewrite_all(&sparse, interrupted) {
+                Err(PitError::Stopped { member: GIVEN_UP }) => {}
                 Err(error @ PitError::Io { .. }) => {
                     tracing::warn!(%error, "sparse segments were not all written anew");
                 }
@@ -111,10 +133,21 @@ impl ArtifactStore {
     }
 
     /// Moves all that lives in these segments to the newest.
-    fn rewrite_all(&self, sparse: &BTreeSet<u32>) -> PitResult<()> {
-        self.core.rewrite_chunks(sparse)?;
+    fn rewrite_all(
+        &self,
+        sparse: &BTreeSet<u32>,
+        interrupted: Option<&dyn Fn() -> bool>,
+    ) -> PitResult<()> {
+        let go_on = || match interrupted {
+            Some(ask) if ask() => Err(PitError::Stopped { member: GIVEN_UP }),
+            _ => Ok(()),
+        };
+        self.core.rewrite_chunks(sparse, &go_on)?;
         self.walk(|id, entry| match entry.place {
-            Place::Segment(number, _) if sparse.contains(&number) => self.core.rewrite(id, entry),
+            Place::Segment(number, _) if sparse.contains(&number) => {
+                go_on()?;
+                self.core.rewrite(id, entry)
+            }
             _ => Ok(()),
         })
     }
@@ -246,7 +279,7 @@ impl Core {
     }
 
     /// False: the artifact was moved meanwhile, try again.
-    fn archive(&self, id: &ArtifactId) -> PitResult<bool> {
+    fn archive(&self, id: &ArtifactId, at: f64) -> PitResult<bool> {
         let entry = self.entry(id)?.ok_or_else(|| not_found(id))?;
         let draft = match entry.place {
             Place::Archive => return Ok(true),
@@ -254,6 +287,11 @@ impl Core {
             Place::Segment(..) => Some(self.draft(&self.read(id)?)?),
             Place::Chunks => Some(self.copy(id)?),
         };
+        match self.files.date(draft.as_ref(), id, at) {
+            // Moved or deleted meanwhile; where it was not, the next step says so.
+            Err(error) if draft.is_none() && is_absent(&error) => {}
+            dated => dated?,
+        }
         let mut index = self.index.write();
         if index.get(id)?.ok_or_else(|| not_found(id))?.place != entry.place {
             return Ok(false);

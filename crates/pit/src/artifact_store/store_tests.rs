@@ -262,10 +262,10 @@ fn a_disk_without_room_for_what_is_moved_costs_a_sweep_nothing_but_that() {
     store.delete(&whole).unwrap();
     let before = store.core.segments.bytes();
     fill_disk(1);
-    assert_eq!(store.reclaim().unwrap(), 0);
+    assert_eq!(store.reclaim(None).unwrap(), 0);
     assert_eq!(store.core.segments.bytes(), before);
     assert_eq!(store.get(&part).unwrap(), data[..2 << 20]);
-    assert!(store.reclaim().unwrap() > 4 << 20);
+    assert!(store.reclaim(None).unwrap() > 4 << 20);
     assert_eq!(store.get(&part).unwrap(), data[..2 << 20]);
 }
 

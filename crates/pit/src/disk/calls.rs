@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
@@ -82,6 +83,20 @@ pub(crate) fn sync_data(file: &File) -> io::Result<()> {
     #[cfg(test)]
     faults::meet(Call::Flush)?;
     file.sync_data()
+}
+
+/// Puts a file with its size and times on the disk.
+pub(crate) fn sync_all(file: &File) -> io::Result<()> {
+    #[cfg(test)]
+    faults::meet(Call::Flush)?;
+    file.sync_all()
+}
+
+/// Says when a file was last written.
+pub(crate) fn date(file: &File, at: SystemTime) -> io::Result<()> {
+    #[cfg(test)]
+    faults::meet(Call::Open)?;
+    file.set_modified(at)
 }
 
 /// Puts a folder's names on the disk.

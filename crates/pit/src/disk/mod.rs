@@ -9,6 +9,6 @@ mod calls;
 pub(crate) mod faults;
 
 pub(crate) use calls::{
-    OpenAs, allocate, link, make_folder, open, read_exact_at, remove, remove_folder, rename,
-    set_len, sync_data, sync_folder, write_all, write_all_at,
+    OpenAs, allocate, date, link, make_folder, open, read_exact_at, remove, remove_folder, rename,
+    set_len, sync_all, sync_data, sync_folder, write_all, write_all_at,
 };

@@ -428,7 +428,7 @@ impl Members {
                 self.store().and_then(|store| store.archive(&id(number))).map(|()| 0)
             }
             Flush => self.store().and_then(|store| store.flush()).map(|()| 0),
-            Reclaim => self.store().and_then(|store| store.reclaim()),
+            Reclaim => self.store().and_then(|store| store.reclaim(None)),
             Sweep => self
                 .pins()
                 .and_then(|pins| pins.sweep(false))

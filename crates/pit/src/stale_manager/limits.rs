@@ -19,11 +19,16 @@ use crate::{PitError, PitResult};
 /// Seconds in which nothing goes that was put or read.
 const FRESH: f64 = 1.0;
 
+/// How long the first look comes after the start, at most: keep rules that are code are there only once the system is up, and
+/// an earlier look would not know them. Where `keep` is shorter, after `keep`.
+const START: Duration = Duration::from_secs(30);
 /// How often what is stored is held against the cap.
 const LOOK: Duration = Duration::from_millis(500);
 /// All artifacts are looked at this often while they age, at most and at least.
 const SOONEST: Duration = Duration::from_millis(250);
 const LATEST: Duration = Duration::from_secs(3600);
+/// Of a wall clock that is ahead by less nobody takes notice, in seconds.
+const LEAP: f64 = 5.0;
 /// After a look that could not keep to the cap the next comes so much later.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -116,16 +121,18 @@ impl StaleManager {
             return Ok(());
         }
         let manager = Arc::downgrade(self);
-        let mut rounds = Rounds::default();
+        let mut rounds = Rounds { walk_at: None, clocks: Clocks::read() };
+        let start = limits.keep.map_or(START, |keep| keep.clamp(LOOK, START));
         // Held only while it works: one that is dropped is closed by nobody else.
-        self.keeper.start(Instant::now() + LOOK, move || Some(rounds.next(&*manager.upgrade()?)))
+        self.keeper.start(Instant::now() + start, move || Some(rounds.next(&*manager.upgrade()?)))
     }
 
     /// Archives and deletes what is beyond the limits at `now`, in Unix seconds. `interrupted` is asked between artifacts
     /// whether to give it up.
     ///
     /// # Errors
-    /// [`PitError::Index`], [`PitError::Stopped`]; failures of single artifacts are in the report.
+    /// [`PitError::Index`], [`PitError::Stopped`], [`PitError::Invalid`] of limits that would empty the store; failures of
+    /// single artifacts are in the report.
     pub fn enforce(
         &self,
         limits: &StoreLimits,
@@ -133,6 +140,7 @@ impl StaleManager {
         dry_run: bool,
         interrupted: Option<&dyn Fn() -> bool>,
     ) -> PitResult<Enforced> {
+        limits.check()?;
         let mut sweep = SweepReport { dry_run, ..SweepReport::default() };
         let mut stored = self.store.stats().stored_bytes;
         let mut is_first = true;
@@ -165,7 +173,7 @@ impl StaleManager {
             is_first = false;
         }
         if !(dry_run || sweep.deleted.is_empty() && sweep.archived.is_empty()) {
-            sweep.reclaimed_bytes = self.store.reclaim()?;
+            sweep.reclaimed_bytes = self.store.reclaim(interrupted)?;
         }
         let is_over = limits.cap.is_some_and(|cap| stored > cap);
         Ok(Enforced { sweep, stored_bytes: stored, is_over })
@@ -241,8 +249,9 @@ impl Pass<'_> {
     fn treat(&mut self, artifact: &Metadata, rules: &[Rule], sweep: &mut SweepReport) {
         sweep.examined += u64::from(self.is_first);
         let idle = self.now - artifact.last_used();
-        let action = self.due(artifact, idle);
-        let may_go = idle >= FRESH && self.least.wanted > 0;
+        let is_fresh = idle < FRESH;
+        let action = if is_fresh { Action::Keep } else { self.due(artifact, idle) };
+        let may_go = !is_fresh && self.least.wanted > 0;
         if action == Action::Keep && !may_go {
             sweep.kept += u64::from(self.is_first);
             return;
@@ -254,7 +263,7 @@ impl Pass<'_> {
             return;
         }
         match action {
-            Action::Archive => self.manager.archive(artifact, sweep),
+            Action::Archive => self.manager.archive(artifact, self.now, sweep),
             Action::Delete => return self.manager.delete(artifact, sweep),
             Action::Keep => sweep.kept += u64::from(self.is_first),
         }
@@ -270,10 +279,18 @@ impl Pass<'_> {
         let Some(keep) = self.limits.keep.filter(|_| self.is_first) else { return Action::Keep };
         let keep = keep.as_secs_f64();
         match artifact.archived {
-            true if idle >= 2.0 * keep => Action::Delete,
+            true if idle >= 2.0 * keep && self.is_archived_for(artifact, keep) => Action::Delete,
             false if idle >= keep => Action::Archive,
             _ => Action::Keep,
         }
+    }
+
+    /// Whether it lies in the archive for so many seconds: one that had aged for long when it was archived, as under limits
+    /// that are new, gets its second period all the same.
+    fn is_archived_for(&self, artifact: &Metadata, keep: f64) -> bool {
+        // What cannot be told yet, or is no more, stays.
+        let archived = self.manager.store.archived_at(&artifact.id).ok().flatten();
+        archived.is_some_and(|archived| self.now - archived >= keep)
     }
 
     /// Why it is not touched, whatever its age and worth.
@@ -291,17 +308,55 @@ impl Pass<'_> {
 }
 
 /// When what is to be looked at.
-#[derive(Default)]
 struct Rounds {
     walk_at: Option<Instant>,
+    clocks: Clocks,
+}
+
+/// What both clocks said at a time.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    steady: Instant,
+    wall: f64,
+}
+
+impl Clocks {
+    fn read() -> Self {
+        Self { steady: Instant::now(), wall: now() }
+    }
+
+    /// Whether the wall clock was put ahead since `before`, by so much that ages by it mean nothing. A machine that slept looks
+    /// the same.
+    fn are_ahead_of(&self, before: Self, keep: Duration) -> bool {
+        let passed = self.steady.saturating_duration_since(before.steady).as_secs_f64();
+        self.wall - before.wall - passed > (keep.as_secs_f64() / 8.0).max(LEAP)
+    }
 }
 
 impl Rounds {
     /// Does what is due, and answers when the next is. What cannot be done is a warning, and is tried again.
     fn next(&mut self, manager: &StaleManager) -> Instant {
-        let limits = manager.limits();
-        let is_over = || limits.cap.is_some_and(|cap| manager.store.stats().stored_bytes > cap);
-        let is_due = limits.keep.is_some() && self.walk_at.is_none_or(|at| at <= Instant::now());
+        let mut limits = manager.limits();
+        let clocks = Clocks::read();
+        let before = std::mem::replace(&mut self.clocks, clocks);
+        let cap = limits.cap;
+        let is_over = || cap.is_some_and(|cap| manager.store.stats().stored_bytes > cap);
+        let mut is_due =
+            limits.keep.is_some() && self.walk_at.is_none_or(|at| at <= Instant::now());
+        if let Some(keep) = limits.keep
+            && clocks.are_ahead_of(before, keep)
+        {
+            tracing::warn!(
+                "the clock was put ahead: what is too old by it stays until the next look at all artifacts"
+            );
+            self.walk_at = Some(clocks.steady + walk_after(keep));
+            is_due = false;
+        }
+        // By age only at a walk that is due.
+        let keep = limits.keep;
+        if !is_due {
+            limits.keep = None;
+        }
         let mut pause = if limits.cap.is_some() { LOOK } else { LATEST };
         if is_due || is_over() {
             match manager.enforce_now(&limits, false, Some(&|| manager.keeper.is_stopping())) {
@@ -322,11 +377,16 @@ impl Rounds {
             }
         }
         let now = Instant::now();
-        if let Some(keep) = limits.keep.filter(|_| is_due) {
-            self.walk_at = Some(now + (keep / 8).clamp(SOONEST, LATEST));
+        if let Some(keep) = keep.filter(|_| is_due) {
+            self.walk_at = Some(now + walk_after(keep));
         }
         self.walk_at.map_or(now + pause, |walk_at| walk_at.min(now + pause))
     }
+}
+
+/// How long after a walk the next comes.
+fn walk_after(keep: Duration) -> Duration {
+    (keep / 8).clamp(SOONEST, LATEST)
 }
 
 fn tell(enforced: &Enforced) {
@@ -372,6 +432,47 @@ mod tests {
             let values: Vec<_> = least.heap.into_sorted_vec().iter().map(|one| one.value).collect();
             assert_eq!(values, [0.0, 1.0, 2.0, 3.0]);
         }
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_put_ahead_is_told_from_time_that_passed() {
+        let before = Clocks { steady: Instant::now(), wall: 1000.0 };
+        let after = |steady, wall| Clocks {
+            steady: before.steady + Duration::from_secs(steady),
+            wall: before.wall + wall,
+        };
+        let keep = Duration::from_secs(8 * 3600);
+        assert!(!after(100_000, 100_000.0).are_ahead_of(before, keep));
+        assert!(!after(10, 600.0).are_ahead_of(before, keep));
+        assert!(!after(10, -600_000.0).are_ahead_of(before, keep));
+        assert!(after(10, 3700.0).are_ahead_of(before, keep));
+        assert!(!after(0, 4.0).are_ahead_of(before, Duration::from_secs(1)));
+        assert!(after(0, 6.0).are_ahead_of(before, Duration::from_secs(1)));
+    }
+
+    /// A manager of one artifact that is older than `keep`, with a round that is due.
+    fn aged(folder: &std::path::Path) -> (Arc<StaleManager>, ArtifactId, Rounds) {
+        let config = crate::PitConfig::new(folder);
+        let store = config.open_artifact_store().unwrap();
+        let stale = config.open_stale_manager(Arc::clone(&store), None).unwrap();
+        let id = store.put(b"old", &crate::artifact_store::PutOptions::default()).unwrap();
+        *stale.limits.lock() = StoreLimits { keep: Some(Duration::from_millis(1)), cap: None };
+        std::thread::sleep(Duration::from_secs_f64(FRESH + 0.1));
+        (stale, id, Rounds { walk_at: None, clocks: Clocks::read() })
+    }
+
+    #[test]
+    fn after_a_clock_was_put_ahead_nothing_goes_before_the_walk_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let (stale, id, mut rounds) = aged(folder.path());
+        let is_archived = || stale.store.metadata(&id).unwrap().archived;
+        rounds.clocks.wall -= 3600.0;
+        let next = rounds.next(&stale);
+        assert!(next > Instant::now(), "it is not tried again at once");
+        assert!(!is_archived());
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        rounds.next(&stale);
+        assert!(is_archived());
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl StaleManager {
         }
         let touched = report.deleted.len() + report.archived.len();
         if touched > 0 && !options.dry_run {
-            report.reclaimed_bytes = self.store.reclaim()?;
+            report.reclaimed_bytes = self.store.reclaim(interrupted)?;
         }
         Ok(report)
     }
@@ -129,7 +129,7 @@ impl StaleManager {
                 report.kept += 1;
                 return;
             }
-            Action::Archive => self.archive(artifact, report),
+            Action::Archive => self.archive(artifact, now, report),
             Action::Delete => self.delete(artifact, report),
         }
         if options.explain && (verdict != Action::Keep || is_spared) {
@@ -137,8 +137,8 @@ impl StaleManager {
         }
     }
 
-    pub(super) fn archive(&self, artifact: &Metadata, report: &mut SweepReport) {
-        match if report.dry_run { Ok(()) } else { self.store.archive(&artifact.id) } {
+    pub(super) fn archive(&self, artifact: &Metadata, at: f64, report: &mut SweepReport) {
+        match if report.dry_run { Ok(()) } else { self.store.archive_at(&artifact.id, at) } {
             Ok(()) => report.archived.push(artifact.id),
             Err(error) => report.fail(artifact.id, error),
         }

@@ -184,7 +184,7 @@ impl StaleManager {
     ///     What was done, as `symphony.records.EnforceReport` tells it.
     ///
     /// Raises:
-    ///     InvalidValueError: `keep` is no number of seconds above 0.
+    ///     InvalidValueError: `keep` is no number of seconds above 0, or `cap` is 0.
     #[pyo3(signature = (*, keep = None, cap = None, dry_run = false))]
     fn enforce<'py>(
         &self,
@@ -195,10 +195,6 @@ impl StaleManager {
     ) -> PyResult<Bound<'py, PyDict>> {
         let manager = self.manager(py)?;
         let keep = keep.map(|given| span(py, "keep", given)).transpose()?;
-        if keep.is_some_and(|keep| keep.is_zero()) {
-            let message = "`keep` is 0: that would delete everything; it takes seconds above 0";
-            return Err(Fields::new(Code::INVALID_VALUE, message).raise(py));
-        }
         let said = manager.limits();
         let limits = StoreLimits { keep: keep.or(said.keep), cap: cap.or(said.cap) };
         let enforced = wait_asking(py, |asks| manager.enforce_now(&limits, dry_run, asks))?
