@@ -1345,6 +1345,7 @@ class Boot:
         python: str | None = None,
         members: list[str] | None = None,
         store: dict[str, str] | None = None,
+        durability: str | None = None,
         supervisor: list[str] = ...,
         foreign_python: list[str] = ...,
         own_python: list[str] = ...,
@@ -2701,8 +2702,8 @@ def find_systems(paths: Sequence[_StrPath]) -> list[_Declared]:
 def declared_in(path: _StrPath) -> _Declared | None:
     """What one manifest names for its boot; `None` where it cannot be read, which the boot tells."""
 
-def store_settings(path: _StrPath) -> tuple[str, float | None, int | None]:
-    """The state folder of a system, and the `keep` (seconds) and `cap` (bytes) of its `[system.store]`.
+def store_settings(path: _StrPath) -> tuple[str, str, float | None, int | None]:
+    """The state folder of a system, its durability, and the `keep` (seconds) and `cap` (bytes) of its `[system.store]`.
 
     Raises:
         ManifestError: The manifest is at fault.

@@ -22,9 +22,10 @@ class SystemConfig:
         python: The interpreter of Python extensions.
         members: The Pit members to start.
         store: What the artifact store keeps, `{"keep": "30d", "cap": "10GiB"}`, either or both.
+        durability: What an acknowledged write survives, `"process"` or `"power"`.
     """
 
-    __slots__ = ("members", "path", "python", "state", "store", "workspace")
+    __slots__ = ("durability", "members", "path", "python", "state", "store", "workspace")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class SystemConfig:
         python: StrPath | None = None,
         members: list[str] | None = None,
         store: Mapping[str, str] | None = None,
+        durability: str | None = None,
     ) -> None:
         """Keeps absolute paths."""
         self.path = _absolute(path)
@@ -43,6 +45,7 @@ class SystemConfig:
         self.python = _absolute(python)
         self.members = members
         self.store = None if store is None else dict(store)
+        self.durability = durability
 
     @classmethod
     def load(

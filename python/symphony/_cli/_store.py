@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from symphony import Pit
 
     _Limits = tuple[Optional[float], Optional[int]]
+    _Settings = tuple[str, str, _Limits]
 
 _MEMBERS = ["artifact-store", "pool-manager", "dag-tracker", "stale-manager"]
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -41,10 +42,10 @@ def store(options: argparse.Namespace) -> int:
     error: BaseException | None = None
     lines: list[str] = []
     try:
-        state, limits = _settings(options)
+        state, durability, limits = _settings(options)
         document["state"] = state
         if os.path.isdir(os.path.join(state, _FOLDER)):
-            lines = _on(state, limits, options, document)
+            lines = _on((state, durability, limits), options, document)
         else:
             lines = [f"there are no artifacts in `{state}`"]
             document.update(_NOTHING[options.action], ok=True)
@@ -64,26 +65,26 @@ def store(options: argparse.Namespace) -> int:
     return OK if document["ok"] else FAILED
 
 
-def _settings(options: argparse.Namespace) -> tuple[str, _Limits]:
-    """The state folder, and what the store keeps.
+def _settings(options: argparse.Namespace) -> _Settings:
+    """The state folder, what an acknowledged write survives there, and what the store keeps.
 
     Raises:
         ManifestError: The manifest is at fault.
     """
     from symphony._core import store_settings
 
-    state, keep, cap = store_settings(os.path.abspath(manifest_of(options.config)))
-    return os.path.abspath(options.state or state), (keep, cap)
+    state, durability, keep, cap = store_settings(os.path.abspath(manifest_of(options.config)))
+    return os.path.abspath(options.state or state), durability, (keep, cap)
 
 
-def _on(
-    state: str, limits: _Limits, options: argparse.Namespace, document: dict[str, Any]
-) -> list[str]:
+def _on(settings: _Settings, options: argparse.Namespace, document: dict[str, Any]) -> list[str]:
     """Does it on the members, fills the document, and gives the lines for a person."""
     from symphony import SystemConfig, boot
 
-    # Without its limits: what goes here goes by this command, and is told.
-    config = SystemConfig(state=state, members=_MEMBERS)
+    state, durability, limits = settings
+    # Without its limits: what goes here goes by this command, and is told. With its durability: what is acknowledged
+    # survives as much as in the system.
+    config = SystemConfig(state=state, members=_MEMBERS, durability=durability)
     with boot(config=config, on_hang="abort") as system:
         if options.action == "du":
             return _used(system.pit, state, document)

@@ -219,6 +219,7 @@ class _Place:
                 python=given.python,
                 members=given.members,
                 store=given.store,
+                durability=given.durability,
             )
 
     def _extension(self, extension: Extension, calls: Iterable[str] | None) -> str:

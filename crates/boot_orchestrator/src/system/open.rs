@@ -33,6 +33,7 @@ pub struct System {
     catalogue: Arc<Catalogue>,
     members: Vec<Member>,
     store: pit::stale_manager::StoreLimits,
+    durability: manifest::Durability,
     replaced: Mutex<Vec<String>>,
     process: Mutex<ProcessHostOptions>,
     has_supervisor: bool,
@@ -86,6 +87,10 @@ impl System {
             keep: options.store.keep.or(written.keep),
             cap: options.store.cap.or(written.cap),
         };
+        let durability = options
+            .durability
+            .or_else(|| manifest.as_ref().map(|manifest| manifest.durability))
+            .unwrap_or_default();
         let mut own_python = options.own_python;
         if let (Some(program), Some(python)) = (own_python.first_mut(), &options.python) {
             *program = python.to_string_lossy().into_owned();
@@ -110,6 +115,7 @@ impl System {
             catalogue: Arc::new(catalogue),
             members,
             store,
+            durability,
             replaced: Mutex::new(Vec::new()),
             process: Mutex::new(ProcessHostOptions {
                 foreign_python: options.foreign_python,
@@ -267,9 +273,9 @@ impl System {
     }
 
     fn durability(&self) -> Durability {
-        match self.manifest.as_ref().map(|manifest| manifest.durability) {
-            Some(manifest::Durability::Power) => Durability::Power,
-            _ => Durability::Process,
+        match self.durability {
+            manifest::Durability::Power => Durability::Power,
+            manifest::Durability::Process => Durability::Process,
         }
     }
 }
@@ -306,6 +312,15 @@ fn read(
     }
     if let Some(names) = &options.members {
         members = named(names)?;
+    }
+    let written = manifest.as_ref().map(|manifest| manifest.store).unwrap_or_default();
+    let is_limited = !(options.store.is_none() && written.is_none());
+    if is_limited && !members.contains(&Member::StaleManager) {
+        let message =
+            "the limits of `system.store` need `stale-manager`, which `members` leaves out";
+        let mut fault = Diagnostic::error(Code::MANIFEST_INVALID, message.to_owned());
+        fault.hint = Some("add `\"stale-manager\"` to `members`".to_owned());
+        return Err(vec![fault]);
     }
     Ok((manifest, catalogue, members))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use orchestra_kit::manifest::StoreLimits;
+use orchestra_kit::manifest::{Durability, StoreLimits};
 use orchestra_kit::supervisor::Environment;
 
 /// Where a system's manifest is, and what overrides it.
@@ -20,6 +20,8 @@ pub struct SystemOptions {
     pub members: Option<Vec<String>>,
     /// What the artifact store keeps; what is none in it is the manifest's.
     pub store: StoreLimits,
+    /// What an acknowledged write survives; none: what the manifest says.
+    pub durability: Option<Durability>,
     /// The command that becomes the supervisor.
     pub supervisor: Vec<String>,
     /// The arguments by which an interpreter of an extension's own becomes its guest.

@@ -73,7 +73,7 @@ pub fn own_parts() -> impl Iterator<Item = OwnPart> {
 #[cfg(test)]
 mod tests {
     use component::{ComponentGraph as _, Descriptor};
-    use orchestra_kit::manifest::Member;
+    use orchestra_kit::manifest::{Member, StoreLimits};
 
     use super::Own;
     use crate::Registry;
@@ -114,6 +114,31 @@ mod tests {
             assert!(descriptor.provides.contains(&own.key()), "{own:?}");
         }
         assert!(registry.plan().is_ok());
+    }
+
+    #[test]
+    fn limits_without_who_keeps_them_are_refused_wherever_they_are_said() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("Symphony.toml");
+        std::fs::write(&path, "[system.store]\nkeep = \"30d\"\n").expect("a manifest");
+        let store = StoreLimits { cap: Some(1000), ..StoreLimits::default() };
+        for (manifest, store) in [(Some(path), StoreLimits::default()), (None, store)] {
+            let open = |members: &[&str]| {
+                let members = Some(members.iter().map(|&name| name.to_owned()).collect());
+                let manifest = manifest.clone();
+                System::described(SystemOptions {
+                    manifest,
+                    store,
+                    members,
+                    ..SystemOptions::default()
+                })
+            };
+            let refused = open(&["artifact-store"]).err().expect("nobody would keep them");
+            assert!(refused[0].message.contains("need `stale-manager`"), "{refused:?}");
+            assert!(
+                open(&["artifact-store", "pool-manager", "dag-tracker", "stale-manager"]).is_ok()
+            );
+        }
     }
 
     #[test]

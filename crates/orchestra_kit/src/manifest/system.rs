@@ -54,6 +54,30 @@ pub enum Durability {
     Power,
 }
 
+impl Durability {
+    /// As an argument gives it, in the manifest's words.
+    ///
+    /// # Errors
+    /// It is neither; the error says what is wanted.
+    pub fn parse(given: &str) -> Result<Self, String> {
+        match given {
+            "process" => Ok(Self::Process),
+            "power" => Ok(Self::Power),
+            _ => Err(format!(
+                "`system.durability` must be one of `process` and `power`, not `{given}`"
+            )),
+        }
+    }
+
+    /// In the manifest's words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Power => "power",
+        }
+    }
+}
+
 /// What the artifact store keeps; none: everything, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreLimits {

@@ -51,12 +51,12 @@ pub(crate) fn deployment(
     })
 }
 
-/// The state folder of a system, and the `keep` (seconds) and `cap` (bytes) of its `[system.store]`.
+/// The state folder of a system, its durability, and the `keep` (seconds) and `cap` (bytes) of its `[system.store]`.
 #[pyfunction]
 pub(crate) fn store_settings(
     py: Python<'_>,
     path: PathBuf,
-) -> PyResult<(OsString, Option<f64>, Option<u64>)> {
+) -> PyResult<(OsString, &'static str, Option<f64>, Option<u64>)> {
     let system = py.detach(|| SystemManifest::read(&path)).map_err(|diagnostics| {
         let mut fields = Fields::new(Code::MANIFEST_INVALID, String::new());
         fields.phase = Some(Phase::Foundation.as_str().to_owned());
@@ -65,5 +65,5 @@ pub(crate) fn store_settings(
         fields.raise(py)
     })?;
     let keep = system.store.keep.map(|keep| keep.as_secs_f64());
-    Ok((system.state.into_os_string(), keep, system.store.cap))
+    Ok((system.state.into_os_string(), system.durability.as_str(), keep, system.store.cap))
 }

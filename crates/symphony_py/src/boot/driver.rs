@@ -13,7 +13,7 @@ use boot_orchestrator::{
     BootFailure, Interruption, Outside, Passage, PhaseLatch, default_deadlines, newcomer_faults,
 };
 use component::{Code, ComponentName, Descriptor, Need, NeedKind, Phase, Remedy, Step};
-use orchestra_kit::manifest::StoreLimits;
+use orchestra_kit::manifest::{Durability, StoreLimits};
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -74,7 +74,7 @@ pub(crate) struct Boot {
 #[pymethods]
 impl Boot {
     #[new]
-    #[pyo3(signature = (*, path=None, state=None, workspace=None, python=None, members=None, store=None, supervisor=Vec::new(), foreign_python=Vec::new(), own_python=Vec::new(), timeout, abort_on_hang, stepwise))]
+    #[pyo3(signature = (*, path=None, state=None, workspace=None, python=None, members=None, store=None, durability=None, supervisor=Vec::new(), foreign_python=Vec::new(), own_python=Vec::new(), timeout, abort_on_hang, stepwise))]
     fn new(
         py: Python<'_>,
         path: Option<String>,
@@ -83,6 +83,7 @@ impl Boot {
         python: Option<String>,
         members: Option<Vec<String>>,
         store: Option<BTreeMap<String, String>>,
+        durability: Option<String>,
         supervisor: Vec<String>,
         foreign_python: Vec<String>,
         own_python: Vec<String>,
@@ -93,12 +94,15 @@ impl Boot {
         let called = Instant::now();
         let memory_before = boot_orchestrator::peak_memory();
         let timeout = timeout.map(|seconds| span(py, "timeout", seconds)).transpose()?;
-        let store = StoreLimits::parse(&store.unwrap_or_default()).map_err(|message| {
+        let refused = |message| {
             let mut fields = Fields::new(Code::MANIFEST_INVALID, message);
             fields.phase = Some(Phase::Foundation.as_str().to_owned());
             fields.boot = true;
             fields.raise(py)
-        })?;
+        };
+        let store = StoreLimits::parse(&store.unwrap_or_default()).map_err(refused)?;
+        let durability = durability.map(|given| Durability::parse(&given)).transpose();
+        let durability = durability.map_err(refused)?;
         let options = SystemOptions {
             manifest: path.map(Into::into),
             state: state.map(Into::into),
@@ -106,6 +110,7 @@ impl Boot {
             python: python.map(Into::into),
             members,
             store,
+            durability,
             supervisor,
             foreign_python,
             own_python,
