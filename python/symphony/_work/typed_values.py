@@ -190,7 +190,7 @@ class _Reader:
             made = frozenset if name == "frozenset" else set
             return self._items(arguments[0] if arguments else None, made, "list")
         if name in _DICTS and len(arguments) in (0, 2):
-            return self._dict(arguments)
+            return self._dict(arguments, _mapping(origin, arguments))
         if isinstance(origin, type) and _is_model(origin):
             return self._of_class(origin)
         return None
@@ -213,6 +213,9 @@ class _Reader:
             return self._items(arguments[0], tuple, "list")
         if arguments in ((), ((),)):
             return self._items(None, tuple, "list")
+        spread = [place for place, one in enumerate(arguments) if _is_spread(one)]
+        if spread:
+            return self._spread_tuple(arguments, spread[0])
         each = [self.convert(argument) for argument in arguments]
 
         def convert(value: Any) -> Any:
@@ -225,18 +228,50 @@ class _Reader:
 
         return convert
 
-    def _dict(self, arguments: tuple[Any, ...]) -> Convert:
+    def _spread_tuple(self, arguments: tuple[Any, ...], place: int) -> Convert:
+        """A tuple with another one in it: `tuple[int, *tuple[str, ...]]`."""
+        inner = arguments[place]
+        if not hasattr(inner, "__unpacked__") and getattr(inner, "__args__", None):
+            # `Unpack[tuple[str, ...]]`
+            inner = inner.__args__[0]
+        within: tuple[Any, ...] = getattr(inner, "__args__", ())
+        before, after = arguments[:place], arguments[place + 1 :]
+        if within[1:] != (Ellipsis,) and getattr(inner, "__origin__", None) is tuple:
+            return self._tuple((*before, *within, *after))
+        # What a type variable stands for is not known.
+        item = self.convert(within[0]) if within else None
+        first = [self.convert(one) for one in before]
+        last = [self.convert(one) for one in after]
+
+        def convert(value: Any) -> Any:
+            more = len(value) - len(first) - len(last) if isinstance(value, list) else -1
+            if more < 0:
+                raise Mismatch(f"a `list` of at least {len(first) + len(last)}", value)
+            each = [*first, *[item] * more, *last]
+            return tuple(
+                _placed(one, part, f"[{index}]")
+                for index, (one, part) in enumerate(zip(each, value))
+            )
+
+        return convert
+
+    def _dict(
+        self, arguments: tuple[Any, ...], kind: Callable[[dict[Any, Any]], Any] | None = None
+    ) -> Convert:
         key = self.convert(arguments[0]) if arguments else None
         item = self.convert(arguments[1]) if arguments else None
-        by_text = key if key is None or arguments[0] is not int else _integer_of_text
+        of_key = None if key is None else _of_key(key)
 
         def convert(value: Any) -> Any:
             if not isinstance(value, dict):
                 raise Mismatch("`dict`", value)
-            return {
-                _placed(by_text, name, f"[{name!r}]"): _placed(item, one, f"[{name!r}]")
+            made = {
+                _placed(of_key, name, f"[{name!r}]"): _placed(item, one, f"[{name!r}]")
                 for name, one in value.items()
             }
+            if len(made) != len(value):
+                raise Mismatch("`dict` in which no key is twice", value)
+            return made if kind is None else kind(made)
 
         return convert
 
@@ -271,13 +306,15 @@ class _Reader:
             fields = wanted.__attrs_attrs__
             optional = {field.name for field in fields if repr(field.default) != "NOTHING"}
             given = {field.name: field.alias for field in fields if field.init}
-            return self._object(wanted, label, list(given), optional, given)
+            rest = [field.name for field in fields if not field.init]
+            return self._object(wanted, label, list(given), optional, given, rest)
         if hasattr(wanted, "__struct_fields__"):
             fields = list(wanted.__struct_fields__)
             count = len(wanted.__struct_defaults__)
             optional = set(fields[len(fields) - count :])
             return self._object(wanted, label, fields, optional, {})
-        return by_text(wanted, label)
+        mapping = _mapping(wanted, ())
+        return by_text(wanted, label) if mapping is None else self._dict((), mapping)
 
     def _dataclass(self, wanted: Any, label: str) -> Convert:
         marks = [
@@ -421,6 +458,47 @@ def _first_error(refused: Exception) -> dict[str, Any]:
         return dict(errors[0])
     except Exception:  # noqa: BLE001 - a validator raises its own errors, which list nothing.
         return {}
+
+
+def _is_spread(argument: Any) -> bool:
+    """Whether it is `*tuple[…]`, `Unpack[…]`."""
+    mark = getattr(getattr(argument, "__origin__", None), "_name", "")
+    return bool(getattr(argument, "__unpacked__", False)) or mark == "Unpack"
+
+
+def _mapping(origin: Any, arguments: tuple[Any, ...]) -> Callable[[dict[Any, Any]], Any] | None:
+    """What makes a mapping that has a class of its own of a dict."""
+    collections = sys.modules.get("collections")
+    if collections is None:
+        return None
+    if origin is collections.OrderedDict:
+        ordered: Callable[[dict[Any, Any]], Any] = collections.OrderedDict
+        return ordered
+    if origin is not collections.defaultdict:
+        return None
+    item = arguments[1] if arguments else None
+    item = getattr(item, "__origin__", item)
+    # What it makes of a key that it lacks is not sent.
+    factory = item if isinstance(item, type) and item in PLAIN else None
+    return lambda made: collections.defaultdict(factory, made)
+
+
+def _of_key(key: Convert) -> Convert:
+    """What a key becomes, which is always a text where it is sent: that, or the integer that it is the text of."""
+    if key is PLAIN[int]:
+        return _integer_of_text
+
+    def convert(text: Any) -> Any:
+        try:
+            return key(text)
+        except Mismatch as mismatch:
+            try:
+                number = _integer_of_text(text)
+            except Mismatch:
+                raise mismatch from None
+            return key(number)
+
+    return convert
 
 
 def _integer_of_text(text: Any) -> Any:
