@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import enum
 import sys
 import types
@@ -70,3 +71,17 @@ def test_a_field_that_no_constructor_takes_is_passed_over():
     assert convert({"a": 1, "b": 2}).a == 1
     with pytest.raises(Mismatch, match="has no `c`"):
         convert({"a": 1, "c": 2})
+
+
+def test_a_field_whose_default_is_none_takes_it():
+    @dataclasses.dataclass
+    class Part:
+        a: int = None
+        b: int = 0
+
+    convert = converter(Part, {})
+    assert convert({"a": None}) == Part()
+    assert convert({"a": 1}) == Part(1)
+    for wrong in ({"b": None}, {"a": "1"}):
+        with pytest.raises(Mismatch):
+            convert(wrong)

@@ -83,6 +83,13 @@ def none(value: Any) -> Any:
         raise Mismatch("`None`", value)
 
 
+def or_none(convert: Convert | None) -> Convert | None:
+    """The same, for what has None for its default, and takes it whatever its annotation says."""
+    if convert is None:
+        return None
+    return lambda value: None if value is None else convert(value)
+
+
 def _bytearray(value: Any) -> Any:
     if not isinstance(value, bytes):
         raise Mismatch("`bytes`", value)

@@ -20,6 +20,7 @@ from symphony._work.single_values import (
     literal,
     none,
     of_items,
+    or_none,
     refusal_of,
 )
 
@@ -329,7 +330,8 @@ class _Reader:
             if not (_is_missing(field.default) and _is_missing(field.default_factory))
         }
         rest = [field.name for field in marks if not field.init]
-        return self._object(wanted, label, taken, optional, {}, rest)
+        without = {field.name for field in marks if field.default is None}
+        return self._object(wanted, label, taken, optional, {}, rest, without)
 
     def _object(
         self,
@@ -339,9 +341,11 @@ class _Reader:
         optional: set[str],
         given_as: dict[str, str],
         passed_over: Iterable[str] = (),
+        without: Iterable[str] = (),
     ) -> Convert:
-        """An object that is made of a dict of its fields."""
+        """An object that is made of a dict of its fields; `without` are those whose default is None."""
         each = self._hints(wanted)
+        each.update({name: or_none(each.get(name)) for name in without})
         over = set(passed_over)
 
         def convert(value: Any) -> Any:
