@@ -210,7 +210,6 @@ fn histories(count: u32, swept: &AtomicU64) {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "this program sets no variable")]
-#[expect(clippy::print_stdout, reason = "whoever runs it for an hour sees how far it is")]
 fn nothing_that_is_pinned_held_or_shared_is_swept_away() {
     let asked = std::env::var("SYMPHONY_CASES").ok();
     let count = asked.map_or(HISTORIES, |asked| asked.parse().expect("SYMPHONY_CASES is a number"));

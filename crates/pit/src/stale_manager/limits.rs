@@ -457,7 +457,7 @@ mod tests {
         let stale = config.open_stale_manager(Arc::clone(&store), None).unwrap();
         let id = store.put(b"old", &crate::artifact_store::PutOptions::default()).unwrap();
         *stale.limits.lock() = StoreLimits { keep: Some(Duration::from_millis(1)), cap: None };
-        std::thread::sleep(Duration::from_secs_f64(FRESH + 0.1));
+        std::thread::sleep(component::span(FRESH + 0.1).unwrap());
         (stale, id, Rounds { walk_at: None, clocks: Clocks::read() })
     }
 
