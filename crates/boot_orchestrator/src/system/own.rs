@@ -128,8 +128,8 @@ mod tests {
                 let manifest = manifest.clone();
                 System::described(SystemOptions {
                     manifest,
-                    store,
                     members,
+                    store,
                     ..SystemOptions::default()
                 })
             };
