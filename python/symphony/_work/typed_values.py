@@ -292,14 +292,14 @@ class _Reader:
         return made[0]
 
     def _class(self, wanted: Any) -> Convert | None:  # noqa: PLR0911 - one for each kind.
-        label = f"`{wanted.__name__}`"
+        label, made_of = f"`{wanted.__name__}`", set(wanted.__mro__)
         if hasattr(wanted, "model_validate"):
             return lambda value: _validated(wanted, label, value)
         if hasattr(wanted, "__dataclass_fields__"):
             return self._dataclass(wanted, label)
-        if issubclass(wanted, dict) and hasattr(wanted, "__total__"):
+        if dict in made_of and hasattr(wanted, "__total__"):
             return self._typed_dict(wanted, label)
-        if issubclass(wanted, tuple) and hasattr(wanted, "_fields"):
+        if tuple in made_of and hasattr(wanted, "_fields"):
             return self._named_tuple(wanted, label)
         if is_of(wanted, "enum", "Enum"):
             return enumeration(wanted, label)
