@@ -272,6 +272,23 @@ fn a_take_wakes_for_a_node_whose_pause_is_over() {
     });
 }
 
+#[test]
+fn what_is_tried_again_waits_for_the_soft_need_that_is_tried_again() {
+    let tracker = DagTracker::in_memory();
+    let run =
+        submit(&tracker, &soft(&[("a", &[]), ("b", &[])], &[("b", &["a"])]), RunPolicy::default());
+    tracker.fail(run, "a", "no").unwrap();
+    tracker.fail(run, "b", "no").unwrap();
+    tracker.retry(run, "a").unwrap();
+    tracker.retry(run, "b").unwrap();
+    let states = || -> Vec<_> {
+        tracker.status(run).unwrap().nodes.iter().map(|node| node.state.as_str()).collect()
+    };
+    assert_eq!(states(), ["ready", "pending"]);
+    tracker.complete(run, "a", None).unwrap();
+    assert_eq!(states(), ["completed", "ready"]);
+}
+
 // The model: states by name, computed anew from scratch after each move ------------------------------------------------
 
 #[derive(Debug, Clone, Default)]

@@ -26,10 +26,12 @@ pub fn age(text: &str) -> Option<Duration> {
         "w" => 7.0,
         _ => return duration(text),
     } * number;
-    if days > 36_525.0 {
+    let seconds = days * 24.0 * 3600.0;
+    // What is longer would be shortened without a word.
+    if seconds > component::LONGEST.as_secs_f64() {
         return None;
     }
-    component::span(days * 24.0 * 3600.0).filter(|span| !span.is_zero())
+    component::span(seconds).filter(|span| !span.is_zero())
 }
 
 /// Reads a size in bytes: a number and `B`, `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `MB` or `GB`. Zero is refused.

@@ -197,7 +197,7 @@ impl Run {
         };
         let woken: Vec<u32> = self.moments.iter().filter_map(over).collect();
         for node in woken {
-            self.set(node, NodeState::Ready);
+            self.come_again(node);
         }
     }
 
@@ -269,7 +269,9 @@ impl Run {
             Step::Skip { node, reason } => self.skip(node, reason.map(Arc::from), ready),
             Step::Retry { node } => {
                 self.retry(node);
-                ready.push(node);
+                if self.may_start(node) {
+                    ready.push(node);
+                }
             }
         }
     }
@@ -365,11 +367,17 @@ impl Run {
         }
     }
 
-    /// Makes a failed node ready again, and what only it blocked pending.
+    /// A node that ran comes again; it may wait for what it softly needs, which may have been tried again meanwhile.
+    fn come_again(&mut self, node: u32) {
+        let is_open = self.nodes[node as usize].open == 0;
+        self.set(node, if is_open { NodeState::Ready } else { NodeState::Pending });
+    }
+
+    /// Makes a failed node come again, and what only it blocked pending.
     fn retry(&mut self, node: u32) {
         let had_ended = self.node_state(node) == NodeState::Failed;
         self.reasons.remove(&node);
-        self.set(node, NodeState::Ready);
+        self.come_again(node);
         if had_ended {
             self.hold(node);
             self.unblock(node);
