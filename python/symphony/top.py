@@ -187,9 +187,14 @@ class Served:
                     # No descriptor is free: they come back.
                     time.sleep(_PAUSE)
                 continue
-            # Whatever one of them asks costs that one alone.
-            with peer, contextlib.suppress(Exception):
-                self._answer(peer)
+            with peer:
+                try:
+                    self._answer(peer)
+                except (OSError, ValueError, RecursionError):
+                    # It went away, or does not speak as it should: that costs it alone.
+                    continue
+                except Exception as error:  # noqa: BLE001 - a fault of ours ends one answer, and is told.
+                    _core.write_unraisable(error, self)
 
     def _answer(self, peer: socket.socket) -> None:
         """Answers one request.

@@ -168,7 +168,7 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def _add_dev(parser: argparse.ArgumentParser) -> None:
+def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "config",
         nargs="?",
@@ -176,6 +176,10 @@ def _add_dev(parser: argparse.ArgumentParser) -> None:
         metavar="CONFIG",
         help="the manifest, or its folder (default: Symphony.toml)",
     )
+
+
+def _add_dev(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
     parser.add_argument(
         "--in-process",
         metavar="NAME",
@@ -272,25 +276,13 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
     verify = actions.add_parser("verify", help="read all artifacts: damage is exit code 1")
     gc.add_argument("--dry-run", action="store_true", help="only tell what would go")
     for action in (du, gc, verify):
-        action.add_argument(
-            "config",
-            nargs="?",
-            default="Symphony.toml",
-            metavar="CONFIG",
-            help="the manifest, or its folder (default: Symphony.toml)",
-        )
+        _add_config(action)
         action.add_argument("--state", metavar="DIR", help="where artifacts and journals are")
         action.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "config",
-        nargs="?",
-        default="Symphony.toml",
-        metavar="CONFIG",
-        help="the manifest, or its folder (default: Symphony.toml)",
-    )
+    _add_config(parser)
     parser.add_argument(
         "--conductor",
         type=_callable,
