@@ -16,6 +16,7 @@ use orchestra_kit::supervisor::{Launch, Supervisor};
 use orchestra_kit::trust::lock_file;
 use orchestra_kit::{Catalogue, SourceReader, SystemManifest};
 use parking_lot::Mutex;
+use pit::stale_manager::StoreLimits;
 use pit::{Durability, Pit};
 
 use super::inherited::Inherited;
@@ -32,7 +33,7 @@ pub struct System {
     manifest: Option<SystemManifest>,
     catalogue: Arc<Catalogue>,
     members: Vec<Member>,
-    store: pit::stale_manager::StoreLimits,
+    store: StoreLimits,
     durability: manifest::Durability,
     replaced: Mutex<Vec<String>>,
     process: Mutex<ProcessHostOptions>,
@@ -83,7 +84,7 @@ impl System {
             }
         };
         let written = manifest.as_ref().map(|manifest| manifest.store).unwrap_or_default();
-        let store = pit::stale_manager::StoreLimits {
+        let store = StoreLimits {
             keep: options.store.keep.or(written.keep),
             cap: options.store.cap.or(written.cap),
         };

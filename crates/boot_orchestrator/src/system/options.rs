@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use orchestra_kit::manifest::{Durability, StoreLimits};
+use orchestra_kit::manifest::Durability;
 use orchestra_kit::supervisor::Environment;
+use pit::stale_manager::StoreLimits;
 
 /// Where a system's manifest is, and what overrides it.
 #[derive(Debug, Clone, Default)]

@@ -73,7 +73,8 @@ pub fn own_parts() -> impl Iterator<Item = OwnPart> {
 #[cfg(test)]
 mod tests {
     use component::{ComponentGraph as _, Descriptor};
-    use orchestra_kit::manifest::{Member, StoreLimits};
+    use orchestra_kit::manifest::Member;
+    use pit::stale_manager::StoreLimits;
 
     use super::Own;
     use crate::Registry;

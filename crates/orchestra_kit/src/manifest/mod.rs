@@ -28,7 +28,7 @@ pub use name::is_name;
 pub use permissions::{Permissions, Roots};
 pub use quantity::{age, duration, size};
 pub use restart::Restart;
-pub use system::{Budgets, Durability, PhaseLimits, StoreLimits, SystemManifest};
+pub use system::{Budgets, Durability, PhaseLimits, SystemManifest, store_limits};
 
 /// The JSON schema of `Symphony.toml`, for editors.
 pub const SCHEMA: &str = include_str!("../../schema/symphony.schema.json");

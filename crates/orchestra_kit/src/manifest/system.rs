@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use component::{Phase, did_you_mean};
+use pit::stale_manager::StoreLimits;
 
 use super::{Member, quantity};
 use crate::document::{Element, Faults, Fields, Located};
@@ -78,44 +79,27 @@ impl Durability {
     }
 }
 
-/// What the artifact store keeps; none: everything, for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct StoreLimits {
-    /// What was not used so long is archived, and after as long again deleted.
-    pub keep: Option<Duration>,
-    /// The bytes that it may take: beyond them the least valuable goes.
-    pub cap: Option<u64>,
-}
-
-impl StoreLimits {
-    /// Whether nothing is limited.
-    pub fn is_none(&self) -> bool {
-        self.keep.is_none() && self.cap.is_none()
+/// The store's limits as an argument gives them, in the manifest's words; the error names the key and what is wanted.
+///
+/// # Errors
+/// There is no such key, or one of them is no such quantity.
+pub fn store_limits(given: &BTreeMap<String, String>) -> Result<StoreLimits, String> {
+    let known = SystemManifest::STORE_KEYS;
+    if let Some(key) = given.keys().find(|key| !known.contains(&key.as_str())) {
+        let known = crate::document::quoted(known);
+        return Err(format!("unknown key `{key}` in `system.store`; its keys are {known}"));
     }
-
-    /// As an argument gives them, in the manifest's words; the error names the key and what is wanted.
-    ///
-    /// # Errors
-    /// There is no such key, or one of them is no such quantity.
-    pub fn parse(given: &BTreeMap<String, String>) -> Result<Self, String> {
-        let known = SystemManifest::STORE_KEYS;
-        if let Some(key) = given.keys().find(|key| !known.contains(&key.as_str())) {
-            let known = crate::document::quoted(known);
-            return Err(format!("unknown key `{key}` in `system.store`; its keys are {known}"));
-        }
-        let keep = given.get("keep").map(String::as_str);
-        let cap = given.get("cap").map(String::as_str);
-        let wrong = |key, text, example| {
-            format!("`system.store.{key}` must be like {example}, not `{text}`")
-        };
-        let keep = keep
-            .map(|text| quantity::age(text).ok_or_else(|| wrong("keep", text, KEEP_EXAMPLE)))
-            .transpose()?;
-        let cap = cap
-            .map(|text| quantity::size(text).ok_or_else(|| wrong("cap", text, CAP_EXAMPLE)))
-            .transpose()?;
-        Ok(Self { keep, cap })
-    }
+    let keep = given.get("keep").map(String::as_str);
+    let cap = given.get("cap").map(String::as_str);
+    let wrong =
+        |key, text, example| format!("`system.store.{key}` must be like {example}, not `{text}`");
+    let keep = keep
+        .map(|text| quantity::age(text).ok_or_else(|| wrong("keep", text, KEEP_EXAMPLE)))
+        .transpose()?;
+    let cap = cap
+        .map(|text| quantity::size(text).ok_or_else(|| wrong("cap", text, CAP_EXAMPLE)))
+        .transpose()?;
+    Ok(StoreLimits { keep, cap })
 }
 
 const KEEP_EXAMPLE: &str = "`30d`";

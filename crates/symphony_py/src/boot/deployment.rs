@@ -6,7 +6,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use component::{Code, Phase};
 use orchestra_kit::Catalogue;
 use orchestra_kit::catalogue::Sources;
 use orchestra_kit::manifest::{Activation, Entry, Execution, SystemManifest};
@@ -57,13 +56,9 @@ pub(crate) fn store_settings(
     py: Python<'_>,
     path: PathBuf,
 ) -> PyResult<(OsString, &'static str, Option<f64>, Option<u64>)> {
-    let system = py.detach(|| SystemManifest::read(&path)).map_err(|diagnostics| {
-        let mut fields = Fields::new(Code::MANIFEST_INVALID, String::new());
-        fields.phase = Some(Phase::Foundation.as_str().to_owned());
-        fields.diagnostics = diagnostics;
-        fields.boot = true;
-        fields.raise(py)
-    })?;
+    let system = py
+        .detach(|| SystemManifest::read(&path))
+        .map_err(|faults| Fields::of_manifest(faults).raise(py))?;
     let keep = system.store.keep.map(|keep| keep.as_secs_f64());
     Ok((system.state.into_os_string(), system.durability.as_str(), keep, system.store.cap))
 }

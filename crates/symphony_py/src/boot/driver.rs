@@ -13,7 +13,7 @@ use boot_orchestrator::{
     BootFailure, Interruption, Outside, Passage, PhaseLatch, default_deadlines, newcomer_faults,
 };
 use component::{Code, ComponentName, Descriptor, Need, NeedKind, Phase, Remedy, Step};
-use orchestra_kit::manifest::{Durability, StoreLimits};
+use orchestra_kit::manifest::{Durability, store_limits};
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -100,7 +100,7 @@ impl Boot {
             fields.boot = true;
             fields.raise(py)
         };
-        let store = StoreLimits::parse(&store.unwrap_or_default()).map_err(refused)?;
+        let store = store_limits(&store.unwrap_or_default()).map_err(refused)?;
         let durability = durability.map(|given| Durability::parse(&given)).transpose();
         let durability = durability.map_err(refused)?;
         let options = SystemOptions {
@@ -118,13 +118,7 @@ impl Boot {
         };
         // Sources are read by `check` and by Melodies, not on the way to ready.
         let opened = enter(py, || System::open(options, None))?;
-        let system = opened.map_err(|diagnostics| {
-            let mut fields = Fields::new(Code::MANIFEST_INVALID, String::new());
-            fields.phase = Some(Phase::Foundation.as_str().to_owned());
-            fields.diagnostics = diagnostics;
-            fields.boot = true;
-            fields.raise(py)
-        })?;
+        let system = opened.map_err(|faults| Fields::of_manifest(faults).raise(py))?;
         let system = Arc::new(system);
         crate::door::process::remember(&system);
         Ok(Self {

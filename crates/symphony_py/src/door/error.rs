@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use component::{Code, Diagnostic, Failure, Hint, Step};
+use component::{Code, Diagnostic, Failure, Hint, Phase, Step};
 use pyo3::prelude::*;
 
 /// A Python exception on its way through Rust, untouched.
@@ -66,6 +66,15 @@ pub(crate) struct Fields {
 impl Fields {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code: code.as_str(), message: message.into(), ..Self::default() }
+    }
+
+    /// From the faults of a manifest that a boot reads first.
+    pub(crate) fn of_manifest(diagnostics: Vec<Diagnostic>) -> Self {
+        let mut fields = Self::new(Code::MANIFEST_INVALID, String::new());
+        fields.phase = Some(Phase::Foundation.as_str().to_owned());
+        fields.diagnostics = diagnostics;
+        fields.boot = true;
+        fields
     }
 
     /// From any error of the crates below.
