@@ -191,7 +191,7 @@ async def awaits() -> None:
     try:
         await asyncio.sleep(1000)
     finally:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)  # A second cancellation would break this off.
         say("cancelled")
 @extension.operation
 async def leaves() -> None:

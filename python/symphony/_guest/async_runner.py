@@ -228,7 +228,8 @@ class AsyncRunner:
     def _watch(self) -> None:
         """Cancel the tasks of requests that were given up; runs only while there are tasks."""
         for correlation, task in list(self._tasks.items()):
-            if self._cancelled(correlation):
+            # Once: a second cancellation would break what its `finally` awaits.
+            if correlation not in self._given_up and self._cancelled(correlation):
                 self._given_up.add(correlation)
                 task.cancel()
         self._watching = bool(self._tasks)
@@ -236,9 +237,10 @@ class AsyncRunner:
             self._loop.call_later(_CANCEL_POLL_SECONDS, self._watch)
 
     async def _cancel_all(self) -> None:
+        told = {self._tasks[correlation] for correlation in self._given_up & self._tasks.keys()}
         self._given_up.update(self._tasks)
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
+        for task in tasks - told:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         own = set(self._tasks.values())
