@@ -23,6 +23,7 @@ FLOORS = [
     {"config", "records", "conductor"},
     {"_components"},
     {"_static"},
+    {"_pictures"},
     {"_work"},
     {"_guest", "extension"},
     {"_boot"},

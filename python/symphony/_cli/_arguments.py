@@ -101,6 +101,11 @@ def build_parser() -> argparse.ArgumentParser:
         "config", nargs="?", default=None, metavar="CONFIG", help="the manifest, or its folder"
     )
     graphing.add_argument("--format", default="text", choices=FORMATS, help="default: text")
+    graphing.add_argument(
+        "--json", action="store_const", dest="format", const="json", help="as `--format json`"
+    )
+    _add_components(graphing)
+    _add_conductor(graphing)
     _add_top(commands.add_parser("top", help="what the running systems of this account do"))
     _add_doctor(
         commands.add_parser("doctor", help="find what this machine lacks, and try boots on it")
@@ -127,8 +132,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add_system(parser: argparse.ArgumentParser) -> None:
-    """What every command takes that boots a system."""
+def _add_components(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--components",
         action="append",
@@ -136,6 +140,11 @@ def _add_system(parser: argparse.ArgumentParser) -> None:
         metavar="MODULE",
         help="a module whose components are booted too; may be repeated",
     )
+
+
+def _add_system(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that boots a system."""
+    _add_components(parser)
     parser.add_argument("--workspace", metavar="DIR", help="the opened project")
     parser.add_argument("--state", metavar="DIR", help="where artifacts and journals are")
     parser.add_argument(
@@ -281,14 +290,18 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def _add_run(parser: argparse.ArgumentParser) -> None:
-    _add_config(parser)
+def _add_conductor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--conductor",
         type=_callable,
         metavar="MODULE:CALLABLE",
         help="who decides (default: oldest run first)",
     )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    _add_conductor(parser)
     parser.add_argument("--melody", metavar="FILE", help="the Melody to run")
     parser.add_argument(
         "--input",

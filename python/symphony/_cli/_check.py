@@ -72,7 +72,7 @@ def _survey(paths: list[str]) -> tuple[list[Diagnostic], dict[str, int]]:
     graphs, diagnostics = read_graphs(paths, _extensions(paths))
     found.extend(diagnostics)
     for graph in graphs:
-        found.extend(_plan(graph))
+        found.extend(plan_faults(graph))
     # A source that cannot be read is one fault, also where a manifest names it.
     named = {
         edge[:2] for fault in found if fault.code == "source-invalid" for edge in fault.related
@@ -126,7 +126,7 @@ def _extensions(paths: list[str]) -> dict[str, tuple[str, int, int, list[str]]]:
     }
 
 
-def _plan(graph: SourceGraph) -> list[Diagnostic]:
+def plan_faults(graph: SourceGraph) -> list[Diagnostic]:
     """What the planner of the core says of a graph; the one place that calls it."""
     from symphony import _core
 

@@ -29,7 +29,7 @@ _HOMES = {
     "completions": "symphony._cli._completions",
     "dev": "symphony._cli._dev.command",
     "doctor": "symphony._cli._doctor._command",
-    "graph": "symphony._cli._graph",
+    "graph": "symphony._cli._graph.command",
     "new": "symphony._cli._new.command",
     "run": "symphony._cli._run",
     "store": "symphony._cli._store",
