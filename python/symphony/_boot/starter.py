@@ -144,6 +144,10 @@ class Starter:
             from symphony._boot import patched_threads
 
             patched_threads.refuse()
+        if hasattr(sys, "frozen") or hasattr(sys.modules.get("__main__"), "__compiled__"):
+            from symphony._guest import packaged
+
+            packaged.refuse_as_supervisor()
         fork_guard.install()
         self.overrides = dict(overrides or {})
         self.conductor = conductor
@@ -481,7 +485,7 @@ def _configured(settings: SystemConfig | None) -> dict[str, Any]:
     fields = {name: getattr(settings, name) for name in type(settings).__slots__}
     return {
         **fields,
-        "supervisor": supervisor_command(),
+        "supervisor": supervisor_command(settings.python),
         "foreign_python": foreign_command(),
         "own_python": own_command(),
     }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from symphony.records import ChildRecord
 
 # What nearly every guest imports: done once here, its pages are shared by all that are forked.
-_WARM = (
+WARM = (
     "symphony.extension",
     "symphony._guest.ending",
     "symphony._guest.folder_modules",
@@ -45,12 +45,14 @@ def main(at_start: Iterable[str]) -> NoReturn:
     begin = time.monotonic()
     from symphony import _core
     from symphony._guest.folder_modules import remember_start
+    from symphony._guest.packaged import leave_bundle
 
+    leave_bundle()
     remember_start(at_start)
 
     loaded = time.monotonic()
     server = _core.SupervisorServer()
-    for module in _WARM:
+    for module in WARM:
         __import__(module)
     _settle()
     warm = time.monotonic()

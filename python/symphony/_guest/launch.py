@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-SUPERVISOR_FLAG = "--symphony-supervisor"
+from symphony._guest import packaged
+
 _SERVE = (
     "from symphony.extension import serve; "
     "sys.exit(serve(sys.argv[1], sys.argv[2], int(os.environ['SYMPHONY_LANE'])))"
@@ -14,15 +15,16 @@ def freeze_support() -> None:
 
     In a frozen application `sys.executable` is the application itself, so the supervisor is started as
     `application --symphony-supervisor`. This function serves that call and never returns from it; otherwise it does
-    nothing.
+    nothing but remember that it was called: a boot in a packaged program that lacks it is refused.
     """
     import sys
 
-    if len(sys.argv) > 1 and sys.argv[1] == SUPERVISOR_FLAG:
+    if packaged.is_supervisor():
         at_start = frozenset(sys.modules)
         from symphony._guest.fork_server import main
 
         main(at_start)
+    packaged.passes_here()
 
 
 def include() -> str:
@@ -32,29 +34,41 @@ def include() -> str:
     return os.path.join(_package_root(), "symphony", "include")
 
 
-def supervisor_command() -> list[str]:
-    """The command that starts the supervisor: this interpreter in its environment, or the frozen program.
+def supervisor_command(python: str | None = None) -> list[str]:
+    """The command that starts the supervisor: this interpreter in its environment, or the packaged program.
 
     It has run `site` as this process has: what `.pth` files install, and where `sys.prefix` points, is the
     environment's. Of this process's `sys.path` it gets all but the script's folder and the empty entry: the program's
     own code is never importable in the image that extensions are forked from.
+
+    Args:
+        python: Another interpreter that serves; its packages are its own, and Symphony's folder is the last of them.
+
+    Raises:
+        BootError: This packaged program does not call `freeze_support()`.
     """
     import sys
 
-    if getattr(sys, "frozen", False):
-        return [sys.executable, SUPERVISOR_FLAG]
+    own = packaged.program()
+    if python is not None:
+        path = f"sys.path.append({_package_root()!r})"
+    elif own is None:
+        path = f"sys.path[:] = {_library_path()!r}"
+    else:
+        packaged.refuse_without_support(own)
+        return [own, packaged.SUPERVISOR_FLAG]
     code = (
-        f"import sys; at_start = tuple(sys.modules); sys.path[:] = {_library_path()!r}; "
+        f"import sys; at_start = tuple(sys.modules); {path}; "
         "from symphony._guest.fork_server import main; main(at_start)"
     )
-    return [sys.executable, *_site_flags(), "-B", "-c", code]
+    return [python or sys.executable, *_site_flags(), "-B", "-c", code]
 
 
 def import_command() -> list[str] | None:
-    """The command that comes as far as the supervisor's imports and ends, for whoever tries it; none when frozen."""
+    """The command that comes as far as the supervisor's imports and ends, for whoever tries it; none when packaged."""
     import sys
 
-    if getattr(sys, "frozen", False):
+    if packaged.program() is not None:
         return None
     code = f"import sys; sys.path[:] = {_library_path()!r}; import symphony._guest.fork_server"
     return [sys.executable, *_site_flags(), "-B", "-c", code]
@@ -81,13 +95,13 @@ def foreign_command() -> list[str]:
 
 
 def own_command() -> list[str]:
-    """The command that executes this interpreter as a guest, for variables that act on nothing else; none when frozen.
+    """The command that executes this interpreter as a guest, for variables that act on no other; none when packaged.
 
     Entry and folder follow. It reads the variables that it is granted, also those of the interpreter.
     """
     import sys
 
-    if getattr(sys, "frozen", False):
+    if packaged.program() is not None:
         return []
     code = f"import os, sys; sys.path[:] = {_library_path()!r}; {_SERVE}"
     return [sys.executable, *(["-S"] if sys.flags.no_site else []), "-c", code]

@@ -343,8 +343,8 @@ fn named(names: &[String]) -> Result<Vec<Member>, Vec<Diagnostic>> {
 
 fn launch(options: &SystemOptions) -> Result<Arc<Supervisor>, Vec<Diagnostic>> {
     let mut command = options.supervisor.iter();
-    let program =
-        options.python.clone().or_else(|| command.next().map(PathBuf::from)).unwrap_or_default();
+    let own = command.next().map(PathBuf::from);
+    let program = options.python.clone().or(own).unwrap_or_default();
     Supervisor::start(Launch::new(program, command, &options.environment)).map_err(|error| {
         let mut fault = Diagnostic::error(Code::START_FAILED, chain(&error));
         fault.hint = error.hints().into_iter().next();

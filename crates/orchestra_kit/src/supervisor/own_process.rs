@@ -23,6 +23,14 @@ use crate::error::SupervisorError;
 /// The variables that the supervisor, and so every guest, gets from the root. `LC_*` beside them.
 const ALLOWED: &[&str] = &["PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME"];
 
+/// What PyInstaller's loader tells the programs that its own program starts: without it, the supervisor of a packaged
+/// application would unpack the whole application once more. The supervisor keeps it from guests.
+const UNPACKED: &str = "_PYI_";
+
+/// By this a packaged program that was started again knows that it is to be a supervisor, and whose: the number of this
+/// process.
+const SUPERVISOR_OF: &str = "SYMPHONY_SUPERVISOR_OF";
+
 /// How long a supervisor that takes another's place has to come up.
 const START: Duration = Duration::from_secs(10);
 
@@ -46,7 +54,9 @@ impl Launch {
         arguments: impl IntoIterator<Item = impl Into<OsString>>,
         environment: &Environment,
     ) -> Self {
-        let allowed = |name: &str| ALLOWED.contains(&name) || name.starts_with("LC_");
+        let allowed = |name: &str| {
+            ALLOWED.contains(&name) || name.starts_with("LC_") || name.starts_with(UNPACKED)
+        };
         Self {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
@@ -136,6 +146,7 @@ pub(super) fn begin(launch: &Launch) -> Result<Link, SupervisorError> {
         .args(&launch.arguments)
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))
+        .env(SUPERVISOR_OF, std::process::id().to_string())
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::from(their_lifeline))
         .stderr(Stdio::from(their_errors))

@@ -1,6 +1,7 @@
 //! What concerns the whole process: the at-fork guard, which thread is the main one, exceptions that nobody can catch.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 
 use boot_orchestrator::system::{Inherited, System};
 use orchestra_kit::supervisor::Environment;
@@ -56,12 +57,25 @@ pub(crate) fn write_unraisable(error: Bound<'_, PyAny>, source: &Bound<'_, PyAny
 pub(crate) fn environment(py: Python<'_>) -> PyResult<Environment> {
     let variables = py.import(intern!(py, "os"))?.getattr(intern!(py, "environ"))?;
     let get = variables.getattr(intern!(py, "get"))?;
-    let mut given: Vec<(OsString, OsString)> = Vec::new();
+    let mut given: BTreeMap<OsString, OsString> = BTreeMap::new();
     for name in variables.try_iter()? {
         let name = name?;
         if let Some(value) = get.call1((&name,))?.extract()? {
-            given.push((name.extract()?, value));
+            given.insert(name.extract()?, value);
         }
     }
+    leave_the_bundle(&mut given);
     Ok(given.into_iter().collect())
+}
+
+/// PyInstaller's loader leads the C library's into the application's folder and keeps beside it what the user had: that
+/// is what an extension is granted.
+fn leave_the_bundle(given: &mut BTreeMap<OsString, OsString>) {
+    if !given.contains_key(OsStr::new("_PYI_APPLICATION_HOME_DIR")) {
+        return;
+    }
+    given.remove(OsStr::new("LD_LIBRARY_PATH"));
+    if let Some(own) = given.remove(OsStr::new("LD_LIBRARY_PATH_ORIG")) {
+        given.insert(OsStr::new("LD_LIBRARY_PATH").to_owned(), own);
+    }
 }

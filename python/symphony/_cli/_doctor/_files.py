@@ -13,7 +13,7 @@ from importlib import machinery, metadata
 from typing import TYPE_CHECKING
 
 from symphony._cli._doctor._check import Finding, degraded, failed, ok
-from symphony._cli._doctor._interpreter import is_frozen
+from symphony._guest import packaged
 from symphony._guest.launch import import_command
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def look_at_wheel(_subject: Subject) -> Finding:
     folder = package_folder()
     distribution = _distribution(folder)
     if distribution is None:
-        if is_frozen():
+        if packaged.program() is not None:
             return ok("a packaged program: the packager keeps no hashes")
         return ok(f"not installed but a tree, `{folder}`: there are no hashes to compare")
     if _is_editable(distribution):
@@ -137,7 +137,7 @@ def look_at_core(subject: Subject) -> Finding:
     """The core loads in this interpreter."""
     folder = package_folder()
     cores = sorted(name for name in os.listdir(folder) if re.match(r"_core\..*(so|pyd)$", name))
-    if not cores and not is_frozen():
+    if not cores and packaged.program() is None:
         return failed(f"`{folder}` holds no core (`_core*.so`)", _REINSTALL)
     facts = subject.facts
     if facts:

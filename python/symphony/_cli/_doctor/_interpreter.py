@@ -10,6 +10,7 @@ import sysconfig
 from typing import TYPE_CHECKING
 
 from symphony._cli._doctor._check import Finding, degraded, failed, ok
+from symphony._guest import packaged
 
 if TYPE_CHECKING:
     from symphony._cli._doctor._subject import Subject
@@ -26,7 +27,7 @@ def look_at_interpreter(_subject: Subject) -> Finding:
         return failed(f"{told}: the core is a module of CPython", "run Symphony with CPython")
     if sys.version_info < OLDEST:
         return failed(f"{told}: too old", f"install Python {OLDEST[0]}.{OLDEST[1]} or newer")
-    if not is_frozen() and not (sys.executable and os.access(sys.executable, os.X_OK)):
+    if packaged.program() is None and not (sys.executable and os.access(sys.executable, os.X_OK)):
         return failed(
             f"{name} {version}, and `sys.executable` is `{sys.executable}`, which cannot be executed: the supervisor "
             "and the extensions are started from it",
@@ -40,12 +41,6 @@ def look_at_interpreter(_subject: Subject) -> Finding:
     return ok(told)
 
 
-def is_frozen() -> bool:
-    """Whether a packager made the program: PyInstaller and its like say so, Nuitka marks its modules."""
-    main = sys.modules.get("__main__")
-    return bool(getattr(sys, "frozen", False)) or hasattr(main, "__compiled__")
-
-
 def look_at_frozen(_subject: Subject) -> Finding:
     """Whether this is a packaged program, which must serve as its own supervisor."""
     package = os.path.dirname(os.path.abspath(__file__))
@@ -54,7 +49,7 @@ def look_at_frozen(_subject: Subject) -> Finding:
             f"the package lies in an archive (`{package}`), from which no core can be loaded",
             "unpack it: install the wheel, or package with PyInstaller or Nuitka",
         )
-    if is_frozen():
+    if packaged.program() is not None:
         return ok(
             "a packaged program: `symphony.freeze_support()` must be the first call of its `main`"
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from symphony._cli._doctor import _syscalls
 from symphony._cli._doctor._check import Finding, degraded, failed, ok
 from symphony._cli._doctor._control_groups import own_group
-from symphony._cli._doctor._interpreter import is_frozen
+from symphony._guest import packaged
 
 if TYPE_CHECKING:
     from symphony._cli._doctor._subject import Subject
@@ -119,7 +119,7 @@ def look_at_user_notification(_subject: Subject) -> Finding:
 def look_at_user_namespaces(_subject: Subject) -> Finding:
     """Sandboxes that programs bring themselves need them; ours does not."""
     needed = "Symphony's own sandbox does not need them; programs that bring their own (browsers, `bwrap`) do"
-    if is_frozen():
+    if packaged.program() is not None:
         return ok("not tried in a packaged program")
     code = (
         "import ctypes, os, sys; library = ctypes.CDLL(None, use_errno=True)\n"
