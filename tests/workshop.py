@@ -21,10 +21,14 @@ def write(path: Path, text: str) -> Path:
 
 
 class Workshop:
-    """A folder in which a test builds a system."""
+    """A folder in which a test builds a system.
 
-    def __init__(self, folder: Path) -> None:
+    Its extensions may leave signs for the test: they read and write beside the folder, unless `signs` is false.
+    """
+
+    def __init__(self, folder: Path, *, signs: bool = True) -> None:
         self.folder = folder
+        self.signs = signs
         self.config = folder / "Symphony.toml"
         self.system("")
 
@@ -42,15 +46,30 @@ class Workshop:
         module = name.replace("-", "_")
         folder = self.folder / "extensions" / name
         entry = entry or f"{module}:extension"
+        manifest = self._granted(textwrap.dedent(manifest))
         write(
             folder / "Symphony.toml",
-            f'[extension]\nname = "{name}"\nversion = "0.1.0"\nentry = "{entry}"\n{textwrap.dedent(manifest)}',
+            f'[extension]\nname = "{name}"\nversion = "0.1.0"\nentry = "{entry}"\n{manifest}',
         )
         write(
             folder / f"{module}.py",
             f'from symphony.extension import Extension\nextension = Extension("{name}")\n{textwrap.dedent(source)}',
         )
         return folder
+
+    def _granted(self, manifest: str) -> str:
+        """The manifest with a grant for the signs that tests look for."""
+        header = "[extension.permissions]"
+        head, written, rest = manifest.partition(header)
+        given = rest.partition("\n[")[0]
+        grants = [
+            f"{grant} = [{str(self.folder.parent)!r}]"
+            for grant in ("read", "write")
+            if self.signs and f"{grant} =" not in given
+        ]
+        if not grants:
+            return manifest
+        return "\n".join([head.rstrip("\n"), header, *grants]) + (rest if written else "\n")
 
     def melody(self, text: str, name: str = "melody.toml") -> Path:
         """Writes a Melody."""

@@ -51,6 +51,7 @@ def test_an_extension_that_never_says_ready(deadline, way, workshop):
     workshop.extension("echo", ECHO, 'activation = "eager"')
     limit = "400ms" if deadline == "its own" else "50s"
     manifest = f'activation = "eager"\n[extension.limits]\nstart = "{limit}"\n'
+    manifest += '[extension.permissions]\nrun = ["sleep"]\n'
     if way.startswith("program"):
         folder = workshop.folder / "extensions" / "silent"
         about = f'[extension]\nname = "silent"\nversion = "0.1.0"\ncommand = {SILENT[way]}\n'

@@ -35,7 +35,8 @@ class Opened:
         workshop.system(f'workspace = "{self.project}"\n', extensions=f'["{self.project}/tools/*"]')
         write(
             self.folder / "Symphony.toml",
-            '[extension]\nname = "theirs"\nentry = "theirs:extension"\nactivation = "eager"\n',
+            '[extension]\nname = "theirs"\nentry = "theirs:extension"\nactivation = "eager"\n'
+            f'permissions.write = ["{data.parent}"]\n',
         )
         self.edit("first")
 

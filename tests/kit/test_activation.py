@@ -279,6 +279,7 @@ def test_what_it_prints_goes_to_the_log_with_its_name_and_never_to_our_stdout(
             sys.stdout.write("without an end")
             sys.stdout.flush()
         """,
+        '[extension.permissions]\nrun = ["echo"]\n',
     )
     with caplog.at_level(logging.DEBUG):
         with running(workshop) as system:

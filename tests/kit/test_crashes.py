@@ -18,6 +18,7 @@ from symphony.exceptions import (
 )
 from workshop import ECHO, descendants, wait_until
 
+SLEEPS = '[extension.permissions]\nrun = ["sleep"]\n'
 FRAIL = (
     ECHO
     + """
@@ -72,7 +73,9 @@ def closes_its_lane():
 
 @pytest.fixture
 def frail_system(workshop):
-    workshop.extension("frail", FRAIL, '[extension.restart]\nbudget = 100\nwindow = "5min"\n')
+    workshop.extension(
+        "frail", FRAIL, SLEEPS + '[extension.restart]\nbudget = 100\nwindow = "5min"\n'
+    )
     workshop.extension("other", ECHO)
     with running(workshop) as system:
         yield system
@@ -208,7 +211,9 @@ def test_a_hung_operation_still_answers_pings_and_restart_frees_it(frail):
 
 @pytest.fixture
 def brittle(workshop):
-    workshop.extension("brittle", FRAIL, '[extension.restart]\nbudget = 3\nwindow = "5min"\n')
+    workshop.extension(
+        "brittle", FRAIL, SLEEPS + '[extension.restart]\nbudget = 3\nwindow = "5min"\n'
+    )
     with running(workshop) as system:
         yield system.kit.extension("brittle")
 
@@ -264,7 +269,7 @@ def test_restart_by_hand_keeps_the_callers_waiting(frail):
 
 
 def test_after_the_shutdown_every_way_of_calling_says_so(workshop):
-    workshop.extension("frail", FRAIL)
+    workshop.extension("frail", FRAIL, SLEEPS)
     with running(workshop) as system:
         handle = system.kit.extension("frail")
         serves_again(handle)
@@ -283,7 +288,7 @@ def test_after_the_shutdown_every_way_of_calling_says_so(workshop):
 
 
 def test_a_call_in_flight_at_the_shutdown_ends_typed(workshop):
-    workshop.extension("frail", FRAIL)
+    workshop.extension("frail", FRAIL, SLEEPS)
     outcome = []
     with running(workshop) as system:
         handle = system.kit.extension("frail")

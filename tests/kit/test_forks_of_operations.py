@@ -85,7 +85,7 @@ CODES = {
 @pytest.fixture(scope="module")
 def workshop_of_forks(tmp_path_factory):
     workshop = Workshop(tmp_path_factory.mktemp("forks"))
-    workshop.extension("forks", SOURCE)
+    workshop.extension("forks", SOURCE, '[extension.permissions]\nrun = ["true"]\n')
     return workshop
 
 

@@ -67,6 +67,7 @@ def told(workshop):
     (folder / "Symphony.toml").write_text(
         '[extension]\nname = "raw"\nversion = "0.1.0"\n'
         f'command = ["{sys.executable}", "-S", "-E", "{program}", "raw"]\n'
+        f'[extension.permissions]\nread = ["{program}"]\n'
         "[extension.restart]\nbudget = 1000\n"
     )
 

@@ -118,13 +118,16 @@ def masks(words):
 
 
 def test_whoever_starts_begins_with_its_signals_at_their_defaults(workshop):
-    workshop.extension("python", SIGNALS)
+    workshop.extension(
+        "python", SIGNALS, '[extension.permissions]\nrun = ["cat"]\nread = ["/proc"]\n'
+    )
     folder = workshop.folder / "extensions" / "native"
     program = write(folder / "look", NATIVE_LOOK)
     program.chmod(0o755)
     write(
         folder / "Symphony.toml",
-        '[extension]\nname = "native"\nversion = "0.1.0"\ncommand = ["./look"]\noperations = ["any"]\n',
+        '[extension]\nname = "native"\nversion = "0.1.0"\ncommand = ["./look"]\noperations = ["any"]\n'
+        '[extension.permissions]\nrun = ["dirname"]\nwrite = ["."]\n',
     )
     done = run_python(IGNORING, str(workshop.config))
     assert done.returncode == 0, done.stderr

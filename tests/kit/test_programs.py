@@ -32,7 +32,8 @@ def program(workshop, command, name="program"):
     folder = workshop.folder / "extensions" / name
     write(
         folder / "Symphony.toml",
-        f'[extension]\nname = "{name}"\nversion = "0.1.0"\ncommand = {command}\n',
+        f'[extension]\nname = "{name}"\nversion = "0.1.0"\ncommand = {command}\n'
+        '[extension.permissions]\nwrite = ["."]\n',
     )
     return folder
 

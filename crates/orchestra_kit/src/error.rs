@@ -224,6 +224,13 @@ pub enum SupervisorError {
         /// The root's.
         theirs: u16,
     },
+    /// A guest cannot be confined to what its manifest grants, and so does not run.
+    #[error("the extension cannot be confined to its permissions")]
+    Sandbox {
+        /// The step that was refused.
+        #[source]
+        source: Box<crate::sandbox::SandboxError>,
+    },
     /// The supervisor died while it was making a guest.
     #[error("the supervisor is gone")]
     Orphaned,

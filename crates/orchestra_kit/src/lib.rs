@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod melody;
 pub mod operations;
 mod ring;
+pub mod sandbox;
 pub mod supervisor;
 pub mod trust;
 

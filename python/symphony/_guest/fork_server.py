@@ -54,6 +54,7 @@ def main(at_start: Iterable[str]) -> NoReturn:
     server = _core.SupervisorServer()
     for module in WARM:
         __import__(module)
+    server.interpreter(*_reads())
     _settle()
     warm = time.monotonic()
     server.up([("import", begin, loaded), ("warm image", loaded, warm)])
@@ -71,6 +72,22 @@ def main(at_start: Iterable[str]) -> NoReturn:
             # As a program ends: threads, `atexit`, finalizers, files.
             sys.exit(_become_guest(server))
         server.spawned(number, child)
+
+
+def _reads() -> tuple[list[str], list[str]]:
+    """What this interpreter reads: the prefixes of its installation, and where its modules come from.
+
+    Editable packages that are found by an import hook are not on `sys.path`; setuptools keeps their places in a module.
+    """
+    prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
+    path = [os.path.abspath(entry) for entry in sys.path if entry]
+    for name, module in list(sys.modules.items()):
+        if name.startswith("__editable__"):
+            path += map(str, getattr(module, "MAPPING", {}).values())
+            for places in getattr(module, "NAMESPACES", {}).values():
+                path += map(str, places)
+    bundle = getattr(sys, "_MEIPASS", None)
+    return sorted(prefixes), [*path, bundle] if bundle else path
 
 
 def _settle() -> None:

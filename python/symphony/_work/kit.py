@@ -46,7 +46,7 @@ class OrchestraKit:
         return self._core.extensions()
 
     def enforcement(self, name: str) -> dict[str, str]:
-        """How far each grant of an extension's manifest holds: `enforced`, `degraded` or `not enforced yet`.
+        """How far each grant of an extension's manifest holds: `enforced`, `degraded` or `not enforced`, and why.
 
         Raises:
             ComponentNotFoundError: The catalogue has none of that name.

@@ -1,6 +1,6 @@
 //! Opens a system: the supervisor first, so that it comes up while the manifests are read and the graph is planned.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -12,7 +12,8 @@ use orchestra_kit::catalogue::Sources;
 use orchestra_kit::host::{InProcess, ProcessHostOptions};
 use orchestra_kit::manifest::{self, Member};
 use orchestra_kit::melody::engine::{Engine, PolicyReceiver};
-use orchestra_kit::supervisor::{Launch, Supervisor};
+use orchestra_kit::sandbox::Places;
+use orchestra_kit::supervisor::{Environment, Launch, Supervisor};
 use orchestra_kit::trust::lock_file;
 use orchestra_kit::{Catalogue, SourceReader, SystemManifest};
 use parking_lot::Mutex;
@@ -93,12 +94,15 @@ impl System {
             .or_else(|| manifest.as_ref().map(|manifest| manifest.durability))
             .unwrap_or_default();
         let mut own_python = options.own_python;
+        // As the system's `python` says, else the one that runs here.
+        let python = options.python.clone().or_else(|| own_python.first().map(PathBuf::from));
         if let (Some(program), Some(python)) = (own_python.first_mut(), &options.python) {
             *program = python.to_string_lossy().into_owned();
         }
         let state =
             options.state.or_else(|| manifest.as_ref().map(|manifest| manifest.state.clone()));
         let parts = Parts::new(StateFolder::new(state, &options.environment), supervisor, launched);
+        let places = places(manifest.as_ref(), python, parts.state.path(), &options.environment);
         if manifest.is_some() {
             parts.outside.add(Outside {
                 name: "manifests".into(),
@@ -121,7 +125,9 @@ impl System {
             process: Mutex::new(ProcessHostOptions {
                 foreign_python: options.foreign_python,
                 own_python,
+                places,
                 environment: options.environment,
+                kernel: None,
                 in_process: None,
             }),
             has_supervisor,
@@ -339,6 +345,24 @@ fn named(names: &[String]) -> Result<Vec<Member>, Vec<Diagnostic>> {
         }
     }
     if faults.is_empty() { Ok(members) } else { Err(faults) }
+}
+
+/// Where things are that permissions speak of.
+fn places(
+    manifest: Option<&SystemManifest>,
+    python: Option<PathBuf>,
+    state: &Path,
+    environment: &Environment,
+) -> Places {
+    let Some(manifest) = manifest else { return Places::default() };
+    let search = environment.get("PATH").map(|path| std::env::split_paths(path).collect());
+    Places {
+        workspace: manifest.workspace.clone(),
+        system: manifest.folder.clone(),
+        state: state.to_owned(),
+        python,
+        search: search.unwrap_or_default(),
+    }
 }
 
 fn launch(options: &SystemOptions) -> Result<Arc<Supervisor>, Vec<Diagnostic>> {

@@ -10,6 +10,7 @@ use ipc::{CallError, CallId, CallOptions, Done, Hook, Operation, Payload};
 
 use crate::extension::{Ended, Report};
 use crate::manifest::ExtensionManifest;
+use crate::sandbox::{Enforcement, Kernel, enforcement};
 
 /// Brings extensions up.
 pub trait Host: Send + Sync {
@@ -22,6 +23,11 @@ pub trait Host: Send + Sync {
         manifest: &Arc<ExtensionManifest>,
         report: Report,
     ) -> Result<Arc<dyn Guest>, Ended>;
+
+    /// How far an extension's permissions are held where it would run now.
+    fn enforcement(&self, manifest: &ExtensionManifest) -> Vec<Enforcement> {
+        enforcement(manifest, None, Kernel::default())
+    }
 }
 
 /// How firmly a guest is asked to go.

@@ -22,14 +22,16 @@ use super::capture::Capture;
 use super::freed;
 use super::in_process::{InProcess, InProcessRun};
 use super::inbound::GuestEvents;
+use super::options::ProcessHostOptions;
+use super::private_folders::private_folders;
 use super::start_spans::Stamps;
+use super::variables::{environment, granted, is_read_at_exec};
 use super::{Caller, Guest, Host, Respond, StartSpan, Stop, Stream};
 use crate::error::SupervisorError;
 use crate::extension::{Ended, Report, Timer};
 use crate::manifest::{Entry, ExtensionManifest};
-use crate::supervisor::{
-    Ending, Environment, Process, Program, SpawnRequest, Supervisor, Termination, Watch,
-};
+use crate::sandbox::{Enforcement, Kernel, Policy, enforcement};
+use crate::supervisor::{Ending, Process, Program, SpawnRequest, Supervisor, Termination, Watch};
 
 /// How long the number of a guest that is ready may be on its way.
 const NUMBER: Duration = Duration::from_millis(250);
@@ -81,21 +83,6 @@ pub struct Routed {
     pub answer: Respond,
 }
 
-/// What the process host needs beside the supervisor.
-#[derive(Debug, Clone, Default)]
-pub struct ProcessHostOptions {
-    /// The arguments by which an interpreter of an extension's own (`python = …`) becomes its guest; the entry and the
-    /// folder follow. Empty: such extensions cannot be started.
-    pub foreign_python: Vec<String>,
-    /// The command that executes the system's own interpreter as a guest; the entry and the folder follow. Empty: there is
-    /// none, as in a packaged application.
-    pub own_python: Vec<String>,
-    /// The variables from which extensions are granted theirs.
-    pub environment: Environment,
-    /// Who serves extensions in this process instead; none but in tests and debuggers.
-    pub in_process: Option<Arc<dyn InProcess>>,
-}
-
 /// Starts extensions as processes.
 pub(crate) struct ProcessHost {
     supervisor: Arc<Supervisor>,
@@ -103,6 +90,7 @@ pub(crate) struct ProcessHost {
     router: Weak<dyn Router>,
     timer: Arc<Timer>,
     options: ProcessHostOptions,
+    kernel: Kernel,
 }
 
 impl ProcessHost {
@@ -120,7 +108,8 @@ impl ProcessHost {
         timer: Arc<Timer>,
         options: ProcessHostOptions,
     ) -> Self {
-        Self { supervisor, bus, router, timer, options }
+        let kernel = options.kernel.unwrap_or_else(Kernel::here);
+        Self { supervisor, bus, router, timer, options, kernel }
     }
 
     fn program(&self, manifest: &ExtensionManifest) -> Result<Program, Ended> {
@@ -163,13 +152,6 @@ impl ProcessHost {
     }
 }
 
-/// Variables that are read when a program is executed, by the loader, the C library or the interpreter: a process that
-/// is forked from another never sees them.
-fn is_read_at_exec(name: &str) -> bool {
-    const BEGINNINGS: [&str; 5] = ["LD_", "DYLD_", "PYTHON", "MALLOC_", "GLIBC_TUNABLES"];
-    BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || name.ends_with("SAN_OPTIONS")
-}
-
 fn text(path: &std::path::Path) -> Result<String, Ended> {
     path.to_str()
         .map(str::to_owned)
@@ -190,12 +172,16 @@ impl Host for ProcessHost {
             let guest = self.guest(id, manifest, ours, report)?;
             return Ok(serve_here(guest, name, server, theirs));
         }
+        let policy = self.policy(manifest);
+        let mut environment = environment(manifest, &self.options.environment);
+        environment.extend(private_folders(&policy)?);
         let request = SpawnRequest {
             id,
             name: name.clone(),
             program: self.program(manifest)?,
             folder: manifest.folder.clone(),
-            environment: environment(manifest, &self.options.environment),
+            environment,
+            policy,
         };
         let (ours, theirs) = lane_ends()?;
         let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
@@ -212,6 +198,13 @@ impl Host for ProcessHost {
             error => Ended::Refused(chain(&error)),
         })?;
         Ok(guest)
+    }
+
+    fn enforcement(&self, manifest: &ExtensionManifest) -> Vec<Enforcement> {
+        let here = self.options.in_process.as_ref();
+        let here = here.is_some_and(|server| server.serves(&manifest.name.value));
+        let policy = (!here).then(|| self.policy(manifest));
+        enforcement(manifest, policy.as_ref(), self.kernel)
     }
 }
 
@@ -272,6 +265,22 @@ impl ProcessHost {
         Ok(guest)
     }
 
+    /// What it may do, as things are now.
+    fn policy(&self, manifest: &ExtensionManifest) -> Policy {
+        let places = &self.options.places;
+        let mut policy = Policy::of(manifest, places, self.kernel);
+        let own = self.options.own_python.first();
+        if let (Some(program), true) = (own, self.executes_own_python(manifest)) {
+            policy.executes_own_interpreter(program.as_ref(), places);
+        }
+        policy
+    }
+
+    fn executes_own_python(&self, manifest: &ExtensionManifest) -> bool {
+        let shares = matches!(manifest.entry, Entry::Python(_)) && manifest.python.is_none();
+        shares && self.acts_at_exec(manifest).is_some()
+    }
+
     /// Has both pipes read, line by line, into the log; the last lines of stderr are kept.
     fn capture(
         &self,
@@ -302,24 +311,6 @@ impl ProcessHost {
         };
         reader.capture(stderr, keep).map_err(failed)
     }
-}
-
-/// The variables that the manifest grants and the system was given.
-fn granted(manifest: &ExtensionManifest, environment: &Environment) -> Vec<(String, String)> {
-    let value = |name: &String| Some((name.clone(), environment.get(name)?.to_str()?.to_owned()));
-    manifest.permissions.env.iter().filter_map(|name| value(&name.value)).collect()
-}
-
-/// The same with what a trusted extension of a project is started with: code that is not pinned is not read.
-fn environment(manifest: &ExtensionManifest, given: &Environment) -> Vec<(String, String)> {
-    let mut variables = granted(manifest, given);
-    if manifest.trust.is_some() {
-        let name = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        variables.push(name("PYTHONDONTWRITEBYTECODE", "1"));
-        // No file lies below it: sources are compiled anew.
-        variables.push(name("PYTHONPYCACHEPREFIX", "/dev/null"));
-    }
-    variables
 }
 
 fn refused(error: rustix::io::Errno) -> Ended {

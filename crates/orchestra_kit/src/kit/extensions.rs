@@ -11,7 +11,6 @@ use ipc::{Bus, CallOptions, Payload};
 use parking_lot::{Mutex, RwLock};
 
 use super::call_cycles::{CallCycles, Version};
-use super::enforcement::{self, Enforcement};
 use crate::KitError;
 use crate::catalogue::Catalogue;
 use crate::error::ExtensionError;
@@ -23,6 +22,7 @@ use crate::host::{
 };
 use crate::manifest::{Activation, Execution, ExtensionManifest};
 use crate::operations::Members;
+use crate::sandbox::Enforcement;
 use crate::supervisor::Supervisor;
 
 /// How often the liveness of ready extensions is looked at.
@@ -93,11 +93,16 @@ impl Hosts {
 
     /// An extension that runs where its manifest says.
     pub(super) fn extension(&self, manifest: Arc<ExtensionManifest>) -> Arc<Extension> {
-        let host = match manifest.execution {
+        let host = Arc::clone(self.of(&manifest));
+        Extension::new(manifest, host, Arc::clone(&self.timer))
+    }
+
+    /// Where that extension runs.
+    fn of(&self, manifest: &ExtensionManifest) -> &Arc<dyn Host> {
+        match manifest.execution {
             Execution::Process => &self.processes,
             Execution::Pit => &self.libraries,
-        };
-        Extension::new(manifest, Arc::clone(host), Arc::clone(&self.timer))
+        }
     }
 }
 
@@ -244,7 +249,7 @@ impl Kit {
     /// [`ExtensionError::NotFound`].
     pub fn enforcement(&self, name: &str) -> Result<Vec<Enforcement>, ExtensionError> {
         let extension = self.inner.extension(name)?;
-        Ok(enforcement::of(extension.manifest()))
+        Ok(self.inner.hosts.of(extension.manifest()).enforcement(extension.manifest()))
     }
 
     /// Stops every extension, side by side, and returns by `deadline` at the latest.

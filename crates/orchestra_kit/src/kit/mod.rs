@@ -5,12 +5,10 @@
 
 mod call_cycles;
 mod calls;
-mod enforcement;
 mod extensions;
 mod route;
 mod swap;
 mod waits;
 
-pub use enforcement::{Enforcement, Level};
 pub use extensions::{Kit, KitParts};
 pub use swap::{Candidate, TakenOut, Tried};

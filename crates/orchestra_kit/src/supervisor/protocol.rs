@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SupervisorError;
+use crate::sandbox::Policy;
 
 /// The version of these messages; both ends come from one build, so it only catches a mixed installation.
 pub const VERSION: u16 = 1;
@@ -58,6 +59,8 @@ pub struct SpawnRequest {
     pub folder: PathBuf,
     /// Variables that only this guest gets, beyond the supervisor's own allow-listed ones.
     pub environment: Vec<(String, String)>,
+    /// What it may do: applied before its first line of code runs.
+    pub policy: Policy,
 }
 
 /// How a guest is ended from outside.

@@ -27,6 +27,7 @@ use super::protocol::{
 };
 use super::{descriptors, tree};
 use crate::error::SupervisorError;
+use crate::sandbox::Interpreter;
 
 /// How long the tree may take to die once it was killed.
 const END: Duration = Duration::from_millis(200);
@@ -105,6 +106,8 @@ pub struct Server {
     buffer: Vec<u8>,
     /// The limit of open files that this process was given, and guests get.
     given: Rlimit,
+    /// What this process's interpreter reads, and so every guest that is forked from it.
+    interpreter: Interpreter,
 }
 
 impl Server {
@@ -145,7 +148,13 @@ impl Server {
             outbox: VecDeque::new(),
             buffer,
             given: raise_limit(),
+            interpreter: Interpreter::default(),
         })
+    }
+
+    /// Says what the interpreter that guests are forked from has to read.
+    pub fn interpreter(&mut self, interpreter: Interpreter) {
+        self.interpreter = interpreter;
     }
 
     /// Tells the root that orders are taken, and where the time of this start went.
@@ -226,7 +235,7 @@ impl Server {
         self.orders.clear();
         self.outbox.clear();
         setrlimit(Resource::Nofile, self.given).map_err(refused("give the limit back"))?;
-        start.prepare()
+        start.prepare(&self.interpreter)
     }
 
     /// Waits once and handles what came. False: it is over.
@@ -394,11 +403,11 @@ impl Server {
 
 impl Start {
     /// Makes the calling process this guest: it dies with the supervisor, leads its own session, reads nothing, writes
-    /// to its pipes, stands in its folder, and has no descriptor but these and its lane.
+    /// to its pipes, stands in its folder, has no descriptor but these and its lane, and may do what its policy says.
     ///
     /// # Errors
     /// When the supervisor is gone already or the kernel refuses a step. The caller must exit then.
-    pub fn prepare(self) -> Result<Prepared, SupervisorError> {
+    pub fn prepare(self, interpreter: &Interpreter) -> Result<Prepared, SupervisorError> {
         let Self { request, supervisor, lane, stdout, stderr } = self;
         set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused("tie its life"))?;
         // It may have died before the signal was armed.
@@ -427,6 +436,10 @@ impl Start {
             let number: RawFd = lane.as_raw_fd();
             environment.push((LANE_VARIABLE.to_owned(), number.to_string()));
         }
+        request
+            .policy
+            .apply(&interpreter.read)
+            .map_err(|source| SupervisorError::Sandbox { source: Box::new(source) })?;
         Ok(Prepared {
             name: request.name,
             program: request.program,

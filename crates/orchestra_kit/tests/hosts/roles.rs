@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use orchestra_kit::sandbox::Interpreter;
 use orchestra_kit::supervisor::{Order, Program, Server, Start};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio::{stderr, stdin, stdout};
@@ -59,7 +60,7 @@ pub(crate) fn stage(request: &str, supervisor: &str) -> ExitCode {
         stdout: fcntl_dupfd_cloexec(stdout(), 3).unwrap(),
         stderr: fcntl_dupfd_cloexec(stderr(), 3).unwrap(),
     };
-    let prepared = match start.prepare() {
+    let prepared = match start.prepare(&Interpreter::default()) {
         Ok(prepared) => prepared,
         Err(error) => {
             eprintln!("{error}");

@@ -9,6 +9,7 @@ use ipc::{Bus, CallOptions, Payload, Value};
 use orchestra_kit::catalogue::Sources;
 use orchestra_kit::host::ProcessHostOptions;
 use orchestra_kit::operations::Members;
+use orchestra_kit::sandbox::Kernel;
 use orchestra_kit::supervisor::{Environment, Launch, Supervisor};
 use orchestra_kit::{Catalogue, ExtensionHandle, Kit, KitParts, SystemManifest};
 
@@ -89,6 +90,8 @@ impl System {
             members: self.members.clone(),
             process: ProcessHostOptions {
                 environment: environment(),
+                // Guests here start programs as they like; what holds them is tried in `tests/kit/test_sandbox.py`.
+                kernel: Some(Kernel::default()),
                 ..ProcessHostOptions::default()
             },
             sentinels: None,

@@ -183,16 +183,12 @@ impl Kit {
     }
 
     /// Each permission of an extension and how far it is enforced.
-    fn enforcement(
-        &self,
-        py: Python<'_>,
-        name: &str,
-    ) -> PyResult<Vec<(&'static str, &'static str)>> {
+    fn enforcement(&self, py: Python<'_>, name: &str) -> PyResult<Vec<(&'static str, String)>> {
         let levels = self
             .kit(py)?
             .enforcement(name)
             .map_err(|error| fields_of_extension(&error).raise(py))?;
-        Ok(levels.into_iter().map(|entry| (entry.permission, entry.level.as_str())).collect())
+        Ok(levels.into_iter().map(|entry| (entry.permission, entry.to_string())).collect())
     }
 
     /// The port of the conductor thread.

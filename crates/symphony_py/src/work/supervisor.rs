@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::PathBuf;
 
+use orchestra_kit::sandbox::Interpreter;
 use orchestra_kit::supervisor::{Order, Prepared, Program, Server, Span, Start};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -24,6 +25,11 @@ impl SupervisorServer {
     fn new(py: Python<'_>) -> PyResult<Self> {
         let server = Server::inherited().map_err(|error| raise(py, &error))?;
         Ok(Self { server, current: None })
+    }
+
+    /// Says what this interpreter reads: the prefixes of its installation, and where modules come from.
+    fn interpreter(&mut self, prefixes: Vec<PathBuf>, path: Vec<PathBuf>) {
+        self.server.interpreter(Interpreter::told(prefixes, path));
     }
 
     /// Tells the root that orders are taken, with the spans of the start: name, begin, end.

@@ -1,0 +1,73 @@
+//! The steps by which a freshly forked child confines itself.
+//!
+//! Called once, by [`crate::supervisor`], in a process of one thread that has closed everything but its lane. Invariant:
+//! after the last step nothing of it can be taken back, and an error means that the extension must not run.
+
+use std::path::PathBuf;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::{Policy, files, filter};
+
+/// A step that the kernel refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SandboxError {
+    /// Privileges cannot be given up.
+    #[error("the kernel does not let it give up privileges")]
+    Privileges {
+        /// What the kernel said.
+        #[source]
+        source: rustix::io::Errno,
+    },
+    /// Its memory cannot be limited.
+    #[error("the kernel does not limit its memory to {bytes} bytes")]
+    Memory {
+        /// The limit.
+        bytes: u64,
+        /// What the kernel said.
+        #[source]
+        source: rustix::io::Errno,
+    },
+    /// Files cannot be restricted.
+    #[error("the kernel does not restrict its files (Landlock)")]
+    Files {
+        /// What the kernel said.
+        #[source]
+        source: Box<landlock::RulesetError>,
+    },
+    /// System calls cannot be filtered.
+    #[error("the kernel does not filter its system calls (seccomp)")]
+    Calls {
+        /// What the kernel said.
+        #[source]
+        source: Box<seccompiler::Error>,
+    },
+}
+
+impl Policy {
+    /// Confines the calling process for good. `interpreter`: what the supervisor's interpreter reads.
+    ///
+    /// # Errors
+    /// When the kernel refuses a step; the process must end then.
+    pub fn apply(&self, interpreter: &[PathBuf]) -> Result<(), SandboxError> {
+        rustix::thread::set_no_new_privs(true)
+            .map_err(|source| SandboxError::Privileges { source })?;
+        if let Some(bytes) = self.memory {
+            // Not of addresses: a thread's stack takes those and no memory.
+            let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+            setrlimit(Resource::Data, limit)
+                .map_err(|source| SandboxError::Memory { bytes, source })?;
+        }
+        let interpreter = if self.shares_interpreter { interpreter } else { &[] };
+        if self.kernel.landlock > 0 {
+            files::restrict(self, interpreter)
+                .map_err(|source| SandboxError::Files { source: Box::new(source) })?;
+        }
+        if self.kernel.seccomp {
+            filter::restrict(self)
+                .map_err(|source| SandboxError::Calls { source: Box::new(source) })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! Which system calls a guest is refused, as data.
+//!
+//! Read by [`super::filter`]. Invariant: a call stands here when it reaches past the guest, or past what Landlock sees:
+//! what acts on the guest alone is left alone.
+
+use libc::c_long;
+
+use super::Policy;
+use super::kernel::SCOPES;
+
+/// A comparison of one argument, of which the kernel reads the lower 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Test {
+    /// It is this value.
+    Is(u8, u32),
+    /// It is not.
+    IsNot(u8, u32),
+    /// Under this mask it is this value.
+    Masked(u8, u32, u32),
+}
+
+/// A refused call, when every test holds; none: always.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) call: c_long,
+    pub(super) when: Vec<Test>,
+}
+
+/// The thread's memory and life are shared, so it is a thread and no process.
+const CLONE_THREAD: u32 = 0x0001_0000;
+/// Every kind of namespace that a new process can be born into.
+const NAMESPACES: [u32; 8] = [
+    0x0000_0080,
+    0x0002_0000,
+    0x0200_0000,
+    0x0400_0000,
+    0x0800_0000,
+    0x1000_0000,
+    0x2000_0000,
+    0x4000_0000,
+];
+/// What of a socket's type is not a flag.
+const KIND: u32 = 0xf;
+const DATAGRAM: u32 = 2;
+const RAW: u32 = 3;
+const UNIX: u32 = 1;
+const INTERNET: u32 = 2;
+const INTERNET_6: u32 = 10;
+const NETLINK: u32 = 16;
+const SET_DEATH_SIGNAL: u32 = 1;
+const OF_A_USER: u32 = 2;
+
+/// Other processes, the kernel itself, other ways to files, and names that no file has.
+const ALWAYS: &[c_long] = &[
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_process_madvise,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    libc::SYS_migrate_pages,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_bpf,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_userfaultfd,
+    libc::SYS_perf_event_open,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_fanotify_init,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_syslog,
+    libc::SYS_vhangup,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_shmget,
+    libc::SYS_semget,
+    libc::SYS_msgget,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+];
+
+/// The same, of one architecture.
+#[cfg(target_arch = "x86_64")]
+const ALWAYS_HERE: &[c_long] = &[libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt];
+#[cfg(not(target_arch = "x86_64"))]
+const ALWAYS_HERE: &[c_long] = &[];
+
+/// How old programs start processes.
+#[cfg(target_arch = "x86_64")]
+const FORKS: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const FORKS: &[c_long] = &[];
+
+/// Every call that a guest of that policy is refused. `own`: its process's number.
+pub(super) fn refused(policy: &Policy, own: u32) -> Vec<Refused> {
+    use Test::{Is, IsNot, Masked};
+    let always = |call: &c_long| Refused { call: *call, when: Vec::new() };
+    let when = |call, when: &[Test]| Refused { call, when: when.to_vec() };
+    let mut found: Vec<_> = ALWAYS.iter().chain(ALWAYS_HERE).map(always).collect();
+    found.extend([
+        // Its life is tied to the supervisor's.
+        when(libc::SYS_prctl, &[Is(0, SET_DEATH_SIGNAL)]),
+        // Limits and priorities of others.
+        when(libc::SYS_prlimit64, &[IsNot(0, 0), IsNot(0, own)]),
+        when(libc::SYS_setpriority, &[Is(0, OF_A_USER)]),
+        // A pair of datagram sockets can send to any path.
+        when(libc::SYS_socketpair, &[IsNot(0, UNIX)]),
+        when(libc::SYS_socketpair, &[Masked(1, KIND, DATAGRAM)]),
+        when(libc::SYS_socketpair, &[Masked(1, KIND, RAW)]),
+    ]);
+    if policy.network {
+        let families = [UNIX, INTERNET, INTERNET_6, NETLINK].map(|family| IsNot(0, family));
+        found.extend([
+            when(libc::SYS_socket, &families),
+            when(libc::SYS_socket, &[IsNot(0, NETLINK), Masked(1, KIND, RAW)]),
+            // Of the kernel's own sockets only the one that tells which addresses there are.
+            when(libc::SYS_socket, &[Is(0, NETLINK), IsNot(2, 0)]),
+        ]);
+    } else {
+        found.push(always(&libc::SYS_socket));
+    }
+    if policy.processes {
+        found.extend(NAMESPACES.map(|space| when(libc::SYS_clone, &[Masked(0, space, space)])));
+    } else {
+        found.extend(FORKS.iter().map(always));
+        found.push(when(libc::SYS_clone, &[Masked(0, CLONE_THREAD, 0)]));
+        found.push(always(&libc::SYS_execveat));
+        if !policy.is_program {
+            found.push(always(&libc::SYS_execve));
+        }
+        if policy.kernel.landlock < SCOPES {
+            found.extend(
+                [
+                    libc::SYS_kill,
+                    libc::SYS_tgkill,
+                    libc::SYS_rt_sigqueueinfo,
+                    libc::SYS_rt_tgsigqueueinfo,
+                ]
+                .map(|call| when(call, &[IsNot(0, own)])),
+            );
+            found.extend([libc::SYS_tkill, libc::SYS_pidfd_send_signal].iter().map(always));
+        }
+    }
+    found
+}
+
+/// Answered as if the kernel did not know it: its flags lie in memory, where no filter sees them, and every C library
+/// then takes the older call.
+pub(super) const UNKNOWN: c_long = libc::SYS_clone3;
