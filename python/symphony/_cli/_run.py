@@ -183,17 +183,14 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
     """Prints what it came to, and chooses the exit code."""
     tally, report = session.tally, session.report
     violations = report["budget_violations"]
-    if options.trace and report["components"]:
-        from symphony._cli._trace import write_trace
-
-        write_trace(options.trace, report, tally)
+    unwritten = _write_trace(options, session)
     if session.error is not None:
         print(_errors.render(session.error), file=sys.stderr)
     _tell_failures(tally)
     word = "error" if options.strict else "warning"
     _tell_evidence(options, session, word)
     slower = session.compared.slower if session.compared is not None else []
-    failed = session.error is not None or tally.failed > 0
+    failed = session.error is not None or tally.failed > 0 or unwritten
     failed = failed or bool(options.strict and (violations or slower))
     if options.json:
         print(
@@ -206,6 +203,24 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
     if session.error is not None:
         return exit_code_of(session.error)
     return FAILED if failed else OK
+
+
+def _write_trace(options: argparse.Namespace, session: _Session) -> bool:
+    """Writes the trace that was asked for, also of a boot that failed; true where it could not be."""
+    if not options.trace or isinstance(session.error, _errors.UsageError):
+        return False
+    from symphony._cli._trace import TracedRuns, write_trace
+
+    error, report = session.error, session.report
+    if error is not None and report["error"] is None:
+        report = {**report, "ok": False, "error": _errors.as_document(error)}
+    runs = TracedRuns(session.tally, session.results.documents, options.melody, error)
+    try:
+        write_trace(options.trace, report, runs)
+    except OSError as failure:
+        print(f"error: `{options.trace}` cannot be written: {failure.strerror}", file=sys.stderr)
+        return True
+    return False
 
 
 def _tell_failures(tally: Tally) -> None:

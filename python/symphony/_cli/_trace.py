@@ -1,4 +1,4 @@
-"""The timeline of a boot and its runs as a file: Perfetto's `.json`, or one page of `.html`.
+"""The timeline of a boot and its runs as a file: Perfetto's `.json`, or the page of `_pictures.page`.
 
 Times are microseconds after the call of `boot()`. A child process stands under its own number, and its spans lie on the
 same clock: the kernel's monotonic one is one for all processes.
@@ -6,37 +6,103 @@ same clock: the kernel's monotonic one is one for all processes.
 
 from __future__ import annotations
 
-import html
 import json
 import os
 from typing import TYPE_CHECKING
 
+from symphony._pictures.waterfall import ENGINE, children, started
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
     from typing import Any
 
+    from symphony._core import Diagnostic
     from symphony.batch import Tally
 
-_STYLE = """
-body{font:14px system-ui,sans-serif;margin:2em;color:#222}
-.row{display:flex;height:20px;align-items:center}
-.name{width:22em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.lane{flex:1;position:relative;height:12px;background:#f3f3f3}
-.bar{position:absolute;height:12px;min-width:2px;background:#4a7ebb}
-.critical .bar{background:#c4692f}.failed .bar{background:#b3261e}
-.child{color:#667;font-size:12px}.child .name{text-indent:1.5em}.child .bar{background:#9db8d9}
-.stop .bar{background:#8c8c8c}
-.time{width:7em;text-align:right}h2{margin:1.2em 0 .3em;font-size:1em}
-"""
-_ENGINE = ("phase", "gate", "wait", "rollback")
-"""Spans of the engine itself; they lie inside each other or follow each other."""
+
+def write_trace(path: str, report: dict[str, Any], runs: TracedRuns) -> None:
+    """Writes the file, whole or not at all; its ending says which it is.
+
+    Args:
+        path: Where; what a link leads to is replaced, and not the link.
+        report: The boot's report.
+        runs: What became of the runs.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if path.endswith(".html"):
+        from symphony._pictures.page import boot_page
+
+        text = boot_page(report, runs.document(), runs.faults)
+    else:
+        text = json.dumps(_Trace().of(report, runs.tally))
+    _write_whole(os.path.realpath(path), text)
 
 
-def write_trace(path: str, report: dict[str, Any], tally: Tally) -> None:
-    """Writes the file; its ending says which."""
-    text = _page(report) if path.endswith(".html") else json.dumps(_Trace().of(report, tally))
-    with open(path, "w", encoding="utf-8") as out:
-        out.write(text)
+def _write_whole(path: str, text: str) -> None:
+    beside = f"{path}.{os.getpid()}.part"
+    try:
+        out = open(beside, "x", encoding="utf-8")  # noqa: SIM115 - closed below, in either case.
+    except OSError:
+        # A folder in which nothing can be made may hold a file that can be written.
+        with open(path, "w", encoding="utf-8") as there:
+            there.write(text)
+        return
+    try:
+        with out:
+            out.write(text)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+
+
+class TracedRuns:
+    """What became of the runs that a trace is of.
+
+    Attributes:
+        tally: Their counts and spans.
+        results: The first of them, as `run --json` tells them.
+        faults: The diagnostics of a boot that was refused.
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        results: list[dict[str, Any]],
+        melody: str | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Takes them together.
+
+        Args:
+            tally: Their counts and spans.
+            results: What `run --json` tells of them.
+            melody: The file of their Melody.
+            error: What ended the command.
+        """
+        self.tally = tally
+        self.results = results
+        self._melody = melody
+        found: Iterable[Diagnostic] = getattr(error, "diagnostics", None) or ()
+        self.faults = [{**fault.to_dict(), "text": fault.text(os.getcwd())} for fault in found]
+
+    def document(self) -> dict[str, Any] | None:
+        """What the page draws; nothing where nothing ran."""
+        if not self.tally.spans:
+            return None
+        melody = None
+        if self._melody is not None:
+            from symphony._cli._graph.documents import melody_of
+
+            melody = melody_of(self._melody)
+        return {
+            "summary": self.tally.to_dict(),
+            "spans": self.tally.spans,
+            "results": self.results,
+            "melody": melody,
+        }
 
 
 class _Trace:
@@ -62,7 +128,7 @@ class _Trace:
 
     def _engine(self, report: dict[str, Any]) -> None:
         for span in report["spans"]:
-            if span["name"] in _ENGINE:
+            if span["name"] in ENGINE:
                 # A component may have a phase's name.
                 name = f"phase {span['phase']}" if span["name"] == "phase" else span["name"]
                 self._add("phases", name, span, {"phase": span["phase"]})
@@ -70,14 +136,14 @@ class _Trace:
                 self._add_beside("stops", str(span["component"]), span, {})
 
     def _components(self, report: dict[str, Any]) -> None:
-        for entry in _started(report):
+        for entry in started(report):
             details = {"status": entry["status"], "requires": entry["requires"]}
             if entry.get("reason"):
                 details["reason"] = entry["reason"]
             self._add_beside(entry["phase"], entry["name"], entry, details)
 
     def _child_processes(self, report: dict[str, Any]) -> None:
-        for name, spans in _children(report).items():
+        for name, spans in children(report).items():
             pid = spans[0]["pid"]
             if pid is not None:
                 self._process(pid, name)
@@ -134,65 +200,3 @@ class _Trace:
                 "args": details,
             }
         )
-
-
-def _started(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """The components that began, in the order of their starts."""
-    begun = [entry for entry in report["components"] if entry["started_at"] is not None]
-    return sorted(begun, key=lambda entry: entry["started_at"])
-
-
-def _children(report: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The spans of child processes, by the component that each belongs to."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for span in report["spans"]:
-        if span["name"] not in _ENGINE and span["name"] != "stop":
-            found.setdefault(span["component"], []).append(span)
-    return found
-
-
-def _page(report: dict[str, Any]) -> str:
-    """One page without scripts: a bar for each component, by phase, and one for each step of a child's start."""
-    rows = list(_rows(report))
-    whole = max((at + seconds for _, _, at, seconds in rows), default=0.0) or 1.0
-    parts: list[str] = []
-    for kind, text, at, seconds in rows:
-        if kind == "head":
-            parts.append(f"<h2>{html.escape(text)}</h2>")
-            continue
-        left, width = 100.0 * max(at, 0.0) / whole, 100.0 * seconds / whole
-        parts.append(
-            f'<div class="row {kind}"><span class="name">{html.escape(text)}</span>'
-            f'<span class="lane"><span class="bar" style="left:{left:.3f}%;width:{width:.3f}%">'
-            f'</span></span><span class="time">{seconds * 1e3:.1f} ms</span></div>'
-        )
-    name = html.escape(str(report["system"]))
-    ready = f"ready in {report['ready_seconds'] * 1e3:.0f} ms; " if report["ready_seconds"] else ""
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{name}</title>'
-        f"<style>{_STYLE}</style><h1>{name}</h1><p>{ready}the critical path is orange</p>"
-        + "".join(parts)
-        + "</html>\n"
-    )
-
-
-def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str, float, float]]:
-    """Kind, text, start and length of each line of the page."""
-    critical = set(report["critical_path"])
-    children = _children(report)
-    phase = None
-    for entry in _started(report):
-        if entry["phase"] != phase:
-            phase = entry["phase"]
-            yield "head", str(phase), 0.0, 0.0
-        kind = "critical" if entry["name"] in critical else ""
-        kind = "failed" if entry["status"] == "failed" else kind
-        yield kind, entry["name"], entry["started_at"], entry["seconds"]
-        for span in children.get(entry["name"], []):
-            text = span["name"] if span["pid"] is None else f"{span['name']} ({span['pid']})"
-            yield "child", text, span["started_at"], span["seconds"]
-    stops = [span for span in report["spans"] if span["name"] in ("rollback", "stop")]
-    if stops:
-        yield "head", "rollback", 0.0, 0.0
-    for span in stops:
-        yield "stop", str(span["component"] or "rollback"), span["started_at"], span["seconds"]

@@ -65,7 +65,7 @@ class _Node:
 class _Panel:
     """A part of the picture that has its own layout: the components, or one Melody."""
 
-    __slots__ = ("bands", "edges", "heading", "nodes")
+    __slots__ = ("bands", "edges", "heading", "height", "known", "layout", "nodes", "width")
 
     def __init__(self, bands: list[str], heading: str | None = None) -> None:
         self.bands = bands
@@ -73,21 +73,31 @@ class _Panel:
         self.nodes: dict[str, _Node] = {}
         self.edges: list[tuple[str, str, str]] = []
 
-    def drawn(self, top: float, number: int) -> tuple[list[str], float, float]:
-        """Its markup from that height on; its width and its height."""
-        known = [edge for edge in self.edges if edge[0] in self.nodes and edge[1] in self.nodes]
+    def settle(self) -> None:
+        """Finds the places; to be called once, when all is in it."""
+        self.known = [one for one in self.edges if one[0] in self.nodes and one[1] in self.nodes]
         boxes = [Box(key, node.band, node.width, node.height) for key, node in self.nodes.items()]
-        closing = _closing([pair[:2] for pair in known if pair[2] != "late"])
+        closing = _closing([pair[:2] for pair in self.known if pair[2] != "late"])
         plain = [
             Edge(one, other, kind == "late" or (one, other) in closing)
-            for one, other, kind in known
+            for one, other, kind in self.known
         ]
-        layout = Layout(boxes, plain, _MOST, _LEFT)
-        above = 22.0 if self.heading is not None else 0.0
+        self.layout = Layout(boxes, plain, _MOST, _LEFT)
+        self.width = self.layout.width + 6
+        self.height = self.layout.height + self.above
+
+    @property
+    def above(self) -> float:
+        """The room for its heading."""
+        return 22.0 if self.heading is not None else 0.0
+
+    def drawn(self, top: float, width: float) -> list[str]:
+        """Its markup from that height on, in a picture of that width."""
+        layout, above = self.layout, self.above
         parts = [f'<g transform="translate(0 {top + above:.1f})">']
         for band, (upper, lower) in sorted(layout.bands.items()):
             parts.append(
-                f'<rect class="band band{number}" x="6" y="{upper - 10 - above:.1f}" '
+                f'<rect class="band" x="6" y="{upper - 10 - above:.1f}" width="{width - 12:.1f}" '
                 f'height="{lower - upper + 20 + above:.1f}" rx="6"/>'
             )
             if self.heading is None:
@@ -97,7 +107,7 @@ class _Panel:
             else:
                 label = escaped(shortened(self.heading, 80))
                 parts.append(f'<text class="phase" x="14" y="{upper - 12:.1f}">{label}</text>')
-        for (_, _, kind), way in zip(known, layout.ways):
+        for (_, _, kind), way in zip(self.known, layout.ways):
             tip = "badtip" if kind == "ring" else "tip"
             parts.append(
                 f'<path class="{_edge_class(kind)}" d="{_curve(way)}" '
@@ -105,31 +115,35 @@ class _Panel:
             )
         for key, node in self.nodes.items():
             parts.append(_box(node, layout.centers[key], layout.tops[key]))
-        return [*parts, "</g>"], layout.width + 6, layout.height + above
+        return [*parts, "</g>"]
 
 
-def draw(document: dict[str, Any], title: str = "the component graph") -> str:
+def draw(
+    document: dict[str, Any], title: str = "the component graph", *, embedded: bool = False
+) -> str:
     """The picture of a graph.
 
     Args:
         document: What `symphony graph --format json` prints.
         title: What it is read out as.
+        embedded: It stands in a page of HTML, where it needs no name space.
     """
     panels = [_of_components(document), *map(_of_melody, document["melodies"])]
+    for panel in panels:
+        panel.settle()
+    width = max(400.0, *(panel.width for panel in panels))
+    height = 0.0
     body: list[str] = []
-    width, height = 400.0, 0.0
-    for number, panel in enumerate(panels):
-        parts, wide, high = panel.drawn(height, number)
-        body += parts
-        width, height = max(width, wide), height + high
-    # The bands are as wide as the picture, which is known only now.
-    style = f"{_STYLE}.symphony-graph .band{{width:{width - 12:.0f}px}}"
+    for panel in panels:
+        body += panel.drawn(height, width)
+        height += panel.height
+    space = "" if embedded else ' xmlns="http://www.w3.org/2000/svg"'
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="symphony-graph" role="img" '
+        f'<svg{space} class="symphony-graph" role="img" '
         f'aria-label="{escaped(title)}" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}">'
     )
-    return "\n".join([head, f"<style>{style}</style><defs>{_TIPS}</defs>", *body, "</svg>"]) + "\n"
+    return "\n".join([head, f"<style>{_STYLE}</style><defs>{_TIPS}</defs>", *body, "</svg>"]) + "\n"
 
 
 def _of_components(document: dict[str, Any]) -> _Panel:

@@ -116,6 +116,15 @@ class Documents:
         return sorted(found, key=lambda one: (one["name"], one["file"])), faults
 
 
+def melody_of(path: str) -> dict[str, Any] | None:
+    """The Melody of a file as an entry of the graph; nothing where it is none any more."""
+    try:
+        melody = _core.Melody(path)
+    except MelodyError:
+        return None
+    return _melody(path, melody.name, melody.inputs)
+
+
 def _melody(path: str, name: str, inputs: list[str]) -> dict[str, Any]:
     nodes = read_table(path).get("node", [])
     ids = [str(node.get("id")) for node in nodes]
