@@ -151,8 +151,14 @@ def test_a_plan_error_prints_every_fault(tmp_path, monkeypatch):
 
 
 REPORT = {
+    **_errors.empty_report(),
+    "ok": True,
     "system": "ide <1>",
     "ready_seconds": 0.05,
+    "phases": [
+        {"name": name, "status": "ready", "seconds": 0.02, "budget_seconds": None}
+        for name in ("foundation", "pit")
+    ],
     "critical_path": ["supervisor"],
     "spans": [],
     "components": [
@@ -194,7 +200,9 @@ def test_a_page_escapes_names_and_marks_the_critical_path(tmp_path):
     page = path.read_text()
     assert "ide &lt;1&gt;" in page
     assert 'class="row critical"' in page
-    assert "never" not in page
+    # What never began is in the tables, and has no bar.
+    assert 'aria-label="supervisor: ready' in page
+    assert 'aria-label="never' not in page
 
 
 def test_help_lists_only_what_there_is():

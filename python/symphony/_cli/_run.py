@@ -209,14 +209,14 @@ def _write_trace(options: argparse.Namespace, session: _Session) -> bool:
     """Writes the trace that was asked for, also of a boot that failed; true where it could not be."""
     if not options.trace or isinstance(session.error, _errors.UsageError):
         return False
-    from symphony._cli._trace import TracedRuns, write_trace
+    from symphony._cli._trace import Background, write_trace
 
     error, report = session.error, session.report
     if error is not None and report["error"] is None:
         report = {**report, "ok": False, "error": _errors.as_document(error)}
-    runs = TracedRuns(session.tally, session.results.documents, options.melody, error)
+    about = Background(session.results.documents, options.melody, error)
     try:
-        write_trace(options.trace, report, runs)
+        write_trace(options.trace, report, session.tally, about)
     except OSError as failure:
         print(f"error: `{options.trace}` cannot be written: {failure.strerror}", file=sys.stderr)
         return True

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from symphony.batch import Tally
 
 
-def write_trace(path: str, report: dict[str, Any], runs: TracedRuns) -> None:
+def write_trace(
+    path: str, report: dict[str, Any], tally: Tally, about: Background | None = None
+) -> None:
     """Writes the file, whole or not at all; its ending says which it is.
 
     Args:
         path: Where; what a link leads to is replaced, and not the link.
         report: The boot's report.
-        runs: What became of the runs.
+        tally: What became of the runs.
+        about: What a page tells beside them.
 
     Raises:
         OSError: It cannot be written.
@@ -34,9 +37,10 @@ def write_trace(path: str, report: dict[str, Any], runs: TracedRuns) -> None:
     if path.endswith(".html"):
         from symphony._pictures.page import boot_page
 
-        text = boot_page(report, runs.document(), runs.faults)
+        about = about or Background()
+        text = boot_page(report, about.runs(tally), about.faults)
     else:
-        text = json.dumps(_Trace().of(report, runs.tally))
+        text = json.dumps(_Trace().of(report, tally))
     _write_whole(os.path.realpath(path), text)
 
 
@@ -58,51 +62,42 @@ def _write_whole(path: str, text: str) -> None:
         raise
 
 
-class TracedRuns:
-    """What became of the runs that a trace is of.
+class Background:
+    """What a page tells of runs and faults that their counts do not.
 
     Attributes:
-        tally: Their counts and spans.
-        results: The first of them, as `run --json` tells them.
-        faults: The diagnostics of a boot that was refused.
+        faults: The diagnostics of a boot that was refused, each with its whole text.
     """
 
     def __init__(
         self,
-        tally: Tally,
-        results: list[dict[str, Any]],
+        results: list[dict[str, Any]] | None = None,
         melody: str | None = None,
         error: BaseException | None = None,
     ) -> None:
         """Takes them together.
 
         Args:
-            tally: Their counts and spans.
-            results: What `run --json` tells of them.
+            results: The first runs, as `run --json` tells them.
             melody: The file of their Melody.
             error: What ended the command.
         """
-        self.tally = tally
-        self.results = results
-        self._melody = melody
         found: Iterable[Diagnostic] = getattr(error, "diagnostics", None) or ()
         self.faults = [{**fault.to_dict(), "text": fault.text(os.getcwd())} for fault in found]
+        self._results = results or []
+        self._melody = melody
 
-    def document(self) -> dict[str, Any] | None:
-        """What the page draws; nothing where nothing ran."""
-        if not self.tally.spans:
+    def runs(self, tally: Tally) -> dict[str, Any] | None:
+        """What the page draws of runs; nothing where nothing ran."""
+        if not tally.spans:
             return None
         melody = None
         if self._melody is not None:
             from symphony._cli._graph.documents import melody_of
 
             melody = melody_of(self._melody)
-        return {
-            "summary": self.tally.to_dict(),
-            "spans": self.tally.spans,
-            "results": self.results,
-            "melody": melody,
-        }
+        summary, spans = tally.to_dict(), tally.spans
+        return {"summary": summary, "spans": spans, "results": self._results, "melody": melody}
 
 
 class _Trace:
