@@ -7,14 +7,25 @@ drawn where stderr is no terminal.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TextIO
 
     from symphony._core import BootEvent
     from symphony.batch import Tally
+
+
+def may_draw(stream: TextIO | None = None) -> bool:
+    """Whether a line can be drawn again there: a terminal that says `TERM=dumb` would show the codes.
+
+    Args:
+        stream: Where to; stderr where none is named.
+    """
+    dumb = os.environ.get("TERM", "").lower() in {"dumb", "unknown"}
+    return not dumb and (stream or sys.stderr).isatty()
 
 
 class BootLine:
@@ -22,7 +33,7 @@ class BootLine:
 
     def __init__(self) -> None:
         """Draws nothing yet."""
-        self._shown = sys.stderr.isatty()
+        self._shown = may_draw()
         self._ended = False
 
     def __call__(self, event: BootEvent) -> None:
@@ -55,7 +66,7 @@ class RunsBar:
 
     def __enter__(self) -> RunsBar:  # noqa: PYI034
         """Begins to draw, on a terminal."""
-        if sys.stderr.isatty() and self._total > 1:
+        if may_draw() and self._total > 1:
             from rich.console import Console
             from rich.progress import (
                 BarColumn,

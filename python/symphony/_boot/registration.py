@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
 
 def register(starter: Starter, components: Iterable[Any]) -> None:
-    """Registers what users gave to `boot(components=…, overrides=…)`."""
+    """Registers what users gave to `boot(components=…, overrides=…)`.
+
+    Raises:
+        TypeError: The Conductor is among what is overridden.
+    """
+    if any(
+        key is starter.conductor or (isinstance(key, type) and issubclass(key, Conductor))
+        for key in starter.overrides
+        if key is not None
+    ):
+        raise TypeError("the Conductor is not overridden: give another as `conductor=`")
     collected = collect(
         components, starter.overrides, namespace=starter.namespace, declared=starter.declared
     )
@@ -26,6 +36,7 @@ def register(starter: Starter, components: Iterable[Any]) -> None:
     for spec in collected.specs:
         _add(starter, starter.container.register(spec))
     starter.core.faults(collected.diagnostics)
+    starter.apart = collected.apart
 
 
 def conductor_spec(starter: Starter) -> ComponentSpec:
@@ -50,6 +61,11 @@ def conductor_spec(starter: Starter) -> ComponentSpec:
     starter.spec = spec
     _add(starter, starter.container.register(spec), conductor=True)
     _add_late_binding(starter)
+    if starter.apart and not isinstance(conductor, str):
+        from symphony._components.stand_ins import unmatched
+
+        faults = unmatched(starter.apart, [live.spec for live in starter.container.lives])
+        starter.core.faults(faults)
     return spec
 
 

@@ -150,6 +150,7 @@ class Starter:
             packaged.refuse_as_supervisor()
         fork_guard.install()
         self.overrides = dict(overrides or {})
+        self.apart: list[tuple[Any, ComponentSpec]] = []
         self.conductor = conductor
         self.namespace = namespace
         self.spec: ComponentSpec | None = None

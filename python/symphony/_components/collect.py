@@ -76,15 +76,17 @@ class Collected:
     Attributes:
         specs: The components, in the order of their registration, overrides in place.
         replaced: The names of Symphony's own parts that overrides stand in for.
+        apart: Overrides that stand in for no component, by their keys.
         diagnostics: What could not be read; the plan fails with these too.
     """
 
-    __slots__ = ("diagnostics", "replaced", "specs")
+    __slots__ = ("apart", "diagnostics", "replaced", "specs")
 
     def __init__(self) -> None:
         """Holds nothing yet."""
         self.specs: list[ComponentSpec] = []
         self.replaced: list[str] = []
+        self.apart: list[tuple[Any, ComponentSpec]] = []
         self.diagnostics: list[Diagnostic] = []
 
 
@@ -419,14 +421,29 @@ def collect(
         ):
             del collector.diagnostics[before:]
         collected.specs.append(spec)
-    for key, replacement in (overrides or _EMPTY).items():
-        spec = collector.describe_stand_in(replacement, text_of(key))
-        collected.replaced.extend(stand_in(collected.specs, key, spec))
+    if overrides:
+        _put_overrides(collector, collected, overrides)
     if len({spec.name for spec in collected.specs}) < len(collected.specs):
         qualify(collected.specs)
     settle_names(collected.specs, collected.specs)
     collected.diagnostics.extend(_contract_faults(collected.specs))
     return collected
+
+
+def _put_overrides(
+    collector: Collector, collected: Collected, overrides: Mapping[Any, Any]
+) -> None:
+    """Puts each replacement in the place of what provides its type."""
+    from symphony._components.stand_ins import refuse_key
+
+    for key, replacement in overrides.items():
+        refuse_key(key)
+        spec = collector.describe_stand_in(replacement, text_of(key))
+        before = len(collected.specs)
+        replaced = stand_in(collected.specs, key, spec)
+        collected.replaced.extend(replaced)
+        if not replaced and len(collected.specs) > before:
+            collected.apart.append((key, spec))
 
 
 def _contract_faults(specs: list[ComponentSpec]) -> list[Diagnostic]:

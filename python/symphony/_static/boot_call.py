@@ -14,6 +14,7 @@ from symphony._core import ComponentSpec, qualify, settle_names, stand_in, unfol
 from symphony._static.manifest_source import ManifestSource, is_none
 from symphony._static.project import Project
 from symphony._static.reader import Reader
+from symphony._static.stand_ins import unmatched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,18 +35,20 @@ class SourceGraph:
         specs: The components, the Conductor last.
         names: Only faults that touch one of these are this graph's to tell; nothing: all.
         replaced: The ids of the core's own components that overrides stand in for.
+        apart: Overrides that stand in for no component, by the names of their keys.
         config: The path of the system's manifest, where it is a literal.
         open: Something registers more than the text tells, so what seems missing may be there.
         unknown: Something replaces what the text does not tell, so nothing of the graph is sure.
     """
 
-    __slots__ = ("config", "names", "open", "replaced", "specs", "unknown")
+    __slots__ = ("apart", "config", "names", "open", "replaced", "specs", "unknown")
 
     def __init__(self, specs: list[ComponentSpec], names: set[str] | None = None) -> None:
         """Keeps both; the rest is what most calls say."""
         self.specs = specs
         self.names = names
         self.replaced: list[str] = []
+        self.apart: list[tuple[str, ComponentSpec]] = []
         self.config: str | None = None
         self.open = False
         self.unknown = False
@@ -118,6 +121,8 @@ class BootCall:
             specs.append(spec)
         settle_names(specs, specs)
         self.registered.update((spec.module, spec.qualname) for spec in specs)
+        if graph.apart and not (graph.open or graph.unknown):
+            self.diagnostics += unmatched(self.project, graph.apart, specs)
         graph.config = config
         for spec, faults in self._faults:
             if any(spec is kept for kept in specs):
@@ -234,7 +239,12 @@ class BootCall:
                 self._unknown = True
                 self._note(module, key or node, "a key of `overrides=`")
                 continue
-            graph.replaced += stand_in(specs, name, self._replacement(module, name, value))
+            stand = self._replacement(module, name, value)
+            before = len(specs)
+            replaced = stand_in(specs, name, stand)
+            graph.replaced += replaced
+            if not replaced and len(specs) > before:
+                graph.apart.append((name, stand))
 
     def _replacement(self, module: SourceModule, key: str, value: ast.expr) -> ComponentSpec:
         """A class or function is a factory, so is what `factory(…)` marks; the rest is the instance."""

@@ -11,6 +11,7 @@ import _thread
 import time
 from hashlib import blake2b
 from random import Random
+from types import CoroutineType
 
 from symphony._components.annotations import text_of
 from symphony._core import CallCounts, ExperimentReport, SwapReport, is_shared, shares_of
@@ -148,8 +149,13 @@ class Experiment(Trial):
         except BaseException:
             chosen.counts.ended(begun, failed=True)
             raise
-        if hasattr(type(result), "__await__"):
+        if isinstance(result, CoroutineType):
             return _awaited(chosen, begun, result)
+        if hasattr(type(result), "add_done_callback"):
+            # A task or a future stays what it is.
+            counts = chosen.counts
+            result.add_done_callback(lambda done: counts.ended(begun, failed=_has_failed(done)))
+            return result
         chosen.counts.ended(begun, failed=False)
         return result
 
@@ -158,6 +164,14 @@ class Experiment(Trial):
         if not self._over:
             return self._standing.instance
         return self._starter.container.get(self._kind)
+
+
+def _has_failed(future: Any) -> bool:
+    """Whether a future ended with an exception.
+
+    Never by `exception()`: asyncio would take it for told, and tell nobody of a task that failed and was forgotten.
+    """
+    return future.cancelled() or getattr(future, "_exception", None) is not None
 
 
 async def _awaited(variant: Variant, begun: CallBegun, result: Any) -> Any:

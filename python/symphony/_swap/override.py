@@ -7,6 +7,7 @@ not ended, and after the last of all what they saw before the first.
 
 from __future__ import annotations
 
+from symphony._components.annotations import text_of
 from symphony._core import ExtensionHandle, Sites, checked_seconds, wait_for_calls
 from symphony._swap import members
 from symphony._swap import swap as swapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from symphony._boot.container import Live
     from symphony._boot.starter import Starter
+    from symphony._core import Holder
 
 
 class Override:
@@ -47,6 +49,9 @@ class Override:
         Returns:
             The object that stands in.
 
+        Warns:
+            RuntimeWarning: A consumer keeps the real one where nothing reaches it, as in a list or a closure.
+
         Raises:
             BootError: It did not start, is not well, or needs what is not there; nothing has changed then.
         """
@@ -62,7 +67,24 @@ class Override:
         except BaseException:
             swapping.take_down(starter, live)
             raise
+        held = swapping.kept_by_consumers(starter, self._entry.below, text_of(self._key))
+        if held:
+            self._tell(held)
         return live.instance
+
+    def _tell(self, held: list[Holder]) -> None:
+        """Warns of consumers that no override reaches: they go on with the real one."""
+        import warnings
+
+        name = self._entry.below.spec.name if self._entry is not None else ""
+        lines = [f"{one.place}: {one.what}; {one.edit}" for one in held]
+        text = "\n  ".join([f"`{name}` is overridden, and goes on where it was kept:", *lines])
+        try:
+            warnings.warn(text, RuntimeWarning, stacklevel=3)
+        except BaseException:
+            # Warnings are errors here: then nothing is overridden.
+            self.__exit__(None, None, None)
+            raise
 
     def __exit__(
         self,
@@ -97,12 +119,13 @@ class _Entry:
 
     Attributes:
         live: What stands in.
+        below: What stood there until then.
         root: What stood there before the first of all overrides of it.
         own: The steps of a Pit member that stands aside, with the first override of it that has not ended.
         attributes: The places that were rewritten.
     """
 
-    __slots__ = ("_consumers", "_starter", "attributes", "live", "own", "root")
+    __slots__ = ("_consumers", "_starter", "attributes", "below", "live", "own", "root")
 
     def __init__(self, starter: Starter, below: Live, live: Live) -> None:
         """Has every consumer of what stands there see what stands in."""
@@ -110,6 +133,7 @@ class _Entry:
         swaps = swapping.swaps_of(container)
         self._starter = starter
         self.live = live
+        self.below = below
         self.root = next((one.root for one in swaps.overrides if one.live is below), below)
         self._consumers = {*container.lives, *swaps.retired}
         self.own: Any = None

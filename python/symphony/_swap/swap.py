@@ -24,6 +24,7 @@ from symphony._core import (
     SwapReport,
     boot_error,
     checked_seconds,
+    is_shared,
     main_thread_faults,
     own_parts_by_class,
     plan_error,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from symphony._boot.container import Container
     from symphony._boot.starter import Starter
+    from symphony._core import Holder
 
 _OPTIMIZED = 0x01
 
@@ -401,6 +403,21 @@ def take_out(
         _retire(starter, old)
         return
     report.stop_error = take_down(starter, old) or report.stop_error
+
+
+def kept_by_consumers(starter: Starter, old: Live, label: str) -> list[Holder]:
+    """Which consumers still hold a component that stands aside, where no swap reaches it.
+
+    Where nobody holds it nothing is looked for.
+    """
+    container = starter.container
+    if is_shared(old.instance) or isinstance(old, members.Member):
+        return []
+    if old.spec.kind != "instance" and _drained(container, old, 0.0, _always):
+        return []
+    report = SwapReport(old.spec.name, "", "")
+    tell_holders(report, old, label, list(consumers_of(container)))
+    return [one for one in report.holders if one.consumer is not None]
 
 
 def _drained(container: Container, live: Live, seconds: float, idle: Callable[[], bool]) -> bool:

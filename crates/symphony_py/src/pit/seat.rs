@@ -150,7 +150,7 @@ impl MemberSeat {
         }
         let Some(keeper) = keeper else { return false };
         let edit = "none is needed: it is closed with the system";
-        report.hold([Holder::new("symphony".to_owned(), keeper.to_owned(), edit.to_owned())]);
+        report.hold([Holder::new("symphony".to_owned(), keeper.to_owned(), edit.to_owned(), None)]);
         true
     }
 

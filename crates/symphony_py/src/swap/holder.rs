@@ -15,13 +15,21 @@ pub(crate) struct Holder {
     what: String,
     /// What to write instead, so that the next swap reaches it.
     edit: String,
+    /// The component that keeps it, where it is one of the system's.
+    consumer: Option<String>,
 }
 
 #[pymethods]
 impl Holder {
     #[new]
-    pub(crate) const fn new(place: String, what: String, edit: String) -> Self {
-        Self { place, what, edit }
+    #[pyo3(signature = (place, what, edit, consumer=None))]
+    pub(crate) const fn new(
+        place: String,
+        what: String,
+        edit: String,
+        consumer: Option<String>,
+    ) -> Self {
+        Self { place, what, edit, consumer }
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -17,8 +17,10 @@ use crate::door::spec::{ComponentSpec, NeedSpec};
 /// So many containers may lie between a holder and the object.
 const DEPTH: usize = 6;
 const MOST: usize = 20;
-/// The interpreter's mark of classes that were made while it ran, among them all that are written in Python.
+/// The interpreter's marks of classes that were made while it ran, among them all that are written in Python, and of those
+/// that nobody may change, as those that native modules make are.
 const HEAP_TYPE: u64 = 1 << 9;
+const IMMUTABLE_TYPE: u64 = 1 << 8;
 
 /// Adds to a report who holds the object of a component that was taken out; the consumers may be among them.
 #[pyfunction]
@@ -43,6 +45,7 @@ pub(crate) fn tell_holders(
         seen: HashSet::from([live.as_ptr() as usize]),
         found: Vec::new(),
         referrers: py.import("gc")?.getattr("get_referrers")?,
+        referents: py.import("gc")?.getattr("get_referents")?,
         places: py.import("symphony._components.places")?,
     };
     let object = search.object.clone();
@@ -69,6 +72,7 @@ struct Search<'a, 'py> {
     seen: HashSet<usize>,
     found: Vec<Holder>,
     referrers: Bound<'py, PyAny>,
+    referents: Bound<'py, PyAny>,
     places: Bound<'py, PyModule>,
 }
 
@@ -127,7 +131,8 @@ impl<'py> Search<'_, 'py> {
         } else if is_of_user(holder)? {
             let class = holder.get_type();
             let what = format!("an object of the class `{}`{within}", qualified_name(&class)?);
-            self.add(self.class_place(&class)?, what, None)?;
+            let owner = self.owner(holder)?;
+            self.add(self.class_place(&class)?, what, owner)?;
         } else {
             return Ok(false);
         }
@@ -166,7 +171,8 @@ impl<'py> Search<'_, 'py> {
                 self.place_of(at)?
             ),
         };
-        let holder = Holder::new(place, what, edit);
+        let name = consumer.map(|at| self.consumers[at].spec.borrow().name.clone());
+        let holder = Holder::new(place, what, edit, name);
         if !self.found.contains(&holder) {
             self.found.push(holder);
         }
@@ -191,6 +197,25 @@ impl<'py> Search<'_, 'py> {
         let (file, line, _) = place.extract::<(Option<String>, u32, u32)>()?;
         let file = file.unwrap_or_else(|| spec.borrow().module.clone());
         if line == 0 { Ok(file) } else { Ok(format!("{}:{line}", self.relative(&file)?)) }
+    }
+
+    /// The consumer that was given the object and has handed it to something of its own.
+    fn owner(&self, own: &Bound<'py, PyAny>) -> PyResult<Option<usize>> {
+        for (at, consumer) in self.consumers.iter().enumerate() {
+            if self.parameter(at)?.is_none() {
+                continue;
+            }
+            for held in self.referents.call1((&consumer.instance,))?.try_iter()? {
+                let held = held?;
+                let within = held
+                    .cast::<PyDict>()
+                    .is_ok_and(|names| names.values().iter().any(|value| value.is(own)));
+                if within || held.is(own) {
+                    return Ok(Some(at));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The consumer in whose constructor or factory that code was written.
@@ -314,7 +339,7 @@ fn is_of_user(holder: &Bound<'_, PyAny>) -> PyResult<bool> {
         || holder.is_instance_of::<PyList>()
         || holder.is_instance_of::<PyTuple>()
         || holder.is_instance_of::<PySet>();
-    Ok(flags & HEAP_TYPE != 0 && !is_container)
+    Ok(flags & (HEAP_TYPE | IMMUTABLE_TYPE) == HEAP_TYPE && !is_container)
 }
 
 /// How a container without a place is told.

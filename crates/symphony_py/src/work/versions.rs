@@ -138,7 +138,7 @@ fn tell(report: &mut SwapReport, taken: &TakenOut) {
     let plural = if held == 1 { "" } else { "s" };
     let what = format!("{held} call{plural} in flight, or streams that are still read");
     let edit = "wait for them before the swap, or give it a longer `drain`".to_owned();
-    report.hold([Holder::new(taken.manifest.folder.display().to_string(), what, edit)]);
+    report.hold([Holder::new(taken.manifest.folder.display().to_string(), what, edit, None)]);
 }
 
 /// Several versions of an extension share its calls, each with its share: the folders of others, or the name or the handle

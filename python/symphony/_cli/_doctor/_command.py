@@ -26,6 +26,7 @@ from symphony._cli._doctor._trials import BOOT_DEADLINE, Trials, no_boots
 from symphony._cli._exit import FAILED as EXIT_FAILED
 from symphony._cli._exit import INTERRUPTED, TERMINATED
 from symphony._cli._exit import OK as EXIT_OK
+from symphony.progress import may_draw
 
 if TYPE_CHECKING:
     import argparse
@@ -143,7 +144,7 @@ class _Told:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._live = sys.stderr.isatty()
+        self._live = may_draw()
         self.checks: list[tuple[str, Finding]] = []
         self.boots: dict[str, Any] = no_boots()
 

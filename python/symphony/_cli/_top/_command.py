@@ -15,6 +15,7 @@ from symphony._cli._exit import FAILED, OK
 from symphony._cli._system import MANIFEST, manifest_of
 from symphony._cli._top import _prometheus, _table
 from symphony._cli._top._systems import find
+from symphony.progress import may_draw
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +30,7 @@ def top(options: argparse.Namespace) -> int:
     """
     state = _state(options)
     once = options.once or options.json or options.format == "prometheus"
-    if not once and sys.stdin.isatty() and sys.stdout.isatty():
+    if not once and sys.stdin.isatty() and may_draw(sys.stdout):
         from symphony._cli._top._live import watch
 
         watch(state)
