@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use component::Location;
 
 use super::system::interpreter;
-use super::{Activation, Limits, Member, Permissions, Restart, is_name};
+use super::{
+    Activation, Limits, Member, Permissions, Protocol, Restart, ServerSettings, is_name, server,
+};
 use crate::document::{Element, Faults, Fields, Located};
 use crate::trust::Trust;
 
@@ -30,6 +32,12 @@ pub struct ExtensionManifest {
     pub execution: Execution,
     /// What is started.
     pub entry: Entry,
+    /// What a `command` speaks.
+    pub protocol: Protocol,
+    /// LSP: the languages of the documents that it is given. None: a document's is told by its name.
+    pub languages: Vec<Located<String>>,
+    /// What a server of LSP or MCP is told.
+    pub server: ServerSettings,
     /// Its own interpreter: a path, or a bare name to be looked up. None: the system's.
     pub python: Option<PathBuf>,
     /// When it is started.
@@ -164,6 +172,8 @@ impl ExtensionManifest {
         "command",
         "library",
         "sha256",
+        "protocol",
+        "languages",
         "python",
         "activation",
         "on",
@@ -174,6 +184,7 @@ impl ExtensionManifest {
         "permissions",
         "limits",
         "restart",
+        "server",
     ];
 
     pub(super) fn read_from(faults: &mut Faults, file: &Path, element: Element) -> Option<Self> {
@@ -201,7 +212,17 @@ impl ExtensionManifest {
         if let (Some((message, hint)), Some(place)) = (misplaced, execution_place) {
             fields.faults.error(&place, message).hint = Some(hint.to_owned());
         }
+        let spoken = fields.place("protocol");
+        let protocol = fields.word("protocol", Protocol::WORDS);
+        let written = protocol.zip(spoken).map(|(word, at)| Located::new(word, at));
+        server::check(&mut fields, written.as_ref(), matches!(entry, Some(Entry::Command(_))));
         let manifest = Self {
+            protocol: protocol.unwrap_or_default(),
+            languages: fields.texts("languages").unwrap_or_default(),
+            server: fields
+                .take("server")
+                .and_then(|element| ServerSettings::read(fields.faults, element))
+                .unwrap_or_default(),
             name: name.unwrap_or_else(|| Located::new(String::new(), at.clone())),
             version: fields.text("version").map_or_else(|| "0.0.0".to_owned(), |text| text.value),
             kind: fields

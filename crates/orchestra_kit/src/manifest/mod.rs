@@ -14,6 +14,7 @@ mod quantity;
 mod restart;
 #[cfg(test)]
 mod schema_test;
+mod server;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use name::is_name;
 pub use permissions::{Permissions, Roots};
 pub use quantity::{age, duration, size};
 pub use restart::Restart;
+pub use server::{Protocol, ServerSettings};
 pub use system::{Budgets, Durability, PhaseLimits, SystemManifest, store_limits};
 
 /// The JSON schema of `Symphony.toml`, for editors.

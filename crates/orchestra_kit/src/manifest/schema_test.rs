@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ExtensionManifest, Limits, Manifest, Member, Permissions, Restart, SystemManifest};
+use super::{ExtensionManifest, Limits, Manifest, Member, Permissions, Restart, ServerSettings, SystemManifest};
 
 fn keys(schema: &Value, path: &[&str]) -> Vec<String> {
     let mut table = schema;
@@ -35,6 +35,7 @@ fn schema_and_parser_name_the_same_keys() {
         (vec!["extension", "permissions"], Permissions::KEYS),
         (vec!["extension", "limits"], Limits::KEYS),
         (vec!["extension", "restart"], Restart::KEYS),
+        (vec!["extension", "server"], ServerSettings::KEYS),
     ];
     for phase in phases {
         tables.push((vec!["system", "phases", phase], SystemManifest::PHASE_KEYS));

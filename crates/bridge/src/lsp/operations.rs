@@ -1,0 +1,66 @@
+//! What can be called of a language server, whatever server it is.
+//!
+//! Known before it starts: the catalogue has the same names. Invariant: each names its inputs; `?` marks what may be left out.
+
+use ipc::{Input, Operation};
+
+/// An operation: its name, its inputs, what it does.
+pub(super) const OPERATIONS: &[(&str, &[&str], &str)] = &[
+    ("definition", PLACE, "Where that name is defined: a list of path and range."),
+    (
+        "references",
+        &["path", "line", "character", "text?", "include_declaration?"],
+        "Where it is used: a list of path and range.",
+    ),
+    ("hover", PLACE, "What is known of it: contents and range, or nothing."),
+    ("document_symbol", DOCUMENT, "What the document defines."),
+    ("workspace_symbol", &["query"], "What the project defines, by a part of its name."),
+    ("completion", PLACE, "What may stand there: a list of items."),
+    (
+        "diagnostics",
+        DOCUMENT,
+        "What is wrong with the document; waits until the server has looked at it.",
+    ),
+    (
+        "rename",
+        &["path", "line", "character", "new_name", "text?"],
+        "What another name would change: edits by path. Nothing is written.",
+    ),
+    (
+        "format",
+        &["path", "text?", "tab_size?", "insert_spaces?"],
+        "What formatting would change: a list of edits. Nothing is written.",
+    ),
+    (
+        "code_action",
+        &["path", "line", "character", "end_line?", "end_character?", "text?", "only?"],
+        "What can be done there.",
+    ),
+    (
+        "request",
+        &["method", "params?"],
+        "Any other request, as the protocol has it: neither URIs nor positions are translated.",
+    ),
+    ("close", &["path"], "Forgets the document and a text that was not saved."),
+];
+
+const PLACE: &[&str] = &["path", "line", "character", "text?"];
+const DOCUMENT: &[&str] = &["path", "text?"];
+
+/// The same as a lane tells them.
+pub(super) fn offered() -> Vec<Operation> {
+    let operations = OPERATIONS.iter().map(|(name, inputs, doc)| Operation {
+        name: (*name).to_owned(),
+        inputs: inputs
+            .iter()
+            .map(|input| Input {
+                name: input.trim_end_matches('?').to_owned(),
+                required: !input.ends_with('?'),
+            })
+            .collect(),
+        stream: false,
+        beside: true,
+        doc: (*doc).to_owned(),
+    });
+    operations.collect()
+}

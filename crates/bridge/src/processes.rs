@@ -1,0 +1,135 @@
+//! The server's process and all below it, as its guest sees them.
+//!
+//! Invariant: this process is the parent of whatever loses its own, so that everything below it can be found and ended.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process, pidfd_open,
+    set_child_subreaper, wait, waitid, waitpid,
+};
+
+use crate::error::BridgeError;
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Code(i32),
+    Signal(i32),
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(out, "exit code {code}"),
+            Self::Signal(number) => write!(out, "signal {number}"),
+        }
+    }
+}
+
+/// The server.
+pub(crate) struct Server {
+    pid: Pid,
+    process: OwnedFd,
+}
+
+impl Server {
+    /// The child of that number, which nobody has reaped.
+    pub(crate) fn hold(pid: i32) -> Result<Self, BridgeError> {
+        let refused =
+            |doing| move |error: Errno| BridgeError::System { doing, source: error.into() };
+        set_child_subreaper(Some(getpid())).map_err(refused("become a subreaper"))?;
+        let pid = Pid::from_raw(pid).ok_or(Errno::SRCH).map_err(refused("name the server"))?;
+        let process =
+            pidfd_open(pid, PidfdFlags::empty()).map_err(refused("hold the server's process"))?;
+        Ok(Self { pid, process })
+    }
+
+    /// Waits for its end, so long at most.
+    pub(crate) fn ended_within(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = Timespec {
+                tv_sec: left.as_secs().cast_signed(),
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            match poll(&mut [PollFd::new(&self.process, PollFlags::IN)], Some(&left)) {
+                Ok(0) => return false,
+                Ok(_) => return true,
+                Err(Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&self) {
+        while !self.ended_within(Duration::from_secs(3600)) {}
+    }
+
+    /// How it ended, once it did; asked once.
+    pub(crate) fn reap(&self) -> Option<End> {
+        let (_, status) =
+            rustix::io::retry_on_intr(|| waitpid(Some(self.pid), WaitOptions::NOHANG)).ok()??;
+        let code = status.exit_status().map(End::Code);
+        code.or_else(|| status.terminating_signal().map(End::Signal))
+    }
+
+    /// Whether it ended otherwise than well; it is not reaped by this.
+    pub(crate) fn failed(&self) -> bool {
+        let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(self.pid), how) {
+            Ok(Some(status)) => status.exit_status() != Some(0),
+            _ => false,
+        }
+    }
+
+    /// Asks it to go.
+    pub(crate) fn terminate(&self) {
+        // It may be gone, which is what is wanted.
+        let _ = kill_process(self.pid, Signal::TERM);
+    }
+}
+
+/// Ends everything below this process; returns when nothing is left, or after so long.
+pub(crate) fn end_all(limit: Duration) {
+    let deadline = Instant::now() + limit;
+    loop {
+        let below = below(getpid());
+        if below.is_empty() || Instant::now() >= deadline {
+            return;
+        }
+        for pid in below {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        while let Ok(Some(_)) | Err(Errno::INTR) = wait(WaitOptions::NOHANG) {}
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Every process below one, parents first.
+fn below(of: Pid) -> Vec<Pid> {
+    let mut found = children(of);
+    let mut next = 0;
+    while next < found.len() {
+        for child in children(found[next]) {
+            if !found.contains(&child) {
+                found.push(child);
+            }
+        }
+        next += 1;
+    }
+    found
+}
+
+fn children(of: Pid) -> Vec<Pid> {
+    let tasks = std::fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let numbers =
+        lists.flat_map(|list| list.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    numbers.filter_map(|number| Pid::from_raw(number.parse().ok()?)).collect()
+}
