@@ -2690,6 +2690,12 @@ class SupervisorServer:
     def prepare_child(self) -> ChildRecord:
         """In the child: becomes the guest."""
 
+    def become_server(self) -> None:
+        """In the fork of a bridge: everything but the execution of the server."""
+
+    def bridge(self, server: int) -> int:
+        """In the bridge: serves the host by that child of this process; the exit code."""
+
 # Functions -------------------------------------------------------------------------------------
 
 def check_paths(

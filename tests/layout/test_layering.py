@@ -23,6 +23,7 @@ ALLOWED = {
     "pit": {"component"},
     "ipc": {"component"},
     "symphony_guest": {"component", "ipc"},
+    "bridge": {"component", "ipc"},
     "orchestra_kit": {"component", "pit", "ipc"},
     "boot_orchestrator": {"component", "pit", "ipc", "orchestra_kit"},
     "symphony_py": {
@@ -30,6 +31,7 @@ ALLOWED = {
         "pit",
         "ipc",
         "symphony_guest",
+        "bridge",
         "orchestra_kit",
         "boot_orchestrator",
     },

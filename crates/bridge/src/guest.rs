@@ -20,7 +20,7 @@ use crate::error::BridgeError;
 use crate::kept::Kept;
 use crate::lsp::Lsp;
 use crate::mcp::Mcp;
-use crate::processes::{End, Server, end_all};
+use crate::processes::{End, Server, end_all, end_as};
 use crate::settings::Settings;
 use crate::wire::{Connection, Peer, Shape};
 
@@ -46,7 +46,7 @@ pub struct Pipes {
     pub stdout: OwnedFd,
     /// The server's process, a child of this one.
     pub server: i32,
-    /// What the last run left ([`crate::kept_memory`]).
+    /// What the last run left.
     pub kept: Option<OwnedFd>,
 }
 
@@ -167,6 +167,7 @@ fn crashed(server: &Server) -> i32 {
         }
         Some(End::Signal(number)) => {
             say(&format!("the server was ended by signal {number}"));
+            end_as(number);
             128 + number
         }
         None => 1,

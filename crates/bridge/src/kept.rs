@@ -1,28 +1,16 @@
 //! Memory that outlives a guest: what the next one of the same extension needs to go on.
 //!
-//! The root makes it ([`memory`]) and hands it to each run; it ends with the root, and nothing of it is on a disk. Invariant:
+//! The root makes it, a sealed file in memory, and hands it to each run; it ends with the root, and nothing of it is on a disk. Invariant:
 //! what is read is what was written whole: a write that was cut off leaves the one before.
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::{Errno, pread, pwrite};
 
 /// Two slots of so many bytes, of which the kernel gives only what is written.
 const SLOT: u64 = 32 * 1024 * 1024;
 const HEADERS: u64 = 4096;
 const HEADER: usize = 24;
-
-/// Memory for one extension. A guest can neither make it larger nor smaller.
-///
-/// # Errors
-/// When the kernel has no descriptor or memory for it.
-pub fn memory() -> Result<OwnedFd, Errno> {
-    let memory = memfd_create("symphony-kept", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-    ftruncate(&memory, HEADERS + 2 * SLOT)?;
-    fcntl_add_seals(&memory, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
-    Ok(memory)
-}
 
 /// The memory, as a guest has it. Without any, nothing is kept.
 pub(crate) struct Kept {
@@ -134,11 +122,21 @@ fn write_all(memory: &OwnedFd, mut bytes: &[u8], mut at: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEADERS, Kept, SLOT, memory, write_all};
+    use std::os::fd::OwnedFd;
+
+    use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+
+    use super::{HEADERS, Kept, SLOT, write_all};
+
+    fn memory() -> OwnedFd {
+        let memory = memfd_create("kept", MemfdFlags::CLOEXEC).unwrap();
+        ftruncate(&memory, HEADERS + 2 * SLOT).unwrap();
+        memory
+    }
 
     #[test]
     fn the_next_run_reads_what_the_last_one_wrote_whole() {
-        let first = memory().unwrap();
+        let first = memory();
         let mut kept = Kept::new(Some(first.try_clone().unwrap()));
         assert_eq!(kept.load(), None);
         for text in ["one", "two", "three"] {

@@ -19,5 +19,4 @@ mod wire;
 
 pub use error::BridgeError;
 pub use guest::{Pipes, serve};
-pub use kept::memory as kept_memory;
 pub use settings::Settings;

@@ -95,6 +95,15 @@ impl Server {
     }
 }
 
+/// Ends this process as the server ended; returns where that is not how a process ends.
+pub(crate) fn end_as(number: i32) {
+    if let Some(signal) = Signal::from_named_raw(number) {
+        // Refused, the exit code tells it.
+        let _ = kill_process(getpid(), signal);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// Ends everything below this process; returns when nothing is left, or after so long.
 pub(crate) fn end_all(limit: Duration) {
     let deadline = Instant::now() + limit;

@@ -113,12 +113,28 @@ def _become_guest(server: SupervisorServer) -> int:
                 # A trusted extension of a project: this interpreter runs already, and reads no code that is not pinned.
                 sys.pycache_prefix, sys.dont_write_bytecode = value, True
         argv = guest.get("argv")
+        if guest.get("beside"):
+            _bridge(server, argv or [])
         if argv is not None:
             _execute(argv)
         return _serve(guest, begun)
     except BaseException as error:  # noqa: BLE001 - nothing may leave a forked child but its exit.
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return 1
+
+
+def _bridge(server: SupervisorServer, argv: list[str]) -> NoReturn:
+    """Starts a language server or an MCP server, and speaks for it until one of both goes."""
+    child = os.fork()
+    if child == 0:
+        try:
+            server.become_server()
+        except Exception as error:  # noqa: BLE001 - nothing may leave a forked child but its exit.
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)  # noqa: T201
+            os._exit(126)
+        _execute(argv)
+    # No code of the extension ran here, so there is nothing that has to end in order.
+    os._exit(server.bridge(child))
 
 
 def _serve(guest: ChildRecord, begun: float) -> int:

@@ -8,6 +8,7 @@ mod find;
 mod operations;
 mod read;
 mod requirements;
+mod servers;
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use component::{Code, Diagnostic, Severity};
 
 use super::find::is_glob;
-use super::{Catalogue, Entry, Known, Operation, SourceReader, find_manifests, requirements};
+use super::{
+    Catalogue, Entry, Known, Operation, SourceReader, find_manifests, requirements, servers,
+};
 use crate::document::{Content, Faults, Located, Source};
 use crate::manifest::{
     Entry as Start, ExtensionManifest, FILE_NAME, Manifest, PythonEntry, SystemManifest,
@@ -327,6 +329,7 @@ fn entry(faults: &mut Faults, manifest: ExtensionManifest, sources: Sources<'_>)
             if let Some(program) = words.first().filter(|program| program.contains('/')) {
                 lacking(faults, &manifest.folder.join(&program.value), program, "program");
             }
+            read = servers::operations(manifest.protocol);
         }
         Start::Library { file, .. } => {
             let shown = Located::new(file.value.display().to_string(), file.at.clone());

@@ -24,6 +24,7 @@ use super::in_process::{InProcess, InProcessRun};
 use super::inbound::GuestEvents;
 use super::options::ProcessHostOptions;
 use super::private_folders::private_folders;
+use super::servers::{self, KeptMemory};
 use super::start_spans::Stamps;
 use super::variables::{environment, granted, is_read_at_exec};
 use super::{Caller, Guest, Host, Respond, StartSpan, Stop, Stream};
@@ -91,6 +92,7 @@ pub(crate) struct ProcessHost {
     timer: Arc<Timer>,
     options: ProcessHostOptions,
     kernel: Kernel,
+    kept: KeptMemory,
 }
 
 impl ProcessHost {
@@ -109,7 +111,7 @@ impl ProcessHost {
         options: ProcessHostOptions,
     ) -> Self {
         let kernel = options.kernel.unwrap_or_else(Kernel::here);
-        Self { supervisor, bus, router, timer, options, kernel }
+        Self { supervisor, bus, router, timer, options, kernel, kept: KeptMemory::default() }
     }
 
     fn program(&self, manifest: &ExtensionManifest) -> Result<Program, Ended> {
@@ -141,6 +143,9 @@ impl ProcessHost {
                 argv.push(entry.value.to_string());
                 argv.push(text(folder)?);
                 Ok(Program::Command { argv })
+            }
+            (Entry::Command(words), _) if manifest.protocol.is_foreign() => {
+                servers::program(manifest, words, &self.options.places)
             }
             (Entry::Command(words), _) => {
                 Ok(Program::Command { argv: words.iter().map(|word| word.value.clone()).collect() })
@@ -175,6 +180,7 @@ impl Host for ProcessHost {
         let policy = self.policy(manifest);
         let mut environment = environment(manifest, &self.options.environment);
         environment.extend(private_folders(&policy)?);
+        environment.extend(manifest.server.environment.iter().cloned());
         let request = SpawnRequest {
             id,
             name: name.clone(),
@@ -188,9 +194,11 @@ impl Host for ProcessHost {
         let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
         let guest = self.guest(id, manifest, ours, report)?;
         self.capture(&name, stdout, stderr, &guest.capture)?;
-        let descriptors = [theirs.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()];
+        let kept = self.kept.of(manifest).map_err(refused)?;
+        let own = [theirs.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()];
+        let descriptors: Vec<_> = own.into_iter().chain(kept.as_ref().map(AsFd::as_fd)).collect();
         let watch: Arc<dyn Watch> = Arc::<GuestProcess>::clone(&guest);
-        self.supervisor.spawn(request, descriptors, watch).map_err(|error| match error {
+        self.supervisor.spawn(request, &descriptors, watch).map_err(|error| match error {
             // Its own name, folder or variables cannot be said.
             SupervisorError::Encode { .. } | SupervisorError::TooLong { .. } => {
                 Ended::NotStarted(error.to_string())

@@ -15,6 +15,8 @@ mod restart;
 #[cfg(test)]
 mod schema_test;
 mod server;
+#[cfg(test)]
+mod server_test;
 mod system;
 #[cfg(test)]
 mod tests;

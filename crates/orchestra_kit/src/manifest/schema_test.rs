@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{ExtensionManifest, Limits, Manifest, Member, Permissions, Restart, ServerSettings, SystemManifest};
+use super::{
+    ExtensionManifest, Limits, Manifest, Member, Permissions, Restart, ServerSettings,
+    SystemManifest,
+};
 
 fn keys(schema: &Value, path: &[&str]) -> Vec<String> {
     let mut table = schema;

@@ -83,8 +83,11 @@ pub(super) fn check(
     }
     for (key, fits) in [("languages", spoken == Protocol::Lsp), ("server", spoken.is_foreign())] {
         let Some(place) = fields.place(key).filter(|_| !fits) else { continue };
-        let wanted =
-            if key == "languages" { "`protocol = \"lsp\"`" } else { "`protocol = \"lsp\"` or `\"mcp\"`" };
+        let wanted = if key == "languages" {
+            "`protocol = \"lsp\"`"
+        } else {
+            "`protocol = \"lsp\"` or `\"mcp\"`"
+        };
         let message = format!("`{}` belongs to {wanted}", fields.label(key));
         fields.faults.error(&place, message).hint =
             Some(format!("write {wanted}, or leave `{key}` out"));

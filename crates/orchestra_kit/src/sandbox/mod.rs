@@ -21,5 +21,6 @@ mod tests;
 pub use apply::SandboxError;
 pub use enforcement::{Enforcement, Level, enforcement};
 pub use kernel::Kernel;
+pub(crate) use policy::own_program;
 pub use policy::{Places, Policy};
 pub use python::Interpreter;

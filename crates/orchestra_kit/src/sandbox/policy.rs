@@ -116,12 +116,7 @@ impl Policy {
             self.read.extend(files.filter(|file| file.is_file()));
         }
         self.is_program = true;
-        let found = match name.to_str().filter(|name| !name.contains('/')) {
-            Some(bare) => programs::search(bare, &places.search),
-            None => vec![manifest.folder.join(name)],
-        };
-        // The first is the one that is executed.
-        for file in found.into_iter().take(1) {
+        if let Some(file) = found(&name, manifest, places) {
             self.add_program(&file, places);
         }
     }
@@ -177,6 +172,27 @@ impl Policy {
             self.execute.push(file);
         }
     }
+}
+
+/// The file of the program that a guest becomes, where it has one: the first on the search path; for a server also what is
+/// installed beside the interpreter, where `PATH` need not lead.
+pub(crate) fn own_program(manifest: &ExtensionManifest, places: &Places) -> Option<PathBuf> {
+    let Entry::Command(words) = &manifest.entry else { return None };
+    found(Path::new(&words.first()?.value), manifest, places).filter(|file| file.exists())
+}
+
+fn found(name: &Path, manifest: &ExtensionManifest, places: &Places) -> Option<PathBuf> {
+    let Some(bare) = name.to_str().filter(|name| !name.contains('/')) else {
+        return Some(manifest.folder.join(name));
+    };
+    let mut folders = places.search.clone();
+    if manifest.protocol.is_foreign() {
+        let interpreters = [manifest.python.as_deref(), places.python.as_deref()];
+        let beside = interpreters.into_iter().flatten().filter_map(Path::parent);
+        folders.extend(beside.map(Path::to_owned));
+    }
+    // The first is the one that is executed.
+    programs::search(bare, &folders).into_iter().next()
 }
 
 /// The folder of an interpreter's installation: `${python}`.

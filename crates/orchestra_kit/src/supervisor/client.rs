@@ -177,7 +177,7 @@ impl Supervisor {
     pub fn spawn(
         &self,
         request: SpawnRequest,
-        descriptors: [BorrowedFd<'_>; 3],
+        descriptors: &[BorrowedFd<'_>],
         watch: Arc<dyn Watch>,
     ) -> Result<(), SupervisorError> {
         let id = request.id;
@@ -202,7 +202,7 @@ impl Supervisor {
             inner.guests.insert(id, Guest { watch, process: None });
             link
         };
-        match send(&link.control, &bytes, &descriptors, SendFlags::empty()) {
+        match send(&link.control, &bytes, descriptors, SendFlags::empty()) {
             // Where it just died, the listener tells every guest, this one too.
             Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
             Err(source) => match self.shared.inner.lock().guests.remove(&id) {

@@ -4,6 +4,7 @@
 //! [`protocol`] over one sequenced-packet socket. Invariant: when the root ends, by whatever means, no process that
 //! the supervisor started is left.
 
+mod beside;
 pub mod client;
 mod descriptors;
 mod environment;
@@ -13,6 +14,7 @@ pub mod server;
 mod tree;
 mod watch;
 
+pub use beside::Beside;
 pub use client::Supervisor;
 pub use environment::Environment;
 pub use own_process::Launch;

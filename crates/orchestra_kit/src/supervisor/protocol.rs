@@ -44,9 +44,16 @@ pub enum Program {
         /// The program and its arguments; never empty.
         argv: Vec<String>,
     },
+    /// A language server or an MCP server, executed beside a bridge that holds its pipes and the lane.
+    Server {
+        /// The program and its arguments; never empty.
+        argv: Vec<String>,
+        /// What the bridge is told of it, as JSON.
+        settings: String,
+    },
 }
 
-/// The order to start one guest. Its lane, stdout and stderr travel with it.
+/// The order to start one guest. Its lane, stdout and stderr travel with it; to a server's bridge, memory that outlives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpawnRequest {
     /// The number of this start; the root never uses one twice.

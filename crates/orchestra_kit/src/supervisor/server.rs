@@ -21,6 +21,7 @@ use rustix::process::{
 };
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
+use super::beside::Beside;
 use super::protocol::{
     BREATH, FromSupervisor, LONGEST, Program, Received, Span, SpawnRequest, Status, Termination,
     ToSupervisor, VERSION, encode, is_shortage, receive, send,
@@ -63,6 +64,8 @@ pub struct Start {
     pub stdout: OwnedFd,
     /// Where its standard error goes.
     pub stderr: OwnedFd,
+    /// Memory that outlives it, for a server's bridge.
+    pub kept: Option<OwnedFd>,
 }
 
 /// A child made ready: what it still has to do itself, because only its interpreter can.
@@ -78,6 +81,8 @@ pub struct Prepared {
     pub lane: OwnedFd,
     /// Variables to set; `SYMPHONY_LANE` among them for a program of its own.
     pub environment: Vec<(String, String)>,
+    /// What a server has to be started with, by one more fork.
+    pub beside: Option<Beside>,
 }
 
 /// A guest that runs.
@@ -296,9 +301,7 @@ impl Server {
                         Ok(order) => self.orders.push_back(order),
                         Err(got) => self.not_started(
                             id,
-                            &format!(
-                                "the supervisor has no descriptors free for it: {got} of 3 came"
-                            ),
+                            &format!("the supervisor has no descriptors free for it: {got} came"),
                         )?,
                     }
                 }
@@ -408,7 +411,7 @@ impl Start {
     /// # Errors
     /// When the supervisor is gone already or the kernel refuses a step. The caller must exit then.
     pub fn prepare(self, interpreter: &Interpreter) -> Result<Prepared, SupervisorError> {
-        let Self { request, supervisor, lane, stdout, stderr } = self;
+        let Self { request, supervisor, lane, stdout, stderr, kept } = self;
         set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused("tie its life"))?;
         // It may have died before the signal was armed.
         if getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(supervisor) {
@@ -422,12 +425,11 @@ impl Start {
         dup2_stdout(&stdout).map_err(refused("redirect stdout"))?;
         dup2_stderr(&stderr).map_err(refused("redirect stderr"))?;
         drop((stdout, stderr));
-        let lane = if lane.as_raw_fd() > 2 {
-            lane
-        } else {
-            fcntl_dupfd_cloexec(&lane, 3).map_err(refused("move the lane"))?
-        };
-        descriptors::close_all_but(&[lane.as_raw_fd()])
+        let lane = out_of_the_way(lane)?;
+        let kept = kept.map(out_of_the_way).transpose()?;
+        let left: Vec<RawFd> =
+            [Some(&lane), kept.as_ref()].into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
+        descriptors::close_all_but(&left)
             .map_err(|source| SupervisorError::Descriptors { source })?;
         enter(&request.folder)?;
         let mut environment = request.environment;
@@ -436,18 +438,37 @@ impl Start {
             let number: RawFd = lane.as_raw_fd();
             environment.push((LANE_VARIABLE.to_owned(), number.to_string()));
         }
-        request
-            .policy
-            .apply(&interpreter.read)
-            .map_err(|source| SupervisorError::Sandbox { source: Box::new(source) })?;
+        let beside = match request.program {
+            Program::Server { .. } => {
+                let own = getpid().as_raw_nonzero().to_string();
+                environment.push((tree::BRIDGE_VARIABLE.to_owned(), own));
+                Some(Beside::new(request.policy, kept)?)
+            }
+            _ => {
+                request
+                    .policy
+                    .apply(&interpreter.read)
+                    .map_err(|source| SupervisorError::Sandbox { source: Box::new(source) })?;
+                None
+            }
+        };
         Ok(Prepared {
             name: request.name,
             program: request.program,
             folder: request.folder,
             lane,
             environment,
+            beside,
         })
     }
+}
+
+/// The same descriptor where no standard stream is put.
+fn out_of_the_way(held: OwnedFd) -> Result<OwnedFd, SupervisorError> {
+    if held.as_raw_fd() > 2 {
+        return Ok(held);
+    }
+    fcntl_dupfd_cloexec(&held, 3).map_err(refused("move the lane"))
 }
 
 /// Where a program of its own finds the number of its lane's descriptor.
@@ -468,22 +489,24 @@ fn enter(folder: &PathBuf) -> Result<(), SupervisorError> {
         .map_err(|source| SupervisorError::Folder { folder: folder.clone(), source })
 }
 
-fn nothing() -> Result<OwnedFd, SupervisorError> {
+pub(super) fn nothing() -> Result<OwnedFd, SupervisorError> {
     rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(refused("open /dev/null"))
 }
 
-fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
+pub(super) fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
     move |source| SupervisorError::Link { doing, source }
 }
 
 /// Where its descriptors did not all find room in this process: how many did.
-fn order(request: SpawnRequest, descriptors: Vec<OwnedFd>) -> Result<Order, usize> {
+fn order(request: SpawnRequest, mut descriptors: Vec<OwnedFd>) -> Result<Order, usize> {
+    let is_server = matches!(request.program, Program::Server { .. });
+    let kept = (is_server && descriptors.len() == 4).then(|| descriptors.pop()).flatten();
     let [lane, stdout, stderr]: [OwnedFd; 3] =
         descriptors.try_into().map_err(|got: Vec<OwnedFd>| got.len())?;
     let python = matches!(request.program, Program::Python { .. });
     let supervisor = getpid().as_raw_nonzero().get();
-    let start = Start { request, supervisor, lane, stdout, stderr };
+    let start = Start { request, supervisor, lane, stdout, stderr, kept };
     Ok(if python { Order::Fork(start) } else { Order::Exec(start) })
 }
 

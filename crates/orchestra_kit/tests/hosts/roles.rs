@@ -21,7 +21,7 @@ pub(crate) fn supervisor() -> ExitCode {
             Order::Exit => return ExitCode::SUCCESS,
             Order::Fork(start) | Order::Exec(start) => start,
         };
-        let Start { request, supervisor, lane, stdout, stderr } = start;
+        let Start { request, supervisor, lane, stdout, stderr, kept: _ } = start;
         let child = Command::new(std::env::current_exe().unwrap())
             .arg("stage")
             .arg(serde_json::to_string(&request).unwrap())
@@ -59,6 +59,7 @@ pub(crate) fn stage(request: &str, supervisor: &str) -> ExitCode {
         lane: fcntl_dupfd_cloexec(stdin(), 3).unwrap(),
         stdout: fcntl_dupfd_cloexec(stdout(), 3).unwrap(),
         stderr: fcntl_dupfd_cloexec(stderr(), 3).unwrap(),
+        kept: None,
     };
     let prepared = match start.prepare(&Interpreter::default()) {
         Ok(prepared) => prepared,

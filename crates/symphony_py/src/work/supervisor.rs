@@ -1,11 +1,11 @@
 //! The supervisor's process, driven from its Python side: `symphony/_guest/fork_server.py` forks, this does the rest.
 
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::PathBuf;
 
 use orchestra_kit::sandbox::Interpreter;
-use orchestra_kit::supervisor::{Order, Prepared, Program, Server, Span, Start};
+use orchestra_kit::supervisor::{Beside, Order, Prepared, Program, Server, Span, Start};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -16,6 +16,14 @@ use crate::door::error::raise;
 pub(crate) struct SupervisorServer {
     server: Server,
     current: Option<Start>,
+    bridge: Option<Bridge>,
+}
+
+/// What a bridge is made of, from its process's preparation to its service.
+struct Bridge {
+    beside: Beside,
+    lane: OwnedFd,
+    settings: String,
 }
 
 #[pymethods]
@@ -24,7 +32,7 @@ impl SupervisorServer {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
         let server = Server::inherited().map_err(|error| raise(py, &error))?;
-        Ok(Self { server, current: None })
+        Ok(Self { server, current: None, bridge: None })
     }
 
     /// Says what this interpreter reads: the prefixes of its installation, and where modules come from.
@@ -65,11 +73,11 @@ impl SupervisorServer {
     }
 
     /// In the child: becomes the guest. Gives a dict with `name`, `lane`, `environment` and either `entry` and
-    /// `paths`, or `argv`.
+    /// `paths`, or `argv`; with `beside`, the program is a server, for which this process forks once more.
     fn prepare_child<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let guest = PyDict::new(py);
         let Some(start) = self.current.take() else { return Ok(guest) };
-        let Prepared { name, program, folder, lane, environment } =
+        let Prepared { name, program, folder, lane, environment, beside } =
             self.server.prepare_child(start).map_err(|error| raise(py, &error))?;
         guest.set_item("name", name)?;
         guest.set_item("environment", environment)?;
@@ -88,7 +96,29 @@ impl SupervisorServer {
                 // The program inherits it across `exec`: it must not be closed here.
                 let _ = lane.into_raw_fd();
             }
+            Program::Server { argv, settings } => {
+                guest.set_item("argv", argv)?;
+                guest.set_item("beside", true)?;
+                guest.set_item("lane", lane.as_raw_fd())?;
+                self.bridge = beside.map(|beside| Bridge { beside, lane, settings });
+            }
         }
         Ok(guest)
+    }
+
+    /// In the fork of a bridge: everything but the execution of the server.
+    fn become_server(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Some(Bridge { beside, .. }) = self.bridge.take() else { return Ok(()) };
+        beside.become_server().map_err(|error| raise(py, &error))
+    }
+
+    /// In the bridge: serves the host by the server of that number, a child of this process, until either goes. The
+    /// exit code for this process.
+    fn bridge(&mut self, py: Python<'_>, server: i32) -> PyResult<i32> {
+        let Some(Bridge { beside, lane, settings }) = self.bridge.take() else { return Ok(1) };
+        let settings = bridge::Settings::parse(&settings).map_err(|error| raise(py, &error))?;
+        let (stdin, stdout, kept) = beside.into_ends();
+        let pipes = bridge::Pipes { lane, stdin, stdout, server, kept };
+        Ok(py.detach(|| bridge::serve(&settings, pipes)))
     }
 }

@@ -218,13 +218,7 @@ def _check(folder: str, *, built_later: bool) -> None:
         faults = [fault for fault in faults if not fault.message.startswith("the program ")]
     if not faults:
         return
-    message = faults[0].message
-    if any(key in message for key in ("`protocol`", "`languages`", "`server`")):
-        raise _errors.UsageError(
-            "servers of LSP and MCP cannot be extensions in this version: its manifests do not know them yet",
-            hints=[message],
-        )
-    raise _errors.UsageError(message, hints=[fault.hint for fault in faults[:1] if fault.hint])
+    raise _errors.UsageError(faults[0].message, hints=[fault.hint for fault in faults[:1] if fault.hint])
 
 
 def _next_steps(name: str, place: Place, made: Build, *, calls: bool) -> list[str]:
