@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import pytest
 from kit_processes import running
-from symphony.exceptions import CallTimeoutError, ExtensionCrashedError, RemoteError
+from symphony.exceptions import (
+    CallTimeoutError,
+    ExtensionCrashedError,
+    InvalidValueError,
+    PlanError,
+    RemoteError,
+)
 from workshop import wait_until, write
 
 pytestmark = pytest.mark.timeout(120)
@@ -59,7 +67,7 @@ def test_diagnostics_are_of_the_text_that_was_handed_in(words):
         found = words.call("diagnostics", path="new.txt", text=text)
         assert [one["message"] for one in found] == [f"`bad{number}` is wrong"] * (number % 2)
     assert words.call("close", path="new.txt") is True
-    with pytest.raises(RemoteError, match="cannot be read"):
+    with pytest.raises(InvalidValueError, match="cannot be read"):
         words.call("diagnostics", path="new.txt")
 
 
@@ -101,7 +109,7 @@ def test_a_wrong_input_is_refused_by_its_name(system):
         ({"path": 3, "line": 0, "character": 0}, "`path` must be"),
         ({"path": "a b.txt", "line": 0, "character": 0, "more": 1}, "no input `more`"),
     ]:
-        with pytest.raises(RemoteError, match=told):
+        with pytest.raises(InvalidValueError, match=told):
             words.call("definition", **given)
 
 
@@ -137,11 +145,13 @@ def test_unsaved_text_is_there_again_after_a_crash(servers):
         assert sorted(name.rsplit("/")[-1] for name in open_now) == ["saved.txt", "unsaved.txt"]
 
 
+class Misspelt(Protocol):
+    def defintion(self, path: str, line: int, character: int) -> object: ...
+
+
 def test_the_operations_are_known_before_the_first_start(servers):
     servers.server("words", "lsp")
     with running(servers) as system:
-        words = system.kit.extension("words")
-        known = words.operations()
-        words.call("diagnostics", path="x", text="")
-        assert words.operations() == known
-        assert "definition" in known
+        with pytest.raises(PlanError, match="definition"):
+            system.kit.client("words", Misspelt)
+        assert system.kit.extension("words").pid is None

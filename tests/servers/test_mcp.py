@@ -14,6 +14,7 @@ from symphony.exceptions import (
     CallTimeoutError,
     ExtensionCrashedError,
     ExtensionError,
+    InvalidValueError,
     RemoteError,
     UnknownOperationError,
 )
@@ -103,7 +104,7 @@ def test_a_line_of_64_mib_costs_its_call_and_no_memory(system):
 
 def test_what_json_cannot_say_is_refused(tools):
     for value in (b"bytes", float("nan"), float("inf")):
-        with pytest.raises(RemoteError, match="cannot be said"):
+        with pytest.raises(InvalidValueError, match="cannot be said"):
             tools.call("echo", value=value)
 
 
@@ -137,9 +138,10 @@ def test_a_crash_is_told_with_its_last_lines_and_the_next_call_is_answered(
 def test_a_server_that_ends_in_its_start_is_told_with_its_last_lines(servers):
     servers.server("tools", "mcp", "dies")
     with running(servers) as system:
-        with pytest.raises(ExtensionError) as caught:
+        with pytest.raises(ExtensionCrashedError) as caught:
             system.kit.extension("tools").call("add", a=1, b=1)
-        assert "no configuration" in str(caught.value) + str(caught.value.stderr)
+        assert "no configuration" in str(caught.value.stderr)
+        assert caught.value.exit_code == 4
 
 
 def test_a_server_that_ends_at_the_newer_question_is_not_asked_again(servers):
@@ -190,7 +192,8 @@ def test_a_wrapper_ends_with_its_guest(servers, script):
     servers.server("tools", "mcp", command=["/bin/sh", "-c", line], more=grants)
     with running(servers) as system:
         tools = system.kit.extension("tools")
-        server = tools.call("pid")["pid"]
-        os.kill(tools.pid, 9)
+        server, guest = tools.call("pid")["pid"], tools.pid
+        os.kill(guest, 9)
         assert wait_until(lambda: not alive(server)), "the server outlived its guest"
+        assert wait_until(lambda: tools.pid != guest)
         assert tools.options(timeout=30).call("add", a=1, b=1) == "2"

@@ -111,7 +111,7 @@ fn run(settings: &Settings, pipes: Pipes) -> Result<i32, BridgeError> {
 
     let operations = match speaker.greet(&connection) {
         Ok(operations) => operations,
-        Err(error) => return Ok(failed_start(&server, &lane, error, &leaving)),
+        Err(error) => return Ok(failed_start(&server, &connection, &lane, &error, &leaving)),
     };
     let greeted = (ipc::monotonic_seconds(begun), ipc::monotonic_seconds(Instant::now()));
     let hello = Hello {
@@ -174,23 +174,22 @@ fn crashed(server: &Server) -> i32 {
     }
 }
 
-/// Says why there is no guest, and with which end of the server.
-fn failed_start(server: &Server, lane: &Lane, error: BridgeError, leaving: &AtomicBool) -> i32 {
-    let mut why = error.to_string();
-    let gone = leaving.load(Ordering::Acquire) && server.ended_within(LAST);
-    let end = gone.then(|| server.reap()).flatten();
-    if let Some(end) = end {
-        why = format!("the server ended before it answered: {end}");
+/// Says why there is no guest; one whose server ended ends as that did, which says more.
+fn failed_start(
+    server: &Server,
+    connection: &Connection,
+    lane: &Lane,
+    error: &BridgeError,
+    leaving: &AtomicBool,
+) -> i32 {
+    leaving.store(true, Ordering::Release);
+    if connection.has_ended() {
+        return crashed(server);
     }
     end_all(KILLED);
-    let _ = lane.fail_start(&RemoteFailure {
-        causes: Vec::new(),
-        ..RemoteFailure::new(Code::START_FAILED, why)
-    });
-    match end {
-        Some(End::Code(code)) if code != 0 => code,
-        _ => 1,
-    }
+    // A lane that closed has nobody to tell.
+    let _ = lane.fail_start(&RemoteFailure::from_hint(error));
+    1
 }
 
 fn take_requests(

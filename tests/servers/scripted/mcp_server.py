@@ -95,7 +95,7 @@ def call(number: Any, params: dict[str, Any]) -> None:
             take(read_line())
         answer(text("nobody waits"))
     elif name == "steps":
-        token = params["_meta"].get("progressToken")
+        token = params.get("_meta", {}).get("progressToken")
         for step in range(given.get("count", 3)):
             if token is not None:
                 told = {

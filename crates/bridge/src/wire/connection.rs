@@ -204,6 +204,11 @@ impl Connection {
         self.end();
     }
 
+    /// Whether the server is gone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.pending.lock().ended
+    }
+
     /// The server is gone.
     pub(crate) fn end(&self) {
         let waiting = {

@@ -32,3 +32,23 @@ pub(super) fn operations(protocol: Protocol) -> Option<Vec<Operation>> {
     let known = LSP.iter().map(|(name, inputs)| Operation::with_inputs(*name, inputs));
     (protocol == Protocol::Lsp).then(|| known.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::LSP;
+
+    /// The bridge's own list: neither crate knows the other.
+    const OFFERED: &str = include_str!("../../../bridge/src/lsp/operations.rs");
+
+    #[test]
+    fn the_bridge_offers_the_same() {
+        let text: String = OFFERED.split_whitespace().collect();
+        let known = LSP.iter().map(|(name, inputs)| {
+            let written = inputs.iter().map(|input| format!("\"{input}\"")).collect::<Vec<_>>();
+            let place = ["PLACE", "DOCUMENT"].map(|shared| format!("(\"{name}\",{shared},"));
+            let own = format!("(\"{name}\",&[{}],", written.join(","));
+            assert!(text.contains(&own) || place.iter().any(|one| text.contains(one)), "{name}");
+        });
+        assert_eq!(known.count(), text.matches("(\"").count());
+    }
+}
