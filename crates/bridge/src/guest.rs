@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use component::Code;
 use ipc::{
-    CallError, Closed, Hello, Inbound, InboundRequest, Lane, LaneOptions, Operation, Reader,
-    RemoteFailure,
+    CallError, Closed, Hello, Inbound, InboundRequest, Lane, LaneOptions, Reader, RemoteFailure,
 };
 
 use crate::call::{Call, refused};
@@ -22,6 +21,7 @@ use crate::lsp::Lsp;
 use crate::mcp::Mcp;
 use crate::processes::{End, Server, end_all, end_as};
 use crate::settings::Settings;
+use crate::speaker::Speaker;
 use crate::wire::{Connection, Peer, Shape};
 
 /// How long the host may take for its welcome.
@@ -48,24 +48,6 @@ pub struct Pipes {
     pub server: i32,
     /// What the last run left.
     pub kept: Option<OwnedFd>,
-}
-
-/// One of the protocols.
-pub(crate) trait Speaker: Peer + Send + Sync {
-    /// Greets the server; what it offers.
-    fn greet(&self, connection: &Arc<Connection>) -> Result<Vec<Operation>, BridgeError>;
-
-    /// The host is there.
-    fn serve(&self, connection: &Arc<Connection>, lane: &Lane);
-
-    /// Begins a call. Must not wait.
-    fn begin(self: Arc<Self>, connection: &Arc<Connection>, call: Call);
-
-    /// The caller gave a call up.
-    fn give_up(&self, connection: &Connection, correlation: u64);
-
-    /// Tells the server to go; returns when it may be left.
-    fn leave(&self, connection: &Connection, limit: Duration);
 }
 
 /// Serves the calls of the host by the server, until either goes. Returns the exit code for this process.

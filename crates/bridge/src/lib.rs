@@ -14,6 +14,7 @@ mod mcp;
 mod places;
 mod processes;
 mod settings;
+mod speaker;
 mod under_way;
 mod wire;
 

@@ -11,7 +11,7 @@ use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 use rustix::stdio::{dup2_stdin, dup2_stdout};
 use rustix::thread::set_no_new_privs;
 
-use super::server::refused;
+use super::own_process::refused;
 use crate::error::SupervisorError;
 use crate::sandbox::Policy;
 

@@ -489,12 +489,12 @@ fn enter(folder: &PathBuf) -> Result<(), SupervisorError> {
         .map_err(|source| SupervisorError::Folder { folder: folder.clone(), source })
 }
 
-pub(super) fn nothing() -> Result<OwnedFd, SupervisorError> {
+fn nothing() -> Result<OwnedFd, SupervisorError> {
     rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(refused("open /dev/null"))
 }
 
-pub(super) fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
+fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
     move |source| SupervisorError::Link { doing, source }
 }
 
