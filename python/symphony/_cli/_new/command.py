@@ -218,7 +218,9 @@ def _check(folder: str, *, built_later: bool) -> None:
         faults = [fault for fault in faults if not fault.message.startswith("the program ")]
     if not faults:
         return
-    raise _errors.UsageError(faults[0].message, hints=[fault.hint for fault in faults[:1] if fault.hint])
+    raise _errors.UsageError(
+        faults[0].message, hints=[fault.hint for fault in faults[:1] if fault.hint]
+    )
 
 
 def _next_steps(name: str, place: Place, made: Build, *, calls: bool) -> list[str]:
