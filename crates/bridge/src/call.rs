@@ -19,19 +19,19 @@ pub(crate) struct Call {
 }
 
 /// Why a call has no result.
-pub(crate) type Failed = Box<RemoteFailure>;
+pub(crate) type Failed = RemoteFailure;
 
 impl Call {
     /// Gives the result, or says why there is none. Never waits.
     pub(crate) fn finish(self, end: Result<Value, Failed>) {
         let Self { lane, correlation, stream, .. } = self;
         let end = end.and_then(|value| {
-            Payload::from_value(&value).map_err(|error| Box::new(RemoteFailure::from_hint(&error)))
+            Payload::from_value(&value).map_err(|error| RemoteFailure::from_hint(&error))
         });
         match end {
-            Ok(result) if stream => last_item(lane, correlation, result),
+            Ok(result) if stream => last_item(&lane, correlation, result),
             // A lane that closed has nobody to tell, and what is too long was told.
-            end => drop(lane.reply(correlation, end.map_err(|failure| *failure))),
+            end => drop(lane.reply(correlation, end)),
         }
     }
 
@@ -42,7 +42,7 @@ impl Call {
 }
 
 /// The result of a call whose caller takes items, behind those that it got: it waits for room, where the others are not read.
-fn last_item(lane: Lane, correlation: u64, result: Payload) {
+fn last_item(lane: &Lane, correlation: u64, result: Payload) {
     if let Ok(true) = lane.has_room(correlation, Resume::Hook(Box::new(|| ()))) {
         // Who gave it up is told of the end alone.
         let _ = lane.item(correlation, &result, None);
@@ -74,7 +74,7 @@ pub(crate) fn progress(lane: &Lane, correlation: u64, item: &Value) {
 
 /// A failure of this side.
 pub(crate) fn refused(code: Code, message: impl Into<String>) -> Failed {
-    Box::new(RemoteFailure::new(code, message))
+    RemoteFailure::new(code, message)
 }
 
 /// What the caller gets where the server has no answer.
@@ -91,9 +91,5 @@ fn failed(failure: ServerFailure) -> Failed {
     let mut causes = vec![format!("code {}", failure.code)];
     causes.extend(failure.data.map(|data| format!("data {}", json::text(&data))));
     let type_name = "ServerError".to_owned();
-    Box::new(RemoteFailure {
-        type_name,
-        causes,
-        ..RemoteFailure::new(Code::REMOTE_ERROR, failure.message)
-    })
+    RemoteFailure { type_name, causes, ..RemoteFailure::new(Code::REMOTE_ERROR, failure.message) }
 }

@@ -102,24 +102,26 @@ fn run(settings: &Settings, pipes: Pipes) -> Result<i32, BridgeError> {
         spans: vec![("server".to_owned(), greeted.0, greeted.1)],
         ..Hello::new(settings.name.clone())
     };
-    speaker.serve(&connection, &lane);
     let welcomed = lane.hello(&hello, WELCOME).and_then(|_| lane.ready());
+    if welcomed.is_ok() {
+        // Nothing may be published before.
+        speaker.serve(&connection, &lane);
+    }
     if leaving.load(Ordering::Acquire) {
         // It ended before the lane could be closed for it.
         return Ok(crashed(&server));
     }
-    let served = welcomed.and_then(|()| take_requests(&lane, &connection, &speaker));
-    let stopping = matches!(served, Ok(()));
-    if !stopping && !leaving.swap(true, Ordering::AcqRel) {
+    let outcome = welcomed.and_then(|()| take_requests(&lane, &connection, &speaker));
+    let asked_to_go = matches!(outcome, Ok(()));
+    if !asked_to_go && !leaving.swap(true, Ordering::AcqRel) {
         // The host is gone, or refuses this guest.
         end_all(KILLED);
-        return match served {
-            Err(CallError::Closed { reason: Closed::Eof, .. }) => Ok(0),
+        return match outcome {
+            Ok(()) | Err(CallError::Closed { reason: Closed::Eof, .. }) => Ok(0),
             Err(error) => Err(BridgeError::Start { why: component::chain(&error) }),
-            Ok(()) => Ok(0),
         };
     }
-    if stopping && !leaving.swap(true, Ordering::AcqRel) {
+    if asked_to_go && !leaving.swap(true, Ordering::AcqRel) {
         speaker.leave(&connection, LEAVES);
         connection.close();
         if !server.ended_within(LEAVES) {
@@ -190,7 +192,7 @@ fn take_requests(
         }
         match given {
             Ok(inputs) => Arc::clone(speaker).begin(connection, Call { inputs, ..call }),
-            Err(error) => call.fail(Box::new(RemoteFailure::from_hint(&error))),
+            Err(error) => call.fail(RemoteFailure::from_hint(&error)),
         }
     }
     Ok(())

@@ -29,15 +29,12 @@ pub(crate) fn path_of(uri: &str) -> Option<String> {
     while let Some((byte, tail)) = left.split_first() {
         let digits = tail.get(..2).and_then(|two| std::str::from_utf8(two).ok());
         let escaped = digits.filter(|_| *byte == b'%');
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(value) => {
-                bytes.push(value);
-                left = &tail[2..];
-            }
-            None => {
-                bytes.push(*byte);
-                left = tail;
-            }
+        if let Some(value) = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            bytes.push(value);
+            left = &tail[2..];
+        } else {
+            bytes.push(*byte);
+            left = tail;
         }
     }
     String::from_utf8(bytes).ok().filter(|path| path.starts_with('/'))

@@ -93,46 +93,43 @@ impl Documents {
                 }
             }
         };
-        match known {
-            Some(document) => {
-                document.used = self.clock;
-                let changed = document.text != text;
-                let kept_otherwise = document.stamp.is_none() != stamp.is_none();
-                document.stamp = stamp;
-                if changed {
-                    document.version += 1;
-                    document.text = text;
-                    if self.hears_changes {
-                        let change = json::map([("text", document.text.as_str().into())]);
-                        let named = json::map([
-                            ("uri", uri.as_str().into()),
-                            ("version", document.version.into()),
-                        ]);
-                        let params = json::map([
-                            ("textDocument", named),
-                            ("contentChanges", Value::List(vec![change])),
-                        ]);
-                        connection.tell("textDocument/didChange", params).map_err(unanswered)?;
-                    }
-                }
-                if !changed && !kept_otherwise {
-                    return Ok(Opened { version: document.version, path, uri });
+        if let Some(document) = known {
+            document.used = self.clock;
+            let changed = document.text != text;
+            let kept_otherwise = document.stamp.is_none() != stamp.is_none();
+            document.stamp = stamp;
+            if changed {
+                document.version += 1;
+                document.text = text;
+                if self.hears_changes {
+                    let change = json::map([("text", document.text.as_str().into())]);
+                    let named = json::map([
+                        ("uri", uri.as_str().into()),
+                        ("version", document.version.into()),
+                    ]);
+                    let params = json::map([
+                        ("textDocument", named),
+                        ("contentChanges", Value::List(vec![change])),
+                    ]);
+                    connection.tell("textDocument/didChange", params).map_err(unanswered)?;
                 }
             }
-            None => {
-                let language = language_of(&path, &settings.languages);
-                let document = Document { text, version: 1, language, stamp, used: self.clock };
-                let named = json::map([
-                    ("uri", uri.as_str().into()),
-                    ("languageId", document.language.as_str().into()),
-                    ("version", document.version.into()),
-                    ("text", document.text.as_str().into()),
-                ]);
-                let params = json::map([("textDocument", named)]);
-                connection.tell("textDocument/didOpen", params).map_err(unanswered)?;
-                self.open.insert(path.clone(), document);
-                self.close_oldest(connection, &path);
+            if !changed && !kept_otherwise {
+                return Ok(Opened { version: document.version, path, uri });
             }
+        } else {
+            let language = language_of(&path, &settings.languages);
+            let document = Document { text, version: 1, language, stamp, used: self.clock };
+            let named = json::map([
+                ("uri", uri.as_str().into()),
+                ("languageId", document.language.as_str().into()),
+                ("version", document.version.into()),
+                ("text", document.text.as_str().into()),
+            ]);
+            let params = json::map([("textDocument", named)]);
+            connection.tell("textDocument/didOpen", params).map_err(unanswered)?;
+            self.open.insert(path.clone(), document);
+            self.close_oldest(connection, &path);
         }
         self.keep();
         let version = self.open.get(&path).map_or(0, |document| document.version);

@@ -157,7 +157,7 @@ impl Lsp {
                 let (line, character) = (end.0.unwrap_or(line), end.1.unwrap_or(character));
                 let end = self.position(&opened.path, line, character);
                 entries.push(("range", json::map([("start", position), ("end", end)])));
-                entries.push(("context", self.context(only)));
+                entries.push(("context", context_of(only)));
             } else {
                 entries.push(("position", position));
             }
@@ -172,12 +172,12 @@ impl Lsp {
             call.fail(refused(Code::CANCELLED, "the call was cancelled"));
         }
     }
+}
 
-    fn context(&self, only: Option<Value>) -> Value {
-        let mut entries = vec![("diagnostics".to_owned(), Value::List(Vec::new()))];
-        entries.extend(only.map(|only| ("only".to_owned(), only)));
-        Value::Map(entries)
-    }
+fn context_of(only: Option<Value>) -> Value {
+    let mut entries = vec![("diagnostics".to_owned(), Value::List(Vec::new()))];
+    entries.extend(only.map(|only| ("only".to_owned(), only)));
+    Value::Map(entries)
 }
 
 fn to_list(value: Value) -> Value {

@@ -34,10 +34,7 @@ fn tool(mut answer: Value) -> Result<Value, Failed> {
     if answer.get("isError") == Some(&Value::Bool(true)) {
         let type_name = "ToolError".to_owned();
         let message = text_of(&content);
-        return Err(Box::new(RemoteFailure {
-            type_name,
-            ..RemoteFailure::new(Code::REMOTE_ERROR, message)
-        }));
+        return Err(RemoteFailure { type_name, ..RemoteFailure::new(Code::REMOTE_ERROR, message) });
     }
     match json::take(&mut answer, "structuredContent") {
         Some(structured) if structured != Value::None => Ok(structured),

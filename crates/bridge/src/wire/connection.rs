@@ -226,7 +226,9 @@ impl Connection {
         match piece {
             Piece::Message(bytes) => match json::parse(bytes) {
                 Ok(Value::List(messages)) => {
-                    messages.into_iter().for_each(|message| self.message(message, peer));
+                    for message in messages {
+                        self.message(message, peer);
+                    }
                     true
                 }
                 Ok(message) => {

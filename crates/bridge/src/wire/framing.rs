@@ -145,11 +145,7 @@ impl Framing {
         if self.shape == Shape::Lines {
             match line.first() {
                 None => {}
-                Some(b'{' | b'[') => {
-                    if !take(Piece::Message(line)) {
-                        take(Piece::Junk(line));
-                    }
-                }
+                Some(b'{' | b'[') if take(Piece::Message(line)) => {}
                 Some(_) => {
                     take(Piece::Junk(line));
                 }

@@ -43,8 +43,9 @@ impl Output {
         let queue = Queue { pipe: Some(pipe), ..Queue::default() };
         let output = Self(Arc::new((Mutex::new(queue), Condvar::new())));
         let pumping = output.clone();
+        let name = "symphony-stdin".to_owned();
         std::thread::Builder::new()
-            .name("symphony-stdin".to_owned())
+            .name(name)
             .stack_size(128 * 1024)
             .spawn(move || pumping.pump())?;
         Ok(output)

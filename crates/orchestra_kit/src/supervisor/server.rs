@@ -438,19 +438,16 @@ impl Start {
             let number: RawFd = lane.as_raw_fd();
             environment.push((LANE_VARIABLE.to_owned(), number.to_string()));
         }
-        let beside = match request.program {
-            Program::Server { .. } => {
-                let own = getpid().as_raw_nonzero().to_string();
-                environment.push((tree::BRIDGE_VARIABLE.to_owned(), own));
-                Some(Beside::new(request.policy, kept)?)
-            }
-            _ => {
-                request
-                    .policy
-                    .apply(&interpreter.read)
-                    .map_err(|source| SupervisorError::Sandbox { source: Box::new(source) })?;
-                None
-            }
+        let beside = if matches!(request.program, Program::Server { .. }) {
+            let own = getpid().as_raw_nonzero().to_string();
+            environment.push((tree::BRIDGE_VARIABLE.to_owned(), own));
+            Some(Beside::new(request.policy, kept)?)
+        } else {
+            request
+                .policy
+                .apply(&interpreter.read)
+                .map_err(|source| SupervisorError::Sandbox { source: Box::new(source) })?;
+            None
         };
         Ok(Prepared {
             name: request.name,
