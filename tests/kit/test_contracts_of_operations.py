@@ -263,7 +263,6 @@ class Odd:
         range(2),
         POINT(Odd()),
     ],
-    ids=repr,
 )
 def test_anything_else_is_a_type_error_at_the_caller(lab, value):
     with pytest.raises(TypeError):
