@@ -9,6 +9,7 @@ from __future__ import annotations
 # `_signal` is what `signal` wraps in enumerations, whose import would take longer than the rest of the boot.
 import _signal
 
+from symphony import _signal_handlers
 from symphony._boot.threads import InterruptedStep, Terminated
 
 TYPE_CHECKING = False
@@ -66,7 +67,7 @@ def hush(starter: Starter) -> None:
         return
     for number in (_signal.SIGINT, _signal.SIGTERM):
         if _signal.getsignal(number) in (_signal.default_int_handler, _on_terminate):
-            _hushed[number] = _signal.signal(number, _on_another)
+            _hushed[number] = _signal_handlers.put(number, _on_another)
 
 
 def release(starter: Starter) -> None:
@@ -82,11 +83,10 @@ def release(starter: Starter) -> None:
     _serving.remove(starter)
     while _hushed:
         number, handler = _hushed.popitem()
-        _signal.signal(number, handler)
+        _signal_handlers.put_back(number, handler)
     while _saved and not _serving:
         number, handler = _saved.popitem()
-        if handler is not None:
-            _signal.signal(number, handler)
+        _signal_handlers.put_back(number, handler)
 
 
 def came_from_handler(error: BaseException) -> bool:
@@ -132,7 +132,7 @@ def within_interrupted(starter: Starter) -> bool:
 
 def _install(number: int, handler: Any) -> None:
     if number not in _saved:
-        _saved[number] = _signal.signal(number, handler)
+        _saved[number] = _signal_handlers.put(number, handler)
 
 
 def _on_interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from symphony import _signal_handlers
 from symphony._boot.threads import Terminated
 from symphony._cli import _errors
 from symphony._cli._arguments import Refused, build_parser
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.suppress(ValueError):
         # Python's own handler of SIGINT would tell a Conductor that runs for ever to end in peace.
         for number, handler in ((signal.SIGTERM, _terminate), (signal.SIGINT, _interrupt)):
-            before.append((number, signal.signal(number, handler)))
+            before.append((number, _signal_handlers.put(number, handler)))
     try:
         return _run_command(options)
     except BrokenPipeError:
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_code_of(error)
     finally:
         for which, earlier in before:
-            signal.signal(which, earlier)
+            _signal_handlers.put_back(which, earlier)
 
 
 def _write_whatever_the_encoding() -> None:

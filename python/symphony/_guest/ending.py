@@ -13,6 +13,8 @@ import os
 import sys
 import time
 
+from symphony import _signal_handlers
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +72,7 @@ class Ending(_StopTime):
         self._leaving: SystemExit | None = None
         try:
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                signal.signal(signal.SIGTERM, self._terminated)
+                _signal_handlers.put(signal.SIGTERM, self._terminated)
         except ValueError:
             # Not the main thread: a test serves here, and nobody sends it a signal.
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _thread
 
-from symphony import _core
+from symphony import _core, _signal_handlers
 from symphony.conductor import Conductor
 
 TYPE_CHECKING = False
@@ -115,7 +115,7 @@ def _install() -> list[tuple[int, Any]]:
 
     own = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
     return [
-        (number, signal.signal(number, _signalled))
+        (number, _signal_handlers.put(number, _signalled))
         for number, unhandled in own
         if signal.getsignal(number) is unhandled
     ]
@@ -123,11 +123,8 @@ def _install() -> list[tuple[int, Any]]:
 
 def _restore(handlers: list[tuple[int, Any]]) -> None:
     """Gives them back."""
-    if handlers:
-        import signal
-
-        for number, handler in handlers:
-            signal.signal(number, handler)
+    for number, handler in handlers:
+        _signal_handlers.put_back(number, handler)
 
 
 def _signalled(_number: int, _frame: Any) -> None:
