@@ -24,7 +24,7 @@ $(VENV)/.base: pyproject.toml
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(BIN)/pip install -q 'hypothesis>=6' 'mypy>=1.11' 'pyright[nodejs]>=1.1.380' 'pytest>=8' 'pytest-timeout>=2.3'
+	$(BIN)/pip install -q 'hypothesis>=6' 'mypy>=1.11' 'pyright[nodejs]>=1.1.380' 'pytest>=8' 'pytest-timeout>=2.3' 'pytest-xdist>=3.6'
 	touch $@
 
 $(VENV)/.torch: $(VENV)/.base
@@ -59,8 +59,11 @@ test-rust: $(VENV)/.base
 	cargo build -q -p words  # Its test loads the library from its file.
 	cargo test -q --workspace --exclude symphony_py  # That crate is tested from Python.
 
+# Files are run two at a time. What promises a time may fail for want of a processor: what failed is run again, with the
+# machine to itself, and has to pass then.
 test-python: build native $(VENV)/.test $(VENV)/.torch
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile || \
+		$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none
 
 test-pythons: native ## the Python tests on the other interpreters present; PYTHONS="3.9 3.13" names some
 	.ci/pythons $(PYTHONS)

@@ -9,14 +9,16 @@ worker that had had its SIGTERM.
 
 from __future__ import annotations
 
-# The module behind `signal`: an extension's folder may have a `signal.py`, and the enumerations cost more than a boot.
-import _signal
 import _thread
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any
+else:
+    # What is behind `signal`: an extension's folder may have a `signal.py`, and its enumerations cost more than a boot.
+    import _signal
 
 _ours: dict[int, tuple[Any, Any]] = {}
 """By signal: our handler, and what a program without us would have."""

@@ -212,7 +212,8 @@ def test_the_supervisor_has_the_allow_list_only(workshop):
         env={**os.environ, "SECRET_TOKEN": "x", "LD_TEST": "y", "LC_ALL": "C.UTF-8"},
     )
     assert result.returncode == 0, result.stderr
-    for line in result.stdout.splitlines():
-        names = set(eval(line))
+    # By the mark a packaged program that is started again knows what it is to be; the supervisor takes it out at once.
+    for line, own in zip(result.stdout.splitlines(), (set(), {"SYMPHONY_SUPERVISOR_OF"})):
+        names = set(eval(line)) - own
         assert "LC_ALL" in names
         assert {name for name in names if not name.startswith("LC_")} <= ALLOWED, names

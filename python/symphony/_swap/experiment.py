@@ -154,7 +154,11 @@ class Experiment(Trial):
         if hasattr(type(result), "add_done_callback"):
             # A task or a future stays what it is.
             counts = chosen.counts
-            result.add_done_callback(lambda done: counts.ended(begun, failed=_has_failed(done)))
+
+            def done(future: Any) -> None:
+                counts.ended(begun, failed=_has_failed(future))
+
+            result.add_done_callback(done)
             return result
         chosen.counts.ended(begun, failed=False)
         return result
