@@ -84,7 +84,6 @@ def test_what_is_like_nothing_that_is_there_may_be_brought_in():
         ((Clock, Quartz), "one type: write an entry for each"),
         (quartz, "is a function: name the type that it makes"),
     ],
-    ids=str,
 )
 def test_a_key_that_is_no_type_is_refused(key, told):
     with pytest.raises(TypeError, match=told):

@@ -27,6 +27,10 @@ pub struct Places {
 }
 
 /// What one guest may do.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of the manifest, and any of them may hold with any other"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Policy {
     /// What the kernel can hold it with.
@@ -77,7 +81,7 @@ impl Policy {
             write: always::WRITE.iter().map(PathBuf::from).collect(),
             ..Self::default()
         };
-        policy.read.extend(policy.write.iter().cloned().collect::<Vec<_>>());
+        policy.read.extend_from_slice(&policy.write);
         policy.read.push(manifest.folder.clone());
         policy.read.extend(permissions.read.iter().map(|path| resolve(path)));
         policy.write.extend(permissions.write.iter().map(|path| resolve(path)));

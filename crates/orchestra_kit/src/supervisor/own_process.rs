@@ -23,7 +23,7 @@ use crate::error::SupervisorError;
 /// The variables that the supervisor, and so every guest, gets from the root. `LC_*` beside them.
 const ALLOWED: &[&str] = &["PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME"];
 
-/// What PyInstaller's loader tells the programs that its own program starts: without it, the supervisor of a packaged
+/// What `PyInstaller`'s loader tells the programs that its own program starts: without it, the supervisor of a packaged
 /// application would unpack the whole application once more. The supervisor keeps it from guests.
 const UNPACKED: &str = "_PYI_";
 

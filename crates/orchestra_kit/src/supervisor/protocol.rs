@@ -146,6 +146,10 @@ pub struct Span {
 }
 
 /// What the root says.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives for one message; the large one is the common one"
+)]
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToSupervisor {
     /// First of all; with a pidfd of the root, so that no process number has to be trusted.
