@@ -129,6 +129,7 @@ def test_importing_it_imports_nothing_else() -> None:
         "symphony._guest.ending",
         "symphony._guest.folder_modules",
         "symphony._guest.server",
+        "symphony._signal_handlers",
         "symphony._work",
         "symphony._work.single_values",
         "symphony._work.typed_values",

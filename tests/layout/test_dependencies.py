@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 USED_OTHERWISE = {
     "numpy": "`torch` warns where it is missing",
     "pytest-timeout": "the setting `timeout` of pytest",
+    "pytest-xdist": "the option `-n` of pytest, in `make test`",
     "mypy": "called by `make lint`",
     "pyright": "called by `make lint`",
     "ruff": "called by `make lint`, and by an extension of the example",

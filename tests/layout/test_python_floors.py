@@ -19,7 +19,7 @@ PACKAGE = ROOT / "python" / "symphony"
 
 # From the ground up; a folder, or a module at the top, imports its own floor and those below.
 FLOORS = [
-    {"_core", "exceptions"},
+    {"_core", "_signal_handlers", "exceptions"},
     {"config", "records", "conductor"},
     {"_components"},
     {"_static"},
