@@ -114,6 +114,6 @@ def test_what_cannot_be_imported_is_told(package, name, text):
 def test_strings_are_imported_on_the_calling_thread_before_the_plan(package):
     import threading
 
-    write(package / "named.py", "import threading\nTHREAD = threading.get_ident()\n")
-    with boot(components=["named"]):
-        assert threading.get_ident() == sys.modules["named"].THREAD
+    write(package / "strings_on_a_thread.py", "import threading\nTHREAD = threading.get_ident()\n")
+    with boot(components=["strings_on_a_thread"]):
+        assert threading.get_ident() == sys.modules["strings_on_a_thread"].THREAD
