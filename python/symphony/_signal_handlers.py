@@ -27,51 +27,83 @@ _masks: dict[int, Any] = {}
 _watching = False
 
 
-def put(number: int, handler: Any, *, without_us: Any = None) -> Any:
-    """Puts a handler in place; main thread only.
+class Handlers:
+    """Handlers that somebody of ours puts in place and later puts back together; of the main thread."""
 
-    Args:
-        number: The signal.
-        handler: What handles it from now on.
-        without_us: What a forked child has in its place; what stands there now when none.
+    def __init__(self) -> None:
+        """None is in place."""
+        self._earlier: list[tuple[int, Any]] = []
 
-    Returns:
-        What stood there.
+    def __contains__(self, number: int) -> bool:
+        """Whether one of these is in place for a signal."""
+        return any(number == one for one, _ in self._earlier)
 
-    Raises:
-        ValueError: This is not the main thread.
-    """
+    def put(self, number: int, handler: Any, *, without_us: Any = None) -> None:
+        """Puts a handler in place.
+
+        Args:
+            number: The signal.
+            handler: What handles it from now on.
+            without_us: What a forked child has in its place; what stands there now when none.
+
+        Raises:
+            ValueError: This is not the main thread.
+        """
+        before = _signal.getsignal(number)
+        above = _ours.get(number)
+        if without_us is None:
+            # Ours over ours: a boot inside a command.
+            without_us = above[1] if above is not None and above[0] is before else before
+        # First: the handler may be called, and raise, before the line after it is reached.
+        _ours[number] = (handler, without_us)
+        self._earlier.append((number, before))
+        try:
+            _signal.signal(number, handler)
+        except ValueError:
+            self._earlier.pop()
+            _forget(number, above)
+            raise
+        _watch_forks()
+
+    def put_back(self) -> None:
+        """Puts back what stood there, all of it also where a handler raises meanwhile; that is raised at the end.
+
+        Raises:
+            ValueError: This is not the main thread.
+            BaseException: What a handler raised.
+        """
+        raised: BaseException | None = None
+        while self._earlier:
+            try:
+                number, earlier = self._earlier[-1]
+                # What was not installed from Python: there is no way back to it.
+                if earlier is not None:
+                    _signal.signal(number, earlier)
+                _, without_us = _ours.pop(number, (None, None))
+                if without_us is not None and without_us != earlier:
+                    # Below ours stood another of ours.
+                    _ours[number] = (earlier, without_us)
+                self._earlier.pop()
+            except ValueError:
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever a handler raises.
+                raised = error
+        if raised is not None:
+            raise raised
+
+
+def _forget(number: int, above: tuple[Any, Any] | None) -> None:
+    if above is None:
+        del _ours[number]
+    else:
+        _ours[number] = above
+
+
+def _watch_forks() -> None:
     global _watching  # noqa: PLW0603 - hooks of a process cannot be taken out again.
-    before = _signal.signal(number, handler)
-    if without_us is None:
-        # Ours over ours: a boot inside a command.
-        above, below = _ours.get(number, (None, None))
-        without_us = below if above is before and above is not None else before
-    _ours[number] = (handler, without_us)
     if not _watching:
         _watching = True
         os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
-    return before
-
-
-def put_back(number: int, earlier: Any) -> None:
-    """Puts back what `put` returned; main thread only.
-
-    Args:
-        number: The signal.
-        earlier: What stood there; none where that was not Python's.
-
-    Raises:
-        ValueError: This is not the main thread.
-    """
-    _, without_us = _ours.pop(number, (None, None))
-    if earlier is None:
-        # Not installed from Python: there is no way back to it.
-        return
-    _signal.signal(number, earlier)
-    if without_us is not None and without_us != earlier:
-        # Below ours stood another of ours.
-        _ours[number] = (earlier, without_us)
 
 
 def _before() -> None:

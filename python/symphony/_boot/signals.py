@@ -9,8 +9,8 @@ from __future__ import annotations
 # `_signal` is what `signal` wraps in enumerations, whose import would take longer than the rest of the boot.
 import _signal
 
-from symphony import _signal_handlers
 from symphony._boot.threads import InterruptedStep, Terminated
+from symphony._signal_handlers import Handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ STACKS = _signal.SIGURG
 
 _armed: list[Starter] = []
 _serving: list[Starter] = []
-_saved: dict[int, Any] = {}
-_hushed: dict[int, Any] = {}
+_saved = Handlers()
+_hushed = Handlers()
 
 
 def arm(starter: Starter) -> None:
@@ -63,11 +63,12 @@ def hush(starter: Starter) -> None:
     Args:
         starter: The boot.
     """
-    if starter not in _serving or _hushed:
+    if starter not in _serving:
         return
     for number in (_signal.SIGINT, _signal.SIGTERM):
+        # Once hushed, it is neither.
         if _signal.getsignal(number) in (_signal.default_int_handler, _on_terminate):
-            _hushed[number] = _signal_handlers.put(number, _on_another)
+            _hushed.put(number, _on_another)
 
 
 def release(starter: Starter) -> None:
@@ -81,12 +82,9 @@ def release(starter: Starter) -> None:
     if starter not in _serving:
         return
     _serving.remove(starter)
-    while _hushed:
-        number, handler = _hushed.popitem()
-        _signal_handlers.put_back(number, handler)
-    while _saved and not _serving:
-        number, handler = _saved.popitem()
-        _signal_handlers.put_back(number, handler)
+    _hushed.put_back()
+    if not _serving:
+        _saved.put_back()
 
 
 def came_from_handler(error: BaseException) -> bool:
@@ -132,7 +130,7 @@ def within_interrupted(starter: Starter) -> bool:
 
 def _install(number: int, handler: Any) -> None:
     if number not in _saved:
-        _saved[number] = _signal_handlers.put(number, handler)
+        _saved.put(number, handler)
 
 
 def _on_interrupt(_number: int, _frame: FrameType | None) -> None:

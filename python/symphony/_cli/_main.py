@@ -12,17 +12,17 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from symphony import _signal_handlers
 from symphony._boot.threads import Terminated
 from symphony._cli import _errors
 from symphony._cli._arguments import Refused, build_parser
 from symphony._cli._exit import FAILED, OK, TERMINATED, exit_code_of
+from symphony._signal_handlers import Handlers
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
     from types import FrameType
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 _HOMES = {
     "call": "symphony._cli._call",
@@ -57,13 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = next((word for word in given if not word.startswith("-")), "")
         _errors.refuse(command, refused.error, as_json=_wants_json(given))
         raise
-    before: list[tuple[int, Any]] = []
-    # Not on the main thread there is a ValueError: whoever called us there handles signals.
-    with contextlib.suppress(ValueError):
-        # Python's own handler of SIGINT would tell a Conductor that runs for ever to end in peace.
-        for number, handler in ((signal.SIGTERM, _terminate), (signal.SIGINT, _interrupt)):
-            before.append((number, _signal_handlers.put(number, handler)))
+    handlers = Handlers()
     try:
+        # Not on the main thread there is a ValueError: whoever called us there handles signals.
+        with contextlib.suppress(ValueError):
+            # Python's own handler of SIGINT would tell a Conductor that runs for ever to end in peace.
+            for number, handler in ((signal.SIGTERM, _terminate), (signal.SIGINT, _interrupt)):
+                handlers.put(number, handler)
         return _run_command(options)
     except BrokenPipeError:
         # Whoever read our output has gone; nothing may be written at exit either.
@@ -73,8 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_errors.render(error), file=sys.stderr)
         return exit_code_of(error)
     finally:
-        for which, earlier in before:
-            _signal_handlers.put_back(which, earlier)
+        handlers.put_back()
 
 
 def _write_whatever_the_encoding() -> None:

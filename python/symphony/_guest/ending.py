@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-from symphony import _signal_handlers
+from symphony._signal_handlers import Handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Ending(_StopTime):
         self._leaving: SystemExit | None = None
         try:
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                _signal_handlers.put(signal.SIGTERM, self._terminated)
+                Handlers().put(signal.SIGTERM, self._terminated)
         except ValueError:
             # Not the main thread: a test serves here, and nobody sends it a signal.
             return

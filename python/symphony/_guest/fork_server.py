@@ -140,14 +140,14 @@ def _bridge(server: SupervisorServer, argv: list[str]) -> NoReturn:
 def _serve(guest: ChildRecord, begun: float) -> int:
     import signal
 
-    from symphony import _signal_handlers
+    from symphony._signal_handlers import Handlers
     from symphony.extension import serve
 
     # As an interpreter starts: it ignores these two itself, and a broken pipe is an exception.
     _restore_signals(but=(signal.SIGPIPE, signal.SIGXFSZ))
     # Ctrl-C belongs to the root alone; it relays what it wants stopped. A handler, because a program that the extension
     # starts would begin with what is ignored here.
-    _signal_handlers.put(signal.SIGINT, _left_to_the_root, without_us=signal.default_int_handler)
+    Handlers().put(signal.SIGINT, _left_to_the_root, without_us=signal.default_int_handler)
     sys.argv = [guest["name"]]
     folder = guest["folder"]
     sys.path[:0] = [path for path in guest.get("paths", ()) if path != folder]

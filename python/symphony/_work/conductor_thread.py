@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import _thread
 
-from symphony import _core, _signal_handlers
+from symphony import _core
+from symphony._signal_handlers import Handlers
 from symphony.conductor import Conductor
 
 TYPE_CHECKING = False
@@ -93,13 +94,18 @@ class Work:
         """Waits until nothing is left to do, or until `shutdown()` or a signal."""
         if not forever:
             return RunSummary(*self.core.run(False))
-        handlers = _install()
+        handlers = Handlers()
         try:
+            _install(handlers)
             counts = self.core.run(True)
         except _Signalled:
             counts = self.core.summary()
         finally:
-            _restore(handlers)
+            try:  # noqa: SIM105 - for which `contextlib` would be imported.
+                handlers.put_back()
+            except _Signalled:
+                # It ends already.
+                pass
         return RunSummary(*counts)
 
 
@@ -107,24 +113,16 @@ class _Signalled(BaseException):
     """A signal that nobody else handles asks to end."""
 
 
-def _install() -> list[tuple[int, Any]]:
+def _install(handlers: Handlers) -> None:
     """Takes the signals that ask a program to end, where the program does not handle them."""
     if not _core.is_main_thread():
-        return []
+        return
     import signal
 
     own = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
-    return [
-        (number, _signal_handlers.put(number, _signalled))
-        for number, unhandled in own
-        if signal.getsignal(number) is unhandled
-    ]
-
-
-def _restore(handlers: list[tuple[int, Any]]) -> None:
-    """Gives them back."""
-    for number, handler in handlers:
-        _signal_handlers.put_back(number, handler)
+    for number, unhandled in own:
+        if signal.getsignal(number) is unhandled:
+            handlers.put(number, _signalled)
 
 
 def _signalled(_number: int, _frame: Any) -> None:
