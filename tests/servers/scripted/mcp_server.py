@@ -198,6 +198,7 @@ def main() -> None:
         sys.exit(4)
     if "banner" in MODES:
         write_raw(b"".join(f"banner {line}\n".encode() for line in range(36)))
+        write_raw(b"[INFO] starting\n[INFO] still\n{'a': 1}\n")
     if "hangs" in MODES:
         time.sleep(300)
     while True:

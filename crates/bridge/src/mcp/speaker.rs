@@ -74,7 +74,12 @@ impl Speaker for Mcp {
             // A server that ends at the question is not asked again.
             self.kept.lock().save(LEGACY_ONLY);
         }
-        let era = settle(connection, &self.settings, probe)?;
+        let era = settle(connection, &self.settings, probe).inspect_err(|_| {
+            if !probe {
+                // Perhaps it ended at the question for another reason: the next start asks again.
+                self.kept.lock().save(b"");
+            }
+        })?;
         if era.meta.is_some() {
             self.kept.lock().save(b"");
         }

@@ -15,7 +15,7 @@ use ipc::Value;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 
-use super::framing::{Framing, LONGEST, Piece, Shape};
+use super::framing::{Framing, HEAD, LONGEST, Piece, Shape};
 use super::json;
 use super::output::{Output, Unsent};
 
@@ -258,6 +258,9 @@ impl Connection {
 
     /// Ends the request whose answer this would have been: the one that it names, or the only one.
     fn unreadable(&self, head: &[u8], reason: &str) {
+        if !may_be_answer(&head[..head.len().min(HEAD)]) {
+            return;
+        }
         let number = {
             let pending = self.pending.lock();
             let only = pending.waiting.keys().next().copied();
@@ -334,6 +337,15 @@ fn outcome(mut message: Value) -> Result<Value, NoAnswer> {
     }
 }
 
+/// Whether what begins so may be an answer: a line of a log names neither protocol nor request, and what the server asks or
+/// tells by itself names a method.
+fn may_be_answer(head: &[u8]) -> bool {
+    let at = |word: &[u8]| head.windows(word.len()).position(|part| part == word);
+    let outcome = at(b"\"result\"").or_else(|| at(b"\"error\"")).unwrap_or(head.len());
+    let asks = at(b"\"method\"").is_some_and(|method| method < outcome);
+    !asks && (at(b"\"jsonrpc\"").is_some() || at(b"\"id\"").is_some())
+}
+
 /// The number of an answer by its first bytes, as nearly every server writes them.
 fn number_in(head: &[u8]) -> Option<i64> {
     let head = String::from_utf8_lossy(&head[..head.len().min(256)]).into_owned();
@@ -352,7 +364,26 @@ pub(crate) fn log(line: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::number_in;
+    use super::{may_be_answer, number_in};
+
+    #[test]
+    fn a_line_of_a_log_and_what_the_server_asks_end_no_request() {
+        for answer in [
+            "{\"jsonrpc\":\"2.0\",\"id\":17,\"result\":{\"method\":1",
+            "{\"id\":3,\"error\":{\"code\":1",
+            "{\"jsonrpc\":\"2.0\",\"id\"",
+        ] {
+            assert!(may_be_answer(answer.as_bytes()), "{answer}");
+        }
+        for other in [
+            "[INFO] starting",
+            "{'a': 1}",
+            "{\"jsonrpc\":\"2.0\",\"method\":\"telemetry/event\",\"params\":{\"id\":3,\"result\":1",
+            "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"",
+        ] {
+            assert!(!may_be_answer(other.as_bytes()), "{other}");
+        }
+    }
 
     #[test]
     fn whose_answer_it_is_is_told_by_its_beginning() {

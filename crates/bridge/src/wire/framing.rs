@@ -6,7 +6,7 @@
 /// The longest message that is taken.
 pub(super) const LONGEST: usize = 32 * 1024 * 1024;
 /// So much of a message that is too long is kept, to tell whose answer it is.
-const HEAD: usize = 1024;
+pub(super) const HEAD: usize = 1024;
 /// A line of a header, or of junk before one, is given back when it is longer.
 const LINE: usize = 8 * 1024;
 const LENGTH: &[u8] = b"content-length:";
@@ -116,6 +116,9 @@ impl Framing {
             State::SkipBody { left, length, head } => {
                 let skipped =
                     usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
+                // Its beginning says whose answer this would have been.
+                let room = HEAD.saturating_sub(head.len());
+                head.extend_from_slice(&rest[..skipped.min(room)]);
                 *from += skipped;
                 *left -= skipped as u64;
                 if *left > 0 {
@@ -186,7 +189,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Framing, LONGEST, Piece, Shape};
+    use super::{Framing, HEAD, LONGEST, Piece, Shape};
 
     /// The pieces as texts, with bytes fed in portions.
     fn cut(shape: Shape, bytes: &[u8], portion: usize) -> Vec<String> {
@@ -257,6 +260,9 @@ mod tests {
             };
             let block = vec![b'x'; 1024 * 1024];
             let mut take = |piece: Piece<'_>| {
+                if let Piece::TooLong { head, .. } = &piece {
+                    assert_eq!(*head, [b'x'; HEAD], "whose answer it is is told by its beginning");
+                }
                 found.push(matches!(piece, Piece::Message(_)));
                 true
             };

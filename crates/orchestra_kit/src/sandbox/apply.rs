@@ -36,6 +36,9 @@ pub enum SandboxError {
         #[source]
         source: Box<landlock::RulesetError>,
     },
+    /// The rules for files were taken, and nothing holds to them.
+    #[error("the kernel took the rules for its files and enforces none (Landlock)")]
+    Unheld,
     /// System calls cannot be filtered.
     #[error("the kernel does not filter its system calls (seccomp)")]
     Calls {
@@ -61,8 +64,11 @@ impl Policy {
         }
         let interpreter = if self.shares_interpreter { interpreter } else { &[] };
         if self.kernel.landlock > 0 {
-            files::restrict(self, interpreter)
+            let held = files::restrict(self, interpreter)
                 .map_err(|source| SandboxError::Files { source: Box::new(source) })?;
+            if !held {
+                return Err(SandboxError::Unheld);
+            }
         }
         if self.kernel.seccomp {
             filter::restrict(self)

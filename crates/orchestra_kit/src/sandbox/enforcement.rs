@@ -109,7 +109,12 @@ fn network(kernel: Kernel, policy: &Policy) -> (Level, String) {
 
 fn run(kernel: Kernel, policy: &Policy) -> (Level, String) {
     match (kernel.seccomp, kernel.landlock > 0) {
-        (true, _) if !policy.processes => (Level::Enforced, String::new()),
+        (true, _) if !policy.processes && !policy.is_program => (Level::Enforced, String::new()),
+        (true, true) if !policy.processes => {
+            let reason =
+                "it starts no process, but its own may become any program that it may read";
+            (Level::Degraded, reason.to_owned())
+        }
         (_, false) => (Level::NotEnforced, NO_LANDLOCK.to_owned()),
         (false, true) => {
             (Level::Degraded, format!("{NO_FILTER}; files are held, a program in memory is not"))

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, PathBeneath,
-    PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
+    PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 
 use super::kernel::{PORTS, SCOPES};
 use super::{Policy, always};
 
-/// Restricts the calling thread, the only one of its process, for good.
-pub(super) fn restrict(policy: &Policy, interpreter: &[PathBuf]) -> Result<(), RulesetError> {
+/// Restricts the calling thread, the only one of its process, for good. Returns whether the kernel holds it to that.
+pub(super) fn restrict(policy: &Policy, interpreter: &[PathBuf]) -> Result<bool, RulesetError> {
     let abi = ABI::from(i32::from(policy.kernel.landlock));
     let all = AccessFs::from_all(abi);
     // Not granted to anybody: a device that a guest makes would be as good as the device itself.
@@ -51,5 +51,5 @@ pub(super) fn restrict(policy: &Policy, interpreter: &[PathBuf]) -> Result<(), R
             ruleset = ruleset.add_rule(PathBeneath::new(opened, access))?;
         }
     }
-    ruleset.restrict_self().map(drop)
+    Ok(ruleset.restrict_self()?.ruleset != RulesetStatus::NotEnforced)
 }

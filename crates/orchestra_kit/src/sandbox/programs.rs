@@ -5,11 +5,13 @@
 //! gives nothing.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// An interpreter may itself be a script; the kernel follows so many.
 const SCRIPTS: usize = 4;
@@ -61,7 +63,7 @@ enum Beginning {
 }
 
 fn beginning(file: &Path) -> Option<Beginning> {
-    let mut file = File::open(file).ok()?;
+    let mut file = open(file)?;
     let mut head = Vec::new();
     file.by_ref().take(4096).read_to_end(&mut head).ok()?;
     if let Some(line) = head.strip_prefix(b"#!") {
@@ -75,9 +77,31 @@ fn beginning(file: &Path) -> Option<Beginning> {
     loader(&mut file, &head).map(Beginning::Loader)
 }
 
+/// A file that is one: of a pipe that nobody writes, neither the opening nor a read would come back.
+fn open(file: &Path) -> Option<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(file).ok()?;
+    file.metadata().ok()?.is_file().then_some(file)
+}
+
+/// So much of a text that says where an interpreter's modules are; one that is longer is cut off.
+const LONGEST: u64 = 256 * 1024;
+
+/// The beginning of a file's text; nothing of what is no file or no text.
+pub(super) fn text(file: &Path) -> String {
+    let mut text = Vec::new();
+    let read = open(file).map(|file| file.take(LONGEST).read_to_end(&mut text));
+    match read {
+        Some(Ok(_)) => String::from_utf8_lossy(&text).into_owned(),
+        _ => String::new(),
+    }
+}
+
 /// What an ELF file of 64 bits names as its loader.
 fn loader(file: &mut File, head: &[u8]) -> Option<PathBuf> {
     const INTERPRETER: u32 = 3;
+    const ENTRY: usize = 56;
+    const ENTRIES: usize = 128;
     let number = |bytes: &[u8], at: usize, length: usize| {
         let part = bytes.get(at..at + length)?;
         Some(part.iter().rev().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)))
@@ -88,11 +112,15 @@ fn loader(file: &mut File, head: &[u8]) -> Option<PathBuf> {
     let table = number(head, 32, 8)?;
     let size = usize::try_from(number(head, 54, 2)?).ok()?;
     let count = usize::try_from(number(head, 56, 2)?).ok()?;
-    let mut entries = vec![0; size.checked_mul(count)?];
+    // What the file says of itself is not asked for memory.
+    if size != ENTRY || count > ENTRIES {
+        return None;
+    }
+    let mut entries = vec![0; size * count];
     file.seek(SeekFrom::Start(table)).ok()?;
     file.read_exact(&mut entries).ok()?;
     let entry = entries
-        .chunks_exact(size.max(1))
+        .chunks_exact(ENTRY)
         .find(|entry| number(entry, 0, 4) == Some(u64::from(INTERPRETER)))?;
     let mut name =
         vec![0; usize::try_from(number(entry, 32, 8)?).ok().filter(|size| *size < 4096)?];

@@ -6,6 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::programs::text;
+
 /// What of an installation is read.
 const PARTS: &[&str] = &["bin", "lib", "lib32", "lib64", "include", "share", "ssl"];
 
@@ -38,7 +40,7 @@ impl Interpreter {
         let mut prefixes = Vec::new();
         let prefix_of = |file: &Path| file.parent().and_then(Path::parent).map(Path::to_owned);
         if let Some(prefix) = prefix_of(program) {
-            let settings = std::fs::read_to_string(prefix.join("pyvenv.cfg")).unwrap_or_default();
+            let settings = text(&prefix.join("pyvenv.cfg"));
             let home = settings.lines().find_map(|line| {
                 let (key, value) = line.split_once('=')?;
                 (key.trim() == "home").then(|| PathBuf::from(value.trim()))
@@ -86,7 +88,7 @@ fn linked(prefix: &Path) -> Vec<PathBuf> {
                 if !finder && !name.ends_with(".pth") {
                     continue;
                 }
-                let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+                let text = text(&entry.path());
                 if finder {
                     let quoted = text.lines().filter(|line| line.starts_with("MAPPING"));
                     let quoted = quoted.flat_map(|line| line.split(['\'', '"']));

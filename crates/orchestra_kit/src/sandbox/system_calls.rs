@@ -43,12 +43,17 @@ const NAMESPACES: [u32; 8] = [
 const KIND: u32 = 0xf;
 const DATAGRAM: u32 = 2;
 const RAW: u32 = 3;
+/// An old kind, of any family: the kernel makes a packet socket of it.
+const PACKET: u32 = 10;
 const UNIX: u32 = 1;
 const INTERNET: u32 = 2;
 const INTERNET_6: u32 = 10;
 const NETLINK: u32 = 16;
 const SET_DEATH_SIGNAL: u32 = 1;
+const OF_A_PROCESS: u32 = 0;
+const OF_A_GROUP: u32 = 1;
 const OF_A_USER: u32 = 2;
+const IO_OF_A_PROCESS: u32 = 1;
 
 /// Other processes, the kernel itself, other ways to files, and names that no file has.
 const ALWAYS: &[c_long] = &[
@@ -99,9 +104,20 @@ const ALWAYS: &[c_long] = &[
     libc::SYS_setdomainname,
     libc::SYS_settimeofday,
     libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    // Their numbers are no secrets: what another made is used without having been asked for.
     libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
     libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
     libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
     libc::SYS_mq_open,
     libc::SYS_mq_unlink,
 ];
@@ -129,7 +145,15 @@ pub(super) fn refused(policy: &Policy, own: u32) -> Vec<Refused> {
         when(libc::SYS_prctl, &[Is(0, SET_DEATH_SIGNAL)]),
         // Limits and priorities of others.
         when(libc::SYS_prlimit64, &[IsNot(0, 0), IsNot(0, own)]),
+        when(libc::SYS_setpriority, &[Is(0, OF_A_GROUP)]),
         when(libc::SYS_setpriority, &[Is(0, OF_A_USER)]),
+        when(libc::SYS_setpriority, &[Is(0, OF_A_PROCESS), IsNot(1, 0), IsNot(1, own)]),
+        when(libc::SYS_ioprio_set, &[IsNot(0, IO_OF_A_PROCESS)]),
+        when(libc::SYS_ioprio_set, &[IsNot(1, 0), IsNot(1, own)]),
+        when(libc::SYS_sched_setscheduler, &[IsNot(0, 0), IsNot(0, own)]),
+        when(libc::SYS_sched_setparam, &[IsNot(0, 0), IsNot(0, own)]),
+        when(libc::SYS_sched_setattr, &[IsNot(0, 0), IsNot(0, own)]),
+        when(libc::SYS_sched_setaffinity, &[IsNot(0, 0), IsNot(0, own)]),
         // A pair of datagram sockets can send to any path.
         when(libc::SYS_socketpair, &[IsNot(0, UNIX)]),
         when(libc::SYS_socketpair, &[Masked(1, KIND, DATAGRAM)]),
@@ -140,6 +164,7 @@ pub(super) fn refused(policy: &Policy, own: u32) -> Vec<Refused> {
         found.extend([
             when(libc::SYS_socket, &families),
             when(libc::SYS_socket, &[IsNot(0, NETLINK), Masked(1, KIND, RAW)]),
+            when(libc::SYS_socket, &[Masked(1, KIND, PACKET)]),
             // Of the kernel's own sockets only the one that tells which addresses there are.
             when(libc::SYS_socket, &[Is(0, NETLINK), IsNot(2, 0)]),
         ]);

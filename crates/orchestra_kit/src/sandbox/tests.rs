@@ -211,6 +211,7 @@ fn sockets_are_opened_by_grant_and_pairs_are_streams() {
         (&online, libc::SYS_socket, of(16, 3, 0), 0),
         (&online, libc::SYS_socket, of(16, 3, 9), refused),
         (&online, libc::SYS_socket, of(2, 3, 1), refused),
+        (&online, libc::SYS_socket, of(2, 0x8_000a, 3), refused),
         (&online, libc::SYS_socket, of(17, 3, 0), refused),
     ] {
         assert_eq!(answered(policy, HERE, call, arguments), expected, "{call} {arguments:?}");

@@ -498,7 +498,11 @@ fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
 /// Where its descriptors did not all find room in this process: how many did.
 fn order(request: SpawnRequest, mut descriptors: Vec<OwnedFd>) -> Result<Order, usize> {
     let is_server = matches!(request.program, Program::Server { .. });
-    let kept = (is_server && descriptors.len() == 4).then(|| descriptors.pop()).flatten();
+    if is_server && descriptors.len() != 4 {
+        // Without the fourth it would keep nothing across a restart, and nobody would know.
+        return Err(descriptors.len());
+    }
+    let kept = if is_server { descriptors.pop() } else { None };
     let [lane, stdout, stderr]: [OwnedFd; 3] =
         descriptors.try_into().map_err(|got: Vec<OwnedFd>| got.len())?;
     let python = matches!(request.program, Program::Python { .. });
