@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Protocol
 
 import pytest
@@ -111,6 +112,42 @@ def test_a_wrong_input_is_refused_by_its_name(system):
     ]:
         with pytest.raises(InvalidValueError, match=told):
             words.call("definition", **given)
+
+
+def test_no_file_is_read_that_the_manifest_does_not_grant(system, shared_servers, tmp_path):
+    words = system.kit.extension("utf-8").options(timeout=20)
+    secret = write(tmp_path / "secret.txt", "secret")
+    inside = shared_servers.folder / "link.txt"
+    inside.symlink_to(secret)
+    pipe = shared_servers.folder / "pipe.txt"
+    os.mkfifo(pipe)
+    for path, why in [
+        (secret, "does not grant it"),
+        (inside, "does not grant it"),
+        (pipe, "no regular file"),
+        ("/dev/zero", "does not grant it|no regular file"),
+    ]:
+        with pytest.raises(InvalidValueError, match=why):
+            words.call("hover", path=str(path), line=0, character=0)
+    assert "secret" not in str(words.call("request", method="test/documents"))
+    # What an answer names is held to the same.
+    for path in (pipe, secret):
+        where = {"uri": path.as_uri(), "range": place(0, 3, 3)}
+        words.call("request", method="test/point", params=where)
+        found = words.call("definition", path="a b.txt", line=0, character=0)
+        assert found == [{"path": str(path), "range": place(0, 3, 3)}]
+    assert words.call("definition", path="a b.txt", line=0, character=0)
+
+
+def test_findings_of_an_earlier_opening_are_not_of_the_next(system):
+    words = system.kit.extension("utf-8")
+    for number in range(5):
+        words.call("diagnostics", path="again.txt", text=f"bad{number}")
+    # More than are open at once.
+    for number in range(130):
+        words.call("diagnostics", path=f"other-{number}.txt", text="good")
+    found = words.call("diagnostics", path="again.txt", text="bad99")
+    assert [one["message"] for one in found] == ["`bad99` is wrong"]
 
 
 def test_a_wrong_length_costs_its_answer_alone(system):

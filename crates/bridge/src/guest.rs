@@ -19,7 +19,7 @@ use crate::error::BridgeError;
 use crate::kept::Kept;
 use crate::lsp::Lsp;
 use crate::mcp::Mcp;
-use crate::processes::{End, Server, end_all, end_as};
+use crate::processes::{End, Server, end_as};
 use crate::settings::Settings;
 use crate::speaker::Speaker;
 use crate::wire::{Connection, Peer, Shape};
@@ -48,6 +48,8 @@ pub struct Pipes {
     pub server: i32,
     /// What the last run left.
     pub kept: Option<OwnedFd>,
+    /// Kills and reaps everything below this process; whether nothing is left after so long.
+    pub end_below: fn(Duration) -> bool,
 }
 
 /// Serves the calls of the host by the server, until either goes. Returns the exit code for this process.
@@ -61,6 +63,12 @@ pub fn serve(settings: &Settings, pipes: Pipes) -> i32 {
     }
 }
 
+fn end_all(server: &Server) {
+    if !server.end_all(KILLED) {
+        say("something that the server started does not end");
+    }
+}
+
 /// A line on this process's stderr, whose last lines are part of an error.
 fn say(line: &str) {
     use std::io::Write as _;
@@ -71,8 +79,8 @@ fn say(line: &str) {
 fn run(settings: &Settings, pipes: Pipes) -> Result<i32, BridgeError> {
     let begun = Instant::now();
     let refused = |doing| move |source: std::io::Error| BridgeError::System { doing, source };
-    let Pipes { lane, stdin, stdout, server, kept } = pipes;
-    let server = Arc::new(Server::hold(server)?);
+    let Pipes { lane, stdin, stdout, server, kept, end_below } = pipes;
+    let server = Arc::new(Server::hold(server, end_below)?);
     let shape = if settings.is_lsp { Shape::Headers } else { Shape::Lines };
     let connection = Connection::new(shape, stdin).map_err(refused("write to the server"))?;
     let connection = Arc::new(connection);
@@ -115,7 +123,7 @@ fn run(settings: &Settings, pipes: Pipes) -> Result<i32, BridgeError> {
     let asked_to_go = matches!(outcome, Ok(()));
     if !asked_to_go && !leaving.swap(true, Ordering::AcqRel) {
         // The host is gone, or refuses this guest.
-        end_all(KILLED);
+        end_all(&server);
         return match outcome {
             Ok(()) | Err(CallError::Closed { reason: Closed::Eof, .. }) => Ok(0),
             Err(error) => Err(BridgeError::Start { why: component::chain(&error) }),
@@ -128,7 +136,7 @@ fn run(settings: &Settings, pipes: Pipes) -> Result<i32, BridgeError> {
             server.terminate();
             server.ended_within(TERMINATES);
         }
-        end_all(KILLED);
+        end_all(&server);
         let _ = lane.stopped();
         return Ok(0);
     }
@@ -139,11 +147,11 @@ fn run(settings: &Settings, pipes: Pipes) -> Result<i32, BridgeError> {
 fn crashed(server: &Server) -> i32 {
     if !server.ended_within(LAST) {
         say("the server closed its output and went on: it is ended");
-        end_all(KILLED);
+        end_all(server);
         return 1;
     }
     let end = server.reap();
-    end_all(KILLED);
+    end_all(server);
     match end {
         Some(End::Code(code)) => {
             say(&format!("the server ended with exit code {code}"));
@@ -170,7 +178,7 @@ fn failed_start(
     if connection.has_ended() {
         return crashed(server);
     }
-    end_all(KILLED);
+    end_all(server);
     // A lane that closed has nobody to tell.
     let _ = lane.fail_start(&RemoteFailure::from_hint(error));
     1
@@ -227,8 +235,9 @@ fn watch(
         // A child of it may hold its output open: nobody answers any more, unless the first was only a wrapper.
         std::thread::sleep(LAST);
         if !leaving.load(Ordering::Acquire) && server.failed() {
+            server.reap();
             connection.end();
-            end_all(KILLED);
+            end_all(&server);
         }
     })?;
     Ok(())

@@ -7,6 +7,7 @@
 
 mod call;
 mod error;
+mod granted;
 mod guest;
 mod kept;
 mod lsp;
@@ -19,5 +20,6 @@ mod under_way;
 mod wire;
 
 pub use error::BridgeError;
+pub use granted::Granted;
 pub use guest::{Pipes, serve};
 pub use settings::Settings;

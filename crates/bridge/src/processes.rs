@@ -3,13 +3,14 @@
 //! Invariant: this process is the parent of whatever loses its own, so that everything below it can be found and ended.
 
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process, pidfd_open,
-    set_child_subreaper, wait, waitid, waitpid,
+    set_child_subreaper, waitid, waitpid,
 };
 
 use crate::error::BridgeError;
@@ -34,18 +35,20 @@ impl std::fmt::Display for End {
 pub(crate) struct Server {
     pid: Pid,
     process: OwnedFd,
+    end: OnceLock<End>,
+    end_below: fn(Duration) -> bool,
 }
 
 impl Server {
     /// The child of that number, which nobody has reaped.
-    pub(crate) fn hold(pid: i32) -> Result<Self, BridgeError> {
+    pub(crate) fn hold(pid: i32, end_below: fn(Duration) -> bool) -> Result<Self, BridgeError> {
         let refused =
             |doing| move |error: Errno| BridgeError::System { doing, source: error.into() };
         set_child_subreaper(Some(getpid())).map_err(refused("become a subreaper"))?;
         let pid = Pid::from_raw(pid).ok_or(Errno::SRCH).map_err(refused("name the server"))?;
         let process =
             pidfd_open(pid, PidfdFlags::empty()).map_err(refused("hold the server's process"))?;
-        Ok(Self { pid, process })
+        Ok(Self { pid, process, end: OnceLock::new(), end_below })
     }
 
     /// Waits for its end, so long at most.
@@ -71,12 +74,20 @@ impl Server {
         while !self.ended_within(Duration::from_secs(3600)) {}
     }
 
-    /// How it ended, once it did; asked once.
+    /// How it ended, once it did. To be asked before [`Self::end_all`], which reaps whatever there is.
     pub(crate) fn reap(&self) -> Option<End> {
-        let (_, status) =
-            rustix::io::retry_on_intr(|| waitpid(Some(self.pid), WaitOptions::NOHANG)).ok()??;
-        let code = status.exit_status().map(End::Code);
-        code.or_else(|| status.terminating_signal().map(End::Signal))
+        if let Some(end) = self.end.get() {
+            return Some(*end);
+        }
+        let reaped = rustix::io::retry_on_intr(|| waitpid(Some(self.pid), WaitOptions::NOHANG));
+        if let Ok(Some((_, status))) = reaped {
+            let code = status.exit_status().map(End::Code);
+            if let Some(end) = code.or_else(|| status.terminating_signal().map(End::Signal)) {
+                let _ = self.end.set(end);
+            }
+        }
+        // Or another thread has reaped it in between.
+        self.end.get().copied()
     }
 
     /// Whether it ended otherwise than well; it is not reaped by this.
@@ -86,6 +97,11 @@ impl Server {
             Ok(Some(status)) => status.exit_status() != Some(0),
             _ => false,
         }
+    }
+
+    /// Ends it and everything below this process; whether nothing is left after so long.
+    pub(crate) fn end_all(&self, limit: Duration) -> bool {
+        (self.end_below)(limit)
     }
 
     /// Asks it to go.
@@ -102,43 +118,4 @@ pub(crate) fn end_as(number: i32) {
         let _ = kill_process(getpid(), signal);
         std::thread::sleep(Duration::from_millis(100));
     }
-}
-
-/// Ends everything below this process; returns when nothing is left, or after so long.
-pub(crate) fn end_all(limit: Duration) {
-    let deadline = Instant::now() + limit;
-    loop {
-        let below = below(getpid());
-        if below.is_empty() || Instant::now() >= deadline {
-            return;
-        }
-        for pid in below {
-            let _ = kill_process(pid, Signal::KILL);
-        }
-        while let Ok(Some(_)) | Err(Errno::INTR) = wait(WaitOptions::NOHANG) {}
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Every process below one, parents first.
-fn below(of: Pid) -> Vec<Pid> {
-    let mut found = children(of);
-    let mut next = 0;
-    while next < found.len() {
-        for child in children(found[next]) {
-            if !found.contains(&child) {
-                found.push(child);
-            }
-        }
-        next += 1;
-    }
-    found
-}
-
-fn children(of: Pid) -> Vec<Pid> {
-    let tasks = std::fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten();
-    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    let numbers =
-        lists.flat_map(|list| list.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>());
-    numbers.filter_map(|number| Pid::from_raw(number.parse().ok()?)).collect()
 }

@@ -5,6 +5,7 @@
 use ipc::Value;
 
 use crate::error::BridgeError;
+use crate::granted::Granted;
 use crate::wire::json;
 
 /// Which server this is, and what it is told.
@@ -16,6 +17,8 @@ pub struct Settings {
     pub is_lsp: bool,
     /// The opened project, absolute.
     pub workspace: String,
+    /// The files that it is granted to read.
+    pub readable: Granted,
     /// LSP: the languages of its documents.
     pub languages: Vec<String>,
     /// LSP: `initializationOptions`; MCP: capabilities beside ours.
@@ -44,16 +47,20 @@ impl Settings {
                 .map(str::to_owned)
                 .ok_or_else(|| BridgeError::Settings { reason: format!("they lack `{key}`") })
         };
-        let languages = match value.get("languages") {
-            Some(Value::List(words)) => {
-                words.iter().filter_map(Value::as_text).map(str::to_owned).collect()
+        let words = |key: &str| -> Vec<String> {
+            match value.get(key) {
+                Some(Value::List(words)) => {
+                    words.iter().filter_map(Value::as_text).map(str::to_owned).collect()
+                }
+                _ => Vec::new(),
             }
-            _ => Vec::new(),
         };
+        let (languages, readable) = (words("languages"), words("readable"));
         Ok(Self {
             name: word(&value, "name")?,
             is_lsp: word(&value, "protocol")? == "lsp",
             workspace: word(&value, "workspace")?,
+            readable: Granted::new(readable.into_iter().map(Into::into)),
             languages,
             initialization: json::take(&mut value, "initialization").unwrap_or_default(),
             settings: json::take(&mut value, "settings").unwrap_or_default(),

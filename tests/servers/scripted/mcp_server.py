@@ -32,6 +32,7 @@ TOOLS = {
     "half": {},
     "number": {},
     "crash": {},
+    "leaves": {},
     "killed": {},
     "child": {},
     "roots": {},
@@ -115,6 +116,10 @@ def call(number: Any, params: dict[str, Any]) -> None:
         write_raw(
             f'{{"jsonrpc":"2.0","id":{number},"result":{{"structuredContent":{{"n":18446744073709551615}}}}}}\n'.encode()
         )
+    elif name == "leaves":
+        print("the server is about to crash", file=sys.stderr, flush=True)
+        subprocess.Popen(["sleep", "60"])
+        os._exit(7)
     elif name == "crash":
         print("the server is about to crash", file=sys.stderr, flush=True)
         os._exit(7)

@@ -9,9 +9,6 @@ use ipc::Value;
 
 use crate::call::Call;
 
-/// So many documents' diagnostics are remembered.
-const REMEMBERED: usize = 4096;
-
 struct Waiting {
     call: Call,
     path: String,
@@ -40,9 +37,6 @@ impl Diagnostics {
 
     /// The server tells what it found in a version of a document: the calls that waited for it.
     pub(super) fn tell(&mut self, path: &str, version: i64, found: &Value) -> Vec<Call> {
-        if self.told.len() >= REMEMBERED && !self.told.contains_key(path) {
-            self.told.clear();
-        }
         self.told.insert(path.to_owned(), (version, found.clone()));
         let answered = |one: &Waiting| one.path == path && version >= one.version;
         let (ready, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(answered);
@@ -51,8 +45,9 @@ impl Diagnostics {
         ready.into_iter().map(|one| one.call).collect()
     }
 
-    pub(super) fn forget(&mut self, path: &str) {
-        self.told.remove(path);
+    /// Forgets what was told of documents that are closed: as many are remembered as are open.
+    pub(super) fn retain(&mut self, is_open: impl Fn(&str) -> bool) {
+        self.told.retain(|path, _| is_open(path));
     }
 
     /// The call that waits no more, where it waited.

@@ -10,6 +10,7 @@ use component::Code;
 use ipc::Value;
 
 use crate::call::{Failed, refused, unanswered};
+use crate::granted::Granted;
 use crate::kept::Kept;
 use crate::places::{absolute, uri_of};
 use crate::settings::Settings;
@@ -79,6 +80,8 @@ impl Documents {
         let path = absolute(path, &settings.workspace);
         let uri = uri_of(&path);
         self.clock += 1;
+        // Not counted from 1 for each opening: what was told of an earlier one is never taken for news.
+        let version = i64::try_from(self.clock).unwrap_or(i64::MAX);
         let known = self.open.get_mut(&path);
         let (text, stamp) = match (text, &known) {
             (Some(text), _) => (text, None),
@@ -89,7 +92,7 @@ impl Documents {
                     Some(document) if stamp.is_some() && document.stamp == stamp => {
                         (document.text.clone(), stamp)
                     }
-                    _ => (read(&path)?, stamp),
+                    _ => (read(&settings.readable, &path)?, stamp),
                 }
             }
         };
@@ -97,29 +100,28 @@ impl Documents {
             document.used = self.clock;
             let changed = document.text != text;
             let kept_otherwise = document.stamp.is_none() != stamp.is_none();
-            document.stamp = stamp;
             if changed {
-                document.version += 1;
-                document.text = text;
                 if self.hears_changes {
-                    let change = json::map([("text", document.text.as_str().into())]);
-                    let named = json::map([
-                        ("uri", uri.as_str().into()),
-                        ("version", document.version.into()),
-                    ]);
+                    let change = json::map([("text", text.as_str().into())]);
+                    let named =
+                        json::map([("uri", uri.as_str().into()), ("version", version.into())]);
                     let params = json::map([
                         ("textDocument", named),
                         ("contentChanges", Value::List(vec![change])),
                     ]);
                     connection.tell("textDocument/didChange", params).map_err(unanswered)?;
                 }
+                // What could not be sent is sent by the next call.
+                document.version = version;
+                document.text = text;
             }
+            document.stamp = stamp;
             if !changed && !kept_otherwise {
                 return Ok(Opened { version: document.version, path, uri });
             }
         } else {
             let language = language_of(&path, &settings.languages);
-            let document = Document { text, version: 1, language, stamp, used: self.clock };
+            let document = Document { text, version, language, stamp, used: self.clock };
             let named = json::map([
                 ("uri", uri.as_str().into()),
                 ("languageId", document.language.as_str().into()),
@@ -188,16 +190,11 @@ fn stamp_of(path: &str) -> Stamp {
     Some((data.modified().ok()?, data.len()))
 }
 
-fn read(path: &str) -> Result<String, Failed> {
-    let why = |reason: String| {
-        let message = format!("`{path}` cannot be read: {reason}; hand its text in as `text`");
+fn read(readable: &Granted, path: &str) -> Result<String, Failed> {
+    readable.text(path, BYTES as u64).map_err(|error| {
+        let message = format!("`{path}` cannot be read: {error}; hand its text in as `text`");
         refused(Code::INVALID_VALUE, message)
-    };
-    let length = std::fs::metadata(path).map_err(|error| why(error.to_string()))?.len();
-    if length > BYTES as u64 {
-        return Err(why(format!("it has {length} bytes, and at most {BYTES} are read")));
-    }
-    std::fs::read_to_string(path).map_err(|error| why(error.to_string()))
+    })
 }
 
 /// The language of a document: by its name where the manifest names that language or none, else the manifest's first.

@@ -9,9 +9,6 @@ use ipc::Value;
 use crate::places::{Units, path_of};
 use crate::wire::json;
 
-/// A file larger than this is not read for the sake of a position.
-const READ: u64 = 16 * 1024 * 1024;
-
 /// A text and where its lines begin.
 struct Lines {
     text: String,
@@ -40,14 +37,14 @@ impl Lines {
 /// Translates one answer.
 pub(super) struct Translator<'a> {
     units: Units,
-    open: &'a dyn Fn(&str) -> Option<String>,
+    text_of: &'a dyn Fn(&str) -> Option<String>,
     texts: HashMap<String, Option<Lines>>,
 }
 
 impl<'a> Translator<'a> {
-    /// `open` gives the text of a document that the server has open.
-    pub(super) fn new(units: Units, open: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { units, open, texts: HashMap::new() }
+    /// `text_of` gives the text that the server has of a document, where it is known.
+    pub(super) fn new(units: Units, text_of: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { units, text_of, texts: HashMap::new() }
     }
 
     /// A value of a document, with everything below it.
@@ -140,10 +137,7 @@ impl<'a> Translator<'a> {
 
     fn lines(&mut self, path: &str) -> Option<&Lines> {
         if !self.texts.contains_key(path) {
-            let text = (self.open)(path).or_else(|| {
-                let length = std::fs::metadata(path).ok()?.len();
-                (length <= READ).then(|| std::fs::read_to_string(path).ok()).flatten()
-            });
+            let text = (self.text_of)(path);
             self.texts.insert(path.to_owned(), text.map(Lines::new));
         }
         self.texts.get(path)?.as_ref()

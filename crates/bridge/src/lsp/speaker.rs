@@ -30,6 +30,9 @@ use crate::wire::{Connection, Peer, ServerFailure, json};
 /// A server that says nothing for so long says nothing at all; the host's own limit of a start is shorter, as a rule.
 const LONGEST: Duration = Duration::from_secs(300);
 
+/// A file larger than this is not read for the sake of a position.
+const READ: u64 = 16 * 1024 * 1024;
+
 /// The bridge's side.
 pub(crate) struct Lsp {
     settings: Settings,
@@ -71,7 +74,10 @@ impl Lsp {
     fn bring(&self, connection: &Connection, inputs: &mut Inputs) -> Result<Opened, Failed> {
         let path = inputs.text("path")?;
         let text = inputs.optional_text("text")?;
-        self.documents.lock().bring(connection, &self.settings, &path, text)
+        let mut documents = self.documents.lock();
+        let opened = documents.bring(connection, &self.settings, &path, text);
+        self.diagnostics.lock().retain(|path| documents.version(path).is_some());
+        opened
     }
 
     /// A place of an open document in the server's units.
@@ -100,8 +106,8 @@ impl Lsp {
             }
             "close" => {
                 let path = absolute(&inputs.text("path")?, &self.settings.workspace);
-                self.diagnostics.lock().forget(&path);
                 let closed = self.documents.lock().close(connection, &path);
+                self.diagnostics.lock().retain(|one| one != path);
                 return Ok(Asked::Done(closed.into()));
             }
             _ => {}
@@ -236,9 +242,13 @@ impl Speaker for Lsp {
             }
             Ok(Asked::Request(method, params, path, made)) => {
                 let (documents, units) = (Arc::clone(&self.documents), self.abilities().units);
+                let readable = self.settings.readable.clone();
                 let read = move |answer| {
-                    let open = |path: &str| documents.lock().text(path).map(str::to_owned);
-                    Ok(made(Translator::new(units, &open).value(answer, &path)))
+                    let text_of = |path: &str| {
+                        let open = documents.lock().text(path).map(str::to_owned);
+                        open.or_else(|| readable.text(path, READ).ok())
+                    };
+                    Ok(made(Translator::new(units, &text_of).value(answer, &path)))
                 };
                 self.under_way.ask(connection, number, call, (method, params), read);
             }
@@ -275,10 +285,17 @@ impl Peer for Lsp {
                 let version = params.get("version").and_then(Value::as_int);
                 let version = version.or(known).unwrap_or_default();
                 let found = json::take(&mut params, "diagnostics").unwrap_or_default();
-                let open = |asked: &str| text.clone().filter(|_| asked == path);
-                let mut translator = Translator::new(self.abilities().units, &open);
+                let text_of = |asked: &str| {
+                    let open = text.clone().filter(|_| asked == path);
+                    open.or_else(|| self.settings.readable.text(asked, READ).ok())
+                };
+                let mut translator = Translator::new(self.abilities().units, &text_of);
                 let found = Value::List(list(translator.value(found, &path)));
-                let ready = self.diagnostics.lock().tell(&path, version, &found);
+                let mut ready = Vec::new();
+                if known.is_some() {
+                    // Of what is not open nobody asks before it is opened, and then it is told again.
+                    ready = self.diagnostics.lock().tell(&path, version, &found);
+                }
                 for call in ready {
                     call.finish(Ok(found.clone()));
                 }

@@ -114,7 +114,7 @@ impl ProcessHost {
         Self { supervisor, bus, router, timer, options, kernel, kept: KeptMemory::default() }
     }
 
-    fn program(&self, manifest: &ExtensionManifest) -> Result<Program, Ended> {
+    fn program(&self, manifest: &ExtensionManifest, policy: &Policy) -> Result<Program, Ended> {
         let folder = &manifest.folder;
         match (&manifest.entry, &manifest.python) {
             (Entry::Python(entry), None) if self.acts_at_exec(manifest).is_some() => {
@@ -145,7 +145,7 @@ impl ProcessHost {
                 Ok(Program::Command { argv })
             }
             (Entry::Command(words), _) if manifest.protocol.is_foreign() => {
-                servers::program(manifest, words, &self.options.places)
+                servers::program(manifest, words, &self.options.places, policy)
             }
             (Entry::Command(words), _) => {
                 Ok(Program::Command { argv: words.iter().map(|word| word.value.clone()).collect() })
@@ -184,7 +184,7 @@ impl Host for ProcessHost {
         let request = SpawnRequest {
             id,
             name: name.clone(),
-            program: self.program(manifest)?,
+            program: self.program(manifest, &policy)?,
             folder: manifest.folder.clone(),
             environment,
             policy,

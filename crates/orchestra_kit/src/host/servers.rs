@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::document::Located;
 use crate::extension::Ended;
 use crate::manifest::ExtensionManifest;
-use crate::sandbox::{Places, own_program};
+use crate::sandbox::{Places, Policy, own_program};
 use crate::supervisor::Program;
 
 /// How much of a run's state can be kept for the next one; only what is written takes memory.
@@ -26,6 +26,7 @@ pub(super) fn program(
     manifest: &ExtensionManifest,
     words: &[Located<String>],
     places: &Places,
+    policy: &Policy,
 ) -> Result<Program, Ended> {
     let mut argv: Vec<String> = words.iter().map(|word| word.value.clone()).collect();
     let (Some(first), Some(file)) = (argv.first_mut(), own_program(manifest, places)) else {
@@ -39,7 +40,13 @@ pub(super) fn program(
         .map(str::to_owned)
         .ok_or_else(|| Ended::NotStarted(format!("`{}` is not UTF-8", file.display())))?;
     let languages: Vec<&str> = manifest.languages.iter().map(|word| word.value.as_str()).collect();
+    // The bridge reads documents for the server, and no others than the server may.
+    let private = [&policy.temporary, &policy.data];
+    let readable = policy.read.iter().chain(&policy.write).chain(private);
+    let readable: Vec<String> =
+        readable.filter_map(|path| path.canonicalize().ok()?.to_str().map(str::to_owned)).collect();
     let settings = json!({
+        "readable": readable,
         "name": manifest.name.value,
         "protocol": manifest.protocol.as_str(),
         "workspace": places.workspace.to_string_lossy(),

@@ -21,4 +21,5 @@ pub use own_process::Launch;
 pub(crate) use protocol::is_shortage;
 pub use protocol::{Ending, Program, Span, SpawnRequest, Status, Termination};
 pub use server::{LANE_VARIABLE, Order, Prepared, Server, Start};
+pub use tree::end_below;
 pub use watch::{Process, Watch};

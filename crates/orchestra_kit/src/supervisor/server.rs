@@ -182,11 +182,11 @@ impl Server {
             match self.turn() {
                 Ok(true) => {}
                 Ok(false) => {
-                    tree::end_all(END);
+                    tree::end_below(END);
                     return Ok(Order::Exit);
                 }
                 Err(error) => {
-                    tree::end_all(END);
+                    tree::end_below(END);
                     return Err(error);
                 }
             }

@@ -1,6 +1,6 @@
 //! Ending whole trees of processes.
 //!
-//! Called by [`super::server`] only: it relies on being the subreaper, to which every escaped descendant comes back.
+//! Called by [`super::server`], and in a server's bridge: both rely on being a subreaper, to which every escaped descendant comes back.
 //! Invariant: a number is signalled only while it is a descendant that nobody has reaped, so it cannot be a stranger's.
 
 use std::time::{Duration, Instant};
@@ -100,7 +100,7 @@ fn is_of_bridge(process: Pid, bridge: Pid) -> bool {
 /// Kills every descendant of this process and reaps until none is left or `limit` is over.
 ///
 /// Returns whether none is left.
-pub(super) fn end_all(limit: Duration) -> bool {
+pub fn end_below(limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
     loop {
         for child in children(getpid()) {

@@ -118,7 +118,8 @@ impl SupervisorServer {
         let Some(Bridge { beside, lane, settings }) = self.bridge.take() else { return Ok(1) };
         let settings = bridge::Settings::parse(&settings).map_err(|error| raise(py, &error))?;
         let (stdin, stdout, kept) = beside.into_ends();
-        let pipes = bridge::Pipes { lane, stdin, stdout, server, kept };
+        let end_below = orchestra_kit::supervisor::end_below;
+        let pipes = bridge::Pipes { lane, stdin, stdout, server, kept, end_below };
         Ok(py.detach(|| bridge::serve(&settings, pipes)))
     }
 }
