@@ -45,7 +45,7 @@ def traced(workshop, cli):
 
 def check_form(document):
     """What the trace event format asks for: https://ui.perfetto.dev reads it."""
-    assert set(document) == {"traceEvents", "displayTimeUnit"}
+    assert set(document) == {"traceEvents", "displayTimeUnit", "symphony"}
     named = {"process_name": set(), "thread_name": set()}
     for event in document["traceEvents"]:
         assert event["ph"] in ("X", "M")

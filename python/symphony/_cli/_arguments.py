@@ -33,6 +33,10 @@ EXAMPLES = {
     ),
     "check": ("symphony check", "symphony check src/app --format github"),
     "graph": ("symphony graph", "symphony graph examples/ide --format svg > graph.svg"),
+    "trace": (
+        "symphony run --boots 7 --json > monday.json",
+        "symphony trace diff monday.json friday.json --threshold 20%",
+    ),
     "completions": (
         'eval "$(symphony completions bash)"',
         "symphony completions fish | source",
@@ -106,6 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_components(graphing)
     _add_conductor(graphing)
+    _add_trace(commands.add_parser("trace", help="compare boots that were kept"))
     _add_top(commands.add_parser("top", help="what the running systems of this account do"))
     _add_doctor(
         commands.add_parser("doctor", help="find what this machine lacks, and try boots on it")
@@ -239,6 +244,23 @@ def _add_new(parser: argparse.ArgumentParser) -> None:
         help="leave the build of Rust and C to you",
     )
     extension.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _add_trace(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    diff = actions.add_parser(
+        "diff", help="what grew, what is new, and how the critical path changed"
+    )
+    kept = "what `run --json` or `run --trace` wrote"
+    diff.add_argument("earlier", metavar="EARLIER", help=kept)
+    diff.add_argument("now", metavar="NOW", help=kept)
+    diff.add_argument(
+        "--threshold",
+        type=_share,
+        metavar="PERCENT",
+        help="something that is so much slower is exit code 1 (default: none is, and 15 is told)",
+    )
+    diff.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _add_top(parser: argparse.ArgumentParser) -> None:

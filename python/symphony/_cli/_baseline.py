@@ -1,4 +1,4 @@
-"""`symphony run --baseline`: what became slower than in earlier boots.
+"""What became slower than in earlier boots: for `symphony run --baseline` and `symphony trace diff`.
 
 The earlier report is read before anything is started, so that a bad file costs no boot. Medians of several boots are
 compared. The invariant kept here: a difference counts only where it is more than the noise of both sides together, more
@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from symphony import _core
 from symphony._cli._errors import UsageError
+from symphony._cli._kept_report import report_text
 from symphony._core import seconds_text
 
 if TYPE_CHECKING:
     from symphony.records import Change, Comparison
 
 _HINT = "`symphony run --boots 7 --json > {path}` writes one"
+_IS = (
+    "a {what} is what `symphony run --boots 7 --json > FILE` writes, or `symphony run --trace FILE`"
+)
 
 LEAST_SECONDS = 0.001
 """A smaller difference is noise, however small the figure was."""
@@ -32,38 +36,51 @@ _Figures = dict[tuple[Any, str], list[float]]
 
 
 class Baseline:
-    """An earlier report, by the file that holds it."""
+    """An earlier report, by the file that holds it.
 
-    def __init__(self, path: str) -> None:
+    Attributes:
+        path: The file.
+        report: The report; of several boots that of the last one.
+        boots: The figures of each boot.
+    """
+
+    def __init__(self, path: str, what: str = "baseline") -> None:
         """Reads and checks it.
+
+        Args:
+            path: The file: what `run --json` or `run --trace` wrote.
+            what: What it is called where it is refused.
 
         Raises:
             UsageError: The file cannot be read, or holds no report of a boot that was ready.
         """
         self.path = path
+        hint = _HINT.format(path=path)
         try:
             with open(path, encoding="utf-8") as file:
-                self._text = file.read()
+                whole = file.read()
         except OSError as error:
-            hint = _HINT.format(path=path)
             raise UsageError(
-                f"cannot read the baseline `{path}`: {error.strerror}", hints=[hint]
+                f"cannot read the {what} `{path}`: {error.strerror}", hints=[hint]
             ) from None
         except UnicodeDecodeError:
-            raise UsageError(f"the baseline `{path}` is not a text in UTF-8") from None
-        fault = _core.baseline_fault(self._text)
+            raise UsageError(f"the {what} `{path}` is not a text in UTF-8") from None
+        hint = _IS.format(what=what)
+        try:
+            text = report_text(whole)
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}", hints=[hint]) from None
+        fault = _core.baseline_fault(text)
         if fault is not None:
             message, line, column = fault
-            place = path if line is None else f"{path}:{line}:{column}"
-            raise UsageError(
-                f"{place}: {message}", hints=[f"a baseline is what {_HINT.format(path='FILE')}"]
-            )
+            # What was taken out of a file has no lines of its own.
+            place = path if line is None or text is not whole else f"{path}:{line}:{column}"
+            raise UsageError(f"{place}: {message}", hints=[hint])
 
-        hint = f"a baseline is what {_HINT.format(path='FILE')}"
-        document = json.loads(self._text)
-        self._boots: list[dict[str, Any]] = document.get("boots") or [document]
+        self.report: dict[str, Any] = json.loads(text)
+        self.boots: list[dict[str, Any]] = self.report.get("boots") or [self.report]
         try:
-            figures = _gathered(self._boots)
+            figures = _gathered(self.boots)
         except (AttributeError, KeyError, TypeError):
             raise UsageError(f"{path}: its `boots` are no boots", hints=[hint]) from None
         for (kind, name), every in figures.items():
@@ -82,8 +99,10 @@ class Baseline:
             boots: The figures of each, as `_boots.figures_of` gives them.
             threshold: The share of a figure that a difference has to be more than.
         """
-        comparison = _compared(_gathered(self._boots), _gathered(boots), threshold)
-        return BaselineResult(self.path, comparison, len(self._boots), len(boots))
+        earlier, now = _gathered(self.boots), _gathered(boots)
+        pace = _pace(earlier, now)
+        comparison = _compared(earlier, now, pace, threshold)
+        return BaselineResult(self.path, comparison, len(self.boots), len(boots), pace)
 
 
 def _is_duration(seconds: object) -> bool:
@@ -116,9 +135,8 @@ def _gathered(boots: list[dict[str, Any]]) -> _Figures:
     return found
 
 
-def _compared(earlier: _Figures, now: _Figures, threshold: float) -> Comparison:
+def _compared(earlier: _Figures, now: _Figures, pace: float, threshold: float) -> Comparison:
     both = [key for key in now if key in earlier]
-    pace = _pace([median(now[key]) / median(earlier[key]) for key in both if median(earlier[key])])
     changes = [
         change
         for key in both
@@ -134,8 +152,10 @@ def _compared(earlier: _Figures, now: _Figures, threshold: float) -> Comparison:
     }
 
 
-def _pace(ratios: list[float]) -> float:
+def _pace(earlier: _Figures, now: _Figures) -> float:
     """By how much everything is slower, or faster: what a busy machine does, and no component."""
+    both = [key for key in now if key in earlier]
+    ratios = [median(now[key]) / median(earlier[key]) for key in both if median(earlier[key])]
     return median(ratios) if len(ratios) >= _ENOUGH else 1.0
 
 
@@ -169,10 +189,20 @@ def _spread(figures: list[float]) -> float:
 
 
 class BaselineResult:
-    """What a comparison came to."""
+    """What a comparison came to.
 
-    def __init__(self, path: str, comparison: Comparison, earlier: int, now: int) -> None:
+    Attributes:
+        path: The file of the earlier boots.
+        comparison: What differs.
+        boots: How many were compared, `earlier` and `now`.
+        pace: By what factor everything is slower; nothing is reported for that.
+    """
+
+    def __init__(
+        self, path: str, comparison: Comparison, earlier: int, now: int, pace: float
+    ) -> None:
         """Of the file of that path, and of so many boots."""
+        self.pace = pace
         self.path = path
         self.comparison = comparison
         self.boots = {"earlier": earlier, "now": now}
@@ -189,22 +219,24 @@ class BaselineResult:
     def lines(self, word: str) -> list[str]:
         """What is told on stderr: what is slower under that word, what came and went as notes."""
         lines = [
-            f"{word}: {_subject(change)} is slower than in `{self.path}`: {_figures(change)}"
+            f"{word}: {subject(change)} is slower than in `{self.path}`: {figures_text(change)}"
             for change in self.slower
         ]
         lines += [f"note: component `{name}` is new" for name in self.comparison["new"]]
         return lines + [f"note: component `{name}` is gone" for name in self.comparison["gone"]]
 
-    def summary(self) -> str:
-        """One line."""
+    def summary(self, of: str | None = None) -> str:
+        """One line; of a file, where what was compared comes from one."""
         counts = ", ".join(
             f"{len(self.comparison[key])} {key}" for key in ("slower", "faster", "new", "gone")
         )
         boots = f"{self.boots['now']} with {self.boots['earlier']} boots"
-        return f"compared with `{self.path}` ({boots}): {counts}"
+        what = "" if of is None else f"`{of}` "
+        return f"{what}compared with `{self.path}` ({boots}): {counts}"
 
 
-def _subject(change: Change) -> str:
+def subject(change: Change) -> str:
+    """What changed."""
     return {
         "system": f"`{change['name']}`",
         "phase": f"phase `{change['name']}`",
@@ -212,11 +244,17 @@ def _subject(change: Change) -> str:
     }[change["kind"]]
 
 
-def _figures(change: Change) -> str:
-    more = f"+{seconds_text(change['difference_seconds'])}"
+def figures_text(change: Change) -> str:
+    """What it is, what it was, and the difference."""
+    more = signed_text(change["difference_seconds"])
     if change["ratio"] is not None:
         more += f", {change['ratio']:.2f} ×"
     return (
         f"{seconds_text(change['seconds'])} instead of "
         f"{seconds_text(change['earlier_seconds'])} ({more})"
     )
+
+
+def signed_text(seconds: float) -> str:
+    """A difference with its sign."""
+    return f"{'-' if seconds < 0 else '+'}{seconds_text(abs(seconds))}"

@@ -47,6 +47,8 @@ def refuse(command: str, error: UsageError, *, as_json: bool) -> None:
         print(json.dumps({**empty_new(), "error": as_document(error)}, indent=2))
     elif as_json and command == "trust":
         print(json.dumps({"ok": False, "extensions": [], "error": as_document(error)}, indent=2))
+    elif as_json and command == "trace":
+        print(json.dumps({"ok": False, "error": as_document(error)}, indent=2))
     elif as_json and command == "call":
         document = {"ok": False, "result": None, "seconds": None, "error": as_document(error)}
         print(json.dumps(document, indent=2))

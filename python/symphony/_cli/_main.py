@@ -34,6 +34,7 @@ _HOMES = {
     "new": "symphony._cli._new.command",
     "run": "symphony._cli._run",
     "store": "symphony._cli._store",
+    "trace": "symphony._cli._trace_diff",
     "trust": "symphony._cli._trust",
     "top": "symphony._cli._top._command",
 }

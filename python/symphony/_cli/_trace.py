@@ -119,7 +119,12 @@ class _Trace:
         for name, began, ended, ok in sorted(tally.spans, key=lambda span: span[1]):
             span = {"started_at": offset + began, "seconds": ended - began}
             self._add_beside("runs", name, span, {"ok": ok})
-        return {"traceEvents": self._events, "displayTimeUnit": "ms"}
+        # Readers of traces pass over what they do not know; `symphony trace diff` reads it.
+        return {
+            "traceEvents": self._events,
+            "displayTimeUnit": "ms",
+            "symphony": {"report": report},
+        }
 
     def _engine(self, report: dict[str, Any]) -> None:
         for span in report["spans"]:
