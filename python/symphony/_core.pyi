@@ -2672,8 +2672,8 @@ class SupervisorServer:
     def __new__(cls) -> Self:
         """Takes over the descriptors that the root left in this process."""
 
-    def interpreter(self, prefixes: list[str], path: list[str]) -> None:
-        """Says what this interpreter reads: the prefixes of its installation, and where modules come from."""
+    def interpreter(self, prefixes: list[str], path: list[str], finders: list[str]) -> None:
+        """Says what this interpreter reads: prefixes, where modules come from, files of hooks for editable packages."""
 
     def up(self, spans: list[tuple[str, float, float]]) -> None:
         """Tells the root that orders are taken, with the spans of the start: name, begin, end in seconds."""

@@ -13,9 +13,15 @@ import pytest
 import symphony
 from kit_processes import running
 from symphony.exceptions import ExtensionError
-from workshop import write
+from workshop import Workshop, write
 
 pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def workshop(tmp_path):
+    """Its extensions are granted nothing but what their manifests say."""
+    return Workshop(tmp_path, signs=False)
 
 PACKAGE = Path(symphony.__file__).resolve().parents[1]
 

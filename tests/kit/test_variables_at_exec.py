@@ -9,9 +9,15 @@ import sys
 import textwrap
 
 import pytest
-from workshop import write
+from workshop import Workshop, write
 
 pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def workshop(tmp_path):
+    """Its extensions are granted nothing but what their manifests say."""
+    return Workshop(tmp_path, signs=False)
 
 SOURCE = """
 import ctypes, os, sys, time

@@ -74,20 +74,17 @@ def main(at_start: Iterable[str]) -> NoReturn:
         server.spawned(number, child)
 
 
-def _reads() -> tuple[list[str], list[str]]:
-    """What this interpreter reads: the prefixes of its installation, and where its modules come from.
+def _reads() -> tuple[list[str], list[str], list[str]]:
+    """What this interpreter reads: its installation's prefixes, where modules come from, and files of import hooks.
 
-    Editable packages that are found by an import hook are not on `sys.path`; setuptools keeps their places in a module.
+    By such hooks editable packages are found that are not on `sys.path`.
     """
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
     path = [os.path.abspath(entry) for entry in sys.path if entry]
-    for name, module in list(sys.modules.items()):
-        if name.startswith("__editable__"):
-            path += map(str, getattr(module, "MAPPING", {}).values())
-            for places in getattr(module, "NAMESPACES", {}).values():
-                path += map(str, places)
+    modules = [(name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items())]
+    finders = [file for name, file in modules if file and "editable" in name]
     bundle = getattr(sys, "_MEIPASS", None)
-    return sorted(prefixes), [*path, bundle] if bundle else path
+    return sorted(prefixes), [*path, bundle] if bundle else path, finders
 
 
 def _settle() -> None:

@@ -26,7 +26,7 @@ use super::options::ProcessHostOptions;
 use super::private_folders::private_folders;
 use super::servers::{self, KeptMemory};
 use super::start_spans::Stamps;
-use super::variables::{environment, granted, is_read_at_exec};
+use super::variables::{self, environment, granted, is_read_at_exec};
 use super::{Caller, Guest, Host, Respond, StartSpan, Stop, Stream};
 use crate::error::SupervisorError;
 use crate::extension::{Ended, Report, Timer};
@@ -281,6 +281,7 @@ impl ProcessHost {
         if let (Some(program), true) = (own, self.executes_own_python(manifest)) {
             policy.executes_own_interpreter(program.as_ref(), places);
         }
+        policy.read.extend(variables::places(&granted(manifest, &self.options.environment)));
         policy
     }
 

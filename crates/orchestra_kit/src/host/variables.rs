@@ -2,6 +2,8 @@
 //!
 //! Called by the process host before a run. Invariant: none but those that its manifest grants, and what its start needs.
 
+use std::path::PathBuf;
+
 use crate::manifest::ExtensionManifest;
 use crate::supervisor::Environment;
 
@@ -34,4 +36,36 @@ pub(super) fn environment(
 pub(super) fn is_read_at_exec(name: &str) -> bool {
     const BEGINNINGS: [&str; 5] = ["LD_", "DYLD_", "PYTHON", "MALLOC_", "GLIBC_TUNABLES"];
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || name.ends_with("SAN_OPTIONS")
+}
+
+/// Where the loader and the interpreter look because of these variables: to grant one of them is to grant that.
+pub(super) fn places(variables: &[(String, String)]) -> Vec<PathBuf> {
+    let separators: fn(&str) -> &'static [char] = |name| match name {
+        "LD_LIBRARY_PATH" => &[':', ';'],
+        "LD_PRELOAD" | "LD_AUDIT" => &[':', ' '],
+        "PYTHONPATH" => &[':'],
+        _ => &[],
+    };
+    let lists = variables.iter().map(|(name, value)| (separators(name), value));
+    let entries = lists.filter(|(at, _)| !at.is_empty()).flat_map(|(at, value)| value.split(at));
+    let places = entries.map(PathBuf::from);
+    places.filter(|place| place.is_absolute() && place.parent().is_some()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_loaders_lists_name_is_read_and_nothing_else() {
+        let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let variables = [
+            set("LD_LIBRARY_PATH", "/a:/b;/c::relative:/"),
+            set("LD_PRELOAD", "/d.so /e.so:f.so"),
+            set("PYTHONPATH", "/g"),
+            set("HOME", "/home/somebody"),
+        ];
+        let named: Vec<_> = ["/a", "/b", "/c", "/d.so", "/e.so", "/g"].map(PathBuf::from).into();
+        assert_eq!(places(&variables), named);
+    }
 }

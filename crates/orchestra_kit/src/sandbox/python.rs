@@ -19,15 +19,20 @@ pub struct Interpreter {
 }
 
 impl Interpreter {
-    /// One that told its prefixes, and the files and folders that its modules come from.
+    /// One that told its prefixes, the files and folders that its modules come from, and the files of its import hooks
+    /// that find editable packages.
     pub fn told(
         prefixes: impl IntoIterator<Item = PathBuf>,
         path: impl IntoIterator<Item = PathBuf>,
+        finders: impl IntoIterator<Item = PathBuf>,
     ) -> Self {
         let mut read: Vec<_> =
             prefixes.into_iter().flat_map(|prefix| installation(&prefix)).collect();
+        let found = finders.into_iter().flat_map(|finder| found_by(&finder));
         read.extend(
-            path.into_iter().filter(|entry| entry.is_absolute() && entry.parent().is_some()),
+            path.into_iter()
+                .chain(found)
+                .filter(|entry| entry.is_absolute() && entry.parent().is_some()),
         );
         read.sort();
         read.dedup();
@@ -50,7 +55,7 @@ impl Interpreter {
         }
         prefixes.extend(std::fs::canonicalize(program).ok().as_deref().and_then(prefix_of));
         let path: Vec<_> = prefixes.iter().flat_map(|prefix| linked(prefix)).collect();
-        Self::told(prefixes, path)
+        Self::told(prefixes, path, [])
     }
 }
 
@@ -84,16 +89,10 @@ fn linked(prefix: &Path) -> Vec<PathBuf> {
             for entry in std::fs::read_dir(&packages).into_iter().flatten().flatten() {
                 let name = entry.file_name();
                 let name = name.to_string_lossy();
-                let finder = name.starts_with("__editable__") && name.ends_with("_finder.py");
-                if !finder && !name.ends_with(".pth") {
-                    continue;
-                }
-                let text = text(&entry.path());
-                if finder {
-                    let quoted = text.lines().filter(|line| line.starts_with("MAPPING"));
-                    let quoted = quoted.flat_map(|line| line.split(['\'', '"']));
-                    found.extend(quoted.filter(|part| part.starts_with('/')).map(PathBuf::from));
-                } else {
+                if is_finder(&name) {
+                    found.extend(found_by(&entry.path()));
+                } else if name.ends_with(".pth") {
+                    let text = text(&entry.path());
                     let lines = text
                         .lines()
                         .filter(|line| !line.starts_with('#') && !line.starts_with("import "));
@@ -106,6 +105,32 @@ fn linked(prefix: &Path) -> Vec<PathBuf> {
             }
         }
     }
+    found.retain(|path| path.exists());
+    found
+}
+
+/// Whether a module in `site-packages` finds an editable package, by the names that setuptools, scikit-build and
+/// meson-python give it.
+fn is_finder(name: &str) -> bool {
+    let Some(module) = name.strip_suffix(".py") else { return false };
+    let beginning = module.starts_with("__editable__") && module.ends_with("_finder");
+    beginning || module.ends_with("_editable") || module.ends_with("_editable_loader")
+}
+
+/// Where such a module leads: every path that stands in it as a text. Each tool has a form of its own, and a path that is
+/// there is in all of them whole; what is a module without its suffix is a file.
+fn found_by(finder: &Path) -> Vec<PathBuf> {
+    let text = text(finder);
+    let quoted =
+        text.split(['\'', '"']).filter(|part| part.starts_with('/') && !part.contains('\n'));
+    let file = |part: &str| Some(PathBuf::from(part)).filter(|path| path.exists());
+    let mut found: Vec<_> = quoted
+        .map(|part| file(part).unwrap_or_else(|| PathBuf::from(format!("{part}.py"))))
+        .collect();
+    // The folder of a package that is named by its first file has the rest of it.
+    let packages = found.iter().filter(|path| path.ends_with("__init__.py"));
+    let packages: Vec<_> = packages.filter_map(|path| path.parent().map(Path::to_owned)).collect();
+    found.extend(packages);
     found.retain(|path| path.exists());
     found
 }

@@ -119,14 +119,47 @@ fn an_installation_is_never_granted_as_a_whole_but_an_environment_is() {
     let read = Interpreter::of(&at("env/bin/python3")).read;
     let expected = ["env", "home/lib", "linked"].map(at);
     assert_eq!(read, expected);
-    let told = Interpreter::told([PathBuf::from("/")], []);
+    let told = Interpreter::told([PathBuf::from("/")], [], []);
     assert_eq!(told, Interpreter::default());
     assert!(!has(&Interpreter::of(Path::new("/bin/python3")).read, "/etc"));
 }
 
 #[test]
+fn editable_packages_are_read_whatever_tool_wrote_their_import_hook() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let packages = "env/lib/python3.11/site-packages";
+    for name in ["env/bin", packages, "mapped/a", "first/b", "nothing"] {
+        std::fs::create_dir_all(at(name)).unwrap();
+    }
+    for name in ["env/pyvenv.cfg", "first/b/__init__.py", "single.py", "listed.py"] {
+        std::fs::write(at(name), "").unwrap();
+    }
+    let hook = |name: &str, text: String| {
+        std::fs::write(at(packages).join(name), text).unwrap();
+    };
+    let mapping = (at("mapped/a"), at("single"));
+    hook(
+        "__editable___a_finder.py",
+        format!("MAPPING = {{'a': {:?}, 's': {:?}}}", mapping.0, mapping.1),
+    );
+    hook(
+        "_b_editable.py",
+        format!(
+            "install({{\"b\": {:?},\n \"c\": {:?}}})",
+            at("first/b/__init__.py"),
+            at("listed.py")
+        ),
+    );
+    hook("other.py", format!("PATH = {:?}", at("nothing")));
+    let read = Interpreter::of(&at("env/bin/python3")).read;
+    let expected = ["env", "first/b", "first/b/__init__.py", "listed.py", "mapped/a", "single.py"];
+    assert_eq!(read, expected.map(at));
+}
+
+#[test]
 fn a_root_or_a_relative_entry_on_the_module_path_grants_nothing() {
-    let told = Interpreter::told([], ["/", "", "here", "/packages"].map(PathBuf::from));
+    let told = Interpreter::told([], ["/", "", "here", "/packages"].map(PathBuf::from), []);
     assert_eq!(told.read, [PathBuf::from("/packages")]);
 }
 

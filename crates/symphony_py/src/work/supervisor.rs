@@ -35,9 +35,10 @@ impl SupervisorServer {
         Ok(Self { server, current: None, bridge: None })
     }
 
-    /// Says what this interpreter reads: the prefixes of its installation, and where modules come from.
-    fn interpreter(&mut self, prefixes: Vec<PathBuf>, path: Vec<PathBuf>) {
-        self.server.interpreter(Interpreter::told(prefixes, path));
+    /// Says what this interpreter reads: the prefixes of its installation, where modules come from, and the files of the
+    /// import hooks that find editable packages.
+    fn interpreter(&mut self, prefixes: Vec<PathBuf>, path: Vec<PathBuf>, finders: Vec<PathBuf>) {
+        self.server.interpreter(Interpreter::told(prefixes, path, finders));
     }
 
     /// Tells the root that orders are taken, with the spans of the start: name, begin, end.
