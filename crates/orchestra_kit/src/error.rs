@@ -276,6 +276,8 @@ pub enum ExtensionError {
         how: Box<Ended>,
         /// The last lines of its standard error.
         lines: Vec<String>,
+        /// The edit of its manifest, where the sandbox refused what it needs.
+        refusal: Option<String>,
     },
     /// It ended by itself while it was in use.
     #[error("extension `{name}` crashed: {how}")]
@@ -286,6 +288,8 @@ pub enum ExtensionError {
         how: Box<Ended>,
         /// The last lines of its standard error.
         lines: Vec<String>,
+        /// The edit of its manifest, where the sandbox refused what it needs.
+        refusal: Option<String>,
     },
     /// It failed too often and is left alone.
     #[error(
@@ -304,6 +308,8 @@ pub enum ExtensionError {
         last: Box<Ended>,
         /// The last lines of its standard error.
         lines: Vec<String>,
+        /// The edit of its manifest, where the sandbox refused what it needs.
+        refusal: Option<String>,
     },
     /// It did not answer in time.
     #[error("`{name}.{operation}` did not answer within {}", component::Seconds::from(*after))]
@@ -324,6 +330,8 @@ pub enum ExtensionError {
         operation: String,
         /// What it told.
         failure: Box<RemoteFailure>,
+        /// The edit of its manifest, where the sandbox refused what it needs.
+        refusal: Option<String>,
     },
     /// It has no such operation.
     #[error("extension `{name}` has no operation `{operation}`")]
@@ -402,7 +410,7 @@ impl Hint for ExtensionError {
             | Self::UnknownOperation { meant: Some(meant), .. } => {
                 vec![format!("did you mean `{meant}`?")]
             }
-            Self::StartFailed { how, lines, .. } => {
+            Self::StartFailed { how, lines, refusal, .. } => {
                 // Who raised has written to its stderr what it raised.
                 let raised = matches!(**how, Ended::Raised(_));
                 let mut hints = if raised { Vec::new() } else { last_lines(lines) };
@@ -417,11 +425,16 @@ impl Hint for ExtensionError {
                     Ended::Library { hints: more, .. } => hints.extend(more.iter().cloned()),
                     _ => {}
                 }
+                hints.extend(refusal.clone());
                 hints
             }
-            Self::Crashed { lines, .. } => last_lines(lines),
-            Self::Quarantined { name, lines, .. } => {
+            Self::Crashed { lines, refusal, .. } => {
+                last_lines(lines).into_iter().chain(refusal.clone()).collect()
+            }
+            Self::Remote { refusal, .. } => refusal.iter().cloned().collect(),
+            Self::Quarantined { name, lines, refusal, .. } => {
                 let mut hints = last_lines(lines);
+                hints.extend(refusal.clone());
                 hints.push(format!("mend it, then `kit.extension(\"{name}\").restart()`"));
                 hints
             }

@@ -519,7 +519,8 @@ pub(super) fn told(
         CallError::Remote(failure) if is_unknown(&failure) => unknown(name, operation),
         CallError::UnknownOperation { .. } => unknown(name, operation),
         CallError::Remote(failure) => {
-            ExtensionError::Remote { name, operation, failure: Box::new(failure) }
+            let refusal = current.and_then(|current| current.guest.refusal_of(&failure));
+            ExtensionError::Remote { name, operation, failure: Box::new(failure), refusal }
         }
         CallError::Closed { reason, .. } => unexplained(extension, &reason),
         error => ExtensionError::Call { name, operation, source: Box::new(error) },
@@ -538,5 +539,5 @@ fn unexplained(extension: &Extension, reason: &Closed) -> ExtensionError {
         Closed::Violation(error) => super::Ended::Violation(error.clone()),
         Closed::Local => return ExtensionError::Stopped { name },
     };
-    ExtensionError::Crashed { name, how: Box::new(how), lines: Vec::new() }
+    ExtensionError::Crashed { name, how: Box::new(how), lines: Vec::new(), refusal: None }
 }

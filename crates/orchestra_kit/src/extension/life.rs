@@ -17,6 +17,7 @@ use super::{Ended, Timer};
 use crate::error::ExtensionError;
 use crate::host::{Guest, Host, StartSpan, Stop};
 use crate::manifest::ExtensionManifest;
+use crate::supervisor::Status;
 
 /// So long without an answer to a ping, and it is called unresponsive.
 const SILENT: Duration = Duration::from_secs(3);
@@ -70,6 +71,13 @@ pub(super) struct Life {
     pub(super) waiting: Vec<Waiter>,
     pub(super) end_listeners: Vec<EndListener>,
     pub(super) tickets: u64,
+}
+
+/// How a run ended that ended by itself, with what is known of the reason.
+struct Failure {
+    how: Ended,
+    lines: Vec<String>,
+    refusal: Option<String>,
 }
 
 /// One extension of the catalogue, whatever its state.
@@ -444,7 +452,12 @@ impl Extension {
             next = self.load_again(&mut life);
             ExtensionError::Stopped { name }
         } else {
-            self.failed(&mut life, how, lines, ready_for)
+            let refusal = guest.as_ref().and_then(|guest| match &how {
+                Ended::Raised(failure) => guest.refusal_of(failure),
+                Ended::Exited(Status::Code(code)) if *code != 0 => guest.refusal_in(&lines),
+                _ => None,
+            });
+            self.failed(&mut life, Failure { how, lines, refusal }, ready_for)
         };
         let end_listeners = std::mem::take(&mut life.end_listeners);
         self.tell(life, end_listeners, Some(told));
@@ -464,21 +477,27 @@ impl Extension {
     fn failed(
         &self,
         life: &mut Life,
-        how: Ended,
-        lines: Vec<String>,
+        failure: Failure,
         ready_for: Option<Duration>,
     ) -> ExtensionError {
+        let Failure { how, lines, refusal } = failure;
         let name = self.name().to_owned();
         let crashed = life.state == State::Ready;
         let how = Box::new(how);
         tracing::warn!(extension = name, %how, crashed, "ended by itself");
         let error = if crashed {
-            ExtensionError::Crashed { name: name.clone(), how: how.clone(), lines: lines.clone() }
+            ExtensionError::Crashed {
+                name: name.clone(),
+                how: how.clone(),
+                lines: lines.clone(),
+                refusal: refusal.clone(),
+            }
         } else {
             ExtensionError::StartFailed {
                 name: name.clone(),
                 how: how.clone(),
                 lines: lines.clone(),
+                refusal: refusal.clone(),
             }
         };
         life.crash = Some((life.run, error.clone()));
@@ -498,6 +517,7 @@ impl Extension {
                     window: self.manifest.restart.window,
                     last: how,
                     lines,
+                    refusal,
                 });
             }
             // Whoever asked for this start hears why it failed, and may ask again.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ipc::{CallError, CallId, CallOptions, Done, Hook, Operation, Payload};
+use ipc::{CallError, CallId, CallOptions, Done, Hook, Operation, Payload, RemoteFailure};
 
 use crate::extension::{Ended, Report};
 use crate::manifest::ExtensionManifest;
@@ -160,6 +160,16 @@ pub trait Guest: Send + Sync {
     /// How many bytes wait for it to read.
     fn queued_bytes(&self) -> usize {
         0
+    }
+
+    /// Which key of its manifest would grant what the sandbox refused it, where that is why a call or a start failed.
+    fn refusal_of(&self, _failure: &RemoteFailure) -> Option<String> {
+        None
+    }
+
+    /// The same of a process that ended with these last lines.
+    fn refusal_in(&self, _lines: &[String]) -> Option<String> {
+        None
     }
 
     /// The last lines of its stderr.

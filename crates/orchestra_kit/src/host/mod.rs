@@ -14,6 +14,7 @@ mod options;
 mod pit;
 mod private_folders;
 mod process;
+mod program;
 mod servers;
 mod shares;
 mod start_spans;

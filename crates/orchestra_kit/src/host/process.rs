@@ -24,15 +24,15 @@ use super::in_process::{InProcess, InProcessRun};
 use super::inbound::GuestEvents;
 use super::options::ProcessHostOptions;
 use super::private_folders::private_folders;
-use super::servers::{self, KeptMemory};
+use super::servers::KeptMemory;
 use super::start_spans::Stamps;
-use super::variables::{self, environment, granted, is_read_at_exec};
+use super::variables::{self, environment, granted};
 use super::{Caller, Guest, Host, Respond, StartSpan, Stop, Stream};
 use crate::error::SupervisorError;
 use crate::extension::{Ended, Report, Timer};
-use crate::manifest::{Entry, ExtensionManifest};
-use crate::sandbox::{Enforcement, Kernel, Policy, enforcement};
-use crate::supervisor::{Ending, Process, Program, SpawnRequest, Supervisor, Termination, Watch};
+use crate::manifest::ExtensionManifest;
+use crate::sandbox::{Enforcement, Kernel, Policy, Refusals, enforcement};
+use crate::supervisor::{Ending, Process, SpawnRequest, Supervisor, Termination, Watch};
 
 /// How long the number of a guest that is ready may be on its way.
 const NUMBER: Duration = Duration::from_millis(250);
@@ -90,19 +90,12 @@ pub(crate) struct ProcessHost {
     bus: Bus,
     router: Weak<dyn Router>,
     timer: Arc<Timer>,
-    options: ProcessHostOptions,
+    pub(super) options: ProcessHostOptions,
     kernel: Kernel,
     kept: KeptMemory,
 }
 
 impl ProcessHost {
-    /// A variable that it is granted, that is set, and that acts only on a program that is executed.
-    fn acts_at_exec(&self, manifest: &ExtensionManifest) -> Option<String> {
-        let granted = granted(manifest, &self.options.environment).into_iter();
-        let mut names = granted.map(|(name, _)| name);
-        names.find(|name| is_read_at_exec(name))
-    }
-
     pub(crate) fn new(
         supervisor: Arc<Supervisor>,
         bus: Bus,
@@ -113,54 +106,6 @@ impl ProcessHost {
         let kernel = options.kernel.unwrap_or_else(Kernel::here);
         Self { supervisor, bus, router, timer, options, kernel, kept: KeptMemory::default() }
     }
-
-    fn program(&self, manifest: &ExtensionManifest, policy: &Policy) -> Result<Program, Ended> {
-        let folder = &manifest.folder;
-        match (&manifest.entry, &manifest.python) {
-            (Entry::Python(entry), None) if self.acts_at_exec(manifest).is_some() => {
-                let variable = self.acts_at_exec(manifest).unwrap_or_default();
-                if self.options.own_python.is_empty() {
-                    return Err(Ended::NotStarted(format!(
-                        "`{variable}` acts on a program that is executed, and this application has no interpreter to execute; name one as `python` in its manifest"
-                    )));
-                }
-                let mut argv = self.options.own_python.clone();
-                argv.push(entry.value.to_string());
-                argv.push(text(folder)?);
-                Ok(Program::Command { argv })
-            }
-            (Entry::Python(entry), None) => {
-                Ok(Program::Python { entry: entry.value.to_string(), paths: vec![folder.clone()] })
-            }
-            (Entry::Python(_), Some(_)) if self.options.foreign_python.is_empty() => {
-                let reason =
-                    "no interpreter but this one can be used here (`python` in its manifest)";
-                Err(Ended::NotStarted(reason.to_owned()))
-            }
-            (Entry::Python(entry), Some(interpreter)) => {
-                let mut argv = vec![text(interpreter)?];
-                argv.extend(self.options.foreign_python.iter().cloned());
-                argv.push(entry.value.to_string());
-                argv.push(text(folder)?);
-                Ok(Program::Command { argv })
-            }
-            (Entry::Command(words), _) if manifest.protocol.is_foreign() => {
-                servers::program(manifest, words, &self.options.places, policy)
-            }
-            (Entry::Command(words), _) => {
-                Ok(Program::Command { argv: words.iter().map(|word| word.value.clone()).collect() })
-            }
-            (Entry::Library { .. }, _) => {
-                Err(Ended::NotStarted("a library does not run in a process".to_owned()))
-            }
-        }
-    }
-}
-
-fn text(path: &std::path::Path) -> Result<String, Ended> {
-    path.to_str()
-        .map(str::to_owned)
-        .ok_or_else(|| Ended::NotStarted(format!("`{}` is not UTF-8", path.display())))
 }
 
 impl Host for ProcessHost {
@@ -174,13 +119,15 @@ impl Host for ProcessHost {
         let here = self.options.in_process.clone().filter(|server| server.serves(&name));
         if let Some(server) = here {
             let (ours, theirs) = lane_ends()?;
-            let guest = self.guest(id, manifest, ours, report)?;
+            let guest = self.guest(id, manifest, None, ours, report)?;
             return Ok(serve_here(guest, name, server, theirs));
         }
         let policy = self.policy(manifest);
         let mut environment = environment(manifest, &self.options.environment);
         environment.extend(private_folders(&policy)?);
         environment.extend(manifest.server.environment.iter().cloned());
+        let workspace = self.options.places.workspace.clone();
+        let refusals = Refusals::new(Arc::clone(manifest), policy.clone(), workspace);
         let request = SpawnRequest {
             id,
             name: name.clone(),
@@ -192,7 +139,7 @@ impl Host for ProcessHost {
         let (ours, theirs) = lane_ends()?;
         let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
         let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
-        let guest = self.guest(id, manifest, ours, report)?;
+        let guest = self.guest(id, manifest, Some(refusals), ours, report)?;
         self.capture(&name, stdout, stderr, &guest.capture)?;
         let kept = self.kept.of(manifest).map_err(refused)?;
         let own = [theirs.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()];
@@ -243,6 +190,7 @@ impl ProcessHost {
         &self,
         id: u64,
         manifest: &Arc<ExtensionManifest>,
+        refusals: Option<Refusals>,
         ours: OwnedFd,
         report: Report,
     ) -> Result<Arc<GuestProcess>, Ended> {
@@ -265,6 +213,7 @@ impl ProcessHost {
             timer: Arc::clone(&self.timer),
             capture: Capture::new(Arc::clone(&self.timer)),
             report,
+            refusals,
             pid: AtomicI32::new(0),
             ordered,
             about: Mutex::default(),
@@ -283,11 +232,6 @@ impl ProcessHost {
         }
         policy.read.extend(variables::places(&granted(manifest, &self.options.environment)));
         policy
-    }
-
-    fn executes_own_python(&self, manifest: &ExtensionManifest) -> bool {
-        let shares = matches!(manifest.entry, Entry::Python(_)) && manifest.python.is_none();
-        shares && self.acts_at_exec(manifest).is_some()
     }
 
     /// Has both pipes read, line by line, into the log; the last lines of stderr are kept.
@@ -326,7 +270,6 @@ fn refused(error: rustix::io::Errno) -> Ended {
     Ended::Refused(format!("no socket or pipe for it: {error}"))
 }
 
-/// An error with its cause.
 /// What is learned of a run as it goes.
 #[derive(Default)]
 struct About {
@@ -352,6 +295,8 @@ pub(super) struct GuestProcess {
     timer: Arc<Timer>,
     capture: Arc<Capture>,
     report: Report,
+    /// What it was granted; nothing where it is served in this process.
+    refusals: Option<Refusals>,
     pid: AtomicI32,
     ordered: Instant,
     about: Mutex<About>,
@@ -562,6 +507,14 @@ impl Guest for GuestProcess {
 
     fn queued_bytes(&self) -> usize {
         self.lane.stats().queued_bytes
+    }
+
+    fn refusal_of(&self, failure: &RemoteFailure) -> Option<String> {
+        self.refusals.as_ref()?.of_failure(failure)
+    }
+
+    fn refusal_in(&self, lines: &[String]) -> Option<String> {
+        self.refusals.as_ref()?.of_lines(lines)
     }
 
     fn lines(&self) -> Vec<String> {

@@ -137,7 +137,12 @@ fn send_on(
         asking.answered(id);
         answer(outcome.map_err(|error| match error {
             // What the called one told reaches the caller as it is.
-            ExtensionError::Remote { failure, .. } => *failure,
+            ExtensionError::Remote { mut failure, refusal, .. } => {
+                if let Some(hint) = refusal {
+                    failure.message = format!("{}; {hint}", failure.message);
+                }
+                *failure
+            }
             error => failure(&error),
         }));
     });

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use component::did_you_mean;
+use component::{Location, did_you_mean};
 
 use crate::document::{Element, Faults, Fields, Located};
 
 /// The grants of one extension, as written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Permissions {
+    /// Where `[extension.permissions]` stands, where it does.
+    pub at: Option<Location>,
     /// Paths that it may read; see [`Permissions::resolve`].
     pub read: Vec<Located<String>>,
     /// Paths that it may write.
@@ -42,6 +44,7 @@ impl Permissions {
     pub(super) fn read(faults: &mut Faults, element: Element) -> Option<Self> {
         let mut fields = Fields::open(faults, element, "extension.permissions", Self::KEYS)?;
         let permissions = Self {
+            at: Some(fields.at().clone()),
             read: fields.texts("read").unwrap_or_default(),
             write: fields.texts("write").unwrap_or_default(),
             network: fields.flag("network").unwrap_or(false),

@@ -14,6 +14,7 @@ mod kernel;
 mod policy;
 mod programs;
 mod python;
+mod refusal;
 mod system_calls;
 #[cfg(test)]
 mod tests;
@@ -24,3 +25,4 @@ pub use kernel::Kernel;
 pub(crate) use policy::own_program;
 pub use policy::{Places, Policy};
 pub use python::Interpreter;
+pub use refusal::Refusals;

@@ -62,7 +62,7 @@ fn a_crash_fails_the_call_and_the_next_one_works() {
     let kit = system.kit();
     let first = kit.extension("first").unwrap();
     let error = call(&first, "exit", [("code", 7_i64)]).unwrap_err();
-    let ExtensionError::Crashed { name, how, lines } = &error else { panic!("{error:?}") };
+    let ExtensionError::Crashed { name, how, lines, .. } = &error else { panic!("{error:?}") };
     assert_eq!((name.as_str(), &**how), ("first", &Ended::Exited(Status::Code(7))));
     assert_eq!(lines, &["about to leave"]);
     assert_eq!(error.to_string(), "extension `first` crashed: exit code 7");

@@ -168,7 +168,12 @@ impl StandInThreads {
     ) -> KitError {
         (failure.type_name, failure.traceback) = (type_name, traceback);
         let (name, operation) = (self.member.as_str().to_owned(), asked.operation.to_owned());
-        KitError::Extension(ExtensionError::Remote { name, operation, failure: Box::new(failure) })
+        KitError::Extension(ExtensionError::Remote {
+            name,
+            operation,
+            failure: Box::new(failure),
+            refusal: None,
+        })
     }
 }
 
