@@ -32,6 +32,7 @@ from symphony.records import (
     Comparison,
     EnforceReport,
     EngineStats,
+    Grants,
     Metadata,
     Operation,
     PoolStats,
@@ -967,6 +968,21 @@ class ExtensionHandle:
     def operations(self) -> list[str] | None:
         """The names of its operations; `None` while they are not known."""
 
+    def schema(self) -> dict[str, dict[str, Any]]:
+        """JSON Schemas of its operations, by their names; starts the extension where it does not run.
+
+        Returns:
+            For each operation `input`, the schema of the object that its inputs are; `output`, that of its result,
+            where that is known (of a stream the list of its values); `description`, its docstring; and `title` and
+            `annotations`, where an MCP server gives them.
+
+        Raises:
+            ExtensionError: It cannot be started.
+        """
+
+    def _described(self) -> list[tuple[str, list[tuple[str, bool]], bool, str]] | None:
+        """Its operations as the handshake has them: name, inputs and which are needed, whether a stream, doc."""
+
     def call(self, operation: str, /, **inputs: Any) -> Any:
         """Calls an operation and waits for its result; starts the extension where it does not run.
 
@@ -1081,6 +1097,13 @@ class Kit:
             ComponentNotFoundError: The catalogue has none of that name.
         """
 
+    def grants(self, name: str) -> Grants:
+        """What the manifest of an extension grants.
+
+        Raises:
+            ComponentNotFoundError: The catalogue has none of that name.
+        """
+
     def enforcement(self, name: str) -> list[tuple[str, str]]:
         """Each permission of an extension and how far it is enforced.
 
@@ -1139,6 +1162,10 @@ class Melody:
     @property
     def nodes(self) -> list[str]:
         """The ids of its nodes."""
+
+    @property
+    def calls(self) -> list[str]:
+        """What its nodes call, in their order: `extension.operation` or `member.operation`."""
 
 @final
 class Run:
@@ -2707,6 +2734,9 @@ def count_paths(paths: Sequence[_StrPath]) -> tuple[int, int, int]:
     """How many manifests, extensions and Melodies lie at these paths."""
 
 _Declared: TypeAlias = tuple[str, list[tuple[str, int, int]], tuple[str, int, int] | None]
+
+def find_melodies(paths: Sequence[_StrPath]) -> list[str]:
+    """The files of the Melodies that lie at these paths."""
 
 def find_systems(paths: Sequence[_StrPath]) -> list[_Declared]:
     """The systems whose manifests lie at these paths: file, each module of `components`, and the Conductor, placed."""

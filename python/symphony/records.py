@@ -353,6 +353,20 @@ class Operation(_OperationBase, total=False):
     doc: str
 
 
+class Grants(TypedDict):
+    """What the manifest of an extension grants.
+
+    `in_root`: it is a library in the root process, which no grant holds. `digest`: the SHA-256 of the manifest.
+    """
+
+    in_root: bool
+    write: list[str]
+    run: list[str]
+    network: bool
+    calls: list[str]
+    digest: str
+
+
 class Welcome(TypedDict):
     """The host's answer to a guest's handshake: protocol version, calls that may wait, settings."""
 

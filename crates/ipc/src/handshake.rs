@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 /// The protocol versions that this build speaks, lowest and highest.
 pub const PROTOCOL: (u16, u16) = (1, 1);
 
+/// The operation that every guest may answer beside its own: a map of each operation's `input` and `output`, as JSON Schemas,
+/// and its `description`. A guest that does not know it answers `unknown-operation`, as for any other.
+pub const SCHEMAS: &str = "symphony.schemas";
+
 /// One input of an operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {

@@ -27,7 +27,7 @@ pub use frame::{
     Assembler, Frame, HEADER, Header, Kind, LOOP_WAITS, MAGIC, MAX_LENGTH, SERVING_WAITS, STREAM,
     Space, VERSION,
 };
-pub use handshake::{Hello, Input, Operation, PROTOCOL, Refused, Welcome};
+pub use handshake::{Hello, Input, Operation, PROTOCOL, Refused, SCHEMAS, Welcome};
 pub use hooks::{Hook, Hooks};
 pub use inherited::{LANE_VARIABLE, inherited};
 pub use lane::{

@@ -91,6 +91,15 @@ pub fn systems(paths: &[PathBuf]) -> Vec<SystemManifest> {
     survey.manifests.iter().filter_map(|file| SystemManifest::read(file).ok()).collect()
 }
 
+/// The files of Melodies that lie in these files and folders, each once; whether they are lawful is not asked.
+pub fn melodies(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut survey = Survey::default();
+    for path in paths {
+        survey.find(path, 0, true);
+    }
+    survey.candidates.into_iter().collect()
+}
+
 /// How much was looked at, by kind; Python sources are read elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Looked {

@@ -37,7 +37,7 @@ class Contract:
         self._operation = description.name
         self._converts: dict[str, Convert] = {}
         inputs = (*description.required, *description.optional)
-        for layer, said, is_what_is_called in _annotated(description.layers, inputs):
+        for layer, said, is_what_is_called in annotated_layer(description.layers, inputs):
             names: dict[str, Any] = getattr(layer, "__globals__", {})
             without = _defaults_of_none(layer)
             for name in inputs:
@@ -72,7 +72,7 @@ class Contract:
         return inputs
 
 
-def _annotated(
+def annotated_layer(
     layers: tuple[Any, ...], inputs: tuple[str, ...]
 ) -> Iterator[tuple[Any, dict[str, Any], bool]]:
     """The outermost layer that says something of the inputs, and whether it is the one that gets them.

@@ -34,6 +34,9 @@ _CAUSES = 16
 
 _prepared = False
 
+SCHEMAS = "symphony.schemas"
+"""The operation that is answered beside the extension's own: `ipc::SCHEMAS`."""
+
 START = 0
 """The correlation of a failure that belongs to no request but to the extension's start."""
 
@@ -287,6 +290,9 @@ class Server:
     ) -> None:
         """Run an operation; a caller that takes no stream gets all values of one as a list."""
         description = self._extension.descriptions.get(operation)
+        if description is None and operation == SCHEMAS:
+            self._tell_schemas(correlation)
+            return
         if description is None:
             known = ", ".join(f"`{name}`" for name in self._extension.operations)
             message = (
@@ -312,6 +318,15 @@ class Server:
             self.send_fault(correlation, raised)
         finally:
             self._serving = None
+
+    def _tell_schemas(self, correlation: int) -> None:
+        """Answer with the JSON Schemas of the operations."""
+        try:
+            from symphony._guest.operation_schemas import schemas_of
+
+            self._lane.reply(correlation, schemas_of(self._extension.descriptions.values()))
+        except Exception as fault:  # noqa: BLE001  # Whatever an author's classes raise when they are looked at.
+            self.send_fault(correlation, fault)
 
     def _contract(self, description: OperationDescription) -> Contract:
         contract = self._contracts.get(description.name)

@@ -2,7 +2,9 @@
 //!
 //! Known before it starts: the catalogue has the same names. Invariant: each names its inputs; `?` marks what may be left out.
 
-use ipc::{Input, Operation};
+use ipc::{Input, Operation, Value};
+
+use crate::wire::json;
 
 /// An operation: its name, its inputs, what it does.
 pub(super) const OPERATIONS: &[(&str, &[&str], &str)] = &[
@@ -63,4 +65,37 @@ pub(super) fn offered() -> Vec<Operation> {
         doc: (*doc).to_owned(),
     });
     operations.collect()
+}
+
+/// What each operation takes, as JSON Schemas.
+pub(super) fn schemas() -> Value {
+    let operations = OPERATIONS.iter().map(|(name, inputs, doc)| {
+        let properties = inputs.iter().map(|input| {
+            let input = input.trim_end_matches('?');
+            (input.to_owned(), schema_of(input))
+        });
+        let required = inputs.iter().filter(|input| !input.ends_with('?'));
+        let input = json::map([
+            ("type", "object".into()),
+            ("properties", Value::Map(properties.collect())),
+            ("required", Value::List(required.map(|&input| input.into()).collect())),
+            ("additionalProperties", false.into()),
+        ]);
+        ((*name).to_owned(), json::map([("input", input), ("description", (*doc).into())]))
+    });
+    Value::Map(operations.collect())
+}
+
+/// What an input is, which its name tells.
+fn schema_of(input: &str) -> Value {
+    let typed = |name: &str| ("type", name.into());
+    match input {
+        "line" | "character" | "end_line" | "end_character" | "tab_size" => {
+            json::map([typed("integer"), ("minimum", 0.into())])
+        }
+        "include_declaration" | "insert_spaces" => json::map([typed("boolean")]),
+        "only" => json::map([typed("array"), ("items", json::map([typed("string")]))]),
+        "params" => Value::Map(Vec::new()),
+        _ => json::map([typed("string")]),
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use component::{Code, did_you_mean};
-use ipc::{Lane, Operation, Payload, Value};
+use ipc::{Lane, Operation, Payload, SCHEMAS, Value};
 use parking_lot::Mutex;
 
 use super::asked;
@@ -15,7 +15,7 @@ use super::diagnostics::Diagnostics;
 use super::documents::{Documents, Opened};
 use super::greeting::{Abilities, abilities, initialize};
 use super::inputs::{Inputs, wrong};
-use super::operations::{OPERATIONS, offered};
+use super::operations::{OPERATIONS, offered, schemas};
 use super::results::{self, Translator, list};
 use crate::call::{Call, Failed, refused};
 use crate::error::BridgeError;
@@ -214,6 +214,9 @@ impl Speaker for Lsp {
     }
 
     fn begin(self: Arc<Self>, connection: &Arc<Connection>, mut call: Call) {
+        if call.operation == SCHEMAS {
+            return call.finish(Ok(schemas()));
+        }
         let names = || OPERATIONS.iter().map(|(name, ..)| *name);
         if !names().any(|name| name == call.operation) {
             let meant = did_you_mean(&call.operation, names());

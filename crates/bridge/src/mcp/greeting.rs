@@ -147,16 +147,26 @@ pub(super) enum Kind {
     Prompt,
 }
 
-/// Everything that the server offers.
-pub(super) fn offers(
-    connection: &Connection,
-    era: &Era,
-) -> Result<Vec<(Kind, Operation)>, BridgeError> {
+/// Everything that a server offers.
+pub(super) struct Offers {
+    pub(super) offered: Vec<(Kind, Operation)>,
+    /// What it says of each tool, by the tool's name.
+    pub(super) schemas: Value,
+}
+
+/// Asks for everything that the server offers.
+pub(super) fn offers(connection: &Connection, era: &Era) -> Result<Offers, BridgeError> {
     let has = |name: &str| era.capabilities.get(name).is_some_and(|found| *found != Value::None);
     let mut offered = Vec::new();
+    let mut schemas = Vec::new();
+    let mut names = HashSet::new();
     if has("tools") {
         for tool in list_tools(connection, era)? {
-            offered.extend(operation_of(&tool).map(|operation| (Kind::Tool, operation)));
+            let Some(operation) = operation_of(&tool) else { continue };
+            if names.insert(operation.name.clone()) {
+                schemas.push((operation.name.clone(), schema_of(tool)));
+                offered.push((Kind::Tool, operation));
+            }
         }
     }
     for (capability, kind, name, inputs, doc) in [
@@ -187,12 +197,27 @@ pub(super) fn offers(
                 beside: true,
                 doc: doc.to_owned(),
             };
-            offered.push((kind, operation));
+            if names.insert(operation.name.clone()) {
+                offered.push((kind, operation));
+            }
         }
     }
-    let mut names = HashSet::new();
-    offered.retain(|(_, operation)| names.insert(operation.name.clone()));
-    Ok(offered)
+    Ok(Offers { offered, schemas: Value::Map(schemas) })
+}
+
+/// A tool's own words, under the names that every guest uses.
+fn schema_of(mut tool: Value) -> Value {
+    let said = [
+        ("inputSchema", "input"),
+        ("outputSchema", "output"),
+        ("description", "description"),
+        ("title", "title"),
+        ("annotations", "annotations"),
+    ];
+    let entries = said.into_iter().filter_map(|(theirs, ours)| {
+        json::take(&mut tool, theirs).map(|value| (ours.to_owned(), value))
+    });
+    Value::Map(entries.collect())
 }
 
 fn list_tools(connection: &Connection, era: &Era) -> Result<Vec<Value>, BridgeError> {

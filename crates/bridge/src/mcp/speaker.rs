@@ -7,10 +7,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use component::{Code, did_you_mean};
-use ipc::{Lane, Operation, Value};
+use ipc::{Lane, Operation, SCHEMAS, Value};
 use parking_lot::Mutex;
 
-use super::greeting::{Era, Kind, offers, settle};
+use super::greeting::{Era, Kind, Offers, offers, settle};
 use super::results;
 use crate::call::{Call, progress, refused};
 use crate::error::BridgeError;
@@ -30,13 +30,15 @@ pub(crate) struct Mcp {
     kept: Mutex<Kept>,
     era: OnceLock<Era>,
     offered: OnceLock<HashMap<String, Kind>>,
+    /// What the server says of its tools, by their names.
+    schemas: OnceLock<Value>,
     under_way: Arc<UnderWay>,
 }
 
 impl Mcp {
     pub(crate) fn new(settings: Settings, kept: Kept) -> Self {
-        let (era, offered) = (OnceLock::new(), OnceLock::new());
-        Self { settings, kept: Mutex::new(kept), era, offered, under_way: Arc::default() }
+        let (era, offered, schemas) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { settings, kept: Mutex::new(kept), era, offered, schemas, under_way: Arc::default() }
     }
 
     fn params(&self, number: i64, call: &mut Call, kind: Kind) -> Value {
@@ -83,7 +85,8 @@ impl Speaker for Mcp {
         if era.meta.is_some() {
             self.kept.lock().save(b"");
         }
-        let offered = offers(connection, &era)?;
+        let Offers { offered, schemas } = offers(connection, &era)?;
+        let _ = self.schemas.set(schemas);
         let kinds = offered.iter().map(|(kind, operation)| (operation.name.clone(), *kind));
         let _ = self.offered.set(kinds.collect());
         let _ = self.era.set(era);
@@ -93,6 +96,9 @@ impl Speaker for Mcp {
     fn serve(&self, _connection: &Arc<Connection>, _lane: &Lane) {}
 
     fn begin(self: Arc<Self>, connection: &Arc<Connection>, mut call: Call) {
+        if call.operation == SCHEMAS {
+            return call.finish(Ok(self.schemas.get().cloned().unwrap_or_default()));
+        }
         let Some(offered) = self.offered.get() else { return };
         let Some(kind) = offered.get(&call.operation).copied() else {
             let meant = did_you_mean(&call.operation, offered.keys().map(String::as_str));

@@ -46,6 +46,13 @@ pub(crate) fn count_paths(py: Python<'_>, paths: Vec<PathBuf>) -> (usize, usize,
     (looked.manifests, looked.extensions, looked.melodies)
 }
 
+/// The files of the Melodies that lie at these paths.
+#[pyfunction]
+pub(crate) fn find_melodies(py: Python<'_>, paths: Vec<PathBuf>) -> Vec<String> {
+    let found = py.detach(|| orchestra_kit::check::melodies(&paths));
+    found.into_iter().map(|file| file.to_string_lossy().into_owned()).collect()
+}
+
 /// An extension: its name, file, line and column, and the names of its operations where they are known.
 type FoundExtension = (String, String, u32, u32, Option<Vec<String>>);
 

@@ -101,6 +101,24 @@ impl ExtensionHandle {
             .map(|known| known.into_iter().map(|operation| operation.name).collect())
     }
 
+    /// Its operations as its handshake describes them; `None` while it is not ready.
+    fn _described<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+        let known = self.found().and_then(|handle| handle.operations());
+        let Some(known) = known else { return Ok(None) };
+        let described = known.into_iter().map(|operation| {
+            let inputs = operation.inputs.into_iter().map(|input| (input.name, input.required));
+            (operation.name, inputs.collect::<Vec<_>>(), operation.stream, operation.doc)
+        });
+        PyList::new(py, described.collect::<Vec<_>>()).map(Some)
+    }
+
+    /// JSON Schemas of its operations; it is started where it does not run.
+    fn schema<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = this.py();
+        guard(py)?;
+        py.import("symphony._work.schemas")?.getattr("schema")?.call1((this,))
+    }
+
     /// Calls an operation and waits for its result.
     #[pyo3(signature = (operation, /, **inputs))]
     fn call(

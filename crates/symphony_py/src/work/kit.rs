@@ -8,6 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use boot_orchestrator::system::System;
 use ipc::Payload;
 use orchestra_kit::catalogue::{Known, Together};
+use orchestra_kit::document::Located;
+use orchestra_kit::manifest::Execution;
 use orchestra_kit::melody::engine::Engine;
 use orchestra_kit::operations::known_operations;
 use orchestra_kit::{Kit as Inner, Operations as _};
@@ -180,6 +182,25 @@ impl Kit {
         let handle = found.map_err(|error| fields_of_extension(&error).raise(py))?;
         let manifest = handle.manifest();
         Ok((manifest.version.clone(), manifest.folder.display().to_string()))
+    }
+
+    /// What the manifest of an extension grants, and the digest of that manifest.
+    fn grants<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyDict>> {
+        let found = self.kit(py)?.extension(name);
+        let handle = found.map_err(|error| fields_of_extension(&error).raise(py))?;
+        let manifest = handle.manifest();
+        let granted = &manifest.permissions;
+        let texts = |list: &[Located<String>]| {
+            list.iter().map(|entry| entry.value.clone()).collect::<Vec<_>>()
+        };
+        let fields = PyDict::new(py);
+        fields.set_item("in_root", manifest.execution == Execution::Pit)?;
+        fields.set_item("write", texts(&granted.write))?;
+        fields.set_item("run", texts(&granted.run))?;
+        fields.set_item("network", granted.network)?;
+        fields.set_item("calls", texts(&granted.calls))?;
+        fields.set_item("digest", &manifest.digest)?;
+        Ok(fields)
     }
 
     /// Each permission of an extension and how far it is enforced.

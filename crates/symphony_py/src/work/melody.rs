@@ -66,6 +66,12 @@ impl Melody {
         self.melody.nodes.iter().map(|node| node.id.to_string()).collect()
     }
 
+    /// What its nodes call, in the order of the nodes: `extension.operation` or `member.operation`.
+    #[getter]
+    fn calls(&self) -> Vec<String> {
+        self.melody.nodes.iter().map(|node| node.call.to_string()).collect()
+    }
+
     fn __repr__(&self) -> String {
         format!("<Melody {} of {} nodes>", self.melody.name, self.melody.nodes.len())
     }
