@@ -1533,6 +1533,9 @@ class Health:
     def __reduce__(self) -> tuple[type[Self], tuple[str, str | None]]:
         """Copies and pickles are made of both."""
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+
 @final
 class SystemHealth:
     """How a whole system is."""
@@ -1551,6 +1554,9 @@ class SystemHealth:
 
         One that the boot went on without is `unhealthy`, and so is one that did not answer in time.
         """
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the state of each component, what is not healthy first."""
 
 @final
 class Holder:
@@ -1704,6 +1710,9 @@ class SwapReport:
     def notes(self) -> tuple[str, ...]:
         """What else there is to know: what was stopped with it, what the new one lacks."""
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: who was reached, and who still holds the old one."""
+
 @final
 class VariantReport:
     """What one variant did."""
@@ -1753,6 +1762,9 @@ class ExperimentReport:
 
     def __getitem__(self, name: str, /) -> VariantReport:
         """The report of one variant."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figures of each variant."""
 
 @final
 class CallBegun:
@@ -2173,6 +2185,9 @@ class BootReport:
 
     def to_json(self) -> str:
         """The document of the contract."""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page of the boot, without its frame."""
 
 @final
 class BootEvent:

@@ -23,6 +23,7 @@ def workshop(tmp_path):
     """Its extensions are granted nothing but what their manifests say."""
     return Workshop(tmp_path, signs=False)
 
+
 PACKAGE = Path(symphony.__file__).resolve().parents[1]
 
 # What `pip install -e` writes for a project of which only some packages are to be found: a finder, and who installs it.

@@ -19,6 +19,7 @@ def workshop(tmp_path):
     """Its extensions are granted nothing but what their manifests say."""
     return Workshop(tmp_path, signs=False)
 
+
 SOURCE = """
 import ctypes, os, sys, time
 @extension.operation

@@ -82,6 +82,10 @@ class System(Generic[C]):
         self.conductor: C = conductor
         atexit.register(self._at_exit)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: how the boot went."""
+        return self.report._repr_html_()
+
     if TYPE_CHECKING:
         _found: dict[Any, Any]
 

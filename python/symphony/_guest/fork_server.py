@@ -81,7 +81,9 @@ def _reads() -> tuple[list[str], list[str], list[str]]:
     """
     prefixes = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}
     path = [os.path.abspath(entry) for entry in sys.path if entry]
-    modules = [(name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items())]
+    modules = [
+        (name, getattr(module, "__file__", None)) for name, module in list(sys.modules.items())
+    ]
     finders = [file for name, file in modules if file and "editable" in name]
     bundle = getattr(sys, "_MEIPASS", None)
     return sorted(prefixes), [*path, bundle] if bundle else path, finders

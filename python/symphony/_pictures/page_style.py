@@ -1,15 +1,22 @@
-"""The style of a page: light, dark, on paper, and on a phone. Used by `page` and by what notebooks show."""
+"""The style of a page: light, dark, on paper, and on a phone. Used by `page` and by what notebooks show.
 
-STYLE = """
-:root{color-scheme:light dark;--paper:#fff;--ink:#1d2430;--soft:#5b6675;--line:#d8dee7;--band:#f4f6f9;
+In a notebook a fragment stands among others: what is written here for a page holds there inside of one element alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+SCOPE = ".symphony-report"
+"""The element of a notebook in which the style holds."""
+_LIGHT = """--paper:#fff;--ink:#1d2430;--soft:#5b6675;--line:#d8dee7;--band:#f4f6f9;
   --grid:#e3e8ef;--bar:#3f6ea8;--engine:#9aa7b8;--gate:#5b6675;--critical:#c2570c;--bad:#b3261e;
-  --good:#1f7a3d;--fork:#7a5ea8;--setup:#a8658f;--import:#3f8f8a;--hand:#b08a1e;--ready:#6a9a3a;--card:#f4f6f9}
-@media (prefers-color-scheme:dark){:root{--paper:#14181f;--ink:#e4e9f0;--soft:#9aa7b8;--line:#333d4b;
+  --good:#1f7a3d;--fork:#7a5ea8;--setup:#a8658f;--import:#3f8f8a;--hand:#b08a1e;--ready:#6a9a3a;--card:#f4f6f9"""
+_DARK = """--paper:#14181f;--ink:#e4e9f0;--soft:#9aa7b8;--line:#333d4b;
   --band:#1b212a;--grid:#29313d;--bar:#6f9fd8;--engine:#5f6c7e;--gate:#9aa7b8;--critical:#f0924a;
   --bad:#ff8a80;--good:#7fcf97;--fork:#b49be0;--setup:#d79bc0;--import:#6cc0ba;--hand:#dcb94d;--ready:#a3cf74;
-  --card:#1b212a}
-}
-*{box-sizing:border-box}
+  --card:#1b212a"""
+_RULES = """*{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:14px/1.45 system-ui,sans-serif}
 main{max-width:1240px;margin:0 auto;padding:20px 24px 48px}
 h1{font-size:1.5em;margin:.2em 0}
@@ -110,3 +117,51 @@ h2,h3{break-after:avoid}
 .symphony-graph{max-width:100%;height:auto}
 }
 """
+
+STYLE = (
+    f":root{{color-scheme:light dark;{_LIGHT}}}\n"
+    f"@media (prefers-color-scheme:dark){{:root{{{_DARK}}}}}\n{_RULES}"
+)
+"""Of a page."""
+
+_ITSELF = (":root", "body", "main")
+# Notebooks say which they are; what the browser says is for those that do not.
+_LIGHT_NOTEBOOKS = ("[data-jp-theme-light=true]", "[data-theme=light]", "body.vscode-light")
+_DARK_NOTEBOOKS = (
+    "[data-jp-theme-light=false]",
+    "[data-theme=dark]",
+    "html[theme=dark]",
+    "body.vscode-dark",
+)
+# The picture of a graph can stand alone; here it has the colours of what it stands in.
+_OF_A_FRAGMENT = (
+    "{scope}{{border:1px solid var(--line);border-radius:6px;max-width:none;padding:4px 16px 16px}}"
+    "{scope} .symphony-graph{{background:none;--ink:inherit;--soft:inherit;--band:inherit;--bad:inherit;"
+    "--box:var(--paper);--line:var(--bar);--edge:var(--soft);--warm:var(--critical)}}"
+)
+
+
+def fragment_style() -> str:
+    """The style of a fragment: it changes nothing outside of its element, and follows the notebook's light or dark."""
+    parts = [_scoped(STYLE)]
+    for places, colours, scheme in (
+        (_LIGHT_NOTEBOOKS, _LIGHT, "light"),
+        (_DARK_NOTEBOOKS, _DARK, "dark"),
+    ):
+        selectors = ",".join(f"{place} {SCOPE}" for place in places)
+        parts.append(f"{selectors}{{color-scheme:{scheme};{colours}}}")
+    return "".join([*parts, _OF_A_FRAGMENT.format(scope=SCOPE)])
+
+
+def _scoped(style: str) -> str:
+    """The same rules, for what lies in that element."""
+
+    def rule(found: re.Match[str]) -> str:
+        selectors = (each.strip() for each in found["selectors"].split(","))
+        return ",".join(map(_inside, selectors)) + "{"
+
+    return re.sub(r"(?P<selectors>[^{}@;]+)\{(?=[^{}]*\})", rule, style)
+
+
+def _inside(selector: str) -> str:
+    return SCOPE if selector in _ITSELF else f"{SCOPE} {selector}"

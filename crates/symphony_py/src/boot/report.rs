@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::door::error::Fields;
+use crate::door::picture::fragment;
 
 /// A span as people read it.
 #[pyfunction]
@@ -151,6 +152,11 @@ impl BootReport {
     fn __repr__(&self) -> String {
         let state = if self.report.ok { "ready" } else { "failed" };
         format!("<BootReport {} {state}>", self.report.system)
+    }
+
+    /// What a notebook shows.
+    fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        fragment(this.as_any(), "boot_fragment")
     }
 }
 

@@ -7,6 +7,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
+use crate::door::picture::fragment;
+
 /// How a component is: return one from `health()`.
 #[pyclass(frozen, eq, hash, subclass, module = "symphony")]
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -76,6 +78,11 @@ impl Health {
         Ok(format!("Health('{}', {reason})", self.state))
     }
 
+    /// What a notebook shows.
+    fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        fragment(this.as_any(), "component_health_fragment")
+    }
+
     fn __reduce__<'py>(
         this: &Bound<'py, Self>,
     ) -> (Bound<'py, PyType>, (&'static str, Option<String>)) {
@@ -139,5 +146,10 @@ impl SystemHealth {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let ill = self.found(py, |health| health.state != "healthy")?.repr()?;
         Ok(format!("SystemHealth({}, {ill})", PyString::new(py, self.state).repr()?))
+    }
+
+    /// What a notebook shows.
+    fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        fragment(this.as_any(), "health_fragment")
     }
 }

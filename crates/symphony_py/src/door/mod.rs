@@ -6,6 +6,7 @@ pub(crate) mod enter;
 pub(crate) mod error;
 pub(crate) mod exception;
 pub(crate) mod health;
+pub(crate) mod picture;
 pub(crate) mod process;
 pub(crate) mod span;
 pub(crate) mod spec;

@@ -6,6 +6,7 @@ use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::holder::Holder;
+use crate::door::picture::fragment;
 
 /// What a swap did; its `str()` is its whole text.
 #[pyclass(module = "symphony")]
@@ -111,6 +112,11 @@ impl SwapReport {
         let name = pyo3::types::PyString::new(py, &self.component).repr()?;
         let drained = if self.drained { "True" } else { "False" };
         Ok(format!("<SwapReport {name} drained={drained}>"))
+    }
+
+    /// What a notebook shows.
+    fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        fragment(this.as_any(), "swap_fragment")
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::door::picture::fragment;
 use crate::door::words::refused;
 
 /// So many of the last calls' times are kept.
@@ -112,6 +113,11 @@ impl ExperimentReport {
 
     fn __str__(&self) -> String {
         trial_text(&self.component, &self.variants)
+    }
+
+    /// What a notebook shows.
+    fn _repr_html_<'py>(this: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        fragment(this.as_any(), "experiment_fragment")
     }
 }
 
