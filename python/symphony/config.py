@@ -38,7 +38,11 @@ class SystemConfig:
         store: Mapping[str, str] | None = None,
         durability: str | None = None,
     ) -> None:
-        """Keeps absolute paths."""
+        """Keeps absolute paths.
+
+        Raises:
+            BootError: One is relative, and the working directory was removed.
+        """
         self.path = _absolute(path)
         self.state = _absolute(state)
         self.workspace = _absolute(workspace)
@@ -72,4 +76,16 @@ def as_config(config: SystemConfig | StrPath) -> SystemConfig:
 
 
 def _absolute(path: StrPath | None) -> str | None:
-    return None if path is None else os.path.abspath(os.fspath(path))
+    if path is None:
+        return None
+    try:
+        return os.path.abspath(os.fspath(path))
+    except FileNotFoundError as error:
+        from symphony.exceptions import BootError
+
+        raise BootError(
+            f"`{os.fspath(path)}` is relative to the working directory, and that was removed",
+            code="manifest-invalid",
+            phase="foundation",
+            hints=["give an absolute path, or change to a directory that is there"],
+        ) from error

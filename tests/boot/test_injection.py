@@ -308,7 +308,7 @@ def test_two_components_of_one_name_are_told_by_their_module():
 
 
 def test_what_is_no_component_is_refused():
-    with pytest.raises(TypeError, match="an instance goes into `overrides`"):
+    with pytest.raises(TypeError, match="not `int`"):
         boot(components=[3])
     with pytest.raises(TypeError, match="conductor"):
         boot(3)

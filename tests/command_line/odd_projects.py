@@ -51,6 +51,15 @@ odd(
     "def run(): return boot(components=[*PARTS])\n",
 )
 odd(
+    "objects that are made in the call",
+    pkg__a="class Gone: ...\nclass Kept:\n    def __init__(self, gone: Gone): ...\n    def __call_me__(self): ...\n",
+    main=HEAD
+    + "import pkg.a\nfrom pkg.a import Kept, Gone\n@component(name='named')\nclass Marked:\n"
+    "    def __init__(self, size: int): ...\n"
+    "class Wants:\n    def __init__(self, kept: Kept, marked: Marked, gone: Gone): ...\n"
+    "def run(): return boot(components=[Wants, Kept(3), pkg.a.Kept(4), Marked(size=3)])\n",
+)
+odd(
     "the mark by another name",
     pkg__a="import symphony as s\nfrom symphony import component as part\nclass Gone: ...\n"
     "@part\nclass A:\n    def __init__(self, gone: 'Gone'): ...\n"

@@ -296,8 +296,8 @@ def test_a_module_that_cannot_be_imported_is_a_boot_error(package):
     assert caught.value.hints == ("did you mean `Front`?",)
 
 
-def test_an_instance_among_the_components_is_a_type_error():
-    with pytest.raises(TypeError, match="`overrides`"):
+def test_a_plain_value_among_the_components_is_a_type_error():
+    with pytest.raises(TypeError, match="not `int`"):
         collect([3])
 
 

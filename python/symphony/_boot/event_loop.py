@@ -1,8 +1,9 @@
 """The event loop on which async steps run, with a parked spare. Imported with the first async step only.
 
 Invariants: a loop that does not come back from a cancelled step in 250 ms is left behind with its thread, and the
-steps that remain run on the spare. A loop is never stopped while it has a step: a coroutine that was dropped is closed
-wherever the collector comes by, and one that swallows everything would keep that thread, even at the interpreter's end.
+steps that it has not begun, and all that come, run on the spare; a step is begun once. A loop is never stopped while
+it has a step: a coroutine that was dropped is closed wherever the collector comes by, and one that swallows everything
+would keep that thread, even at the interpreter's end.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ _PATIENCE = 0.25
 class _Loop:
     """One event loop on a daemon thread of its own."""
 
-    __slots__ = ("_leaving", "_thread", "loop", "tasks")
+    __slots__ = ("_leaving", "_thread", "loop", "tasks", "waiting")
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.tasks: dict[int, asyncio.Task[None]] = {}
+        # Who takes a step out of here, in one operation, begins it.
+        self.waiting: dict[int, tuple[Job, Awaitable[Any]]] = {}
         self._leaving = False
         self._thread = _thread.start_new_thread(self._run, ())
 
@@ -40,9 +43,13 @@ class _Loop:
         self.loop.run_forever()
         self.loop.close()
 
-    def start(self, job: Job, awaitable: Awaitable[Any]) -> None:
-        """Makes the task of a step; runs on the loop."""
-        self.tasks[id(job.live)] = self.loop.create_task(self._step(job, awaitable))
+    def submit(self, job: Job, awaitable: Awaitable[Any]) -> None:
+        """Takes a step; from any thread."""
+        self.waiting[id(job.live)] = (job, awaitable)
+        self.loop.call_soon_threadsafe(self._start, id(job.live))
+
+    def _start(self, key: int) -> None:
+        self.tasks[key] = self.loop.create_task(self._step(key))
 
     def leave(self) -> None:
         """No further step comes: it ends with its last one."""
@@ -67,15 +74,26 @@ class _Loop:
                 lines.append(place_of(frame))
                 innermost = frame
             coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
-        # What it calls, where it is not waiting but running on the loop's thread.
+        # What it calls, where it is not waiting but running on the loop's thread; else what that is busy with.
         called: list[str] = []
         running = sys._current_frames().get(self._thread)
         while running is not None and running is not innermost:
             called.append(place_of(running))
             running = running.f_back
-        return lines if running is None else lines + called[::-1]
+        return lines + self.held() if running is None else lines + called[::-1]
 
-    async def _step(self, job: Job, awaitable: Awaitable[Any]) -> None:
+    def held(self) -> list[str]:
+        """Where something keeps the thread from serving the loop."""
+        frame = sys._current_frames().get(self._thread)
+        idle = frame is None or frame.f_code.co_filename.endswith("selectors.py")
+        return [f"waits for the event loop, which is held at {place_of(frame)}"] if frame and not idle else []
+
+    async def _step(self, key: int) -> None:
+        begun = self.waiting.pop(key, None)
+        if begun is None:
+            self._ended(key)
+            return
+        job, awaitable = begun
         in_step = job.live.threads_in_step
         in_step.append(self._thread)
         try:
@@ -84,32 +102,73 @@ class _Loop:
             job.fail(error)
         finally:
             in_step.remove(self._thread)
-            self.tasks.pop(id(job.live), None)
-            self._end_if_done()
+            self._ended(key)
+
+    def _ended(self, key: int) -> None:
+        self.tasks.pop(key, None)
+        self._end_if_done()
+
+
+def _drop(awaitable: Any) -> None:
+    """Closes what is never awaited, with the coroutine that it was given: else Python warns of each."""
+    frame = getattr(awaitable, "cr_frame", None)
+    given = [] if frame is None else [frame.f_locals.get(name) for name in ("outcome", "made")]
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()
+    for inner in given:
+        if hasattr(inner, "cr_frame"):
+            _drop(inner)
 
 
 class EventLoops:
-    """The loop in use and its spare."""
+    """The loop in use, its spare, and those that were left behind."""
 
-    __slots__ = ("_loop", "_spare")
+    __slots__ = ("_left", "_loop", "_spare")
 
     def __init__(self) -> None:
         """Starts both."""
         self._loop = _Loop()
         self._spare: _Loop | None = _Loop()
+        self._left: list[_Loop] = []
 
     def submit(self, job: Job, awaitable: Awaitable[Any]) -> bool:
         """Runs an awaitable as the rest of a step."""
         loop = self._loop
-        loop.loop.call_soon_threadsafe(loop.start, job, awaitable)
+        try:
+            loop.submit(job, awaitable)
+        except RuntimeError:
+            # One that was left behind has ended.
+            if loop is self._loop:
+                raise
+        if loop is not self._loop:
+            # It was left behind meanwhile.
+            self._move(loop)
         return True
 
     def cancel(self, job: Job) -> None:
         """Cancels the step of this job; a loop that does not come back is left behind."""
-        loop = self._loop
-        task = loop.tasks.get(id(job.live))
-        if task is None:
+        key = id(job.live)
+        for loop in (self._loop, *self._left):
+            if key in loop.waiting:
+                self._never_begun(loop, key)
+                return
+            task = loop.tasks.get(key)
+            if task is not None:
+                self._cancel(loop, task)
+                return
+
+    def _never_begun(self, loop: _Loop, key: int) -> None:
+        """A step that had no turn in its time: something else holds the loop, and would hold up the others too."""
+        waiting = loop.waiting.pop(key, None)
+        if waiting is None:
             return
+        job, awaitable = waiting
+        _drop(awaitable)
+        job.fail(asyncio.CancelledError())
+        self._replace(loop)
+
+    def _cancel(self, loop: _Loop, task: asyncio.Task[None]) -> None:
         back = _thread.allocate_lock()
         back.acquire()
 
@@ -121,17 +180,42 @@ class EventLoops:
             task.cancel()
 
         loop.loop.call_soon_threadsafe(stop)
-        if not back.acquire(timeout=_PATIENCE) and self._spare is not None:
-            self._loop, self._spare = self._spare, None
-            loop.leave()
+        if not back.acquire(timeout=_PATIENCE):
+            self._replace(loop)
+
+    def _replace(self, loop: _Loop) -> None:
+        """Goes on with the spare, and with another one after it."""
+        if loop is not self._loop or self._spare is None:
+            return
+        self._loop, self._spare = self._spare, None
+        self._left.append(loop)
+        self._move(loop)
+        loop.leave()
+        try:
+            self._spare = _Loop()
+        except (OSError, RuntimeError):
+            # Neither descriptors nor threads are left, or the interpreter ends: this loop is the last.
+            return
+
+    def _move(self, loop: _Loop) -> None:
+        """Hands on what a loop has not begun."""
+        for key in list(loop.waiting):
+            waiting = loop.waiting.pop(key, None)
+            if waiting is not None:
+                self._loop.submit(*waiting)
 
     def stack(self, live: Any) -> list[str]:
         """Where the async step of a component stands, outermost first; nothing when it has none."""
-        task = self._loop.tasks.get(id(live))
-        return [] if task is None else [line for line in self._loop.stack(task) if line]
+        for loop in (self._loop, *self._left):
+            if id(live) in loop.waiting:
+                return loop.held()
+            task = loop.tasks.get(id(live))
+            if task is not None:
+                return [line for line in loop.stack(task) if line]
+        return []
 
     def close(self) -> None:
-        """Lets both loops end; a hanging one is left to the end of the process."""
+        """Lets all loops end; a hanging one is left to the end of the process."""
         for loop in (self._loop, self._spare):
             if loop is not None:
                 loop.leave()

@@ -85,7 +85,7 @@ def boot(  # noqa: F811
             imported on this thread while the core boots. None: the base `Conductor`, which serves the oldest run
             first.
         config: Path of a `Symphony.toml`, or a `SystemConfig`. None: no extensions, and a temporary state folder.
-        components: Classes, factories, modules or `"package.module"`.
+        components: Classes, factories, objects, modules or `"package.module"`.
         overrides: What takes the place of a type; what is overridden is never started.
         prepare: Called on this thread before the Conductor's import, while the core boots.
         observer: Called with each `BootEvent`, on a thread of its own.

@@ -8,6 +8,7 @@ waits with a timeout, so that none wakes while the interpreter ends.
 
 from __future__ import annotations
 
+import _contextvars
 import _thread
 import sys
 
@@ -97,7 +98,7 @@ def stack_of(thread: int) -> list[str]:
 class Threads:
     """The keeper of one system, and what it started."""
 
-    __slots__ = ("_gate", "_keeper", "_loops", "_starter")
+    __slots__ = ("_context", "_gate", "_keeper", "_loops", "_starter")
 
     def __init__(self, keeper: Keeper, starter: Starter) -> None:
         """Starts the keeper.
@@ -106,6 +107,8 @@ class Threads:
             keeper: The core's end, which says what to do.
             starter: The boot, whose calling thread the keeper may interrupt.
         """
+        # What the caller has set is read in the steps of every component; what a step sets is its own thread's.
+        self._context = _contextvars.copy_context()
         self._gate = _thread.allocate_lock()
         self._keeper = keeper
         self._starter = starter
@@ -133,7 +136,8 @@ class Threads:
 
     def _spawn(self, queue: JobQueue) -> None:
         try:
-            _thread.start_new_thread(self._work, (queue,))
+            run: Any = self._context.copy().run
+            _thread.start_new_thread(run, (self._work, queue))
         except RuntimeError:
             # There are too many, or, from 3.12 on, the interpreter ends: the step that it is for is done right here.
             job = queue.not_started()

@@ -70,6 +70,16 @@ def factory(target: Callable[..., Any]) -> Factory:
     return Factory(target)
 
 
+class _Given:
+    """An object of `components=`."""
+
+    __slots__ = ("instance",)
+
+    def __init__(self, instance: Any) -> None:
+        """Keeps it."""
+        self.instance = instance
+
+
 class Collected:
     """What `boot()` hands to the planner.
 
@@ -149,6 +159,24 @@ class Collector:
         made: type = type(new)
         spec = ComponentSpec(name, new, "instance", made.__module__, made.__qualname__)
         spec.made = made
+        return spec
+
+    def describe_given(self, given: Any) -> ComponentSpec:
+        """The spec of an object of `components=`: what its class would have made, which needs nothing any more."""
+        kind: type = type(given)
+        options: Options | None = kind.__dict__.get(MARK)
+        entered = options is not None and options.enter
+        # What is entered is a generator's life: it is made, by what gives it.
+        target, form = ((lambda: given), "class") if entered else (given, "instance")
+        spec = ComponentSpec(kind.__name__, target, form, kind.__module__, kind.__qualname__)
+        spec.made = kind
+        spec.provides.append(kind)
+        if entered:
+            spec.entered = True
+            self._tell(enter(spec, Scope, _place(spec)))
+        lifecycle(spec, kind)
+        if options is not None:
+            self.diagnostics += options.apply(spec, _place(spec))
         return spec
 
     def _class(
@@ -376,7 +404,7 @@ def collect(
     """Reads `components=` and `overrides=` of `boot()`.
 
     Args:
-        components: Classes, factories, modules, names of modules.
+        components: Classes, factories, instances, modules, names of modules.
         overrides: Replacements by type.
         namespace: The local names of the caller of `boot()`.
         declared: The modules that the manifest names; one that both name is one.
@@ -388,23 +416,7 @@ def collect(
     collected = Collected()
     collector = Collector(namespace)
     collected.diagnostics = collector.diagnostics
-    targets: list[Any] = []
-    if isinstance(components, (type, _FUNCTION)) or not hasattr(components, "__iter__"):
-        name = getattr(components, "__name__", "…")
-        raise TypeError(f"`components` takes several: write `components=[{name}]`")
-    items = [components] if isinstance(components, str) else [*components]
-    for item in [*items, *(name for name in declared if name not in items)]:
-        if isinstance(item, (str, _MODULE)):
-            from symphony._components.scan import scan
-
-            targets.extend(scan(item))
-        elif isinstance(item, type) or callable(item):
-            targets.append(item)
-        else:
-            raise TypeError(
-                "`components` takes classes, functions, modules and names of modules, "
-                f"not `{type(item).__name__}`; an instance goes into `overrides`"
-            )
+    targets = _targets(components, declared)
     collector.register(targets)
     if overrides:
         collector.register(value for value in overrides.values() if isinstance(value, type))
@@ -412,7 +424,8 @@ def collect(
     # faults.
     for target in targets:
         before = len(collector.diagnostics)
-        spec = collector.describe(target)
+        is_given = type(target) is _Given
+        spec = collector.describe_given(target.instance) if is_given else collector.describe(target)
         faults = collector.diagnostics[before:]
         if faults and (
             (overrides and any(key in overrides for key in spec.provides))
@@ -428,6 +441,30 @@ def collect(
     settle_names(collected.specs, collected.specs)
     collected.diagnostics.extend(_contract_faults(collected.specs))
     return collected
+
+
+def _targets(components: Iterable[Any], declared: Sequence[str]) -> list[Any]:
+    """What `components=` and the manifest name, with the modules looked through."""
+    targets: list[Any] = []
+    if isinstance(components, (type, _FUNCTION)) or not hasattr(components, "__iter__"):
+        name = getattr(components, "__name__", "…")
+        raise TypeError(f"`components` takes several: write `components=[{name}]`")
+    items = [components] if isinstance(components, str) else [*components]
+    for item in [*items, *(name for name in declared if name not in items)]:
+        if isinstance(item, (str, _MODULE)):
+            from symphony._components.scan import scan
+
+            targets.extend(scan(item))
+        elif isinstance(item, type) or callable(item):
+            targets.append(item)
+        elif type(item).__module__ == "builtins":
+            raise TypeError(
+                "`components` takes classes, functions, instances of classes, modules and names of modules, "
+                f"not `{type(item).__name__}`"
+            )
+        else:
+            targets.append(_Given(item))
+    return targets
 
 
 def _put_overrides(

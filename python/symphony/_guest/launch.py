@@ -126,7 +126,12 @@ def _library_path() -> list[str]:
     path = [entry for entry in sys.path if entry]
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     if script is not None and not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
-        own = {os.path.dirname(os.path.abspath(script)), os.path.dirname(os.path.realpath(script))}
+        try:
+            folders = os.path.abspath(script), os.path.realpath(script)
+        except FileNotFoundError:
+            # The working directory was removed, and the script's folder is what its name says.
+            folders = script, script
+        own = set(map(os.path.dirname, folders))
         first = next((entry for entry in path if entry in own), None)
         if first is not None and first != package:
             path.remove(first)

@@ -159,7 +159,7 @@ class BootCall:
         return []
 
     def _component(self, module: SourceModule, node: ast.expr) -> list[ComponentSpec]:
-        """One entry of `components=`: a class, a factory, a module or its name."""
+        """One entry of `components=`: a class, a factory, an object, a module or its name."""
         node = self._literal(module, node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             name, _, attribute = node.value.partition(":")
@@ -176,8 +176,24 @@ class BootCall:
             return [self._describe(found)]
         if qualified_name and self.project.module(qualified_name) is not None:
             return self._scan(qualified_name)
-        self._note(module, node, f"`{ast.unparse(node)}` is not defined in this folder's modules")
-        return []
+        given = self._given(module, node)
+        if given is None:
+            self._note(module, node, f"`{ast.unparse(node)}` is not defined in this folder's modules")
+        return [] if given is None else [given]
+
+    def _given(self, module: SourceModule, node: ast.expr) -> ComponentSpec | None:
+        """An object that is made in the call: what its class would have made, which needs nothing any more."""
+        made = self._qualify(module, node.func) if isinstance(node, ast.Call) else None
+        found = self.project.definition(made) if made else None
+        if found is None or not isinstance(found[1], ast.ClassDef):
+            return None
+        before = len(self.diagnostics)
+        spec = self.reader.describe(*found)
+        del self.diagnostics[before:]
+        spec.needs.clear()
+        if spec.kind == "class":
+            spec.kind = "instance"
+        return spec
 
     def _definition(self, name: str) -> Entry | None:
         """The definition of a name, also where its module only passes it on."""

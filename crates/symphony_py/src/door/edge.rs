@@ -165,9 +165,10 @@ fn label_of(name: &str) -> String {
     name.rsplit('.').next().unwrap_or(name).to_owned()
 }
 
-/// How a specification is called.
+/// How a specification is called; two objects of one class are one name twice, as in the text of their sources.
 pub(crate) fn called(spec: &ComponentSpec) -> Called {
-    let identity = spec.target.as_ref().map_or_else(
+    let target = spec.target.as_ref().filter(|_| !spec.is_instance());
+    let identity = target.map_or_else(
         || format!("{}:{}", spec.module, spec.qualname),
         |target| format!("#{:x}", target.as_ptr() as usize),
     );
