@@ -2786,6 +2786,13 @@ def extension_figures(
         100 took at most in seconds, the last fault.
     """
 
+def extension_grants(extension: ExtensionHandle) -> list[tuple[str, str, str]]:
+    """How far each grant of an extension is held.
+
+    Returns:
+        The permission; `enforced`, `degraded` or `not enforced`; why not further.
+    """
+
 def stop_extension(extension: ExtensionHandle, seconds: float) -> None:
     """Stops an extension within so many seconds; nothing starts it again."""
 

@@ -288,6 +288,10 @@ def _extension(handle: ExtensionHandle) -> dict[str, Any]:
         "p99_seconds": p99,
         **_used(pid),
         "last_error": fault,
+        "grants": [
+            {"name": name, "status": status, "detail": detail}
+            for name, status, detail in _core.extension_grants(handle)
+        ],
     }
 
 

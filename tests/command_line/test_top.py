@@ -39,6 +39,7 @@ EXTENSION_KEYS = {
     "memory_mb",
     "cpu_seconds",
     "last_error",
+    "grants",
 }
 FAILING = ECHO + "\n@extension.operation\ndef fail() -> None:\n    raise ValueError('no')\n"
 

@@ -36,6 +36,7 @@ pub use report::baseline::{
 pub use report::boot_report::{BootReport, ComponentReport, ErrorReport, PhaseReport, Saving};
 pub use report::budgets::{BudgetViolation, Budgets};
 pub use report::children::{ChildSpan, ChildSpans};
+pub use report::grants::{GrantReport, Grants};
 pub use report::memory::{peak as peak_memory, process_start};
 pub use report::outside::{Outside, OutsideWork};
 pub use report::spans::SpanReport;

@@ -99,7 +99,7 @@ mod core {
     #[pymodule_export]
     use crate::work::extension::{ExtensionHandle, PendingCall};
     #[pymodule_export]
-    use crate::work::figures::{extension_figures, stop_extension};
+    use crate::work::figures::{extension_figures, extension_grants, stop_extension};
     #[pymodule_export]
     use crate::work::file_watch::FileWatch;
     #[pymodule_export]

@@ -11,6 +11,7 @@ use crate::event::boot_event::{BootEvent, Stamped, Status};
 use crate::graph::plan::Plan;
 use crate::report::budgets::BudgetViolation;
 use crate::report::children::ChildSpans;
+use crate::report::grants::{GrantReport, Grants};
 use crate::report::json_words::{is_one, name_word, name_words, phase_word, status_word};
 use crate::report::outside::{Outside, OutsideWork};
 use crate::report::spans::{self, SpanReport};
@@ -96,6 +97,9 @@ pub struct ComponentReport {
     /// How often its start was tried; told where that was more than once.
     #[serde(skip_serializing_if = "is_one")]
     pub attempts: u32,
+    /// How far each of its grants is held; told of what runs under a sandbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<GrantReport>>,
 }
 
 /// What a step of the critical path would save.
@@ -137,6 +141,7 @@ pub(crate) struct Source<'a> {
     pub(crate) phase_budgets: [Option<Duration>; Phase::ALL.len()],
     pub(crate) outside: &'a OutsideWork,
     pub(crate) children: &'a ChildSpans,
+    pub(crate) grants: &'a Grants,
     /// When everything was ready, or the rollback began: seconds after the call.
     pub(crate) end: f64,
     pub(crate) memory_before: u64,
@@ -184,6 +189,12 @@ pub(crate) fn build(
             _ => None,
         })
         .collect();
+    let mut components = with_outside(components(plan, &timeline), &outside, &spans);
+    for (name, grants) in source.grants.take() {
+        if let Some(component) = components.iter_mut().find(|component| component.name == name) {
+            component.grants = Some(grants);
+        }
+    }
     BootReport {
         schema: 1,
         ok,
@@ -195,7 +206,7 @@ pub(crate) fn build(
         memory_mb: memory::peak().saturating_sub(source.memory_before + foreign) as f64
             / (1024.0 * 1024.0),
         phases: phases(&timeline, &source.phase_budgets, ok),
-        components: with_outside(components(plan, &timeline), &outside, &spans),
+        components,
         critical_path,
         savings,
         budget_violations,
@@ -239,6 +250,7 @@ fn components(plan: &Plan, timeline: &Timeline) -> Vec<ComponentReport> {
             requires: plan.required_names(number).into_iter().cloned().collect(),
             reason: spans.reason.clone(),
             attempts: spans.retries + 1,
+            grants: None,
         })
         .collect()
 }
@@ -268,6 +280,7 @@ fn with_outside(
             requires: Vec::new(),
             reason: None,
             attempts: 1,
+            grants: None,
         };
         components.insert(place, report);
     }

@@ -5,6 +5,7 @@ pub(crate) mod boot_report;
 pub(crate) mod budgets;
 pub(crate) mod children;
 pub(crate) mod critical_path;
+pub(crate) mod grants;
 mod json_words;
 pub(crate) mod memory;
 pub(crate) mod outside;

@@ -145,6 +145,7 @@ mod tests {
             requires: Vec::new(),
             reason: from.is_none().then(|| "it needs `x`\nwhich is long".to_owned()),
             attempts: 1,
+            grants: None,
         }
     }
 

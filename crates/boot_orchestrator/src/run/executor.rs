@@ -289,6 +289,7 @@ impl Run {
             phase_budgets: self.options.phases.budgets(),
             outside: &self.options.outside,
             children: &self.options.children,
+            grants: &self.options.grants,
             end: self.events.seconds(end),
             memory_before: self.memory_before,
         };

@@ -8,6 +8,7 @@ use component::Phase;
 use crate::event::boot_event::EventSink;
 use crate::report::budgets::Budgets;
 use crate::report::children::ChildSpans;
+use crate::report::grants::Grants;
 use crate::report::outside::OutsideWork;
 use crate::run::default_deadlines;
 use crate::run::interruption::Interruption;
@@ -107,6 +108,8 @@ pub struct BootOptions {
     pub outside: OutsideWork,
     /// What child processes did while they started, for the report.
     pub children: ChildSpans,
+    /// What components were granted, for the report.
+    pub grants: Grants,
     /// Who wants to see the events.
     pub sinks: Vec<Arc<dyn EventSink>>,
     /// Interrupts the boot.
@@ -133,6 +136,7 @@ impl Default for BootOptions {
             memory_before: None,
             outside: OutsideWork::default(),
             children: ChildSpans::default(),
+            grants: Grants::default(),
             sinks: Vec::new(),
             interruption: Interruption::new(),
         }

@@ -1,4 +1,4 @@
-//! What the start of the supervisor and of eager extensions went into, left for the report.
+//! What the start of the supervisor and of eager extensions went into, and how these are held, left for the report.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use orchestra_kit::ExtensionHandle;
 use orchestra_kit::supervisor::Span;
 
 use super::parts::Parts;
-use crate::ChildSpan;
+use crate::{ChildSpan, GrantReport};
 
 /// The start of the supervisor's process, as the report calls it.
 pub(super) const SUPERVISOR: &str = "supervisor process";
@@ -43,6 +43,16 @@ pub(super) fn of_supervisor(parts: &Parts, pid: Option<u32>, spans: &[Span]) {
 pub(super) fn of_extension(parts: &Parts, handle: &ExtensionHandle) {
     let account = handle.start_account();
     let component = ComponentName::from(handle.name());
+    let granted = handle.clone();
+    parts.grants.add(component.clone(), move || {
+        let told = granted.enforcement().into_iter();
+        told.map(|held| GrantReport {
+            name: held.permission.to_owned(),
+            status: held.level.as_str().to_owned(),
+            detail: held.reason,
+        })
+        .collect()
+    });
     parts.children.add(move || {
         let (pid, spans) = account();
         let child = |span: orchestra_kit::host::StartSpan| ChildSpan {

@@ -176,7 +176,8 @@ impl System {
     pub fn boot_options(&self) -> BootOptions {
         let outside = self.parts.outside.clone();
         let children = self.parts.children.clone();
-        let mut options = BootOptions { outside, children, ..BootOptions::default() };
+        let grants = self.parts.grants.clone();
+        let mut options = BootOptions { outside, children, grants, ..BootOptions::default() };
         let Some(manifest) = &self.manifest else { return options };
         options.system = Arc::from(manifest.name.as_str());
         options.budgets = Budgets {

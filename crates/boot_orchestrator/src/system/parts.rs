@@ -17,7 +17,7 @@ use pit::Pit;
 
 use super::handle_use::HandleUses;
 use super::state_folder::StateFolder;
-use crate::{ChildSpans, OutsideWork};
+use crate::{ChildSpans, Grants, OutsideWork};
 
 /// The parts of one system.
 pub(super) struct Parts {
@@ -38,6 +38,7 @@ pub(super) struct Parts {
     pub(super) handle_uses: HandleUses,
     pub(super) outside: OutsideWork,
     pub(super) children: ChildSpans,
+    pub(super) grants: Grants,
 }
 
 impl Parts {
@@ -61,6 +62,7 @@ impl Parts {
             handle_uses: HandleUses::default(),
             outside: OutsideWork::default(),
             children: ChildSpans::default(),
+            grants: Grants::default(),
         }
     }
 }

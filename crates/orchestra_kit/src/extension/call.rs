@@ -19,6 +19,7 @@ use super::wait::{self, Unready};
 use super::{Extension, StopReport, stop_all};
 use crate::error::ExtensionError;
 use crate::host::{Guest, StartSpan};
+use crate::sandbox::Enforcement;
 
 /// Receives a submitted call's outcome, once, on whichever thread has it. It must not block.
 pub type CallDone = Box<dyn FnOnce(Result<Payload, ExtensionError>) + Send>;
@@ -85,6 +86,11 @@ impl ExtensionHandle {
     /// Its manifest.
     pub fn manifest(&self) -> &Arc<crate::manifest::ExtensionManifest> {
         self.extension.manifest()
+    }
+
+    /// How far each of its permissions is held, as it would be started now.
+    pub fn enforcement(&self) -> Vec<Enforcement> {
+        self.extension.enforcement()
     }
 
     /// Where it stands.

@@ -17,6 +17,7 @@ use super::{Ended, Timer};
 use crate::error::ExtensionError;
 use crate::host::{Guest, Host, StartSpan, Stop};
 use crate::manifest::ExtensionManifest;
+use crate::sandbox::Enforcement;
 use crate::supervisor::Status;
 
 /// So long without an answer to a ping, and it is called unresponsive.
@@ -167,6 +168,11 @@ impl Extension {
 
     pub(crate) fn manifest(&self) -> &Arc<ExtensionManifest> {
         &self.manifest
+    }
+
+    /// How far each of its permissions is held, as it would be started now.
+    pub(super) fn enforcement(&self) -> Vec<Enforcement> {
+        self.host.enforcement(&self.manifest)
     }
 
     pub(crate) fn state(&self) -> State {

@@ -248,8 +248,7 @@ impl Kit {
     /// # Errors
     /// [`ExtensionError::NotFound`].
     pub fn enforcement(&self, name: &str) -> Result<Vec<Enforcement>, ExtensionError> {
-        let extension = self.inner.extension(name)?;
-        Ok(self.inner.hosts.of(extension.manifest()).enforcement(extension.manifest()))
+        Ok(self.inner.extension(name)?.enforcement())
     }
 
     /// Stops every extension, side by side, and returns by `deadline` at the latest.

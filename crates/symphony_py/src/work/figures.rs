@@ -25,6 +25,20 @@ pub(crate) fn extension_figures(
     Ok((restarts, pending, calls, errors, seconds(p50), seconds(p99), fault))
 }
 
+/// The permission, how far it is held, and why not further.
+type Grant = (&'static str, &'static str, String);
+
+/// How far each grant of an extension is held.
+#[pyfunction]
+pub(crate) fn extension_grants(
+    py: Python<'_>,
+    extension: PyRef<'_, ExtensionHandle>,
+) -> PyResult<Vec<Grant>> {
+    let handle = extension.handle(py)?;
+    let told = enter(py, || handle.enforcement())?.into_iter();
+    Ok(told.map(|held| (held.permission, held.level.as_str(), held.reason)).collect())
+}
+
 /// Stops an extension within so many seconds; nothing starts it again.
 #[pyfunction]
 pub(crate) fn stop_extension(

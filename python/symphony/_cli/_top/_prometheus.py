@@ -43,6 +43,13 @@ def text(systems: list[dict[str, Any]]) -> str:
             for one, extension in each
         ]
         lines += _metric(f"symphony_extension_{name}", kind, what, samples, factor)
+    grants = [
+        (_labels(one, extension=extension["name"], grant=grant["name"], status=grant["status"]), 1)
+        for one, extension in each
+        for grant in extension.get("grants", [])
+    ]
+    what = "1 for how far the sandbox holds it."
+    lines += _metric("symphony_extension_grant", "gauge", what, grants, 1.0)
     runs = [
         (_labels(one, outcome=outcome), count)
         for one in systems

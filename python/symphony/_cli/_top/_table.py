@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 HEAD = (
     *("extension", "state", "pid", "restarts", "calls", "errors", "queue"),
-    *("p50", "p99", "memory", "cpu", "last error"),
+    *("p50", "p99", "memory", "cpu", "grants", "last error"),
 )
 
 
@@ -38,6 +38,7 @@ def rows(system: dict[str, Any]) -> list[tuple[str, ...]]:
             _span(one["p99_seconds"]),
             _memory(one["memory_mb"]),
             _span(one["cpu_seconds"]),
+            _held(one.get("grants", [])),
             (one["last_error"] or "").partition("\n")[0],
         )
         for one in system["extensions"]
@@ -66,6 +67,15 @@ def text(systems: list[dict[str, Any]]) -> str:
         lines += [f"  {line}" for line in members(system)]
         lines.append("")
     return "\n".join(lines).rstrip("\n")
+
+
+def _held(grants: list[dict[str, str]]) -> str:
+    """The word of the worst, with the grants that it is said of."""
+    for word in ("not enforced", "degraded"):
+        names = [grant["name"] for grant in grants if grant["status"] == word]
+        if names:
+            return word if len(names) == len(grants) else f"{word}: {', '.join(names)}"
+    return "enforced" if grants else ""
 
 
 def _span(seconds: float | None) -> str:
