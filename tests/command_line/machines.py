@@ -48,6 +48,17 @@ def with_little_shared_memory():
     _call("mount", b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"size=1m")
 
 
+def with_small_disk(folder, mebibytes):
+    """An empty disk of that size at `folder`."""
+
+    def mount():
+        _own_mounts()
+        size = b"size=%dm" % mebibytes
+        _call("mount", b"tmpfs", os.fsencode(folder), b"tmpfs", 0, size)
+
+    return mount
+
+
 def without_landlock():
     _refuse(_LANDLOCK_CREATE_RULESET, _NOT_THERE)
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boot_orchestrator::{
-    Boot, BootFailure, BootOptions, Interruption, Passage, PhaseLatch, PhaseLimits, Progress,
-    Registry, Running,
+    Blocking, Boot, BootFailure, BootOptions, Interruption, Passage, PhaseLatch, PhaseLimits,
+    Progress, Registry, Running, Threads,
 };
-use component::{Code, Descriptor, Health, NeedKind, Phase, Step};
+use component::{Code, Descriptor, Failure, Health, NeedKind, Phase, Step};
 use support::{Act, Entry, Log, Mock, Seen, descriptor, need, options, timeless, until, watched};
 
 struct World {
@@ -262,6 +262,22 @@ fn a_start_that_ends_after_it_was_given_up_is_stopped_at_once_and_once() {
     running.shutdown(Duration::from_secs(3));
     assert_eq!(world.log.count("late", Entry::Begun(Step::Stop)), 1);
     assert!(world.seen.text().contains("`late` started after it was given up"));
+}
+
+#[test]
+fn a_stop_that_fails_after_it_was_given_up_is_told_with_why_and_what_to_do() {
+    let mut world = World::new();
+    let stops = Blocking::new(&Threads::new("steps", 1), || Ok(Health::Healthy)).stop(|| {
+        std::thread::sleep(Duration::from_millis(100));
+        let failure = Failure::new(Code::STATE_INVALID, "the index failed");
+        Err(failure.because("no space left").hint("free some"))
+    });
+    world.registry.add(descriptor("store", Phase::Pit), Arc::new(stops));
+    let report = world.boot().unwrap().shutdown(Duration::from_millis(20));
+    assert_eq!(report.errors[0].line(), "`store` did not stop: it did not end within 20 ms");
+    until("it was told", || {
+        world.seen.text().contains("the index failed: no space left; free some")
+    });
 }
 
 #[test]

@@ -53,6 +53,18 @@ impl Failure {
         self
     }
 
+    /// All of it but where a step hangs, in one line: what failed, why, and what to do.
+    pub fn line(&self) -> String {
+        let mut text = self.message.clone();
+        for cause in self.causes.iter().filter(|cause| !cause.contains('\n')) {
+            text = format!("{text}: {cause}");
+        }
+        for hint in &self.hints {
+            text = format!("{text}; {hint}");
+        }
+        text
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

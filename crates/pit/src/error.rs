@@ -3,7 +3,7 @@
 //! Every member returns this one type, so that the door to Python and the Orchestra Kit map it once.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use component::{Code, Failure, Hint};
@@ -291,18 +291,7 @@ impl Hint for PitError {
 
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Io { source, path, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    vec![format!(
-                        "make `{}` writable for this user, or set `[system] state` to a folder that is",
-                        path.display()
-                    )]
-                }
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    vec![format!("free space on the disk that holds `{}`", path.display())]
-                }
-                _ => Vec::new(),
-            },
+            Self::Io { source, path, .. } => refused(source, path),
             Self::NotAFolder { .. } => {
                 vec![
                     "set `[system] state` to a folder, or to a path that does not exist".to_owned(),
@@ -334,8 +323,16 @@ impl Hint for PitError {
             Self::Format { .. } => {
                 vec!["use the Symphony version that wrote it, or another state folder".to_owned()]
             }
-            Self::Index { path, .. } => {
-                vec![format!("remove `{}`: it is rebuilt at the next start", path.display())]
+            Self::Index { path, source } => {
+                let refused = match &**source {
+                    redb::Error::Io(source) => refused(source, path),
+                    _ => Vec::new(),
+                };
+                if refused.is_empty() {
+                    vec![format!("remove `{}`: it is rebuilt at the next start", path.display())]
+                } else {
+                    refused
+                }
             }
             Self::LibraryQuarantined { mark, .. } => vec![
                 "install another build of it".to_owned(),
@@ -352,5 +349,29 @@ impl Hint for PitError {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// What to do where the system refuses to write at `path`.
+fn refused(source: &io::Error, path: &Path) -> Vec<String> {
+    let path = path.display();
+    match source.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => vec![format!(
+            "make `{path}` writable for this user, or set `[system] state` to a folder that is"
+        )],
+        io::ErrorKind::StorageFull => {
+            vec![format!("free space on the disk that holds `{path}`")]
+        }
+        io::ErrorKind::QuotaExceeded => {
+            vec![format!(
+                "free space of this user on the disk that holds `{path}`, or raise its quota"
+            )]
+        }
+        io::ErrorKind::FileTooLarge => {
+            vec![format!(
+                "raise this process's limit on file sizes (`ulimit -f`), which `{path}` has met"
+            )]
+        }
+        _ => Vec::new(),
     }
 }

@@ -264,7 +264,7 @@ mod tests {
         drop(config);
         let is_kept = || Arc::strong_count(&lock) > 1;
         pit.artifacts().unwrap().close().unwrap();
-        pit.stale().unwrap().close();
+        pit.stale().unwrap().close().unwrap();
         assert!(is_kept());
         pit.dag().unwrap().close().unwrap();
         assert!(!is_kept(), "handles of closed members keep nothing");

@@ -34,9 +34,20 @@ impl UntilClosed {
         Self(Mutex::new(guard))
     }
 
-    /// Nothing touches the member's files any more.
-    pub(crate) fn let_go(&self) {
-        let guard = std::mem::take(&mut *self.0.lock());
+    /// Lets go of the guard as the answer is dropped: nothing touches the member's files any more, however the close ended.
+    pub(crate) fn closing(&self) -> Closing<'_> {
+        Closing(self)
+    }
+}
+
+/// A close under way.
+#[derive(Debug)]
+#[must_use = "the guard is let go of as this is dropped"]
+pub(crate) struct Closing<'a>(&'a UntilClosed);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        let guard = std::mem::take(&mut *self.0.0.lock());
         drop(guard);
     }
 }

@@ -155,7 +155,7 @@ fn what_was_lost_of_the_journal_of_runs_or_of_pins_is_an_error_and_changes_nothi
             let id = pit.artifacts().unwrap().put(b"kept", &plain()).unwrap();
             let run = pit.dag().unwrap().submit(&[("a".to_owned(), Vec::new())], 0).unwrap();
             pit.stale().unwrap().pin(&id).unwrap();
-            pit.stale().unwrap().close();
+            pit.stale().unwrap().close().unwrap();
             pit.dag().unwrap().close().unwrap();
             drop(pit);
             let whole = fs::read(&path).unwrap();
@@ -196,7 +196,7 @@ fn damage_at_the_end_of_a_journal_that_was_closed_is_no_torn_tail() {
             let id = pit.artifacts().unwrap().put(b"kept", &plain()).unwrap();
             pit.dag().unwrap().submit(&[("a".to_owned(), Vec::new())], 0).unwrap();
             pit.stale().unwrap().pin(&id).unwrap();
-            pit.stale().unwrap().close();
+            pit.stale().unwrap().close().unwrap();
             pit.dag().unwrap().close().unwrap();
             drop(pit);
             let mut bytes = fs::read(&path).unwrap();

@@ -448,7 +448,7 @@ fn play(acts: &[Act]) {
             }
             Act::Reopen => {
                 // Rules and uses are of the process; artifacts and pins are not.
-                world.stale.close();
+                world.stale.close().unwrap();
                 world.store.close().unwrap();
                 drop(world);
                 world = open(folder.path());

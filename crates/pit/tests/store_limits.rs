@@ -242,11 +242,11 @@ fn a_store_with_limits_keeps_to_them_by_itself_until_it_is_closed() {
     }
     until("the cap is kept", || store.stats().stored_bytes <= 250_000);
     until("what is not used goes", || store.find(None, None).unwrap() == [pinned]);
-    stale.close();
+    stale.close().unwrap();
     let last = put(&store, &bytes(300_000, 99));
     std::thread::sleep(Duration::from_millis(1500));
     assert!(store.exists(&last).unwrap(), "a closed manager deletes nothing");
-    stale.close();
+    stale.close().unwrap();
 }
 
 #[test]

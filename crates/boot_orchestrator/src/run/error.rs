@@ -18,6 +18,13 @@ pub struct StopFailure {
     pub failure: Failure,
 }
 
+impl StopFailure {
+    /// Whose stop failed, why and what to do, in one line.
+    pub fn line(&self) -> String {
+        format!("`{}` did not stop: {}", self.component, self.failure.line())
+    }
+}
+
 impl Hint for StopFailure {
     fn code(&self) -> Code {
         self.failure.code

@@ -123,7 +123,7 @@ impl StepTable {
         let claim = Arc::new(OutcomeClaim::new());
         let planned = &self.plan.components()[number as usize];
         let component = Arc::clone(planned.component());
-        let done = self.done(number, step, &claim, &component, planned.name().clone());
+        let done = self.done(number, step, (&claim, begun), &component, planned.name().clone());
         self.flights.insert((number, step), Flight { serial, begun, claim, panic: None });
         if let Some(deadline) = deadline {
             self.timers.push(Reverse((deadline, serial, number, step)));
@@ -141,7 +141,7 @@ impl StepTable {
         &self,
         number: u32,
         step: Step,
-        claim: &Arc<OutcomeClaim>,
+        (claim, begun): (&Arc<OutcomeClaim>, Instant),
         component: &Arc<dyn Component>,
         name: ComponentName,
     ) -> Done {
@@ -150,12 +150,20 @@ impl StepTable {
         Done::new(move |result| {
             let at = Instant::now();
             let late = step == Step::Start && result.is_ok();
+            let lost = result.as_ref().err().filter(|_| step == Step::Stop).map(Failure::line);
             let told = claim.tell(|| {
                 let _ =
                     sender.send(Message::Outcome { component: number, step, flight, result, at });
             });
-            if late && !told {
+            if told {
+                return;
+            }
+            if late {
                 stop_late(&component, name, &events);
+            } else if lost.is_some() {
+                // Nobody waits for it any more, and it is told all the same: something may be lost by it.
+                let seconds = at.saturating_duration_since(begun).as_secs_f64();
+                events.emit(BootEvent::StopFinished { component: name, seconds, reason: lost });
             }
         })
     }
@@ -315,7 +323,7 @@ fn stop_late(component: &Arc<dyn Component>, name: ComponentName, events: &Event
         after.emit(BootEvent::StopFinished {
             component: name,
             seconds: begun.elapsed().as_secs_f64(),
-            reason: result.err().map(|failure| failure.message),
+            reason: result.err().map(|failure| failure.line()),
         });
     });
     let stopped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

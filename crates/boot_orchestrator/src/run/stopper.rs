@@ -192,7 +192,7 @@ impl<'a> Stopper<'a> {
         self.events.emit(BootEvent::StopFinished {
             component: component.clone(),
             seconds: took.as_secs_f64(),
-            reason: failure.as_ref().map(ToString::to_string),
+            reason: failure.as_ref().map(Failure::line),
         });
         match failure {
             None => self.stops.stopped += 1,

@@ -147,7 +147,7 @@ fn stop(parts: &Parts, member: Member) -> Result<(), PitError> {
         }
         Member::StaleManager => {
             if let Some(stale) = pit.stale {
-                stale.close();
+                stale.close()?;
             }
         }
     }

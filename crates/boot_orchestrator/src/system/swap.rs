@@ -72,12 +72,12 @@ impl TakenMember {
     /// # Errors
     /// What was acknowledged could not be written down.
     pub fn close(self) -> Result<(), PitError> {
-        if let Some(sweeper) = self.sweeper {
+        let swept = self.sweeper.map_or(Ok(()), |sweeper| {
             self.sweepers_handles.close();
-            sweeper.close();
-        }
+            sweeper.close()
+        });
         self.handles.close();
-        match self.member {
+        let closed = match self.member {
             Taken::Artifacts(store) => store.close(),
             Taken::Dag(tracker) => tracker.close(),
             Taken::Pool(pool) => {
@@ -88,11 +88,9 @@ impl TakenMember {
                 engine.close();
                 Ok(())
             }
-            Taken::Stale(manager) => {
-                manager.close();
-                Ok(())
-            }
-        }
+            Taken::Stale(manager) => manager.close(),
+        };
+        swept.and(closed)
     }
 }
 

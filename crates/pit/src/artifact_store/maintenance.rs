@@ -179,7 +179,7 @@ impl Core {
     pub(super) fn flush(&self) -> PitResult<()> {
         let _one_at_a_time = self.flushing.lock();
         self.mend_alone()?;
-        self.flush_alone()
+        self.flush_alone(false)
     }
 
     /// Flushes, and lets the database go whether that went well or not.
@@ -189,7 +189,7 @@ impl Core {
             // Too large to be looked at now: the journal has what it misses.
             let is_looked_at =
                 self.vouched.load(Ordering::Acquire) || self.index.read().large()?.is_none();
-            if is_looked_at { self.flush_alone() } else { Ok(()) }
+            if is_looked_at { self.flush_alone(true) } else { Ok(()) }
         });
         self.index.write().rows_mut().close();
         // Also where the index could not be written: the journal has it all.
@@ -197,7 +197,7 @@ impl Core {
         flushed.and(closed)
     }
 
-    fn flush_alone(&self) -> PitResult<()> {
+    fn flush_alone(&self, is_last: bool) -> PitResult<()> {
         // A damaged page that is written anew would have a right checksum.
         self.vouch()?;
         let mut reads = self.touches.take();
@@ -220,7 +220,7 @@ impl Core {
         let Some(batch) = self.index.write().freeze()? else { return Ok(()) };
         // The index must never be ahead of the journal, also after a power cut.
         self.journal.sync()?;
-        let base = batch.commit().inspect_err(|error| self.not_written(error))?;
+        let base = batch.commit().inspect_err(|error| self.not_written(error, is_last))?;
         let done = self.index.write().rows_mut().thaw(base);
         drop(done);
         self.reserve.keep();

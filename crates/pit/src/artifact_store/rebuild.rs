@@ -105,9 +105,11 @@ impl Core {
     }
 
     /// The database refused a batch. `flushing` is held by the caller.
-    pub(super) fn not_written(&self, error: &PitError) {
-        // Without a database nothing is read from it, and all that waits is in memory.
-        let rebuilt = if self.index.read().has_base() { self.rebuild(error) } else { Ok(()) };
+    pub(super) fn not_written(&self, error: &PitError, is_last: bool) {
+        // Without a database nothing is read from it, and all that waits is in memory; after the last batch nobody reads
+        // any more, and the next open takes from the journal what the database lacks.
+        let is_read = !is_last && self.index.read().has_base();
+        let rebuilt = if is_read { self.rebuild(error) } else { Ok(()) };
         if let Err(error) = rebuilt {
             tracing::error!(%error, "the artifact index failed, and could not be made anew from the journal");
         }

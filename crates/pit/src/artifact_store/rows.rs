@@ -227,14 +227,20 @@ impl Rows {
 impl Batch {
     /// Brings the batch to redb; needs no lock.
     pub(super) fn commit(self) -> PitResult<(Arc<Database>, Snapshot)> {
-        let database = match self.database {
-            Some(database) => database,
-            None => Arc::new(database::create(&self.path)?),
-        };
-        let rows = self.changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
-        let snapshot = database::write(&database, rows)
-            .map_err(|error| database::failed(&self.path, error))?;
-        Ok((database, snapshot))
+        let is_new = self.database.is_none();
+        let committed =
+            self.database.map_or_else(|| database::create(&self.path).map(Arc::new), Ok);
+        let committed = committed.and_then(|database| {
+            let rows = self.changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
+            let written = database::write(&database, rows);
+            let snapshot = written.map_err(|error| database::failed(&self.path, error))?;
+            Ok((database, snapshot))
+        });
+        if committed.is_err() && is_new {
+            // A part of it is of no use to anybody, and a full disk has no room for it.
+            drop(database::remove(&self.path));
+        }
+        committed
     }
 }
 

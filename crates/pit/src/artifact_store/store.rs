@@ -312,10 +312,9 @@ impl ArtifactStore {
         // Waits for what is under way; what comes later is refused. Handles may live on, but the files must be free
         // for the next system in this process: a late write would go over that one's.
         drop(self.core.gate.write());
+        let _closing = self.core.guard.closing();
         self.flusher.stop();
-        let flushed = self.core.flush_and_close();
-        self.core.guard.let_go();
-        flushed
+        self.core.flush_and_close()
     }
 
     /// Refuses what comes after the close.

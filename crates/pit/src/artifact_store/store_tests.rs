@@ -81,6 +81,32 @@ fn while_the_disk_refuses_the_index_the_store_answers_from_memory() {
 }
 
 #[test]
+fn a_close_on_a_full_disk_says_what_it_needs_and_the_next_open_has_it_all() {
+    for is_first in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let index = folder.path().join("index.redb");
+        let store = open_still(folder.path(), Durability::Process);
+        let mut ids = vec![store.put(b"first", &PutOptions::default()).unwrap()];
+        if !is_first {
+            store.flush().unwrap();
+        }
+        ids.push(store.put(b"second", &PutOptions::default()).unwrap());
+        refusal::set(true);
+        let error = store.close().unwrap_err();
+        refusal::set(false);
+        assert!(matches!(&error, PitError::Index { path, .. } if *path == index));
+        let hint = format!("free space on the disk that holds `{}`", index.display());
+        assert_eq!(component::Hint::hints(&error), [hint]);
+        assert_eq!(index.exists(), !is_first, "a part of one takes room and is of no use");
+        assert_eq!(store.core.rebuilds.load(Ordering::Acquire), 0, "nobody reads it any more");
+        assert!(matches!(store.core.journal.sync(), Err(PitError::Stopped { .. })));
+        let again = ArtifactStore::open(folder.path(), Durability::Process).unwrap();
+        assert_eq!(again.find(None, None).unwrap(), ids);
+        assert_eq!(again.stats().replayed, if is_first { 2 } else { 1 });
+    }
+}
+
+#[test]
 fn content_in_chunks_is_in_a_journal_that_was_written_anew() {
     let folder = tempfile::tempdir().unwrap();
     let store = ArtifactStore::open(folder.path(), Durability::Power).unwrap();

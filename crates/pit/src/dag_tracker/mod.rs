@@ -17,6 +17,7 @@ mod state;
 mod step;
 mod take;
 mod tracker;
+mod upkeep;
 
 pub use policy::RunPolicy;
 pub use queue::AGEING;

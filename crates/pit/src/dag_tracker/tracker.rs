@@ -13,7 +13,6 @@ use component::Health;
 use parking_lot::{Mutex, RwLock};
 
 use crate::artifact_store::ArtifactId;
-use crate::journal::Written;
 use crate::state_guard::UntilClosed;
 use crate::{Durability, PitError, PitResult, RecoveryProgress, StateGuard};
 
@@ -25,23 +24,23 @@ use super::run::Run;
 use super::{NodeStatus, RunId, RunState, RunStatus, Shape, Step, SubmitOptions, TrackerStats};
 
 /// The table, oldest run first.
-type Runs = BTreeMap<RunId, Arc<Mutex<Run>>>;
+pub(super) type Runs = BTreeMap<RunId, Arc<Mutex<Run>>>;
 
 /// The running workflows of a system.
 #[derive(Debug)]
 pub struct DagTracker {
-    runs: RwLock<Runs>,
-    next: AtomicU64,
-    ledger: Option<Ledger>,
-    rewriting: Mutex<()>,
+    pub(super) runs: RwLock<Runs>,
+    pub(super) next: AtomicU64,
+    pub(super) ledger: Option<Ledger>,
+    pub(super) rewriting: Mutex<()>,
     references: References,
     pub(super) queue: Queue,
     resumed: u64,
     submitted: AtomicU64,
     steps: AtomicU64,
     /// Set under the run table's lock; whoever moves a run looks under the run's, and `close` takes each of those after.
-    closed: AtomicBool,
-    guard: UntilClosed,
+    pub(super) closed: AtomicBool,
+    pub(super) guard: UntilClosed,
 }
 
 impl DagTracker {
@@ -412,37 +411,6 @@ impl DagTracker {
         self.ledger.as_ref().map_or(Health::Healthy, Ledger::health)
     }
 
-    /// Flushes the journal to the disk; with nothing left to resume it is emptied, so that the next start reads little.
-    /// Nothing is acknowledged afterwards: calls on runs are refused.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
-    pub fn close(&self) -> PitResult<()> {
-        {
-            let _runs = self.runs.write();
-            self.closed.store(true, Ordering::Release);
-        }
-        self.queue.close();
-        let written = self.finish();
-        self.guard.let_go();
-        written
-    }
-
-    fn finish(&self) -> PitResult<()> {
-        let Some(ledger) = &self.ledger else { return Ok(()) };
-        // This takes each run's lock: a move that was under way is written down before the journal is flushed.
-        let idle = self
-            .runs()
-            .iter()
-            .all(|(_, state)| matches!(state, RunState::Completed | RunState::Cancelled));
-        if ledger.is_broken() || (idle && ledger.length() > 4096) {
-            // One that began before this is waited for: whoever touches the files holds the state's lock.
-            let _only_one = self.rewriting.lock();
-            self.replace_journal(ledger, &self.runs.read())?;
-        }
-        ledger.close()
-    }
-
     pub(super) fn check_open(&self) -> PitResult<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(PitError::Stopped { member: "dag-tracker" });
@@ -498,42 +466,6 @@ impl DagTracker {
 
     fn all(&self) -> Vec<(RunId, Arc<Mutex<Run>>)> {
         self.runs.read().iter().map(|(id, run)| (*id, Arc::clone(run))).collect()
-    }
-
-    /// Waits for the acknowledgement; called without any lock. Whoever finds the journal long writes it anew.
-    fn settle(&self, written: Option<Written>) -> PitResult<()> {
-        let (Some(ledger), Some(written)) = (&self.ledger, written) else { return Ok(()) };
-        let long = ledger.is_long(&written);
-        ledger.settle(written)?;
-        if let Err(error) = if long { self.rewrite(ledger) } else { Ok(()) } {
-            // The caller's move is acknowledged and stays so: the old journal is whole.
-            tracing::warn!(%error, "the journal of the DAG tracker could not be written anew");
-            ledger.put_off();
-        }
-        Ok(())
-    }
-
-    /// A journal in which a write or a flush failed is written anew from memory before anything follows. Called
-    /// without any lock.
-    fn mend(&self) -> PitResult<()> {
-        match &self.ledger {
-            Some(ledger) if ledger.is_broken() => self.rewrite(ledger),
-            _ => Ok(()),
-        }
-    }
-
-    fn rewrite(&self, ledger: &Ledger) -> PitResult<()> {
-        let Some(_only_one) = self.rewriting.try_lock() else { return Ok(()) };
-        // Held until the new journal stands: the tracker is not closed meanwhile.
-        let runs = self.runs.read();
-        self.check_open()?;
-        self.replace_journal(ledger, &runs)
-    }
-
-    /// Locks every run of the table, oldest first: nothing moves until the new journal stands.
-    fn replace_journal(&self, ledger: &Ledger, runs: &Runs) -> PitResult<()> {
-        let guards: Vec<_> = runs.values().map(|run| run.lock()).collect();
-        ledger.rewrite(&guards, self.next.load(Ordering::Relaxed))
     }
 }
 

@@ -460,12 +460,7 @@ impl Members {
             CloseTracker => {
                 self.tracker.take().map_or(Ok(()), |tracker| tracker.close()).map(|()| 0)
             }
-            ClosePins => {
-                if let Some(pins) = self.pins.take() {
-                    pins.close();
-                }
-                Ok(0)
-            }
+            ClosePins => self.pins.take().map_or(Ok(()), |pins| pins.close()).map(|()| 0),
         })
     }
 

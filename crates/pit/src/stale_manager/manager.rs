@@ -103,9 +103,12 @@ impl StaleManager {
     }
 
     /// Ends what goes on in the background and lets go of its files: nothing is pinned or unpinned afterwards.
-    pub fn close(&self) {
+    ///
+    /// # Errors
+    /// [`PitError::Io`] where the pins could not be flushed; their file is let go of all the same.
+    pub fn close(&self) -> PitResult<()> {
         self.keeper.stop();
-        self.pins.close();
+        self.pins.close()
     }
 
     /// Adds a rule after those that are there, or replaces the one of its name. Rules are not kept on disk.

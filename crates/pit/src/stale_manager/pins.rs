@@ -87,14 +87,22 @@ impl Pins {
         Ok(true)
     }
 
-    pub(super) fn close(&self) {
+    /// Flushes the journal, which is written anew where it is broken, and lets go of it. May be called twice.
+    ///
+    /// # Errors
+    /// [`PitError::Io`]; the file is let go of all the same.
+    pub(super) fn close(&self) -> PitResult<()> {
         let pinned = self.pinned.write();
         let closed = self.closed.swap(true, Ordering::Relaxed);
-        drop(pinned);
-        if !closed && let Err(error) = self.journal.close() {
-            tracing::warn!(%error, "the pins were not flushed to the disk");
+        if closed {
+            return Ok(());
         }
-        self.guard.let_go();
+        let _closing = self.guard.closing();
+        let broken = self.journal.is_broken();
+        let mended = if broken { self.journal.rewrite(records(&pinned)).map(drop) } else { Ok(()) };
+        drop(pinned);
+        let closed = self.journal.close();
+        mended.and(closed)
     }
 
     pub(super) fn all(&self) -> Vec<ArtifactId> {
@@ -137,6 +145,26 @@ mod tests {
     }
 
     #[test]
+    fn pins_that_a_full_disk_does_not_take_at_the_close_are_told_and_the_file_is_let_go_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pins");
+        let lock = std::sync::Arc::new(());
+        let guard = StateGuard::new(std::sync::Arc::clone(&lock));
+        let pins = Pins::open(&path, Durability::Process, guard).unwrap();
+        let id = ArtifactId::of(b"1");
+        pins.set(&id, true).unwrap();
+        pins.journal.break_now();
+        crate::disk::faults::fill_disk(1);
+        assert!(matches!(pins.close(), Err(PitError::Io { .. })));
+        assert!(matches!(pins.journal.sync(), Err(PitError::Stopped { .. })));
+        assert_eq!(std::sync::Arc::strong_count(&lock), 1);
+        pins.close().unwrap();
+        assert!(
+            Pins::open(&path, Durability::Process, StateGuard::default()).unwrap().contains(&id)
+        );
+    }
+
+    #[test]
     fn pins_whose_journal_cannot_be_shortened_open_with_the_long_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pins");
@@ -147,17 +175,17 @@ mod tests {
         for round in 0..SLACK + 10 {
             pins.set(&other, round % 2 == 0).unwrap();
         }
-        pins.close();
+        pins.close().unwrap();
         let long = std::fs::metadata(&path).unwrap().len();
         // A folder where the new journal would be written: as on a full disk, it cannot be.
         let unfinished = folder.path().join("pins.new");
         std::fs::create_dir(&unfinished).unwrap();
         let pins = open();
         assert!(pins.contains(&kept) && !pins.contains(&other));
-        pins.close();
+        pins.close().unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), long);
         std::fs::remove_dir(&unfinished).unwrap();
-        open().close();
+        open().close().unwrap();
         assert!(std::fs::metadata(&path).unwrap().len() < long / 10);
         assert!(open().contains(&kept));
     }
@@ -172,9 +200,9 @@ mod tests {
         for round in 0..SLACK + 10 {
             pins.set(&id, round % 2 == 0).unwrap();
         }
-        pins.close();
+        pins.close().unwrap();
         // Written anew with nothing in it.
-        open().close();
+        open().close().unwrap();
         assert!(!open().contains(&id));
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use boot_orchestrator::Running as EngineRunning;
 use boot_orchestrator::steps::WorkBeside;
 use boot_orchestrator::system::System;
+use boot_orchestrator::{Running as EngineRunning, StopFailure};
 use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
@@ -98,7 +98,7 @@ impl Running {
         let (system, ended) = (Arc::clone(&self.system), Arc::clone(&self.ended));
         let work = self.beside(py, "symphony-shutdown", move |running| {
             let _close = CloseAtEnd { system, ended };
-            running.shutdown(span).errors.iter().map(ToString::to_string).collect()
+            running.shutdown(span).errors.iter().map(StopFailure::line).collect()
         });
         if work.is_err() {
             // Nothing was stopped: the next call tries again, instead of waiting for what nobody does.

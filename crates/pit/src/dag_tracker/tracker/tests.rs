@@ -1,6 +1,9 @@
 //! What the tracker does when its journal cannot be relied upon any more.
 
+use component::Hint as _;
+
 use super::*;
+use crate::disk::faults;
 
 fn graph() -> Vec<(String, Vec<String>)> {
     vec![("a".to_owned(), Vec::new()), ("b".to_owned(), vec!["a".to_owned()])]
@@ -106,4 +109,53 @@ fn what_a_run_held_is_let_go_of_once_its_end_is_acknowledged() {
             assert_eq!(tracker.uses("made"), is_lost);
         }
     }
+}
+
+/// A tracker under a lock, and whether somebody still has that.
+fn locked(folder: &Path) -> (Arc<DagTracker>, impl Fn() -> bool) {
+    let lock = Arc::new(());
+    let (guard, progress) = (StateGuard::new(Arc::clone(&lock)), RecoveryProgress::default());
+    let tracker = DagTracker::open_guarded(folder, Durability::Process, guard, &progress).unwrap();
+    (tracker, move || Arc::strong_count(&lock) > 1)
+}
+
+#[test]
+fn a_close_on_a_full_disk_says_what_was_not_written_and_lets_go_of_the_file_and_the_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tracker, is_locked) = locked(folder.path());
+    let run = tracker.submit(&graph(), 0).unwrap();
+    tracker.complete(run, "a", None).unwrap();
+    let journal = tracker.ledger.as_ref().unwrap().journal();
+    journal.break_now();
+    faults::fill_disk(1);
+    let error = tracker.close().unwrap_err();
+    assert!(matches!(&error, PitError::Io { path, .. } if path.starts_with(folder.path())));
+    assert!(error.hints()[0].contains("free space on the disk"), "{:?}", error.hints());
+    assert!(matches!(journal.sync(), Err(PitError::Stopped { .. })), "the file is free");
+    assert!(!is_locked());
+    let again = DagTracker::open(folder.path(), Durability::Process).unwrap();
+    assert_eq!(again.ready(run, 0).unwrap(), ["b"]);
+}
+
+#[test]
+fn a_journal_that_a_full_disk_does_not_let_be_shortened_at_the_close_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tracker, is_locked) = locked(folder.path());
+    for _ in 0..100 {
+        let run = tracker.submit(&graph(), 0).unwrap();
+        tracker.complete(run, "a", None).unwrap();
+        tracker.cancel(run).unwrap();
+    }
+    let long = tracker.stats().journal_bytes;
+    assert!(long > 4096);
+    faults::fill_disk(1);
+    tracker.close().unwrap();
+    let journal = tracker.ledger.as_ref().unwrap().journal();
+    assert!(matches!(journal.sync(), Err(PitError::Stopped { .. })), "the file is free");
+    assert!(!is_locked());
+    let again = DagTracker::open(folder.path(), Durability::Process).unwrap();
+    assert_eq!((again.stats().journal_bytes, again.runs().len()), (long, 0));
+    again.close().unwrap();
+    let again = DagTracker::open(folder.path(), Durability::Process).unwrap();
+    assert!(again.stats().journal_bytes < long / 10);
 }
