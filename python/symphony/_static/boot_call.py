@@ -10,6 +10,7 @@ import ast
 import os
 from typing import TYPE_CHECKING
 
+from symphony._components.places import Function
 from symphony._core import ComponentSpec, qualify, settle_names, stand_in, unfollowed
 from symphony._static.manifest_source import ManifestSource, is_none
 from symphony._static.project import Project
@@ -185,7 +186,7 @@ class BootCall:
         """An object that is made in the call: what its class would have made, which needs nothing any more."""
         made = self._qualify(module, node.func) if isinstance(node, ast.Call) else None
         found = self.project.definition(made) if made else None
-        if found is None or not isinstance(found[1], ast.ClassDef):
+        if found is None or self._may_be_called(*found):
             return None
         before = len(self.diagnostics)
         spec = self.reader.describe(*found)
@@ -194,6 +195,19 @@ class BootCall:
         if spec.kind == "class":
             spec.kind = "instance"
         return spec
+
+    def _may_be_called(self, module: SourceModule, node: Definition) -> bool:
+        """Whether what a definition makes may be a factory itself; what cannot be followed may be one."""
+        if not isinstance(node, ast.ClassDef):
+            return True
+        if any(isinstance(one, Function) and one.name == "__call__" for one in node.body):
+            return True
+        for base in node.bases:
+            name = self._qualify(module, base)
+            found = self.project.definition(name) if name else None
+            if name != "object" and (found is None or self._may_be_called(*found)):
+                return True
+        return False
 
     def _definition(self, name: str) -> Entry | None:
         """The definition of a name, also where its module only passes it on."""
