@@ -107,17 +107,31 @@ impl Lines {
         }
     }
 
-    /// Everything, and a word for each logger that lost lines.
+    /// Everything, with a word for each logger that lost lines where they would have been: before what is left of its
+    /// own. What others said after them is not read before it.
     fn take(&mut self) -> VecDeque<Said> {
-        let Self { mut said, loggers, .. } = std::mem::replace(self, Self::new());
-        for (logger, Waiting { lost, .. }) in loggers {
-            if lost > 0 {
-                let text =
-                    format!("{lost} lines were lost: they came faster than they were logged");
-                said.push_back(Said::Text(30, logger, text, SystemTime::now()));
+        let Self { said, mut loggers, .. } = std::mem::replace(self, Self::new());
+        let mut told = VecDeque::with_capacity(said.len() + 1);
+        for said in said {
+            if let Said::Text(_, logger, _, at) = &said {
+                let waiting = loggers.get_mut(logger);
+                told.extend(waiting.and_then(|own| own.word(logger, *at)));
             }
+            told.push_back(said);
         }
-        said
+        for (logger, own) in &mut loggers {
+            told.extend(own.word(logger, SystemTime::now()));
+        }
+        told
+    }
+}
+
+impl Waiting {
+    /// How many lines of this logger were lost, where some were; said once.
+    fn word(&mut self, logger: &str, at: SystemTime) -> Option<Said> {
+        let lost = std::mem::take(&mut self.lost);
+        let text = format!("{lost} lines were lost: they came faster than they were logged");
+        (lost > 0).then(|| Said::Text(30, logger.to_owned(), text, at))
     }
 }
 
