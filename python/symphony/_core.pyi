@@ -2269,8 +2269,10 @@ def bind_late(container: Container) -> None:
 
 @final
 class Job:
-    """One step, as the Python thread that runs it sees it."""
+    """One step, as the Python thread that runs it sees it; equal to any other of the same step."""
 
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
     @property
     def live(self) -> Live | LateBinding:
         """The component that the step belongs to."""
@@ -2352,8 +2354,8 @@ class StackRequest:
         """The thread, by Python's number; `None` while the step waits for one."""
 
     @property
-    def live(self) -> Live:
-        """The step's component."""
+    def job(self) -> Job:
+        """The step."""
 
     def answer(self, stack: str) -> None:
         """Answers."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
-from symphony import BootTimeoutError, boot, component
+from symphony import BootTimeoutError, UnhealthyError, boot, component
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.timeout(60)]
 
@@ -99,3 +104,44 @@ def test_who_was_never_begun_is_told_what_held_the_loop():
     assert "`Waits` did not start within 300 ms" in str(failed.value)
     assert "waits for the event loop, which is held at" in str(failed.value)
     assert f"{__file__}:" in str(failed.value)
+
+
+def test_a_stop_does_not_take_the_turn_of_a_health_that_was_cut_short():
+    """A component may have two steps under way: each is begun, or closed, and Python warns of none."""
+    begun, turns = threading.Event(), []
+
+    class Answer:
+        def __init__(self) -> None:
+            turns.append("asked")
+
+        def __await__(self) -> Iterator[None]:
+            turns.append("had its turn")
+            yield
+
+        def close(self) -> None:
+            turns.append("closed")
+
+    class Holder:
+        async def health(self) -> None:
+            begun.set()
+            holding(0.2)
+
+    class Waits:
+        async def start(self) -> None:
+            turns.clear()
+
+        def health(self) -> Answer:
+            return Answer()
+
+        async def stop(self) -> None:
+            turns.append("stopped")
+
+    class Fails:
+        def health(self) -> None:
+            assert begun.wait(10)
+            time.sleep(0.05)
+            raise ValueError("on purpose")
+
+    with pytest.raises(UnhealthyError):
+        boot(components=[Holder, Waits, Fails])
+    assert turns in (["asked", "had its turn", "stopped"], ["asked", "closed", "stopped"])

@@ -1,8 +1,8 @@
 """The event loop on which async steps run, with a parked spare. Imported with the first async step only.
 
 Invariants: a loop that does not come back from a cancelled step in 250 ms is left behind with its thread, and the
-steps that it has not begun, and all that come, run on the spare; a step is begun once. A loop is never stopped while
-it has a step: a coroutine that was dropped is closed wherever the collector comes by, and one that swallows everything
+steps that it has not begun, and all that come, run on the spare; a step is begun once, and known by itself and not by
+its component, which may have another one under way. A loop is never stopped while it has a step: a coroutine that was dropped is closed wherever the collector comes by, and one that swallows everything
 would keep that thread, even at the interpreter's end.
 """
 
@@ -32,9 +32,9 @@ class _Loop:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.tasks: dict[Job, asyncio.Task[None]] = {}
         # Who takes a step out of here, in one operation, begins it.
-        self.waiting: dict[int, tuple[Job, Awaitable[Any]]] = {}
+        self.waiting: dict[Job, Awaitable[Any]] = {}
         self._leaving = False
         self._thread = _thread.start_new_thread(self._run, ())
 
@@ -45,11 +45,11 @@ class _Loop:
 
     def submit(self, job: Job, awaitable: Awaitable[Any]) -> None:
         """Takes a step; from any thread."""
-        self.waiting[id(job.live)] = (job, awaitable)
-        self.loop.call_soon_threadsafe(self._start, id(job.live))
+        self.waiting[job] = awaitable
+        self.loop.call_soon_threadsafe(self._start, job)
 
-    def _start(self, key: int) -> None:
-        self.tasks[key] = self.loop.create_task(self._step(key))
+    def _start(self, job: Job) -> None:
+        self.tasks[job] = self.loop.create_task(self._step(job))
 
     def leave(self) -> None:
         """No further step comes: it ends with its last one."""
@@ -88,12 +88,11 @@ class _Loop:
         idle = frame is None or frame.f_code.co_filename.endswith("selectors.py")
         return [f"waits for the event loop, which is held at {place_of(frame)}"] if frame and not idle else []
 
-    async def _step(self, key: int) -> None:
-        begun = self.waiting.pop(key, None)
-        if begun is None:
-            self._ended(key)
+    async def _step(self, job: Job) -> None:
+        awaitable = self.waiting.pop(job, None)
+        if awaitable is None:
+            self._ended(job)
             return
-        job, awaitable = begun
         in_step = job.live.threads_in_step
         in_step.append(self._thread)
         try:
@@ -102,10 +101,10 @@ class _Loop:
             job.fail(error)
         finally:
             in_step.remove(self._thread)
-            self._ended(key)
+            self._ended(job)
 
-    def _ended(self, key: int) -> None:
-        self.tasks.pop(key, None)
+    def _ended(self, job: Job) -> None:
+        self.tasks.pop(job, None)
         self._end_if_done()
 
 
@@ -148,22 +147,20 @@ class EventLoops:
 
     def cancel(self, job: Job) -> None:
         """Cancels the step of this job; a loop that does not come back is left behind."""
-        key = id(job.live)
         for loop in (self._loop, *self._left):
-            if key in loop.waiting:
-                self._never_begun(loop, key)
+            if job in loop.waiting:
+                self._never_begun(loop, job)
                 return
-            task = loop.tasks.get(key)
+            task = loop.tasks.get(job)
             if task is not None:
                 self._cancel(loop, task)
                 return
 
-    def _never_begun(self, loop: _Loop, key: int) -> None:
+    def _never_begun(self, loop: _Loop, job: Job) -> None:
         """A step that had no turn in its time: something else holds the loop, and would hold up the others too."""
-        waiting = loop.waiting.pop(key, None)
-        if waiting is None:
+        awaitable = loop.waiting.pop(job, None)
+        if awaitable is None:
             return
-        job, awaitable = waiting
         _drop(awaitable)
         job.fail(asyncio.CancelledError())
         self._replace(loop)
@@ -199,17 +196,17 @@ class EventLoops:
 
     def _move(self, loop: _Loop) -> None:
         """Hands on what a loop has not begun."""
-        for key in list(loop.waiting):
-            waiting = loop.waiting.pop(key, None)
-            if waiting is not None:
-                self._loop.submit(*waiting)
+        for job in list(loop.waiting):
+            awaitable = loop.waiting.pop(job, None)
+            if awaitable is not None:
+                self._loop.submit(job, awaitable)
 
-    def stack(self, live: Any) -> list[str]:
-        """Where the async step of a component stands, outermost first; nothing when it has none."""
+    def stack(self, job: Job) -> list[str]:
+        """Where an async step stands, outermost first; nothing when it is none."""
         for loop in (self._loop, *self._left):
-            if id(live) in loop.waiting:
+            if job in loop.waiting:
                 return loop.held()
-            task = loop.tasks.get(id(live))
+            task = loop.tasks.get(job)
             if task is not None:
                 return [line for line in loop.stack(task) if line]
         return []

@@ -173,7 +173,7 @@ class Threads:
             thread, before = self._starter.busy()
             lines.extend(before)
         elif self._loops is not None:
-            lines.extend(self._loops.stack(request.live))
+            lines.extend(self._loops.stack(request.job))
         request.answer("\n".join(lines + stack_of(thread)))
 
     def close(self) -> None:

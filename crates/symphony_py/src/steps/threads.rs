@@ -33,6 +33,15 @@ impl Job {
 
 #[pymethods]
 impl Job {
+    /// Whether it is the same step: a component may have two under way, one of them given up.
+    fn __eq__(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.step, &other.step)
+    }
+
+    fn __hash__(&self) -> u64 {
+        Arc::as_ptr(&self.step).addr() as u64
+    }
+
     /// The component that the step belongs to (a `symphony._boot.container.Live`).
     #[getter]
     fn live(&self, py: Python<'_>) -> Live {
@@ -196,10 +205,10 @@ impl StackRequest {
         self.step.thread()
     }
 
-    /// The step's component.
+    /// The step.
     #[getter]
-    fn live(&self, py: Python<'_>) -> Live {
-        self.step.subject().clone_ref(py)
+    fn job(&self) -> Job {
+        Job::of(Arc::clone(&self.step))
     }
 
     /// Answers; nobody may be listening any more.
