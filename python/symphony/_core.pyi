@@ -2240,10 +2240,6 @@ class LateBinding:
     """The boot's component `late-binding`, as the threads of the boot see it."""
 
     @property
-    def is_async(self) -> bool:
-        """Whether a step may return an awaitable; none does."""
-
-    @property
     def threads_in_step(self) -> list[int]:
         """The threads that run a step of its system, each as often as it does."""
 

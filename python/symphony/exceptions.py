@@ -73,7 +73,12 @@ class SymphonyError(Exception):
 
     def __str__(self) -> str:
         """The message; before Python 3.11 the notes end it."""
-        return "\n".join([self.message, "", *self._notes]) if self._notes else self.message
+        said = self._said()
+        return "\n".join([said, "", *self._notes]) if self._notes else said
+
+    def _said(self) -> str:
+        """The message, with what belongs to it."""
+        return self.message
 
     def _note(self, text: str) -> None:
         if sys.version_info >= (3, 11):
@@ -194,9 +199,20 @@ class BootTimeoutError(BootError, TimeoutError):
 
 
 class UnhealthyError(BootError):
-    """A component that started says that it is not well."""
+    """A component that started says that it is not well; the text has its reason."""
 
     code = "unhealthy"
+
+    def _said(self) -> str:
+        """The message, and why: what is read first is often all that is read."""
+        cause = self.__cause__
+        if cause is None:
+            return self.message
+        kind = "" if isinstance(cause, SymphonyError) else f"{type(cause).__name__}: "
+        try:
+            return f"{self.message}: {kind}{cause}"
+        except Exception:  # noqa: BLE001 - an exception of a user's may not be able to say itself.
+            return f"{self.message}: {type(cause).__name__}"
 
 
 class StateLockedError(BootError):

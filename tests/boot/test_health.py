@@ -16,6 +16,7 @@ from symphony import (
     Health,
     InvalidValueError,
     StoppedError,
+    UnhealthyError,
     WrongThreadError,
     boot,
     component,
@@ -269,6 +270,7 @@ def test_the_gate_tells_whom_it_held_back_and_why():
     assert (error.code, error.phase, error.component) == ("unhealthy", "pit", "Disk")
     assert error.message == "`Disk` is not healthy after phase `pit`"
     assert str(error.__cause__) == "97% full"
+    assert str(error) == f"{error.message}: 97% full"
     assert order == ["asked", "stopped"]
     entry = next(
         one for one in json.loads(error.report.to_json())["components"] if one["name"] == "Disk"
@@ -371,3 +373,23 @@ def test_what_start_and_stop_return_says_nothing():
 
     with boot(components=[Told, Late]) as it:
         assert it.health().state == "healthy"
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize(
+    ("raised", "text"),
+    [(ValueError("disk full"), "ValueError: disk full"), (MuteError(), "MuteError")],
+    ids=["text", "no text"],
+)
+def test_what_a_health_raised_is_in_the_text_of_the_error(raised, text):
+    class Disk:
+        def health(self) -> None:
+            raise raised
+
+    with pytest.raises(UnhealthyError) as caught:
+        boot(components=[Disk])
+    assert str(caught.value) == f"`Disk` is not healthy after phase `conductor`: {text}"

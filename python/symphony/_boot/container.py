@@ -30,7 +30,6 @@ class Live:
         injected: What its target was called with, while it waits to be swapped in.
         slot: Its place in the core, in which a swap puts another one.
         stepper: Its steps in the core, once it came by a swap.
-        is_async: Whether a step of it may return an awaitable.
         up: Whether it has started, and others may have it.
     """
 
@@ -39,7 +38,6 @@ class Live:
         "_generator",
         "injected",
         "instance",
-        "is_async",
         "slot",
         "spec",
         "stepper",
@@ -56,7 +54,6 @@ class Live:
         self.slot: Any = None
         self.stepper: Any = None
         self.up = False
-        self.is_async = spec.is_async
 
     @property
     def threads_in_step(self) -> list[int]:

@@ -2,8 +2,9 @@
 
 Invariants: a loop that does not come back from a cancelled step in 250 ms is left behind with its thread, and the
 steps that it has not begun, and all that come, run on the spare; a step is begun once, and known by itself and not by
-its component, which may have another one under way. A loop is never stopped while it has a step: a coroutine that was dropped is closed wherever the collector comes by, and one that swallows everything
-would keep that thread, even at the interpreter's end.
+its component, which may have another one under way. A loop is never stopped while it has a step: a coroutine that was
+dropped is closed wherever the collector comes by, and one that swallows everything would keep that thread, even at the
+interpreter's end.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import _thread
 import asyncio
 import sys
 
-from symphony._boot.threads import place_of
+from symphony._boot.threads import drop, place_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,18 +109,6 @@ class _Loop:
         self._end_if_done()
 
 
-def _drop(awaitable: Any) -> None:
-    """Closes what is never awaited, with the coroutine that it was given: else Python warns of each."""
-    frame = getattr(awaitable, "cr_frame", None)
-    given = [] if frame is None else [frame.f_locals.get(name) for name in ("outcome", "made")]
-    close = getattr(awaitable, "close", None)
-    if close is not None:
-        close()
-    for inner in given:
-        if hasattr(inner, "cr_frame"):
-            _drop(inner)
-
-
 class EventLoops:
     """The loop in use, its spare, and those that were left behind."""
 
@@ -161,7 +150,7 @@ class EventLoops:
         awaitable = loop.waiting.pop(job, None)
         if awaitable is None:
             return
-        _drop(awaitable)
+        drop(awaitable)
         job.fail(asyncio.CancelledError())
         self._replace(loop)
 

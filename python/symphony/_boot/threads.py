@@ -33,14 +33,15 @@ class Terminated(SystemExit):
 
 def run_job(
     job: Job,
-    loops: EventLoops | None,
+    loops: Callable[[], EventLoops] | None,
     interrupted: Callable[[BaseException], object] | None = None,
 ) -> bool:
     """Runs one step on this thread; an awaitable result is handed to the event loop.
 
     Args:
         job: The step.
-        loops: Where awaitables go; `None` on the calling thread.
+        loops: Gives where awaitables go, whatever the step was declared as; `None` on the calling thread, where one is
+            an error.
         interrupted: Told of what was raised: where a signal's handler did, that is for more than the step.
 
     Returns:
@@ -55,9 +56,15 @@ def run_job(
     try:
         step = job.step
         outcome: Any = job.live.start(job) if step == "start" else getattr(job.live, step)()
-        if loops is not None and hasattr(outcome, "__await__"):
-            return loops.submit(job, outcome)
-        return job.finish(outcome)
+        if not hasattr(outcome, "__await__"):
+            return job.finish(outcome)
+        if loops is None:
+            drop(outcome)
+            raise TypeError(
+                f"its `{step}()` returned an awaitable, and the thread that calls `boot()` serves no event loop: "
+                "have it return nothing, or leave out `main_thread=True`"
+            )
+        return loops().submit(job, outcome)
     except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
         if interrupted is not None:
             interrupted(error)
@@ -65,6 +72,18 @@ def run_job(
         return job.fail(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
     finally:
         in_step.remove(thread)
+
+
+def drop(awaitable: Any) -> None:
+    """Closes what is never awaited, with the coroutine that it was given: else Python warns of each."""
+    frame = getattr(awaitable, "cr_frame", None)
+    given = [] if frame is None else [frame.f_locals.get(name) for name in ("outcome", "made")]
+    close = getattr(awaitable, "close", None)
+    if close is not None:
+        close()
+    for inner in given:
+        if hasattr(inner, "cr_frame"):
+            drop(inner)
 
 
 def place_of(frame: FrameType) -> str:
@@ -142,7 +161,7 @@ class Threads:
             # There are too many, or, from 3.12 on, the interpreter ends: the step that it is for is done right here.
             job = queue.not_started()
             if job is not None:
-                run_job(job, self._loops)
+                run_job(job, self._started_loops)
 
     def _work(self, queue: JobQueue) -> None:
         """The loop of one worker thread."""
@@ -150,20 +169,21 @@ class Threads:
             job = queue.take()
             if job is None:
                 return
-            if job.live.is_async and self._loops is None:
-                self._start_loops()
-            if not run_job(job, self._loops):
+            if not run_job(job, self._started_loops):
                 queue.left()
                 return
             del job
 
-    def _start_loops(self) -> None:
-        from symphony._boot.event_loop import EventLoops
+    def _started_loops(self) -> EventLoops:
+        """The event loops, which the first awaitable starts."""
+        if self._loops is None:
+            from symphony._boot.event_loop import EventLoops
 
-        with self._gate:
-            # Another thread may have come first.
-            if self._loops is None:
-                self._loops = EventLoops()
+            with self._gate:
+                # Another thread may have come first.
+                if self._loops is None:
+                    self._loops = EventLoops()
+        return self._loops
 
     def _answer(self, request: StackRequest) -> None:
         """Says where a step stands, as `file:line in name`, innermost last."""

@@ -390,8 +390,18 @@ def _step(method: Any) -> str:
     """`async` for a coroutine function, `sync` for another callable, nothing for the rest."""
     code = getattr(method, "__code__", None)
     if code is None:
-        return "sync" if callable(method) else ""
+        return "sync" if callable(method) or _becomes_a_method(method) else ""
     return "async" if code.co_flags & _COROUTINE else "sync"
+
+
+def _becomes_a_method(attribute: object) -> bool:
+    """Whether an object in the class is called through its instances only, as some decorators make one.
+
+    Properties are values, which may be called `start` and `stop` as those of a range are.
+    """
+    kind = type(attribute)
+    is_value = hasattr(kind, "__set__") or kind.__name__ == "cached_property"
+    return hasattr(kind, "__get__") and not is_value
 
 
 def collect(

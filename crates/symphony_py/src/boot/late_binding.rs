@@ -45,12 +45,6 @@ impl LateBinding {
     reason = "steps of a component are methods, also those with nothing to do"
 )]
 impl LateBinding {
-    /// Whether a step may return an awaitable; none does.
-    #[getter]
-    const fn is_async(&self) -> bool {
-        false
-    }
-
     /// The threads that run a step of its system, each as often as it does.
     #[getter]
     fn threads_in_step<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
