@@ -973,8 +973,8 @@ class ExtensionHandle:
 
         Returns:
             For each operation `input`, the schema of the object that its inputs are; `output`, that of its result,
-            where that is known (of a stream the list of its values); `description`, its docstring; and `title` and
-            `annotations`, where an MCP server gives them.
+            where that is known (of a stream the list of its values); `description`, its docstring;
+            `stream`, whether its values come one by one; `title` and `annotations`, where an MCP server gives them.
 
         Raises:
             ExtensionError: It cannot be started.

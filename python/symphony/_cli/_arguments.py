@@ -99,6 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     forms.add_argument(
         "--json", action="store_const", dest="format", const="json", help="as `--format json`"
     )
+    _add_serve(commands.add_parser("serve", help="the system as an MCP server on stdin and stdout"))
     _add_store(commands.add_parser("store", help="what artifacts take, and whether they are whole"))
     graphing = commands.add_parser("graph", help="print the component graph by phase")
     graphing.add_argument(
@@ -198,6 +199,22 @@ def _add_dev(parser: argparse.ArgumentParser) -> None:
         "--in-process",
         metavar="NAME",
         help="run that Python extension in this process, where `breakpoint()` works",
+    )
+    _add_system(parser)
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    _add_conductor(parser)
+    parser.add_argument(
+        "--read-only", action="store_true", help="only what changes nothing can be seen and called"
+    )
+    parser.add_argument(
+        "--linger",
+        type=_seconds,
+        default=5.0,
+        metavar="SECONDS",
+        help="how long the system stays after its last client (default: 5)",
     )
     _add_system(parser)
 

@@ -33,6 +33,7 @@ _HOMES = {
     "graph": "symphony._cli._graph.command",
     "new": "symphony._cli._new.command",
     "run": "symphony._cli._run",
+    "serve": "symphony._cli._serve.command",
     "store": "symphony._cli._store",
     "trace": "symphony._cli._trace_diff",
     "trust": "symphony._cli._trust",

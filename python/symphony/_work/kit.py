@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from symphony._work.pit import Pit
-    from symphony.records import EngineStats
+    from symphony.records import EngineStats, Grants
 
     P = TypeVar("P")
 
@@ -44,6 +44,26 @@ class OrchestraKit:
     def extensions(self) -> list[str]:
         """The names of all extensions, sorted."""
         return self._core.extensions()
+
+    def operations(self, name: str) -> list[str] | None:
+        """The operations of an extension that are known without starting it; `None` where they are not."""
+        return self._core.operations(name)
+
+    def version(self, name: str) -> tuple[str, str]:
+        """The version that has the name of an extension, and its folder.
+
+        Raises:
+            ComponentNotFoundError: The catalogue has none of that name.
+        """
+        return self._core.version(name)
+
+    def grants(self, name: str) -> Grants:
+        """What the manifest of an extension grants: files that it may write, programs, network, calls of others.
+
+        Raises:
+            ComponentNotFoundError: The catalogue has none of that name.
+        """
+        return self._core.grants(name)
 
     def enforcement(self, name: str) -> dict[str, str]:
         """How far each grant of an extension's manifest holds: `enforced`, `degraded` or `not enforced`, and why.

@@ -36,7 +36,10 @@ def schema(handle: _core.ExtensionHandle) -> dict[str, dict[str, Any]]:
         # One that is busy, or does not know the question.
         told = None
     known: dict[str, Any] = told if isinstance(told, dict) else {}
-    return {name: _whole(known.get(name), inputs, doc) for name, inputs, _, doc in described}
+    return {
+        name: {**_whole(known.get(name), inputs, doc), "stream": is_stream}
+        for name, inputs, is_stream, doc in described
+    }
 
 
 def _whole(told: Any, inputs: list[tuple[str, bool]], doc: str) -> dict[str, Any]:

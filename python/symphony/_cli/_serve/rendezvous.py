@@ -1,0 +1,258 @@
+"""Where the clients of one system meet: a socket in its state folder, and who starts the system that answers there.
+
+Called by the process of a client; the system's process is `system_process`. Invariants: the folder is this account's
+alone and both ends ask the kernel who the other is; of clients that come at once one starts the system, the others
+wait for it; a socket that nobody answers any more is one whose system does not hold its state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from symphony import _core
+from symphony._cli._exit import FAILED
+from symphony._cli._system import config_of, manifest_of
+from symphony.exceptions import SymphonyError
+from symphony.top import is_private, is_trusted
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Generator
+    from typing import Any
+
+SOCKET, LOCK, LOG = "socket", "lock", "log"
+_PATIENCE = 120.0
+"""So long a client waits for the one that starts the system, in seconds: longer than a boot takes."""
+_PAUSE = 0.02
+_ANSWERS = 30.0
+"""So long the system may take to take a client in, in seconds."""
+_LAST_LINES = 20
+_PROGRAM = """\
+import sys
+if sys.path[:1] == [""]:
+    # No module of the folder that the client was started in comes before the library's.
+    del sys.path[0]
+from symphony._cli._serve.system_process import main
+sys.exit(main())
+"""
+
+
+class NotServedError(SymphonyError):
+    """The system could not be started, or does not take this client.
+
+    Attributes:
+        exit_code: What the command ends with.
+        told: What the other process said, in the house form; nothing where it said nothing.
+    """
+
+    code = "start-failed"
+
+    def __init__(self, message: str, exit_code: int = FAILED, told: str | None = None) -> None:
+        """Keeps it."""
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.told = told
+
+
+class Rendezvous:
+    """The meeting place of one system.
+
+    Attributes:
+        asked: What the system's process is started with.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Finds it; nothing is started.
+
+        Raises:
+            ManifestError: The manifest cannot be read.
+            SymphonyError: The folder is not this account's alone.
+        """
+        config = config_of(options)
+        manifest = os.path.abspath(manifest_of(options.config))
+        state = config.state or _core.store_settings(manifest)[0]
+        self.asked: dict[str, Any] = {
+            "config": manifest,
+            "state": state,
+            "workspace": config.workspace,
+            "components": list(options.components),
+            "conductor": options.conductor,
+        }
+        self._started_with = {
+            **self.asked,
+            "linger": options.linger,
+            "verbose": options.verbose,
+            "log_level": options.log_level,
+        }
+        self.folder = os.path.join(state, "serve")
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        if not is_private(self.folder):
+            raise SymphonyError(
+                f"`{self.folder}` is not this account's alone",
+                code="invalid-value",
+                hints=[f"remove it, or `chmod 700 {self.folder}`"],
+            )
+
+    def join(self, greeting: dict[str, Any]) -> socket.socket:
+        """A connection to the system, which is started where it does not run.
+
+        Args:
+            greeting: What the client says of itself.
+
+        Raises:
+            NotServedError: There is none, and why.
+        """
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until:
+            joined = self._joined(greeting)
+            if joined is not None:
+                return joined
+            with self._starting(until):
+                # Who held the lock before may have started it.
+                joined = self._joined(greeting)
+                if joined is None:
+                    self._start()
+                    joined = self._joined(greeting)
+            if joined is not None:
+                return joined
+        raise NotServedError(f"the system of `{self.asked['config']}` does not answer")
+
+    def _joined(self, greeting: dict[str, Any]) -> socket.socket | None:
+        """A connection to the system that runs; None where none does."""
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with short_path(self.folder) as folder:
+                made.connect(f"{folder}/{SOCKET}")
+            if not is_trusted(made):
+                raise NotServedError(f"`{self.folder}/{SOCKET}` is another account's")
+            made.settimeout(_ANSWERS)
+            made.sendall(json.dumps({**greeting, "asked": self.asked}).encode() + b"\n")
+            told = _line(made)
+        except OSError:
+            # Nobody listens, or who did is ending.
+            made.close()
+            return None
+        except BaseException:
+            made.close()
+            raise
+        answer: dict[str, Any] = json.loads(told) if told else {}
+        if not answer.get("ok"):
+            made.close()
+            if "error" in answer:
+                raise NotServedError(answer["error"])
+            return None
+        made.settimeout(None)
+        return made
+
+    @contextlib.contextmanager
+    def _starting(self, until: float) -> Generator[None, None, None]:
+        """Holds the lock of whoever starts or ends the system."""
+        lock = open_lock(self.folder)
+        try:
+            while not is_locked(lock):
+                if time.monotonic() > until:
+                    raise NotServedError(f"another client holds `{self.folder}/{LOCK}`")
+                time.sleep(_PAUSE)
+            yield
+        finally:
+            os.close(lock)
+
+    def _start(self) -> None:
+        """Starts the system in a process of its own, and waits until it can be joined.
+
+        Raises:
+            NotServedError: It does not come up.
+        """
+        reads, writes = os.pipe()
+        log = os.path.join(self.folder, LOG)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(log, flags, 0o600)
+        words = json.dumps({**self._started_with, "ready": writes})
+        try:
+            process = subprocess.Popen(  # noqa: S603 - this interpreter, with a module of ours.
+                [sys.executable, "-c", _PROGRAM, words],
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                pass_fds=(writes,),
+                # It outlives this client and its terminal.
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(reads)
+            raise NotServedError(f"the system's process cannot be started: {error}") from None
+        finally:
+            os.close(writes)
+            os.close(descriptor)
+        # Somebody has to hear of its end, whenever that is.
+        threading.Thread(target=process.wait, name="serve: system", daemon=True).start()
+        with open(reads, "rb") as pipe:
+            told = pipe.readline()
+        answer: dict[str, Any] = json.loads(told) if told.endswith(b"\n") else {}
+        if answer.get("ok"):
+            return
+        code = answer.get("exit")
+        if code is None:
+            code = process.wait()
+        message = f"the system of `{self.asked['config']}` did not start"
+        raise NotServedError(
+            message, code if code > 0 else FAILED, answer.get("error") or _end_of(log)
+        )
+
+
+def open_lock(folder: str) -> int:
+    """Opens the lock of whoever starts or ends the system."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.open(os.path.join(folder, LOCK), flags, 0o600)
+
+
+def is_locked(lock: int) -> bool:
+    """Takes it, where nobody has it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def short_path(folder: str) -> Generator[str, None, None]:
+    """A path of the folder that is short enough for a socket in it, which has 107 bytes."""
+    if len(os.fsencode(folder)) < 90:
+        yield folder
+        return
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{opened}"
+    finally:
+        os.close(opened)
+
+
+def _line(peer: socket.socket) -> bytes:
+    """One line, read byte by byte: what follows it is the client's."""
+    line = b""
+    while not line.endswith(b"\n"):
+        part = peer.recv(1)
+        if not part:
+            raise ConnectionAbortedError
+        line += part
+    return line
+
+
+def _end_of(log: str) -> str | None:
+    """The last lines of the log, where there are some."""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()[-_LAST_LINES:]
+    except OSError:
+        return None
+    return "\n".join(lines) or None
