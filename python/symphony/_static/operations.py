@@ -39,6 +39,7 @@ def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
         SyntaxError: It is not Python.
         ValueError: It is not in the encoding that it declares.
         MissingEntryError: It plainly has no such attribute.
+        RefusedOperationError: Its start would refuse an operation of it.
     """
     module = SourceModule(os.path.splitext(os.path.basename(file))[0], os.path.abspath(file))
     project = Project([])
@@ -55,6 +56,7 @@ def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
             for mark in node.decorator_list:
                 name = _operation_name(mark, attribute, node.name)
                 if name is not None:
+                    _refuse(name, node, mark)
                     operations.append(_operation(name, node))
         elif isinstance(node, ast.Call) and _is_operation(node.func, attribute) and node.args:
             # `extension.operation(function)` and `extension.operation(name=…)(function)`, called by
@@ -64,7 +66,50 @@ def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
             if not isinstance(definition, Function):
                 return None
             operations.append(_operation(definition.name, definition))
+    _refuse_twice(module.tree.body, attribute)
     return operations
+
+
+class RefusedOperationError(TypeError):
+    """An operation that the start of its extension would refuse.
+
+    Attributes:
+        lineno: The line of its function.
+        hint: What to do.
+    """
+
+    def __init__(self, message: str, line: int, hint: str) -> None:
+        """Keeps the place."""
+        super().__init__(message)
+        self.lineno = line
+        self.hint = hint
+
+
+def _refuse(name: str, node: ast.FunctionDef | ast.AsyncFunctionDef, mark: ast.expr) -> None:
+    """Refuses what cannot be called by name, unless a decorator in between may make something else of it."""
+    arguments = node.args
+    if node.decorator_list[-1] is mark and (arguments.posonlyargs or arguments.vararg):
+        raise RefusedOperationError(
+            f"operation `{name}` has positional-only inputs; a call names every input",
+            node.lineno,
+            "declare them without `/` and `*args`",
+        )
+
+
+def _refuse_twice(body: list[ast.stmt], attribute: str) -> None:
+    """Refuses the second operation of a name, where both are there whatever happens."""
+    seen: dict[str, int] = {}
+    for node in body:
+        if isinstance(node, Function):
+            names = (_operation_name(mark, attribute, node.name) for mark in node.decorator_list)
+            for name in filter(None, names):
+                if name in seen:
+                    raise RefusedOperationError(
+                        f"operation `{name}` is there twice, first at line {seen[name]}",
+                        node.lineno,
+                        'give one of them a name of its own: `@extension.operation(name="…")`',
+                    )
+                seen[name] = node.lineno
 
 
 class MissingEntryError(AttributeError):

@@ -94,22 +94,25 @@ impl SourceReader for PythonSources {
 /// The diagnostic for a source that cannot be read or parsed.
 fn broken(py: Python<'_>, file: &Path, error: &PyErr) -> Diagnostic {
     let value = error.value(py);
+    let number =
+        |name: &str| value.getattr(name).and_then(|line| line.extract::<u32>()).unwrap_or(0);
+    let at = || {
+        let file = file.to_string_lossy().into_owned();
+        Location::new(file, number("lineno").max(1), number("offset"))
+    };
     let hint = value.getattr("hint").and_then(|hint| hint.extract::<String>());
     if let Ok(hint) = hint {
+        if number("lineno") > 0 {
+            return Diagnostic::error(Code::SOURCE_INVALID, value.to_string()).at(at()).hint(hint);
+        }
         // The source is as it should be, and the manifest names something else: its place is the entry's.
         return Diagnostic::error(Code::MANIFEST_INVALID, value.to_string()).hint(hint);
     }
-    let number =
-        |name: &str| value.getattr(name).and_then(|line| line.extract::<u32>()).unwrap_or(0);
     let message = value.getattr("msg").and_then(|message| message.extract::<String>()).map_or_else(
         |_| error.to_string(),
         |message| format!("the source is not Python: {message}"),
     );
-    Diagnostic::error(Code::SOURCE_INVALID, message).at(Location::new(
-        file.to_string_lossy().into_owned(),
-        number("lineno").max(1),
-        number("offset"),
-    ))
+    Diagnostic::error(Code::SOURCE_INVALID, message).at(at())
 }
 
 fn operation_of(entry: &Bound<'_, PyAny>) -> PyResult<Operation> {
