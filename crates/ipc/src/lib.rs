@@ -31,8 +31,8 @@ pub use handshake::{Hello, Input, Operation, PROTOCOL, Refused, SCHEMAS, Welcome
 pub use hooks::{Hook, Hooks};
 pub use inherited::{LANE_VARIABLE, inherited};
 pub use lane::{
-    Blocks, CallId, CallOptions, Done, HeldUp, Inbound, InboundRequest, Items, Lane, LaneOptions,
-    LaneStats, Next, Resume, Side, Submission,
+    Blocks, CallId, CallOptions, CallerId, Done, HeldUp, Inbound, InboundRequest, Items, Lane,
+    LaneOptions, LaneStats, Next, Resume, Side, Submission,
 };
 pub use payload::Payload;
 pub use reader::{Captured, Reader};

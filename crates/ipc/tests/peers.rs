@@ -293,6 +293,9 @@ fn a_peer_that_reads_nothing_overloads_only_its_own_lane() {
         for _ in 0..sent {
             let frame = read_frame(&mut host.peer).unwrap();
             assert_eq!(&frame.payload[frame.payload.len() - big.size()..], big.bytes());
+            // It takes one after the other.
+            let answer = Header::new(Kind::Reply, frame.header.correlation);
+            write_frame(&mut host.peer, answer, &[0xc0]);
         }
         assert_eq!(host.lane.stats().queued_bytes, 0);
     });

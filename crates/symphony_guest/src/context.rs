@@ -59,7 +59,8 @@ impl<'a> Context<'a> {
     /// [`GuestError::Call`] when there is no result.
     pub fn call(&self, operation: &str, inputs: impl Into<Value>) -> Result<Value, GuestError> {
         let inputs = Payload::from_value(&inputs.into())?;
-        let options = CallOptions { deadline: self.deadline, priority: self.priority };
+        let (deadline, priority) = (self.deadline, self.priority);
+        let options = CallOptions { deadline, priority, ..CallOptions::default() };
         let (served, blocks) = (self.correlation, self.blocks);
         let result = self.lane.request_under(served, operation, &inputs, &options, blocks, None);
         Ok(result?.value()?)

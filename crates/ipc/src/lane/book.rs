@@ -248,6 +248,11 @@ impl Book {
         Some(call.end)
     }
 
+    /// Whether the peer takes calls of that operation beside others.
+    pub(super) fn takes_beside(&self, operation: &str) -> bool {
+        self.beside.iter().any(|beside| beside == operation)
+    }
+
     fn runs_beside(&self, asked: &Asked) -> bool {
         self.beside.iter().any(|operation| asked.is_of(operation))
     }

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
 use super::asked::HeldUp;
 use super::book::{Book, End, Phase};
 use super::inbound::Blocks;
 use super::options::Side;
-use super::output::{Room, Unsent, head};
+use super::output::{Unsent, head};
+use super::round_robin::{CallerId, LONG, Outgoing};
 use super::stream::{Items, Stream};
 use super::turn::{Poll, Waited};
 use super::waiter::{Delivery, Waiter};
@@ -39,12 +38,20 @@ pub struct CallOptions {
     pub deadline: Option<Instant>,
     /// How urgent the call is.
     pub priority: i32,
+    /// Who calls, and so whose turn on the lane it takes. None: this thread.
+    pub caller: Option<CallerId>,
 }
 
 impl CallOptions {
+    /// The same, said to be this thread's where nobody is named: for a call that another thread sends later.
+    #[must_use]
+    pub fn of_here(&self) -> Self {
+        Self { caller: self.caller.or_else(|| Some(CallerId::of_thread())), ..*self }
+    }
+
     /// Options whose deadline is that far away.
     pub fn within(span: Duration) -> Self {
-        Self { deadline: Instant::now().checked_add(span), priority: 0 }
+        Self { deadline: Instant::now().checked_add(span), ..Self::default() }
     }
 }
 
@@ -121,7 +128,7 @@ impl Lane {
                 return result.map_err(|error| core.named(error, operation));
             }
         }
-        core.send_cancel(correlation);
+        core.withdraw(correlation);
         Err(match gave_up {
             GaveUp::Interrupted => CallError::Interrupted,
             GaveUp::TimedOut => core.timed_out(operation, since),
@@ -150,10 +157,10 @@ impl Lane {
         Ok(CallId(correlation))
     }
 
-    /// Submits several calls with one write. Each has its own outcome, in the order of the batch.
+    /// Submits several calls together. Each has its own outcome, in the order of the batch.
     pub fn submit_batch(&self, batch: Vec<Submission<'_>>) -> Vec<Result<CallId, CallError>> {
         let core = &self.0;
-        let mut bytes = Vec::new();
+        let mut calls = Vec::with_capacity(batch.len());
         let mut soonest: Option<Instant> = None;
         let mut outcomes = Vec::with_capacity(batch.len());
         {
@@ -162,25 +169,23 @@ impl Lane {
                 let end =
                     End::Done { done, operation: operation.to_owned(), since: Instant::now() };
                 let entered = core.enter(&mut book, operation, inputs, &options, 0, end);
-                outcomes.push(entered.map(|(correlation, head)| {
+                outcomes.push(entered.map(|call| {
                     core.offhand.fetch_add(1, Ordering::Relaxed);
-                    bytes.extend_from_slice(&head);
-                    bytes.extend_from_slice(inputs.bytes());
                     soonest = soonest.into_iter().chain(options.deadline).min();
-                    CallId(correlation)
+                    let id = CallId(call.correlation);
+                    calls.push(call);
+                    id
                 }));
             }
         }
-        let sent = core.send(&bytes, &Bytes::new(), Room::Call);
-        if let Err(unsent) = sent {
-            let error = core.unsent(&unsent);
-            for outcome in &mut outcomes {
-                if let Ok(CallId(correlation)) = *outcome
-                    && core.book.lock().leave(correlation).is_some()
-                {
-                    core.offhand.fetch_sub(1, Ordering::Relaxed);
-                    *outcome = Err(error.clone());
-                }
+        let mut sent = calls.into_iter().map(|call| core.send_call(call));
+        for outcome in &mut outcomes {
+            if let Ok(CallId(correlation)) = *outcome
+                && let Some(Err(unsent)) = sent.next()
+                && core.book.lock().leave(correlation).is_some()
+            {
+                core.offhand.fetch_sub(1, Ordering::Relaxed);
+                *outcome = Err(core.unsent(&unsent));
             }
         }
         core.ensure_read();
@@ -283,7 +288,7 @@ impl Core {
         options: &CallOptions,
         flags: u16,
         end: End,
-    ) -> Result<(u64, Vec<u8>), CallError> {
+    ) -> Result<Outgoing, CallError> {
         if let Some(reason) = &book.closed {
             return Err(self.closed_error(reason.clone()));
         }
@@ -302,7 +307,11 @@ impl Core {
         let mut head = head(header, &prefix, inputs.size())?;
         let correlation = book.enter(options.deadline, end, operation, flags & STREAM != 0);
         head[16..24].copy_from_slice(&correlation.to_le_bytes());
-        Ok((correlation, head))
+        let caller = options.caller.unwrap_or_else(CallerId::of_thread);
+        // What a guest asks of its host runs beside everything else there.
+        let counted =
+            inputs.size() >= LONG && self.side == Side::Host && !book.takes_beside(operation);
+        Ok(Outgoing { caller, correlation, head, body: inputs.bytes().clone(), counted })
     }
 
     fn begin(
@@ -313,9 +322,9 @@ impl Core {
         flags: u16,
         end: End,
     ) -> Result<u64, CallError> {
-        let (correlation, head) =
-            self.enter(&mut self.book.lock(), operation, inputs, options, flags, end)?;
-        if let Err(unsent) = self.send(&head, inputs.bytes(), Room::Call)
+        let call = self.enter(&mut self.book.lock(), operation, inputs, options, flags, end)?;
+        let correlation = call.correlation;
+        if let Err(unsent) = self.send_call(call)
             && self.book.lock().leave(correlation).is_some()
         {
             return Err(self.unsent(&unsent));
@@ -363,7 +372,7 @@ impl Core {
     /// Ends a call that nobody waits for, with an error of this side's.
     fn give_up(self: &Arc<Self>, correlation: u64, why: Why) -> bool {
         let Some(end) = self.book.lock().abandon(correlation, self.since()) else { return false };
-        self.send_cancel(correlation);
+        self.withdraw(correlation);
         match end {
             End::Done { done, operation, since } => {
                 self.offhand.fetch_sub(1, Ordering::Relaxed);
@@ -384,6 +393,15 @@ impl Core {
             End::Abandoned { .. } => {}
         }
         true
+    }
+
+    /// Tells the peer that a call is no longer wanted, unless it still waits here: then it is taken back, and is over.
+    fn withdraw(self: &Arc<Self>, correlation: u64) {
+        if self.take_back(correlation) {
+            self.book.lock().leave(correlation);
+        } else {
+            self.send_cancel(correlation);
+        }
     }
 
     pub(super) fn ensure_timer(&self, deadline: Option<Instant>) {

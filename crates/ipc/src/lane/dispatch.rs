@@ -231,6 +231,7 @@ impl Core {
                 self.answered(correlation, Err(ValueError::from(lost).into()), work);
             }
             Kind::Item => {
+                self.call_is_answered(correlation);
                 let stream = self.book.lock().stream(correlation);
                 if let Some(stream) = stream {
                     let hooks = stream.end(Some(ValueError::from(lost).into()));
@@ -256,6 +257,7 @@ impl Core {
     }
 
     fn answered(&self, correlation: u64, result: Result<Payload, CallError>, work: &mut Vec<Work>) {
+        self.call_is_answered(correlation);
         let mut book = self.book.lock();
         let end = book.leave(correlation);
         count(&self.counters.answers, 1);
@@ -322,6 +324,7 @@ impl Core {
     fn on_item(&self, frame: Frame, work: &mut Vec<Work>) -> Taken {
         let kind = frame.header.kind;
         let correlation = frame.header.correlation;
+        self.call_is_answered(correlation);
         if kind == Kind::End {
             let mut book = self.book.lock();
             if book.is_plain(correlation) {

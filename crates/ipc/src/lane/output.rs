@@ -1,17 +1,21 @@
 //! Writing a lane: straight to the socket when it takes it, else into a bounded queue that the background thread
 //! empties. Nobody ever waits in a write.
 //!
-//! Invariant: what waits for a slow peer is bounded. Calls and events find the queue full first; replies and control
-//! frames have as much room again, and a peer that fills even that loses its lane.
+//! Invariants: what waits for a slow peer is bounded. Calls and events find the queue full first; replies and control
+//! frames have as much room again, and a peer that fills even that loses its lane. Calls wait by their callers' turns
+//! (`round_robin`), and whatever belongs to a call that was sent comes after it.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use parking_lot::MutexGuard;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
+use super::round_robin::{Outgoing, RoundRobin};
 use super::{Core, count};
 use crate::error::{CallError, Closed, ProtocolError};
 use crate::frame::{HEADER, Header, MAX_LENGTH};
@@ -27,8 +31,8 @@ const COLLECTED: usize = 64 * 1024;
 /// Which room a frame may use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
-    /// Calls and events.
-    Call,
+    /// Events.
+    Event,
     /// Answers, items, the handshake.
     Reply,
     /// Cancels, pongs: frames without a payload.
@@ -56,6 +60,8 @@ pub(super) struct Output {
     tail: Vec<u8>,
     /// How many bytes queue and tail hold.
     bytes: usize,
+    /// Calls that wait until the queue is short.
+    calls: RoundRobin,
     events: VecDeque<Event>,
     /// What the events hold.
     event_bytes: usize,
@@ -76,7 +82,7 @@ pub(super) enum Unsent {
 
 impl Output {
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.event_bytes
+        self.bytes + self.calls.bytes() + self.event_bytes
     }
 
     fn keep(&mut self, event: Event) {
@@ -133,23 +139,52 @@ impl Output {
             return Err(Unsent::Full);
         }
         if written < length {
-            self.bytes += length - written;
-            if written < head.len() {
-                self.tail.extend_from_slice(&head[written..]);
-            }
-            let body_written = written.saturating_sub(head.len());
-            let rest = body.slice(body_written.min(body.len())..);
-            if rest.len() < SMALL {
-                self.tail.extend_from_slice(&rest);
-            } else {
-                self.collect();
-                self.queue.push_back(rest);
-            }
-            if self.tail.len() >= COLLECTED {
-                self.collect();
-            }
+            self.enqueue(head, body, written);
         }
         Ok(())
+    }
+
+    /// Puts the rest of a frame at the end of the queue.
+    fn enqueue(&mut self, head: &[u8], body: &Bytes, written: usize) {
+        self.bytes += head.len() + body.len() - written;
+        if written < head.len() {
+            self.tail.extend_from_slice(&head[written..]);
+        }
+        let body_written = written.saturating_sub(head.len());
+        let rest = body.slice(body_written.min(body.len())..);
+        if rest.len() < SMALL {
+            self.tail.extend_from_slice(&rest);
+        } else {
+            self.collect();
+            self.queue.push_back(rest);
+        }
+        if self.tail.len() >= COLLECTED {
+            self.collect();
+        }
+    }
+
+    /// Writes a call, or has it wait for its turn.
+    fn write_call(&mut self, socket: &OwnedFd, call: Outgoing, limit: usize) -> Result<(), Unsent> {
+        if self.broken {
+            return Err(Unsent::Broken);
+        }
+        if self.bytes == 0 && self.calls.passes(&call) {
+            self.calls.sent(&call);
+            return self.write(socket, &call.head, &call.body, limit);
+        }
+        let waiting = self.bytes + self.calls.bytes();
+        // One alone is always taken.
+        let free = if waiting == 0 { call.length() } else { limit.saturating_sub(waiting) };
+        if self.calls.put(call, free) { Ok(()) } else { Err(Unsent::Full) }
+    }
+
+    /// Gives the queue the calls whose turn it is, as many as one write is worth.
+    fn take_calls(&mut self) {
+        while self.bytes < COLLECTED
+            && let Some(call) = self.calls.next()
+        {
+            self.enqueue(&call.head, &call.body, 0);
+        }
     }
 
     /// Makes the collected small pieces one piece of the queue.
@@ -162,6 +197,7 @@ impl Output {
     /// Writes what waits until the socket takes no more. False: the socket is broken.
     fn flush(&mut self, socket: &OwnedFd) -> bool {
         loop {
+            self.take_calls();
             if self.queue.is_empty() {
                 self.collect();
             }
@@ -216,7 +252,7 @@ impl Core {
     /// Writes header and prefix (`head`) and `body` as one.
     pub(super) fn send(&self, head: &[u8], body: &Bytes, room: Room) -> Result<(), Unsent> {
         let limit = match room {
-            Room::Call => self.out_limit,
+            Room::Event => self.out_limit,
             Room::Control => self.out_limit.saturating_mul(2),
             Room::Reply => self.out_limit.saturating_mul(2).saturating_add(MAX_LENGTH as usize),
         };
@@ -233,14 +269,67 @@ impl Core {
         drop(output);
         match sent {
             Err(Unsent::Broken) => {
-                // Its reader finds what the peer still said, and then the end.
-                let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
-                self.ensure_read();
+                self.broke();
                 Err(Unsent::Broken)
             }
-            Err(Unsent::Full) if room != Room::Call => Err(Unsent::NotReading(waiting)),
+            Err(Unsent::Full) if room != Room::Event => Err(Unsent::NotReading(waiting)),
             sent => sent,
         }
+    }
+
+    /// The socket takes no more: its reader finds what the peer still said, and then the end.
+    fn broke(&self) {
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        self.ensure_read();
+    }
+
+    /// Sends a call, or has it wait for its caller's turn.
+    pub(super) fn send_call(&self, call: Outgoing) -> Result<(), Unsent> {
+        let length = call.length();
+        let mut output = self.output.lock();
+        // What the peer has to take first waits here too, not only what the socket does not take.
+        let limit = self.out_limit.saturating_mul(2);
+        let sent = output.write_call(&self.socket, call, limit);
+        if sent.is_ok() {
+            count(&self.counters.bytes_out, length);
+            self.counted.store(output.calls.counted(), Ordering::Release);
+            if output.bytes > 0 {
+                self.watch_writing(&mut output);
+            }
+            return Ok(());
+        }
+        drop(output);
+        if let Err(Unsent::Broken) = sent {
+            self.broke();
+        }
+        sent
+    }
+
+    /// Takes back a call that waits for its turn. False: it was sent.
+    pub(super) fn take_back(&self, correlation: u64) -> bool {
+        self.output.lock().calls.take_back(correlation)
+    }
+
+    /// A call is answered, or gives its items: what waited behind it is sent.
+    pub(super) fn call_is_answered(&self, correlation: u64) {
+        if self.counted.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut output = self.output.lock();
+        let others = output.calls.answered(correlation);
+        self.counted.store(output.calls.counted(), Ordering::Release);
+        if others && output.bytes == 0 {
+            self.write_waiting(output);
+        }
+    }
+
+    /// Gives the socket everything that waits, so that what is sent next is the last.
+    pub(super) fn send_waiting(&self) {
+        let mut output = self.output.lock();
+        for call in output.calls.drain() {
+            output.enqueue(&call.head, &call.body, 0);
+        }
+        self.write_waiting(output);
     }
 
     /// Sends a frame that has room of its own.
@@ -278,8 +367,9 @@ impl Core {
             return 1;
         }
         if output.bytes == 0 && output.events.is_empty() {
+            // Calls that wait here wait for answers, not for the socket.
             drop(output);
-            return u64::from(self.send(&frame, &body, Room::Call).is_err());
+            return u64::from(self.send(&frame, &body, Room::Event).is_err());
         }
         let event = Event { topic: topic.to_owned(), frame, body };
         let (mut dropped, mut freed) = (0, 0);
@@ -316,14 +406,18 @@ impl Core {
 
     /// The background thread was told that the socket takes bytes again.
     pub(crate) fn on_writable(&self) {
-        let mut output = self.output.lock();
+        self.write_waiting(self.output.lock());
+    }
+
+    fn write_waiting(&self, mut output: MutexGuard<'_, Output>) {
         if output.broken {
             return;
         }
-        if !output.flush(&self.socket) {
+        let written = output.flush(&self.socket);
+        self.counted.store(output.calls.counted(), Ordering::Release);
+        if !written {
             drop(output);
-            let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
-            self.ensure_read();
+            self.broke();
         } else if output.bytes > 0 || !output.events.is_empty() {
             self.watch_writing(&mut output);
         }

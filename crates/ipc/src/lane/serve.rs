@@ -341,6 +341,7 @@ impl Lane {
     /// # Errors
     /// [`CallError::Closed`] when the lane is closed.
     pub fn stop(&self) -> Result<(), CallError> {
+        self.0.send_waiting();
         self.0.answer_bare(Header::new(Kind::Stop, 0))
     }
 

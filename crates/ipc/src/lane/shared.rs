@@ -58,6 +58,8 @@ pub(crate) struct Core {
     pub(super) output: Mutex<Output>,
     pub(super) book: Mutex<Book>,
     pub(super) inbox: Mutex<Inbox>,
+    /// How many calls are counted until they are answered.
+    pub(super) counted: AtomicUsize,
     /// Grows whenever a caller reads: the background thread leaves an active lane to its callers.
     pub(super) activity: AtomicU64,
     /// Calls whose answer nobody waits for on this lane: while there are any, somebody must always read.
@@ -106,6 +108,7 @@ impl Lane {
             output: Mutex::new(Output::default()),
             book: Mutex::new(Book::new(options.queue)),
             inbox: Mutex::default(),
+            counted: AtomicUsize::new(0),
             activity: AtomicU64::new(0),
             offhand: AtomicUsize::new(0),
             timer: AtomicU64::new(u64::MAX),

@@ -24,6 +24,9 @@ use crate::sandbox::Enforcement;
 /// Receives a submitted call's outcome, once, on whichever thread has it. It must not block.
 pub type CallDone = Box<dyn FnOnce(Result<Payload, ExtensionError>) + Send>;
 
+/// How many bytes of inputs of several calls are under way at once.
+const MANY: usize = 16 * 1024 * 1024;
+
 /// How long a caller waits to hear how an extension crashed before it is told without that.
 const OBITUARY: Duration = Duration::from_secs(2);
 
@@ -264,7 +267,7 @@ impl ExtensionHandle {
             return call;
         }
         let (waiting, operation, inputs, options) =
-            (call.clone(), operation.to_owned(), inputs.clone(), *options);
+            (call.clone(), operation.to_owned(), inputs.clone(), options.of_here());
         if let Some(deadline) = options.deadline {
             let (call, operation) = (call.clone(), operation.clone());
             let left = deadline.saturating_duration_since(Instant::now());
@@ -289,8 +292,9 @@ impl ExtensionHandle {
         options: &CallOptions,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Vec<Result<Payload, ExtensionError>> {
-        // Never more at once than its queue takes.
+        // Never more at once than its queue takes, and than its lane has room for.
         let window = (self.extension.manifest().limits.queue as usize).clamp(2, 256) / 2;
+        let mut bytes = 0;
         let (tell, told) = bounded(inputs.len());
         let mut outcomes: Vec<Option<Result<Payload, ExtensionError>>> = Vec::new();
         outcomes.resize_with(inputs.len(), || None);
@@ -298,8 +302,10 @@ impl ExtensionHandle {
         let mut next = inputs.iter().enumerate();
         loop {
             while calls.len() < window
+                && (calls.is_empty() || bytes < MANY)
                 && let Some((index, inputs)) = next.next()
             {
+                bytes += inputs.size();
                 let tell = tell.clone();
                 let done: CallDone = Box::new(move |outcome| {
                     // Its receiver waits below until the last one came, or until it is given up.
@@ -316,6 +322,7 @@ impl ExtensionHandle {
                 break;
             };
             outcomes[index] = Some(outcome);
+            bytes -= inputs[index].size();
             calls.remove(&index);
         }
         let given_up = || Err(self.interrupted(operation));

@@ -137,7 +137,7 @@ impl ExtensionHandle {
         }
         let shared = Shared::new(Phase::Awaited(Hooks::default()));
         let (handle, told) = (self.clone(), Arc::downgrade(&shared));
-        let (named, inputs, options) = (operation.to_owned(), inputs.clone(), *options);
+        let (named, inputs, options) = (operation.to_owned(), inputs.clone(), options.of_here());
         if let Some(deadline) = options.deadline {
             let (name, operation, told) =
                 (self.name().to_owned(), named.clone(), Arc::downgrade(&shared));

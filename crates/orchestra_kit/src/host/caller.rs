@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ipc::CallerId;
 use parking_lot::Mutex;
 
 use super::errand::Errand;
@@ -19,6 +20,7 @@ const GRANTS: usize = 1024;
 
 /// Who calls.
 pub struct Caller {
+    id: CallerId,
     manifest: Arc<ExtensionManifest>,
     holdings: Arc<Holdings>,
     asked: Mutex<Asked>,
@@ -61,7 +63,13 @@ impl Way {
 
 impl Caller {
     pub(super) fn new(manifest: Arc<ExtensionManifest>) -> Self {
-        Self { manifest, holdings: Arc::new(Holdings::of_at_most(GRANTS)), asked: Mutex::default() }
+        let (id, holdings) = (CallerId::new(), Arc::new(Holdings::of_at_most(GRANTS)));
+        Self { id, manifest, holdings, asked: Mutex::default() }
+    }
+
+    /// By what its calls get their turns at whom they ask.
+    pub(super) const fn id(&self) -> CallerId {
+        self.id
     }
 
     /// The extension that it is.

@@ -112,7 +112,8 @@ impl Inbound for GuestEvents {
             // A guest that is gone needs no answer.
             let _ = replying.reply(correlation, outcome);
         });
-        let options = CallOptions { deadline: request.deadline, priority: request.priority };
+        let (deadline, priority) = (request.deadline, request.priority);
+        let options = CallOptions { deadline, priority, caller: Some(self.caller.id()) };
         let (call, inputs) = (request.operation, request.inputs);
         let Some(kit) = self.router.upgrade() else {
             return answer(Err(RemoteFailure::new(Code::STOPPED, "the system is stopped")));

@@ -63,7 +63,8 @@ impl Calls for Kit {
             return done(Err(KitError::UnknownOperation { call: operation.to_string() }));
         };
         let priority = i32::try_from(priority.clamp(i32::MIN.into(), i32::MAX.into()));
-        let options = CallOptions { deadline, priority: priority.unwrap_or_default() };
+        let (priority, caller) = (priority.unwrap_or_default(), Some(self.inner.engine));
+        let options = CallOptions { deadline, priority, caller };
         let inner = Arc::downgrade(&self.inner);
         // Entered first: the outcome may come before `submit` is back, and takes it out.
         let over = Arc::new(AtomicBool::new(false));

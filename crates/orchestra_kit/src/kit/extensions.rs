@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use component::{Health, did_you_mean};
-use ipc::{Bus, CallOptions, Payload};
+use ipc::{Bus, CallOptions, CallerId, Payload};
 use parking_lot::{Mutex, RwLock};
 
 use super::call_cycles::{CallCycles, Version};
@@ -69,6 +69,8 @@ pub(super) struct Inner {
     pub(super) cycles: Arc<CallCycles<Version>>,
     /// The engine's calls that are on their way, by its numbers.
     pub(super) calls: Mutex<HashMap<u64, Way>>,
+    /// As whom the engine calls.
+    pub(super) engine: CallerId,
 }
 
 /// Who answers to a name.
@@ -154,6 +156,7 @@ impl Kit {
                 shares: Shares::default(),
                 cycles: Arc::default(),
                 calls: Mutex::default(),
+                engine: CallerId::new(),
             }
         });
         watch(&timer, Arc::downgrade(&inner), Instant::now());

@@ -71,7 +71,8 @@ impl ExtensionHandle {
     }
 
     fn options(&self) -> CallOptions {
-        CallOptions { deadline: deadline(self.timeout), priority: self.priority }
+        let (deadline, priority) = (deadline(self.timeout), self.priority);
+        CallOptions { deadline, priority, ..CallOptions::default() }
     }
 }
 
@@ -195,7 +196,7 @@ impl ExtensionHandle {
         let handle = self.handle_for(py, Some(inputs))?;
         let inputs = encode_inputs(Some(inputs))?;
         let deadline = deadline(limit(py, "timeout", timeout)?);
-        let options = CallOptions { deadline, priority };
+        let options = CallOptions { deadline, priority, ..CallOptions::default() };
         let called = operation.to_owned();
         let done = completions.outcome_of(token, |py, outcome| {
             CallResult { outcome, operation: called }.into_python(py)

@@ -216,7 +216,7 @@ impl GuestLane {
         let limit = limit(py, "timeout", timeout)?;
         let inputs = encode_inputs(Some(inputs))?;
         let deadline = deadline(limit);
-        let options = CallOptions { deadline, priority: 0 };
+        let options = CallOptions { deadline, ..CallOptions::default() };
         let blocks = self.blocks();
         let result = wait_asking(py, |asks| match under {
             Some(served) => {
@@ -246,7 +246,7 @@ impl GuestLane {
             Err(error) => Err(raise(py, Some(&called), error)),
         });
         let deadline = under.and_then(|served| self.lane.deadline_of(served));
-        let options = CallOptions { deadline, priority: 0 };
+        let options = CallOptions { deadline, ..CallOptions::default() };
         let sent = enter(py, || self.lane.submit(operation, &inputs, &options, done))?;
         let call = sent.map_err(|error| raise(py, Some(operation), error))?;
         Ok(GuestCall { lane: self.lane.clone(), call })

@@ -1,0 +1,168 @@
+//! Calls of several callers on one lane: whoever sends much holds up nobody else, and what waits can be taken back.
+#![allow(clippy::unwrap_used, reason = "helpers of a test")]
+
+mod support;
+
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ipc::{CallError, CallId, CallOptions, CallerId, InboundRequest, Lane, Payload, Reader, Value};
+use support::{Host, guest, host, inputs, watched};
+
+const LONG: usize = 3 << 20;
+
+/// A host, and a guest that the test serves by hand.
+fn pair() -> (Host, Lane, Reader) {
+    let mut host = host();
+    let (spare, _) = UnixStream::pair().unwrap();
+    let peer = std::mem::replace(&mut host.peer, spare);
+    let reader = Reader::new().unwrap();
+    let lane = guest(peer, &reader);
+    host.wait_ready();
+    (host, lane, reader)
+}
+
+fn long() -> Payload {
+    Payload::from_value(&Value::from([("data", vec![7u8; LONG])])).unwrap()
+}
+
+fn of(caller: CallerId) -> CallOptions {
+    CallOptions { caller: Some(caller), ..CallOptions::default() }
+}
+
+type Outcome = Result<Payload, CallError>;
+
+fn submit(
+    host: &Host,
+    operation: &str,
+    inputs: &Payload,
+    options: &CallOptions,
+) -> (CallId, mpsc::Receiver<Outcome>) {
+    let (tell, told) = mpsc::channel();
+    let done = Box::new(move |outcome| drop(tell.send(outcome)));
+    (host.lane.submit(operation, inputs, options, done).unwrap(), told)
+}
+
+/// The guest's next request; nothing where none comes.
+fn next(guest: &Lane) -> Option<InboundRequest> {
+    guest.next_request(Some(Duration::from_millis(300)), None).unwrap()
+}
+
+fn answer(guest: &Lane, request: InboundRequest) -> String {
+    guest.reply(request.correlation, Ok(Payload::none())).unwrap();
+    request.operation
+}
+
+#[test]
+fn the_short_calls_of_twenty_others_come_after_one_long_call_of_a_caller_at_most() {
+    watched(|| {
+        let (host, guest, _reader) = pair();
+        let greedy = CallerId::new();
+        let many: Vec<_> = (0..8).map(|_| submit(&host, "long", &long(), &of(greedy))).collect();
+        let others: Vec<_> = (0..20)
+            .map(|number| submit(&host, "short", &inputs(number), &of(CallerId::new())))
+            .collect();
+        let mut order = vec![answer(&guest, next(&guest).unwrap())];
+        while let Some(request) = next(&guest) {
+            order.push(answer(&guest, request));
+        }
+        assert_eq!(order.len(), 28);
+        assert!(order[..22].iter().filter(|name| *name == "long").count() <= 2, "{order:?}");
+        for (_, told) in many.into_iter().chain(others) {
+            assert_eq!(told.recv_timeout(Duration::from_secs(10)).unwrap(), Ok(Payload::none()));
+        }
+        assert_eq!(host.lane.stats().queued_bytes, 0);
+    });
+}
+
+#[test]
+fn operations_that_run_beside_others_are_all_sent() {
+    watched(|| {
+        let (host, guest, _reader) = pair();
+        host.lane.set_beside(vec!["beside".to_owned()]);
+        let told: Vec<_> =
+            (0..3).map(|_| submit(&host, "beside", &long(), &CallOptions::default())).collect();
+        let taken: Vec<_> = (0..3).map(|_| next(&guest).unwrap()).collect();
+        for request in taken.into_iter().rev() {
+            answer(&guest, request);
+        }
+        for (_, told) in told {
+            assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
+        }
+    });
+}
+
+#[test]
+fn a_stream_that_gives_its_items_holds_back_no_long_call() {
+    watched(|| {
+        let (host, guest, _reader) = pair();
+        let items = host.lane.request_stream("s", &long(), &CallOptions::default()).unwrap();
+        let (_, told) = submit(&host, "long", &long(), &CallOptions::default());
+        let stream = next(&guest).unwrap();
+        assert_eq!(next(&guest), None);
+        guest.item(stream.correlation, &inputs(1), None).unwrap();
+        assert_eq!(items.next_item(None).unwrap(), Some(inputs(1)));
+        answer(&guest, next(&guest).unwrap());
+        assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
+    });
+}
+
+#[test]
+fn a_call_that_waits_here_is_taken_back_by_its_cancel_and_by_its_time() {
+    watched(|| {
+        let (host, guest, _reader) = pair();
+        let caller = CallerId::new();
+        let (_, first) = submit(&host, "first", &long(), &of(caller));
+        let (waits, cancelled) = submit(&host, "waits", &long(), &of(caller));
+        let brief = CallOptions { caller: Some(caller), ..CallOptions::within(TICK) };
+        let late = host.lane.request("late", &long(), &brief).unwrap_err();
+        assert!(matches!(late, CallError::TimedOut { .. }), "{late}");
+        let (_, last) = submit(&host, "last", &inputs(1), &of(caller));
+        assert!(host.lane.cancel(waits));
+        assert_eq!(cancelled.recv_timeout(TICK).unwrap(), Err(CallError::Cancelled));
+        // Nobody owes an answer to what was never sent.
+        assert_eq!(host.lane.stats().pending, 2);
+        assert_eq!(answer(&guest, next(&guest).unwrap()), "first");
+        assert_eq!(answer(&guest, next(&guest).unwrap()), "last");
+        assert_eq!(next(&guest), None);
+        for told in [first, last] {
+            assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
+        }
+        assert_eq!(host.lane.stats().pending, 0);
+    });
+}
+
+const TICK: Duration = Duration::from_millis(200);
+
+#[test]
+fn what_waits_is_served_before_the_guest_stops() {
+    watched(|| {
+        let (host, guest, _reader) = pair();
+        let told: Vec<_> =
+            (0..4).map(|_| submit(&host, "long", &long(), &CallOptions::default())).collect();
+        host.lane.stop().unwrap();
+        while let Some(request) = guest.next_request(None, None).unwrap() {
+            answer(&guest, request);
+        }
+        for (_, told) in told {
+            assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
+        }
+    });
+}
+
+#[test]
+fn the_end_of_the_lane_ends_what_waits() {
+    watched(|| {
+        let (host, guest, _reader) = pair();
+        let told: Vec<_> =
+            (0..4).map(|_| submit(&host, "long", &long(), &CallOptions::default())).collect();
+        next(&guest).unwrap();
+        guest.close();
+        for (_, told) in told {
+            let outcome = told.recv_timeout(Duration::from_secs(10)).unwrap();
+            assert!(matches!(outcome, Err(CallError::Closed { .. })), "{outcome:?}");
+        }
+        assert_eq!(host.lane.stats().queued_bytes, 0);
+    });
+}
