@@ -94,6 +94,27 @@ fn operations_that_run_beside_others_are_all_sent() {
 }
 
 #[test]
+fn a_call_that_runs_beside_others_does_not_wait_for_the_long_ones_of_its_caller() {
+    watched(|| {
+        let (host, guest, _reader) = pair();
+        host.lane.set_beside(vec!["beside".to_owned()]);
+        let caller = CallerId::new();
+        let long: Vec<_> = (0..2).map(|_| submit(&host, "long", &long(), &of(caller)).1).collect();
+        let (_, told) = submit(&host, "beside", &inputs(1), &of(caller));
+        let asked = next(&guest).unwrap();
+        assert_eq!(asked.operation, "long");
+        // The first may wait for what this one does.
+        assert_eq!(answer(&guest, next(&guest).unwrap()), "beside");
+        assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
+        answer(&guest, asked);
+        answer(&guest, next(&guest).unwrap());
+        for told in long {
+            assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
+        }
+    });
+}
+
+#[test]
 fn a_stream_that_gives_its_items_holds_back_no_long_call() {
     watched(|| {
         let (host, guest, _reader) = pair();
@@ -123,8 +144,10 @@ fn a_call_that_waits_here_is_taken_back_by_its_cancel_and_by_its_time() {
         assert_eq!(cancelled.recv_timeout(TICK).unwrap(), Err(CallError::Cancelled));
         // Nobody owes an answer to what was never sent.
         assert_eq!(host.lane.stats().pending, 2);
-        assert_eq!(answer(&guest, next(&guest).unwrap()), "first");
+        let asked = next(&guest).unwrap();
+        // Nothing is before it any more that the first call would hold back.
         assert_eq!(answer(&guest, next(&guest).unwrap()), "last");
+        assert_eq!(answer(&guest, asked), "first");
         assert_eq!(next(&guest), None);
         for told in [first, last] {
             assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());

@@ -9,7 +9,7 @@ use super::book::{Book, End, Phase};
 use super::inbound::Blocks;
 use super::options::Side;
 use super::output::{Unsent, head};
-use super::round_robin::{CallerId, LONG, Outgoing};
+use super::round_robin::{CallerId, Outgoing};
 use super::stream::{Items, Stream};
 use super::turn::{Poll, Waited};
 use super::waiter::{Delivery, Waiter};
@@ -309,9 +309,8 @@ impl Core {
         head[16..24].copy_from_slice(&correlation.to_le_bytes());
         let caller = options.caller.unwrap_or_else(CallerId::of_thread);
         // What a guest asks of its host runs beside everything else there.
-        let counted =
-            inputs.size() >= LONG && self.side == Side::Host && !book.takes_beside(operation);
-        Ok(Outgoing { caller, correlation, head, body: inputs.bytes().clone(), counted })
+        let beside = self.side == Side::Guest || book.takes_beside(operation);
+        Ok(Outgoing { caller, correlation, head, body: inputs.bytes().clone(), beside })
     }
 
     fn begin(

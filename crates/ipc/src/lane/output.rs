@@ -8,7 +8,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::MutexGuard;
@@ -81,6 +82,11 @@ pub(super) enum Unsent {
 }
 
 impl Output {
+    /// How many long calls the peer has not answered; for whoever has no lock.
+    pub(super) fn counted(&self) -> Arc<AtomicUsize> {
+        self.calls.counted()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes + self.calls.bytes() + self.event_bytes
     }
@@ -292,7 +298,6 @@ impl Core {
         let sent = output.write_call(&self.socket, call, limit);
         if sent.is_ok() {
             count(&self.counters.bytes_out, length);
-            self.counted.store(output.calls.counted(), Ordering::Release);
             if output.bytes > 0 {
                 self.watch_writing(&mut output);
             }
@@ -307,7 +312,10 @@ impl Core {
 
     /// Takes back a call that waits for its turn. False: it was sent.
     pub(super) fn take_back(&self, correlation: u64) -> bool {
-        self.output.lock().calls.take_back(correlation)
+        let mut output = self.output.lock();
+        let taken = output.calls.take_back(correlation);
+        self.write_next(output);
+        taken
     }
 
     /// A call is answered, or gives its items: what waited behind it is sent.
@@ -316,9 +324,13 @@ impl Core {
             return;
         }
         let mut output = self.output.lock();
-        let others = output.calls.answered(correlation);
-        self.counted.store(output.calls.counted(), Ordering::Release);
-        if others && output.bytes == 0 {
+        output.calls.answered(correlation);
+        self.write_next(output);
+    }
+
+    /// Writes the calls that have their turn now, where nobody is about to.
+    fn write_next(&self, output: MutexGuard<'_, Output>) {
+        if output.bytes == 0 && output.calls.has_turn() {
             self.write_waiting(output);
         }
     }
@@ -414,7 +426,6 @@ impl Core {
             return;
         }
         let written = output.flush(&self.socket);
-        self.counted.store(output.calls.counted(), Ordering::Release);
         if !written {
             drop(output);
             self.broke();

@@ -10,7 +10,7 @@ const FREE: usize = 64 * MIB;
 
 fn call(caller: CallerId, correlation: u64, length: usize) -> Outgoing {
     let body = Bytes::from(vec![0; length]);
-    Outgoing { caller, correlation, head: Vec::new(), body, counted: length >= super::LONG }
+    Outgoing { caller, correlation, head: Vec::new(), body, beside: false }
 }
 
 fn sent(calls: &mut RoundRobin) -> Vec<u64> {
@@ -31,7 +31,7 @@ fn a_long_call_gives_way_to_the_short_ones_of_others() {
     let order = sent(&mut calls);
     assert_eq!(order.len(), 21);
     assert_eq!(order.last(), Some(&0), "{order:?}");
-    assert!(calls.answered(0));
+    calls.answered(0);
     assert!(calls.put(call(CallerId::new(), 30, 100), FREE));
     assert_eq!(sent(&mut calls), [30, 1]);
     assert!(!calls.passes(&call(greedy, 5, 100)), "it would pass the ones before it");
@@ -113,8 +113,43 @@ fn what_is_taken_back_is_not_sent_and_the_next_one_is() {
     assert!(!calls.take_back(0), "it was sent");
     assert!(calls.take_back(1));
     assert!(!calls.take_back(1));
-    assert!(calls.answered(0));
+    calls.answered(0);
     assert_eq!(sent(&mut calls), [2]);
-    assert!(!calls.answered(2));
+    calls.answered(2);
+    assert!(!calls.has_turn());
     assert!(calls.lines.is_empty());
+}
+
+#[test]
+fn what_the_peer_takes_beside_others_does_not_wait_behind_them() {
+    let mut calls = RoundRobin::default();
+    let caller = CallerId::new();
+    for correlation in 0..2 {
+        assert!(calls.put(call(caller, correlation, 2 * MIB), FREE));
+    }
+    let beside = Outgoing { beside: true, ..call(caller, 2, 2 * MIB) };
+    assert!(calls.passes(&beside) && !calls.passes(&call(caller, 3, 10)));
+    assert!(calls.put(beside, FREE));
+    let mut order = sent(&mut calls);
+    order.sort_unstable();
+    assert_eq!(order, [0, 2]);
+}
+
+#[test]
+fn after_all_that_waits_was_sent_at_once_nothing_is_counted_twice() {
+    let mut calls = RoundRobin::default();
+    let (caller, counted) = (CallerId::new(), calls.counted());
+    for correlation in 0..3 {
+        assert!(calls.put(call(caller, correlation, 2 * MIB), FREE));
+    }
+    assert_eq!(sent(&mut calls), [0]);
+    assert_eq!(counted.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(calls.drain().len(), 2);
+    assert_eq!(counted.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert!(calls.put(call(caller, 3, MIB), FREE));
+    assert_eq!(sent(&mut calls), [3]);
+    calls.answered(0);
+    assert!(!calls.passes(&call(caller, 4, MIB)), "the third is not answered");
+    calls.answered(3);
+    assert!(calls.lines.is_empty() && calls.unanswered.is_empty());
 }

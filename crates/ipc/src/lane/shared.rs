@@ -59,7 +59,7 @@ pub(crate) struct Core {
     pub(super) book: Mutex<Book>,
     pub(super) inbox: Mutex<Inbox>,
     /// How many calls are counted until they are answered.
-    pub(super) counted: AtomicUsize,
+    pub(super) counted: Arc<AtomicUsize>,
     /// Grows whenever a caller reads: the background thread leaves an active lane to its callers.
     pub(super) activity: AtomicU64,
     /// Calls whose answer nobody waits for on this lane: while there are any, somebody must always read.
@@ -92,6 +92,7 @@ impl Lane {
             Side::Host => GREETING_LIMIT.min(options.max_frame),
             Side::Guest => options.max_frame,
         };
+        let output = Output::default();
         let core = Arc::new(Core {
             id: options.reader.next_id(),
             name: options.name,
@@ -105,10 +106,10 @@ impl Lane {
             in_limit: options.in_limit,
             turn: Mutex::new(Turn::default()),
             input: Mutex::new(Assembler::new(limit)),
-            output: Mutex::new(Output::default()),
             book: Mutex::new(Book::new(options.queue)),
             inbox: Mutex::default(),
-            counted: AtomicUsize::new(0),
+            counted: output.counted(),
+            output: Mutex::new(output),
             activity: AtomicU64::new(0),
             offhand: AtomicUsize::new(0),
             timer: AtomicU64::new(u64::MAX),
