@@ -1,5 +1,4 @@
 //! Turns of callers, without a socket.
-#![allow(clippy::unwrap_used, reason = "a test")]
 
 use bytes::Bytes;
 
