@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 IDE := examples/ide
 PYTHONS ?= 3.9 3.10 3.12 3.13
 
-.PHONY: help run run-torch test test-rust test-python test-pythons lint bench bench-pit bench-check soak docs build native clean
+.PHONY: help run run-torch test test-rust test-python test-pythons wheel lint bench bench-pit bench-check soak docs build native clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ test-python: build native $(VENV)/.test $(VENV)/.torch
 
 test-pythons: native ## the Python tests on the other interpreters present; PYTHONS="3.9 3.13" names some
 	.ci/pythons $(PYTHONS)
+
+wheel: $(VENV)/.base native ## wheels for the interpreters present, and the sources, into target/wheels; each is tried
+	.ci/wheels 3.11 $(PYTHONS)
 
 lint: build $(VENV)/.test $(VENV)/.torch ## rustfmt, clippy, dependencies, ruff, mypy, pyright, stubtest
 	cargo fmt --check
