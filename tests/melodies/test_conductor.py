@@ -263,3 +263,30 @@ def test_run_for_ever_returns_at_a_signal(lab, number):
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "1 1\n", "")
+
+
+class RaisesTwice(Conductor):
+    def choose(self, ready):
+        raise KeyError("chosen badly")
+
+    def observe(self, outcome):
+        raise ValueError("observed badly")
+
+
+def test_what_it_raises_is_logged_with_its_traceback_and_being_late_too(
+    lab, notes, melody, node, monkeypatch, caplog
+):
+    hooked = []
+    monkeypatch.setattr(sys, "unraisablehook", hooked.append)
+    for kind in (RaisesTwice, Hangs):
+        system = lab.boot(conductor=kind)
+        submit_behind_a_block(lab, system, notes, melody, node, "ab")
+        system.shutdown()
+    records = [each for each in caplog.records if each.name == "symphony.conductor"]
+    told = {each.getMessage() for each in records}
+    assert {"the Conductor's `choose` raised", "the Conductor's `observe` raised"} <= told
+    assert any(text.startswith("`choose` is late") for text in told)
+    raised = [each for each in records if each.getMessage().endswith("raised")]
+    assert {each.exc_info[0] for each in raised} == {KeyError, ValueError}
+    assert all(each.exc_info[2] is not None for each in raised)
+    assert hooked, "a hook of the user's own is told in any case"

@@ -1,7 +1,8 @@
-"""What a component raised that nobody else raises: in a stop, in its health, in a start that may fail.
+"""What code of the user's raised that nobody else raises: in a stop, a health, a start that may fail, a choice.
 
-Called by `shutdown()` in each of its forms, and by the container. Invariant: every one is told with its exception and
-traceback, by `logging` where it listens, else on stderr; a handler that raises is told and keeps nothing from its way.
+Called by `shutdown()` in each of its forms, by the container, and by the Conductor's thread. Invariant: every one is
+told with its exception and traceback, by `logging` where it listens, else on stderr; a handler that raises is told and
+keeps nothing from its way.
 """
 
 from __future__ import annotations
@@ -50,20 +51,35 @@ def tell_raised(name: str, step: str, error: BaseException) -> None:
         step: `start` or `health`.
         error: What it raised.
     """
-    logging: Any = sys.modules.get("logging")
-    logger = None if logging is None else logging.getLogger("symphony.boot")
     text = f"`{name}` raised in its {step}"
-    if logger is None or not logger.hasHandlers():
+    if not log_raised("symphony.boot", text, error):
         _write(f"symphony: {text}\n{_traceback_of(error)}")
-        return
+
+
+def log_raised(logger_name: str, text: str, error: BaseException) -> bool:
+    """Hands what was raised to `logging`, with its traceback.
+
+    Args:
+        logger_name: Whose record it is.
+        text: What happened.
+        error: What was raised.
+
+    Returns:
+        False where nobody listens there, so that it has to be told elsewhere.
+    """
+    logging: Any = sys.modules.get("logging")
+    logger = None if logging is None else logging.getLogger(logger_name)
+    if logger is None or not logger.hasHandlers():
+        return False
     known = log_lines.is_known_thread()
     try:
         logger.warning("%s", text, exc_info=(type(error), error, error.__traceback__))
-    except BaseException as fault:  # noqa: BLE001 - a handler of the user's changes no boot.
+    except BaseException as fault:  # noqa: BLE001 - a handler of the user's changes nothing.
         _core.write_unraisable(fault, logger)
     finally:
         if not known:
             log_lines.forget_thread()
+    return True
 
 
 def _named(failure: str) -> str:

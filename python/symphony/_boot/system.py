@@ -78,7 +78,9 @@ class System(Generic[C]):
             conductor = starter.container.lives[-1].instance
             kit: Any = self.kit
             if isinstance(kit, OrchestraKit):
-                kit.work().attach(conductor)
+                from symphony._boot.failed_stops import log_raised
+
+                kit.work().attach(conductor, log_raised)
         self.conductor: C = conductor
         atexit.register(self._at_exit)
 

@@ -7,6 +7,7 @@ costs one decision, never a run.
 from __future__ import annotations
 
 import _thread
+import sys
 
 from symphony import _core
 from symphony._signal_handlers import Handlers
@@ -14,7 +15,10 @@ from symphony.conductor import Conductor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    _Log = Callable[[str, str, BaseException], bool]
 
 
 class RunSummary:
@@ -61,8 +65,13 @@ class Work:
         self._conductor: Any = None
         self._port: Any = None
 
-    def attach(self, conductor: Any) -> None:
-        """Lets the engine ask this Conductor, where it has a word of its own."""
+    def attach(self, conductor: Any, log: _Log | None = None) -> None:
+        """Lets the engine ask this Conductor, where it has a word of its own.
+
+        Args:
+            conductor: Who is asked.
+            log: Hands what it raised to `logging`: logger, what happened, exception; false where nobody listens.
+        """
         if conductor is self._conductor or self._conductor is not None:
             return
         self._conductor = conductor
@@ -71,10 +80,10 @@ class Work:
         observes = getattr(kind, "observe", None) not in (None, Conductor.observe)
         if chooses or observes:
             self._port = self.core.policy_port(chooses, observes)
-            _thread.start_new_thread(self._conduct, (self._port, conductor))
+            _thread.start_new_thread(self._conduct, (self._port, conductor, log))
 
     @staticmethod
-    def _conduct(port: _core.PolicyPort, conductor: Any) -> None:
+    def _conduct(port: _core.PolicyPort, conductor: Any, log: _Log | None) -> None:
         """The conductor thread."""
         while True:
             question = port.next()
@@ -88,7 +97,11 @@ class Work:
                     conductor.observe(subject)
             except BaseException as error:  # noqa: BLE001 - the engine falls back to oldest-first.
                 port.failed()
-                _core.write_unraisable(error, conductor)
+                told = log is not None and log(
+                    "symphony.conductor", f"the Conductor's `{what}` raised", error
+                )
+                if not told or sys.unraisablehook is not sys.__unraisablehook__:
+                    _core.write_unraisable(error, conductor)
 
     def run(self, forever: bool) -> RunSummary:
         """Waits until nothing is left to do, or until `shutdown()` or a signal."""

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use component::Seconds;
 use crossbeam_channel::Sender;
 
 use super::calls::{Call, Target};
@@ -160,6 +161,12 @@ impl Scheduler {
     pub(super) fn undecided(&mut self, number: u64) {
         if let Some(asked) = self.asked.as_mut().filter(|asked| asked.number == number) {
             asked.late = true;
+            let patience = Seconds::from(self.patience).to_string();
+            tracing::warn!(
+                target: "symphony.conductor",
+                %patience,
+                "`choose` is late: the oldest run is served first until it is back"
+            );
             self.totals.late.fetch_add(1, Ordering::Relaxed);
         }
     }
