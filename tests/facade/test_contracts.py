@@ -7,7 +7,10 @@ import random
 import subprocess
 import sys
 import textwrap
+import types
 from pathlib import Path
+from typing import Protocol
+from unittest import mock
 
 import pytest
 import symphony
@@ -340,6 +343,60 @@ def test_what_stands_in_is_held_against_the_contract_too():
         assert [fault.code for fault in caught.value.diagnostics] == ["contract-mismatch"]
     with boot(components=[real], overrides={Store: Holds()}) as system:
         assert system[Store].get("x") == b""
+
+
+class Words(dict):
+    """Of a built-in class, and has what is asked for."""
+
+    def say(self, text: str) -> str:
+        return text
+
+
+def with_a_say() -> types.ModuleType:
+    made = types.ModuleType("speaks")
+    made.say = lambda text: text
+    return made
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "fits"),
+    [
+        (3, False),
+        ("text", False),
+        ([1], False),
+        (print, False),
+        (ValueError("no"), False),
+        (types.ModuleType("mute"), False),
+        (dict, False),
+        (Words(), True),
+        (with_a_say(), True),
+        (mock.MagicMock(), True),
+    ],
+    ids=["int", "str", "list", "function", "error", "module", "class", "own", "speaks", "mock"],
+)
+def test_built_in_types_are_held_against_the_contract_too(stand_in, fits):
+    class Speaker(Protocol):
+        def say(self, text: str) -> str: ...
+
+    @component(provides=Speaker)
+    class Dog:
+        def say(self, text: str) -> str:
+            return text
+
+    def overridden() -> None:
+        with boot(components=[Dog], overrides={Speaker: stand_in}):
+            pass
+
+    def swapped() -> None:
+        with boot(components=[Dog]) as system:
+            system.swap(Dog, stand_in)
+
+    for way in (overridden, swapped):
+        if fits:
+            way()
+        else:
+            with pytest.raises(PlanError, match="has no method `say`"):
+                way()
 
 
 def test_mismatches_are_told_with_all_other_faults():

@@ -259,6 +259,17 @@ def unwrapped(function: Any) -> Any:
     return function
 
 
+def own_annotations(owner: type) -> Mapping[str, Any]:
+    """The annotations of a class body, as they were written where that is possible."""
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(owner, format=annotationlib.Format.STRING)
+    found: Any = vars(owner).get("__annotations__")
+    # Of the classes of modules and of classes it is what their objects' are asked by.
+    return found if isinstance(found, dict) else {}
+
+
 def is_protocol(key: Any) -> bool:
     """Whether it is a class made with `Protocol` among its bases."""
     return isinstance(key, type) and key.__dict__.get("_is_protocol") is True

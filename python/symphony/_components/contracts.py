@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import sys
 
-from symphony._components.annotations import Scope, Unresolved, evaluate, is_protocol
+from symphony._components.annotations import (
+    Scope,
+    Unresolved,
+    evaluate,
+    is_protocol,
+    own_annotations,
+)
 from symphony._core import Member, Signature
 from symphony._core import contract_faults as faults_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from symphony._components.places import Place
@@ -63,7 +69,7 @@ class _Lookup:
             if not is_protocol(base) or base.__module__ in ("typing", "typing_extensions"):
                 continue
             body = vars(base)
-            annotations = _annotations_of(base)
+            annotations = own_annotations(base)
             for name in (*body, *annotations):
                 if name in seen:
                     continue
@@ -78,7 +84,7 @@ class _Lookup:
         for owner in self._made.__mro__:
             if name in vars(owner):
                 return _UNKNOWN if owner is object else _member(vars(owner)[name], owner)
-            if name in _annotations_of(owner):
+            if name in own_annotations(owner):
                 return _UNKNOWN
         return None
 
@@ -87,6 +93,9 @@ class _Lookup:
         if self._spec.kind == "instance" and hasattr(self._spec.target, name):
             return True
         for owner in self._made.__mro__[:-1]:
+            if owner.__module__ == "builtins":
+                # Has an own `__getattribute__` as often as not, which finds what there is.
+                continue
             body = vars(owner)
             if "__getattr__" in body or "__getattribute__" in body:
                 return True
@@ -113,16 +122,6 @@ class _Lookup:
 
 
 _UNKNOWN = Member("unknown", plain=False)
-
-
-def _annotations_of(owner: type) -> Mapping[str, Any]:
-    """The annotations of a class body, as they were written where that is possible."""
-    if sys.version_info >= (3, 14):
-        import annotationlib
-
-        return annotationlib.get_annotations(owner, format=annotationlib.Format.STRING)
-    found: Mapping[str, Any] = vars(owner).get("__annotations__", {})
-    return found
 
 
 def _member(value: Any, owner: type) -> Member:

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from symphony._components.annotations import is_protocol, unwrapped
+from symphony._components.annotations import is_protocol, own_annotations, unwrapped
 from symphony._core import find_remedies
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def member_node(node: ast.ClassDef, name: str) -> ast.stmt | None:
 def member_of(owner: type, name: str) -> tuple[Place, ast.stmt] | None:
     """Where the class of a line that has a member wrote it, and how."""
     for base in owner.__mro__:
-        if name in vars(base) or name in vars(base).get("__annotations__", {}):
+        if name in vars(base) or name in own_annotations(base):
             source, node = _class_node(base, Sources())
             found = None if node is None else member_node(node, name)
             return None if source is None or found is None else (source.place(found), found)
