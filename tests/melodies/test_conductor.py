@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import wait_until
 from symphony import Conductor, OrchestraKit
+from symphony.exceptions import SymphonyError
 
 NOTE = '{ value = "${inputs.value}", file = "${inputs.file}" }'
 
@@ -290,3 +291,30 @@ def test_what_it_raises_is_logged_with_its_traceback_and_being_late_too(
     assert {each.exc_info[0] for each in raised} == {KeyError, ValueError}
     assert all(each.exc_info[2] is not None for each in raised)
     assert hooked, "a hook of the user's own is told in any case"
+
+
+class NoKit(Conductor):
+    def __init__(self) -> None:
+        pass
+
+
+class NoConductor:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("made", "text", "hint"),
+    [
+        (NoKit, "`NoKit` has no `kit`", "super().__init__(kit)"),
+        (NoConductor, "the Conductor is `NoConductor`, which has no `run`", "symphony.Conductor"),
+        (lambda: 3, "the Conductor is `int`, which has no `run`", "system.submit"),
+    ],
+    ids=["without a kit", "another class", "a number"],
+)
+def test_what_cannot_run_says_what_to_do(lab, melody, node, made, text, hint):
+    system = lab.boot(conductor=made)
+    assert system.submit(melody(node("a", "lab.span", "{ seconds = 0.01 }"))).result(10)
+    with pytest.raises(SymphonyError) as caught:
+        system.run()
+    assert (caught.value.code, text in caught.value.message) == ("contract-mismatch", True)
+    assert hint in caught.value.hints[0]

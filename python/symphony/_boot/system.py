@@ -9,7 +9,7 @@ import sys
 
 from symphony import _core
 from symphony._work.kit import OrchestraKit
-from symphony.exceptions import StoppedError, WrongThreadError
+from symphony.exceptions import StoppedError, SymphonyError, WrongThreadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -296,9 +296,16 @@ class System(Generic[C]):
 
         Raises:
             StoppedError: The system was shut down.
+            SymphonyError: The Conductor has no `run` (`contract-mismatch`).
         """
         self._refuse_stopped()
         conductor: Any = self.conductor
+        if not callable(getattr(conductor, "run", None)):
+            raise SymphonyError(
+                f"the Conductor is `{type(conductor).__name__}`, which has no `run`",
+                code="contract-mismatch",
+                hints=["derive its class from `symphony.Conductor`, or start Melodies with `system.submit`"],
+            )
         summary: RunSummary = conductor.run(forever=True) if forever else conductor.run()
         return summary
 

@@ -48,7 +48,18 @@ class Conductor:
 
         Returns:
             What the work came to.
+
+        Raises:
+            SymphonyError: It was made without a kit (`contract-mismatch`).
         """
+        if not hasattr(self, "kit"):
+            from symphony.exceptions import SymphonyError
+
+            raise SymphonyError(
+                f"`{type(self).__name__}` has no `kit`, and nothing can run",
+                code="contract-mismatch",
+                hints=["take `kit: OrchestraKit` in its `__init__`, and call `super().__init__(kit)`"],
+            )
         work = self.kit.work()
         work.attach(self)
         return work.run(forever)
