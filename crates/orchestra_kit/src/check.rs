@@ -11,7 +11,7 @@ use component::{Code, Diagnostic, Location};
 
 use crate::catalogue::{Known, MemberOperations, Operations, Sources, Together, is_glob};
 use crate::manifest::{Entry, ExtensionManifest, FILE_NAME, Manifest, SystemManifest};
-use crate::{Catalogue, Melody};
+use crate::{Catalogue, Melody, fault_of_state};
 
 /// Folders that hold what others made.
 const FOREIGN: &[&str] =
@@ -225,6 +225,8 @@ impl Survey {
                         catalogue.entries().iter().map(|entry| entry.manifest.file.clone()),
                     );
                     self.faults.extend(faults);
+                    let of_state = fault_of_state(&system.state);
+                    self.faults.extend(of_state.map(|fault| fault.at(system.state_at)));
                     self.systems.push((system.folder, catalogue));
                 }
                 Ok(_) => {}

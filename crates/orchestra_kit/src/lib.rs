@@ -17,6 +17,7 @@ pub mod melody;
 pub mod operations;
 mod ring;
 pub mod sandbox;
+mod state_path;
 pub mod supervisor;
 pub mod trust;
 
@@ -27,3 +28,4 @@ pub use extension::ExtensionHandle;
 pub use kit::{Kit, KitParts};
 pub use manifest::{ExtensionManifest, SystemManifest};
 pub use melody::Melody;
+pub use state_path::fault_of_state;

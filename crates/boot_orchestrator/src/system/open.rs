@@ -99,9 +99,18 @@ impl System {
         if let (Some(program), Some(python)) = (own_python.first_mut(), &options.python) {
             *program = python.to_string_lossy().into_owned();
         }
+        let written_at =
+            options.state.is_none().then(|| manifest.as_ref()?.state_at.clone()).flatten();
         let state =
             options.state.or_else(|| manifest.as_ref().map(|manifest| manifest.state.clone()));
-        let parts = Parts::new(StateFolder::new(state, &options.environment), supervisor, launched);
+        let state = StateFolder::new(state, &options.environment);
+        if let Some(fault) = state.fault() {
+            if let Some(supervisor) = supervisor {
+                ended(&supervisor);
+            }
+            return Err(vec![fault.at(written_at)]);
+        }
+        let parts = Parts::new(state, supervisor, launched);
         let places = places(manifest.as_ref(), python, parts.state.path(), &options.environment);
         if manifest.is_some() {
             parts.outside.add(Outside {

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use component::{Code, Failure, Health};
+use component::{Code, Diagnostic, Failure, Health};
+use orchestra_kit::fault_of_state;
 use orchestra_kit::supervisor::Environment;
 use parking_lot::Mutex;
 
@@ -69,11 +70,24 @@ impl StateFolder {
         &self.path
     }
 
+    /// Why the folder cannot lie at its path, as far as that can be seen without making it.
+    pub(super) fn fault(&self) -> Option<Diagnostic> {
+        let fault = fault_of_state(&self.path)?;
+        // Nobody wrote the path of a temporary one.
+        let hint = "set `TMPDIR` to a folder on a disk, or name a `state`";
+        Some(if self.temporary { fault.hint(hint) } else { fault })
+    }
+
     /// Makes the folder and takes its lock.
     ///
     /// # Errors
     /// `state-locked` when another system has it, `state-invalid` when it cannot be used.
     pub(super) fn take(&self) -> Result<(), Failure> {
+        // The place may have changed since the plan, and nothing is made before it was looked at.
+        if let Some(fault) = self.fault() {
+            let failure = Failure::new(fault.code, fault.message);
+            return Err(fault.hint.into_iter().fold(failure, Failure::hint));
+        }
         let is_new = !self.path.exists();
         let make = |path: &Path, recursive: bool| {
             DirBuilder::new().recursive(recursive).mode(0o700).create(path)
@@ -325,6 +339,6 @@ mod tests {
             .take()
             .unwrap_err();
         assert_eq!(refused.code, Code::STATE_INVALID);
-        assert!(refused.message.contains("cannot be made"), "{}", refused.message);
+        assert!(refused.message.contains("it is a file, not a folder"), "{}", refused.message);
     }
 }

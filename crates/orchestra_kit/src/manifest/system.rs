@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use component::{Phase, did_you_mean};
+use component::{Location, Phase, did_you_mean};
 use pit::stale_manager::StoreLimits;
 
 use super::{Member, quantity};
@@ -23,6 +23,8 @@ pub struct SystemManifest {
     pub extensions: Vec<Located<String>>,
     /// Where artifacts and journals live.
     pub state: PathBuf,
+    /// Where that is written. None: nowhere, it is the default.
+    pub state_at: Option<Location>,
     /// The opened project.
     pub workspace: PathBuf,
     /// The interpreter for guests: a path, or a bare name to be looked up. None: the running one.
@@ -160,10 +162,12 @@ impl SystemManifest {
             folder.join(text).components().collect::<PathBuf>()
         };
         let members = members(&mut fields);
+        let state = fields.text("state");
         Some(Self {
             name,
             extensions: fields.texts("extensions").unwrap_or_default(),
-            state: path(fields.text("state"), ".symphony"),
+            state_at: state.as_ref().map(|text| text.at.clone()),
+            state: path(state, ".symphony"),
             workspace: path(fields.text("workspace"), "."),
             python: fields.text("python").map(|text| interpreter(&folder, &text)),
             components: components(&mut fields),
