@@ -114,6 +114,10 @@ class Client:
             assert number in self._answers, f"no answer to {number}"
             return self._answers[number]
 
+    def has_answer(self, number):
+        """Whether a request has its answer."""
+        return number in self._answers
+
     def ask(self, method, **params):
         return self.answer(self.send(method, **params))
 

@@ -248,7 +248,7 @@ def test_a_cancel_reaches_the_operation_and_has_no_answer(client, shop):
     assert wait_until((shop.folder / "one.cancelled").exists)
     client.notify("notifications/cancelled", requestId="none")
     assert client.ask("ping")["result"] == {}
-    assert number not in client._answers
+    assert not client.has_answer(number)
 
 
 def test_values_of_a_stream_and_steps_of_a_melody_are_progress(client):

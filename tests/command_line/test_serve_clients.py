@@ -143,11 +143,12 @@ def test_it_ends_when_nobody_reads_it_any_more(connect, shop):
 )
 def test_a_signal_ends_it_with_its_code_and_what_it_asked_with_it(connect, shop, number, code):
     client = connect()
-    client.send("tools/call", name="tools.wait", arguments={"name": "d", "seconds": 60})
+    asked = client.send("tools/call", name="tools.wait", arguments={"name": "d", "seconds": 60})
     assert wait_until((shop.folder / "d.begun").exists)
     client.process.send_signal(number)
     assert client.wait() == code
     assert wait_until((shop.folder / "d.cancelled").exists)
+    assert not client.has_answer(asked)
 
 
 def test_a_client_that_does_not_read_holds_nobody_up(connect, shop):

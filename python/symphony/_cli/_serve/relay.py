@@ -70,7 +70,9 @@ class Relay:
                     break
             return OK
         finally:
-            connection = self._connection
+            with self._lock:
+                # Who told this process to end waits for no answers.
+                connection, self._connection = self._connection, None
             if connection is not None:
                 _end(connection)
 
