@@ -39,7 +39,8 @@ def test_a_cycle_of_three_in_the_designs_form(tmp_path):
             (fault,) = error.diagnostics
             print(fault.path, fault.file == os.path.abspath("ring.py"), fault.line, fault.column)
             # Notes, before Python 3.11 the end of the text.
-            notes = getattr(error, "__notes__", None) or [str(error).partition("\\n\\n")[2]]
+            ended = str(error).partition("\\n\\n")[2].splitlines()
+            notes = getattr(error, "__notes__", ended)
             print([edge[1:3] for edge in fault.related], notes)
         """,
         tmp_path,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
+import threading
 import time
 
 import machines
@@ -390,11 +392,11 @@ def test_a_program_that_is_not_there(doctor, workshop):
 
 
 def test_a_check_that_raises_or_hangs_is_one_failed_check():
-    import threading
-
     from symphony._cli._doctor._check import Check, made
+    from symphony._cli._doctor._subject import Subject
 
-    let_go = threading.Event()
+    subject = Subject(None, argparse.Namespace(), print)
+    let_go, gone = threading.Event(), []
 
     def raises(_subject):
         raise RuntimeError("no idea")
@@ -402,14 +404,40 @@ def test_a_check_that_raises_or_hangs_is_one_failed_check():
     def leaves(_subject):
         raise SystemExit(3)
 
+    def hangs(_subject):
+        let_go.wait(30)
+        time.sleep(0.2)
+        gone.append(True)
+
     try:
-        assert made(Check("one", raises), None)[:2] == (
+        assert made(Check("one", raises), subject)[:2] == (
             "failed",
             "the check itself failed: RuntimeError: no idea",
         )
-        assert made(Check("two", leaves), None).status == "failed"
-        hung = made(Check("three", lambda _: let_go.wait(30), 0.1), None)
+        assert made(Check("two", leaves), subject).status == "failed"
+        hung = made(Check("three", hangs, 0.1), subject)
         assert hung.status == "failed"
         assert "did not end within 0.1 s" in hung.detail
     finally:
         let_go.set()
+    # What it still removes is removed before the doctor goes.
+    subject.let_go()
+    assert gone == [True]
+
+
+def test_without_a_thread_a_check_is_made_all_the_same(monkeypatch):
+    from symphony._cli._doctor._check import Check, made, ok
+    from symphony._cli._doctor._subject import Subject
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    subject = Subject(None, argparse.Namespace(), print)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert made(Check("one", lambda _: ok("all is well")), subject) == ok("all is well")
+    raised = made(Check("two", lambda _: {}["nothing"]), subject)
+    assert (raised.status, raised.detail) == (
+        "failed",
+        "the check itself failed: KeyError: 'nothing'",
+    )
+    subject.let_go()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import shutil
+import sysconfig
 
 from workshop import ROOT
 
 
 def install(site):
     """Puts the package of this tree into a folder for the path, with the metadata of a wheel."""
+    package = ROOT / "python" / "symphony"
+    # As one wheel, even where the tree has a core for each of several interpreters.
+    own = sysconfig.get_config_var("EXT_SUFFIX")
+    others = [core.name for core in package.glob("_core.*.so") if not core.name.endswith(own)]
     shutil.copytree(
-        ROOT / "python" / "symphony",
-        site / "symphony",
-        ignore=shutil.ignore_patterns("__pycache__"),
+        package, site / "symphony", ignore=shutil.ignore_patterns("__pycache__", *others)
     )
     metadata = site / "symphony-0.1.0.dist-info"
     metadata.mkdir()

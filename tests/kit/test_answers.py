@@ -138,17 +138,17 @@ def fails(handle, operation: str, kind: str) -> RemoteError:
 @pytest.mark.parametrize("kind", TEXTS)
 def test_what_an_operation_raises_is_its_answer(operation, kind, raising):
     error = fails(raising, operation, kind)
-    assert str(error) == f"`raising.{operation}` failed: {TEXTS[kind]}"
+    assert error.message == f"`raising.{operation}` failed: {TEXTS[kind]}"
 
 
 def test_what_a_function_alone_can_raise(raising):
     # In a generator and in a coroutine the language itself makes something else of it.
-    assert str(fails(raising, "plain", "stop")) == "`raising.plain` failed: StopIteration: 3"
+    assert fails(raising, "plain", "stop").message == "`raising.plain` failed: StopIteration: 3"
 
 
 @pytest.mark.parametrize("operation", ["plain", "stream", "later", "stream_later"])
 def test_a_text_of_any_length_is_told_by_its_beginning_and_its_end(operation, raising):
-    text = str(fails(raising, operation, "long"))
+    text = fails(raising, operation, "long").message
     assert text.startswith(f"`raising.{operation}` failed: ")
     assert "beginsx" in text
     assert text.endswith("xends")
@@ -175,7 +175,7 @@ def test_a_cancellation_by_another_operation_is_no_cancel_of_the_caller(raising)
     def call():
         with pytest.raises(RemoteError) as caught:
             raising.call("for_ever")
-        errors.append(str(caught.value))
+        errors.append(caught.value.message)
 
     thread = threading.Thread(target=call)
     thread.start()

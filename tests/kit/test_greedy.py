@@ -296,16 +296,22 @@ def test_a_grant_is_not_waited_for_longer_than_what_it_is_for(chain, way):
     held = chain.pit.arbitration.request("gpu", "root")
     inner = {"operation": "arbitration-engine.request", "inputs": WISH}
     inputs = {"operation": f"middle.{way}", "inputs": inner}
+    told = []
 
     def call():
-        with pytest.raises(CallTimeoutError):
-            chain.kit.extension("first").options(timeout=1.5).call(way, **inputs)
+        try:
+            told.append(chain.kit.extension("first").options(timeout=1.5).call(way, **inputs))
+        except (CallTimeoutError, RemoteError) as error:
+            told.append(error.message)
 
     caller = threading.Thread(target=call)
     caller.start()
     assert wait_until(lambda: waited_for(chain))
     assert wait_until(lambda: not waited_for(chain))
     caller.join(20)
+    # One moment is the limit of all of them, and any of their clocks may be the first that is looked at.
+    (end,) = told
+    assert end["outcome"] == "deferred" if isinstance(end, dict) else "did not answer" in end
     held.release()
     assert chain.pit.arbitration.request("gpu", "next").outcome == "granted"
 

@@ -61,9 +61,10 @@ if way == "rollback":
         boot(config=manifest, components=[Fails])
     except BootError as error:
         for stop in error.rollback_errors:
-            causes = [str(stop)]
+            # Without the hints, which end the text of an error before Python 3.11.
+            causes = [stop.message]
             while (stop_cause := stop.__cause__) is not None:
-                causes.append(str(stop_cause))
+                causes.append(getattr(stop_cause, "message", str(stop_cause)))
                 stop = stop_cause
             told.append(": ".join(causes))
         told += [hint for stop in error.rollback_errors for hint in stop.hints]

@@ -33,6 +33,8 @@ WARM = (
     "traceback",
     "ast",
     "typing",
+    # `os.execvpe` imports it: in a program's sandbox there is nothing of this interpreter to be read.
+    "warnings",
 )
 
 

@@ -263,7 +263,8 @@ class _Reader:
             values = [one.value for one in wanted]
             lawful = all(one is None or isinstance(one, (bool, int, float, str)) for one in values)
             # Flags together are members too.
-            return {"enum": values} if lawful and not hasattr(wanted, "_boundary_") else {}
+            flags = issubclass(wanted, sys.modules["enum"].Flag)
+            return {"enum": values} if lawful and not flags else {}
         if hasattr(wanted, "model_json_schema"):
             return self._model(wanted)
         fields = self._fields(wanted)

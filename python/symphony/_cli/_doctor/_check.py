@@ -72,19 +72,36 @@ def made(check: Check, subject: Subject) -> Finding:
         try:
             found.append(check.look(subject))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the other checks are made.
-            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            found.append(failed(f"the check itself failed: {text}", _REPORT))
+            found.append(_raised(error))
         finally:
             ended.set()
 
     # A daemon: what hangs in the kernel must not keep this process.
-    threading.Thread(target=look, name=f"doctor: {check.name}", daemon=True).start()
+    looking = threading.Thread(target=look, name=f"doctor: {check.name}", daemon=True)
+    subject.looking.append(looking)
+    try:
+        looking.start()
+    except RuntimeError:
+        # No memory for one more thread. A check without a deadline says more than none.
+        subject.looking.remove(looking)
+        try:
+            return check.look(subject)
+        except Exception as error:  # noqa: BLE001 - as above.
+            return _raised(error)
     if ended.wait(check.deadline):
+        # Its stack is the next one's then, which counts where memory is limited.
+        looking.join()
+        subject.looking.remove(looking)
         return found[0]
     return failed(
         f"the check did not end within {check.deadline:g} s",
         "something that it asks does not answer: a file system of the network, or a process that is stopped",
     )
+
+
+def _raised(error: BaseException) -> Finding:
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return failed(f"the check itself failed: {text}", _REPORT)
 
 
 _REPORT = "this may be a fault of the doctor: report it with this line"

@@ -111,7 +111,7 @@ def doctor(options: argparse.Namespace) -> int:
         )
     finally:
         told.wipe()
-        subject.processes.end_all()
+        subject.let_go()
         if trials is not None:
             told.boots = trials.boots
             trials.close()

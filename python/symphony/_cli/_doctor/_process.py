@@ -47,8 +47,7 @@ class Processes:
 
     def __init__(self) -> None:
         """None runs yet."""
-        self._lock = threading.Condition()
-        self._waited_for = 0
+        self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closed = False
 
@@ -67,22 +66,6 @@ class Processes:
             deadline: So many seconds it may take.
             environment: Its variables, where they are others than ours.
         """
-        with self._lock:
-            self._waited_for += 1
-        try:
-            return self._run(module, given, deadline, environment)
-        finally:
-            with self._lock:
-                self._waited_for -= 1
-                self._lock.notify_all()
-
-    def _run(
-        self,
-        module: str,
-        given: Mapping[str, Any],
-        deadline: float,
-        environment: Mapping[str, str] | None,
-    ) -> Ended:
         with tempfile.TemporaryDirectory(prefix="symphony-doctor-") as folder:
             output, report = os.path.join(folder, "output"), os.path.join(folder, "result")
             process = self.start(module, given, report, output, environment)
@@ -146,9 +129,6 @@ class Processes:
             running = list(self._running)
         for process in running:
             self.end(process)
-        # Whoever waited for one still has its files to remove.
-        with self._lock:
-            self._lock.wait_for(lambda: not self._waited_for, _GRACE)
 
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> str:

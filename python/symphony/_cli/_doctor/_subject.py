@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FACTS_DEADLINE = 60.0
 """Seconds: a cold interpreter on a busy machine, which asks other interpreters that manifests name."""
 
+_GRACE = 2.0
+"""So many seconds a check has to end once its processes have."""
+
 
 class Extension(NamedTuple):
     """What an extension asks of the machine; as `deployment` of the core gives it."""
@@ -38,6 +41,7 @@ class Subject:
         config: Its manifest, absolute; none: a small system of the doctor's own.
         options: The arguments of the command.
         processes: Those that the checks started.
+        looking: The threads of the checks that have not ended.
         begun: Wall clock and monotonic clock at the start.
         bad: The checks so far that are not `ok`.
         progress: Told what is being done.
@@ -50,11 +54,20 @@ class Subject:
         self.config = config
         self.options = options
         self.processes = Processes()
+        self.looking: list[threading.Thread] = []
         self.bad: list[str] = []
         self.progress = progress
         self.begun = (time.time(), time.monotonic())
         self._asking = threading.Lock()
         self._asked: Ended | None = None
+
+    def let_go(self) -> None:
+        """Ends the processes, and waits for the checks that they were started for: these have files to remove."""
+        self.processes.end_all()
+        end = time.monotonic() + _GRACE
+        for thread in self.looking:
+            if thread.is_alive():
+                thread.join(max(0.0, end - time.monotonic()))
 
     def asked(self) -> Ended:
         """What a process came to that loads the core and reads the manifests; it is run once."""
