@@ -2128,7 +2128,11 @@ class BootReport:
 
     @property
     def ok(self) -> bool:
-        """Whether everything became ready."""
+        """Whether the system became ready."""
+
+    @property
+    def state(self) -> str | None:
+        """`healthy`, or `degraded` where a part of it is not as it should be; `None` when it never became ready."""
 
     @property
     def system(self) -> str:

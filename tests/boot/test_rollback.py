@@ -177,7 +177,7 @@ def test_the_reports_keys_are_the_contracts():
     with boot() as system:
         document = json.loads(system.report.to_json())
     assert set(document) == {
-        "schema", "ok", "system", "ready_seconds", "since_launch_seconds", "overhead_seconds",
+        "schema", "ok", "state", "system", "ready_seconds", "since_launch_seconds", "overhead_seconds",
         "infrastructure_seconds", "memory_mb", "phases", "components", "critical_path",
         "savings", "budget_violations", "error", "spans",
     }  # fmt: skip

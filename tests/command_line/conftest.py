@@ -18,6 +18,7 @@ from doctors import examined
 REPORT_KEYS = {
     "schema",
     "ok",
+    "state",
     "system",
     "ready_seconds",
     "since_launch_seconds",

@@ -131,6 +131,7 @@ fn the_report_has_the_promised_keys() {
             "schema",
             "since_launch_seconds",
             "spans",
+            "state",
             "system"
         ]
     );

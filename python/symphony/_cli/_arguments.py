@@ -388,7 +388,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="an exceeded budget fails, and so does what is slower than the baseline",
+        help="a degraded boot fails, and so do an exceeded budget and what is slower than the baseline",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 

@@ -40,7 +40,7 @@ def config_of(options: argparse.Namespace) -> SystemConfig:
 def start(
     options: argparse.Namespace, config: SystemConfig, runs: InProcessRuns | None = None
 ) -> System[Any]:
-    """Boots it, with one line of progress on a terminal.
+    """Boots it, with one line of progress on a terminal; what came up degraded is told on stderr.
 
     Args:
         options: The arguments.
@@ -51,6 +51,7 @@ def start(
         BootError: As `boot()`.
     """
     from symphony._boot.starter import Starter
+    from symphony._cli._degraded import tell_degraded
     from symphony.progress import BootLine
 
     _log(options)
@@ -64,7 +65,9 @@ def start(
         starter = Starter(conductor, config=config, observer=line, on_hang="abort")
         if runs is not None:
             starter.core.serve_in_process(runs)
-        return starter.boot(components, None)
+        system = starter.boot(components, None)
+    tell_degraded(system.report, "error" if getattr(options, "strict", False) else "warning")
+    return system
 
 
 def served(system: System[Any], config: SystemConfig) -> AbstractContextManager[object]:

@@ -74,8 +74,12 @@ def body(report: Record, runs: Record | None = None, faults: list[Record] | None
 
 def _lead(report: Record) -> str:
     if report["ok"]:
-        ready = report["ready_seconds"] or 0.0
-        return f'<p class="lead">Ready in {escaped(seconds_text(ready))}.</p>'
+        ready = seconds_text(report["ready_seconds"] or 0.0)
+        # A report of an earlier version does not say.
+        state = report.get("state", "healthy")
+        if state != "healthy":
+            return f'<p class="lead bad">Ready in {escaped(ready)}, {escaped(state)}.</p>'
+        return f'<p class="lead">Ready in {escaped(ready)}.</p>'
     if report["ready_seconds"] is not None:
         text = f"Ready in {seconds_text(report['ready_seconds'])}; something failed afterwards."
         return f'<p class="lead bad">{escaped(text)}</p>'

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use component::{ComponentName, Phase};
+use component::{ComponentName, Health, Phase};
 use serde::Serialize;
 
 use crate::event::boot_event::{BootEvent, Stamped, Status};
@@ -25,6 +25,8 @@ pub struct BootReport {
     pub schema: u32,
     /// Whether the system became ready.
     pub ok: bool,
+    /// `healthy`, or `degraded` where a part of it is not as it should be; none when it never became ready.
+    pub state: Option<&'static str>,
     /// Its name.
     pub system: String,
     /// From the call of `boot()` until everything was ready; none when it never was.
@@ -198,6 +200,7 @@ pub(crate) fn build(
     BootReport {
         schema: 1,
         ok,
+        state: ok.then(|| state(&components)),
         system: source.system.to_owned(),
         ready_seconds: ok.then_some(end),
         since_launch_seconds: since_launch.filter(|_| ok),
@@ -214,6 +217,12 @@ pub(crate) fn build(
         spans: spans::of(&events, source.children.take(), called),
         events,
     }
+}
+
+/// The word of a system that came up, by how its parts came up.
+fn state(components: &[ComponentReport]) -> &'static str {
+    let well = components.iter().all(|component| component.status == Status::Ready);
+    if well { Health::Healthy.as_str() } else { Health::Degraded(String::new()).as_str() }
 }
 
 fn phases(timeline: &Timeline, budgets: &[Option<Duration>], ok: bool) -> Vec<PhaseReport> {
@@ -294,6 +303,7 @@ impl BootReport {
         let report = Self {
             schema: 1,
             ok: false,
+            state: None,
             system: String::new(),
             ready_seconds: None,
             since_launch_seconds: None,

@@ -1,6 +1,6 @@
 //! The report as text: one line for each component, with its start drawn where it lay in the boot.
 
-use component::{Phase, Seconds};
+use component::{Health, Phase, Seconds};
 
 use crate::event::boot_event::Status;
 use crate::event::text::budget_figure;
@@ -51,6 +51,9 @@ impl BootReport {
             (Some(seconds), _) => write!(out, "`{}` ready in {}", self.system, Seconds(seconds))?,
             (None, Some(error)) => write!(out, "`{}` failed: {}", self.system, error.message)?,
             (None, None) => write!(out, "`{}` is not ready", self.system)?,
+        }
+        if let Some(state) = self.state.filter(|state| *state != Health::Healthy.as_str()) {
+            write!(out, ", {state}")?;
         }
         if let Some(seconds) = self.since_launch_seconds {
             write!(out, ", {} after launch", Seconds(seconds))?;
@@ -160,6 +163,7 @@ mod tests {
         let report = BootReport {
             schema: 1,
             ok: true,
+            state: Some("degraded"),
             system: "ide".to_owned(),
             ready_seconds: Some(1.0),
             since_launch_seconds: Some(1.2),
@@ -193,7 +197,7 @@ mod tests {
             events: Vec::new(),
         };
         insta::assert_snapshot!(report.to_string(), @r"
-        `ide` ready in 1 s, 1.2 s after launch; overhead 4 ms, memory 3.2 MiB
+        `ide` ready in 1 s, degraded, 1.2 s after launch; overhead 4 ms, memory 3.2 MiB
         pit: 500 ms of 250 ms
          * store   500 ms |####################                    |
            idx       0 µs |                    #                   |

@@ -47,6 +47,12 @@ impl BootReport {
         self.report.ok
     }
 
+    /// How it came up; `None` when it never did.
+    #[getter]
+    fn state(&self) -> Option<&'static str> {
+        self.report.state
+    }
+
     #[getter]
     fn system(&self) -> &str {
         &self.report.system
@@ -150,7 +156,7 @@ impl BootReport {
     }
 
     fn __repr__(&self) -> String {
-        let state = if self.report.ok { "ready" } else { "failed" };
+        let state = self.report.state.unwrap_or("failed");
         format!("<BootReport {} {state}>", self.report.system)
     }
 
