@@ -25,7 +25,9 @@ def may_draw(stream: TextIO | None = None) -> bool:
         stream: Where to; stderr where none is named.
     """
     dumb = os.environ.get("TERM", "").lower() in {"dumb", "unknown"}
-    return not dumb and (stream or sys.stderr).isatty()
+    # Where stderr is closed there is none.
+    there: TextIO | None = stream or sys.stderr
+    return not dumb and there is not None and there.isatty()
 
 
 class BootLine:

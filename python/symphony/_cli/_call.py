@@ -1,6 +1,7 @@
 """`symphony call`: boots, calls one operation of an extension, prints its result, shuts down.
 
-It uses the public API and nothing else. The invariant kept here: with `--json` there is one document on stdout.
+It uses the public API and nothing else. The invariant kept here: stdout has the result, or with `--json` one document,
+and nothing else.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from symphony._cli import _errors
 from symphony._cli._exit import OK, exit_code_of
 from symphony._cli._inputs import read_inputs
 from symphony._cli._results import as_json
+from symphony._cli._stdout import KeptStdout
 from symphony._cli._system import MANIFEST, config_of, start
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def call(options: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
+    stdout = KeptStdout()
     extension, operation = options.operation
     result: Any = None
     error: BaseException | None = None
@@ -51,9 +54,9 @@ def call(options: argparse.Namespace) -> int:
             "seconds": seconds,
             "error": None if error is None else _errors.with_remote(error),
         }
-        print(json.dumps(document, indent=2))
+        stdout.write_document(document)
     elif error is None:
-        print(
+        stdout.write_line(
             result if isinstance(result, str) else json.dumps(result, indent=2, ensure_ascii=False)
         )
     return OK if error is None else exit_code_of(error)

@@ -16,6 +16,7 @@ from symphony._boot.threads import Terminated
 from symphony._cli import _errors
 from symphony._cli._arguments import Refused, build_parser
 from symphony._cli._exit import FAILED, OK, TERMINATED, exit_code_of
+from symphony._cli._stdout import give_back_all
 from symphony._signal_handlers import Handlers
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_code_of(error)
     finally:
         handlers.put_back()
+        if arguments is not None:
+            give_back_all()
 
 
 def _write_whatever_the_encoding() -> None:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from symphony._boot.threads import Terminated
 from symphony._cli import _errors
 from symphony._cli._boots import figures_of, measure
+from symphony._cli._degraded import is_degraded
 from symphony._cli._exit import FAILED, OK, USAGE, exit_code_of
 from symphony._cli._results import Results
+from symphony._cli._stdout import KeptStdout
 from symphony._cli._system import config_of, refuse_unwritable, served, start
 from symphony._core import budget_text
 from symphony.batch import Job, Tally, run_batch
@@ -38,12 +40,13 @@ _BOOTS = 5
 class _Session:
     """What one call of `symphony run` came to."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, baseline: Baseline | None, *, as_json: bool) -> None:
+        self.stdout = KeptStdout() if as_json else None
         self.report: dict[str, Any] = _errors.empty_report()
         self.tally = Tally()
         self.results = Results(keeps_all=as_json)
         self.error: BaseException | None = None
-        self.baseline: Baseline | None = None
+        self.baseline = baseline
         self.compared: BaselineResult | None = None
         self.boots: list[dict[str, Any]] = []
 
@@ -58,16 +61,17 @@ def run(options: argparse.Namespace) -> int:
     if fault is not None:
         _errors.refuse("run", _errors.UsageError(fault), as_json=options.json)
         return USAGE
-    session = _Session(as_json=options.json)
+    baseline: Baseline | None = None
     try:
         refuse_unwritable(options.trace)
         if options.baseline is not None:
             from symphony._cli._baseline import Baseline
 
-            session.baseline = Baseline(options.baseline)
+            baseline = Baseline(options.baseline)
     except _errors.UsageError as bad:
         _errors.refuse("run", bad, as_json=options.json)
         return USAGE
+    session = _Session(baseline, as_json=options.json)
     jobs = _jobs(options)
     if jobs is None:
         name, pattern = options.each
@@ -191,11 +195,10 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
     _tell_evidence(options, session, word)
     slower = session.compared.slower if session.compared is not None else []
     failed = session.error is not None or tally.failed > 0 or unwritten
-    failed = failed or bool(options.strict and (violations or slower))
-    if options.json:
-        print(
-            json.dumps(_document(session, ok=not failed, boots=options.boots is not None), indent=2)
-        )
+    failed = failed or bool(options.strict and (violations or slower or is_degraded(report)))
+    if session.stdout is not None:
+        boots = options.boots is not None
+        session.stdout.write_document(_document(session, ok=not failed, boots=boots))
     elif options.melody is not None and session.error is None:
         for line in session.results.lines():
             print(line)

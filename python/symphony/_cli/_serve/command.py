@@ -5,12 +5,12 @@ The invariant kept here: stdout is the client's alone; whatever else would be pr
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from symphony._cli._serve.relay import Relay
 from symphony._cli._serve.rendezvous import NotServedError, Rendezvous
+from symphony._cli._stdout import KeptStdout
 
 if TYPE_CHECKING:
     import argparse
@@ -22,9 +22,7 @@ def serve(options: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
-    sys.stdout.flush()
-    stdout = os.dup(1)
-    os.dup2(2, 1)
+    stdout = KeptStdout().fileno()
     relay = Relay(Rendezvous(options), read_only=options.read_only, stdin=0, stdout=stdout)
     try:
         return relay.run()
