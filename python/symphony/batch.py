@@ -131,6 +131,7 @@ def run_batch(
     ended: Callable[[Job, Mapping[str, Any] | None], None] | None = None,
     progress: Callable[[Tally], None] | None = None,
     record: Callable[[Job, Any, SymphonyError | None], None] | None = None,
+    tally: Tally | None = None,
 ) -> Tally:
     """Runs every job.
 
@@ -142,11 +143,12 @@ def run_batch(
         ended: Called with each job that ended and its values by node; none where it failed.
         progress: Called when the counts have changed, and now and then.
         record: Called with each job that ended, its run, and its error where it failed.
+        tally: Where they are counted as they end, so that whoever is interrupted has the counts; a new one when none.
 
     Returns:
-        What became of them.
+        What became of them: `tally`.
     """
-    batch = _Batch(ended, progress, record)
+    batch = _Batch(ended, progress, record, Tally() if tally is None else tally)
     waiting = iter(jobs)
     try:
         for job in waiting:
@@ -170,8 +172,9 @@ class _Batch:
         ended: Callable[[Job, Mapping[str, Any] | None], None] | None,
         progress: Callable[[Tally], None] | None,
         record: Callable[[Job, Any, SymphonyError | None], None] | None,
+        tally: Tally,
     ) -> None:
-        self.tally = Tally()
+        self.tally = tally
         self.open: deque[tuple[Job, Run, float]] = deque()
         self._ended = ended
         self._progress = progress

@@ -49,6 +49,7 @@ class _Session:
         self.baseline = baseline
         self.compared: BaselineResult | None = None
         self.boots: list[dict[str, Any]] = []
+        self.has_told_runs = self.has_told_evidence = False
 
 
 def run(options: argparse.Namespace) -> int:
@@ -129,7 +130,8 @@ def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> No
             if session.baseline is not None:
                 session.compared = session.baseline.compare(session.boots, options.threshold)
             if not options.json:
-                print(str(system.report).rstrip())
+                print(str(system.report).rstrip(), flush=True)
+            _tell_evidence(options, session)
             _play(options, system, melody, jobs, session)
     except BootError as error:
         session.error = error
@@ -170,9 +172,17 @@ def _play(
     """Runs the Melody as often as was asked for; without one, or for ever, the Conductor's own `run()`."""
     if melody is not None:
         with RunsBar(len(jobs), melody.name) as bar:
-            session.tally = run_batch(
-                system, melody, jobs, progress=bar, record=session.results.add
+            run_batch(
+                system,
+                melody,
+                jobs,
+                progress=bar,
+                record=session.results.add,
+                tally=session.tally,
             )
+        if options.forever:
+            # What there is to tell is told before it lasts.
+            _tell_runs(options, session)
     if melody is None or options.forever:
         # A Conductor of one's own may return something else than a `RunSummary`, and know no argument.
         summary: object = system.run(forever=True) if options.forever else system.run()
@@ -190,19 +200,14 @@ def _conclude(options: argparse.Namespace, session: _Session) -> int:
     unwritten = _write_trace(options, session)
     if session.error is not None:
         print(_errors.render(session.error), file=sys.stderr)
-    _tell_failures(tally)
-    word = "error" if options.strict else "warning"
-    _tell_evidence(options, session, word)
+    _tell_evidence(options, session)
+    _tell_runs(options, session)
     slower = session.compared.slower if session.compared is not None else []
     failed = session.error is not None or tally.failed > 0 or unwritten
     failed = failed or bool(options.strict and (violations or slower or is_degraded(report)))
     if session.stdout is not None:
         boots = options.boots is not None
         session.stdout.write_document(_document(session, ok=not failed, boots=boots))
-    elif options.melody is not None and session.error is None:
-        for line in session.results.lines():
-            print(line)
-        print(tally.line())
     if session.error is not None:
         return exit_code_of(session.error)
     return FAILED if failed else OK
@@ -226,17 +231,31 @@ def _write_trace(options: argparse.Namespace, session: _Session) -> bool:
     return False
 
 
-def _tell_failures(tally: Tally) -> None:
-    """Tells the first failures on stderr, and what the other process said of the first."""
+def _tell_runs(options: argparse.Namespace, session: _Session) -> None:
+    """Tells once what became of the runs that have ended: failures on stderr, results where text is asked for."""
+    if session.has_told_runs:
+        return
+    session.has_told_runs = True
+    tally = session.tally
     for line in tally.failure_lines():
         print(f"error: {line}", file=sys.stderr)
     for _, error in tally.failures[:1]:
         for line in _errors.remote_lines(error):
             print(line, file=sys.stderr)
+    if options.json or options.melody is None or (session.error is not None and not tally.count):
+        return
+    for line in session.results.lines():
+        print(line)
+    # At once: whoever reads it through a pipe has it although the command goes on.
+    print(tally.line(), flush=True)
 
 
-def _tell_evidence(options: argparse.Namespace, session: _Session, word: str) -> None:
-    """Tells on stderr which budgets were exceeded and what became slower, and by how much."""
+def _tell_evidence(options: argparse.Namespace, session: _Session) -> None:
+    """Tells once, on stderr, which budgets were exceeded and what became slower, and by how much."""
+    if session.has_told_evidence:
+        return
+    session.has_told_evidence = True
+    word = "error" if options.strict else "warning"
     for entry in session.report["budget_violations"]:
         name, actual, limit = entry["name"], entry["actual"], entry["limit"]
         print(
@@ -248,7 +267,7 @@ def _tell_evidence(options: argparse.Namespace, session: _Session, word: str) ->
         for line in session.compared.lines(word):
             print(line, file=sys.stderr)
         if not options.json:
-            print(session.compared.summary())
+            print(session.compared.summary(), flush=True)
 
 
 def _document(session: _Session, *, ok: bool, boots: bool) -> dict[str, Any]:
