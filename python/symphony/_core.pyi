@@ -1243,6 +1243,10 @@ class NodeRecord:
         """How often it was called."""
 
     @property
+    def value(self) -> Any:
+        """Its value, or that of its stand-in, where it is done, also of a run that failed; else `None`."""
+
+    @property
     def error(self) -> SymphonyError | None:
         """Why its last call failed, also where the run went on without it."""
 

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from symphony.batch import Tally
     from symphony.exceptions import Diagnostic
+
+
+_FAILURES = 5
+"""So many failures of runs are told each by itself."""
 
 
 class UsageError(SymphonyError):
@@ -91,7 +96,7 @@ def render(error: BaseException) -> str:
         return faults_text(faults)
     lines = [f"error: {message_of(error)}", *(f"  {place}" for place in places_of(error))]
     for cause, places in _chain(error):
-        lines.append("  Caused by: " + cause.replace("\n", "\n    "))
+        lines.append(_cause_line(cause))
         lines.extend(f"    {place}" for place in places)
     lines.extend(
         f"  While rolling back: {message_of(failure)}"
@@ -104,6 +109,36 @@ def render(error: BaseException) -> str:
     if isinstance(error, SymphonyError):
         lines.append(_sections([error.code]))
     return "\n".join(lines)
+
+
+def render_failures(tally: Tally) -> str:
+    """The first failures of runs with their causes, of the first what the other process said; then hints and codes."""
+    shown = [error for _, error in tally.failures[:_FAILURES]]
+    told = tally.failure_lines(_FAILURES)
+    lines: list[str] = []
+    for line, error in zip(told, shown):
+        lines.append(f"error: {line}")
+        lines.extend(f"  {rest}" for rest in error.message.splitlines()[1:])
+        lines.extend(cause_lines(error.message, causes_of(error)))
+        if error is shown[0]:
+            lines.extend(remote_lines(error))
+    # How many more there are.
+    lines.extend(f"error: {line}" for line in told[len(shown) :])
+    hints = dict.fromkeys(hint for error in shown for hint in error.hints)
+    if hints:
+        lines.append("")
+        lines.extend(f"hint: {hint}" for hint in hints)
+    lines.append(_sections(error.code for error in shown))
+    return "\n".join(lines)
+
+
+def cause_lines(message: str, causes: Iterable[str]) -> list[str]:
+    """`  Caused by: …` for each cause that the message does not say itself."""
+    return [_cause_line(cause) for cause in causes if cause not in message]
+
+
+def _cause_line(cause: str) -> str:
+    return "  Caused by: " + cause.replace("\n", "\n    ")
 
 
 def faults_text(faults: Iterable[Diagnostic]) -> str:

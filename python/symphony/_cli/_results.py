@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 """Runs that are shown to people."""
+_SETTLED = ("done", "skipped")
+"""Where a node has its value; a skipped one has `None`."""
 _WIDTH = 400
 """Characters of a value that are shown to people."""
 
@@ -44,13 +46,19 @@ class Results:
         if not self._keeps_all and len(self.documents) >= _SHOWN:
             self._left_out += 1
             return
-        values = run.result() if error is None else None
+        nodes = run.nodes
+        # Of a run that failed: what its nodes had come to.
+        values = (
+            run.result()
+            if error is None
+            else {node.id: node.value for node in nodes if node.state in _SETTLED}
+        )
         self.documents.append(
             {
                 "name": job.name,
                 "state": run.state,
                 "seconds": round(run.seconds, 6),
-                "values": None if values is None else as_json(values),
+                "values": as_json(values) if values or error is None else None,
                 "nodes": [
                     {
                         "id": node.id,
@@ -60,7 +68,7 @@ class Results:
                         "attempts": node.attempts,
                         "error": None if node.error is None else _errors.with_remote(node.error),
                     }
-                    for node in run.nodes
+                    for node in nodes
                 ],
                 "error": None if error is None else _errors.with_remote(error),
             }
@@ -88,7 +96,11 @@ def _node_lines(node: dict[str, Any], values: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {node['id']}: {node['state']}")
     if node["error"] is not None:
         tries = f" after {node['attempts']} tries" if node["attempts"] > 1 else ""
-        lines.append(f"    failed{tries}: {node['error']['message'].splitlines()[0]}")
+        message = node["error"]["message"]
+        lines.append(f"    failed{tries}: {message.splitlines()[0]}")
+        lines.extend(
+            f"    {line}" for line in _errors.cause_lines(message, node["error"]["causes"])
+        )
     return lines
 
 

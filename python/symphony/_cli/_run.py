@@ -237,11 +237,8 @@ def _tell_runs(options: argparse.Namespace, session: _Session) -> None:
         return
     session.has_told_runs = True
     tally = session.tally
-    for line in tally.failure_lines():
-        print(f"error: {line}", file=sys.stderr)
-    for _, error in tally.failures[:1]:
-        for line in _errors.remote_lines(error):
-            print(line, file=sys.stderr)
+    if tally.failures:
+        print(_errors.render_failures(tally), file=sys.stderr)
     if options.json or options.melody is None or (session.error is not None and not tally.count):
         return
     for line in session.results.lines():

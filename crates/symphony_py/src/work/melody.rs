@@ -208,6 +208,12 @@ impl NodeRecord {
         self.0.attempts
     }
 
+    /// Its value, or that of its stand-in, where it is done.
+    #[getter]
+    fn value<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.0.value.as_ref().map(|payload| decode(py, payload)).transpose()
+    }
+
     /// Why its last call failed, also where the run went on without it.
     #[getter]
     fn error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {

@@ -85,7 +85,11 @@ impl Active {
 
     /// What became of its nodes; for the one moment in which it ends.
     pub(super) fn ends(&mut self) -> NodeEnds {
-        NodeEnds { score: Arc::clone(&self.score), nodes: std::mem::take(&mut self.nodes) }
+        NodeEnds {
+            score: Arc::clone(&self.score),
+            nodes: std::mem::take(&mut self.nodes),
+            values: std::mem::take(&mut self.values),
+        }
     }
 
     /// The values by node, in the Melody's order.

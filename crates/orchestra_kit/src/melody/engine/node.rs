@@ -6,8 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipc::Payload;
+
 use super::calls::Target;
 use super::failure::RunFailure;
+use super::run::Results;
 use super::score::Score;
 use crate::KitError;
 
@@ -92,27 +95,35 @@ pub struct NodeRecord {
     pub attempts: u32,
     /// Why its last call failed, also where the run went on without it.
     pub error: Option<Arc<KitError>>,
+    /// Its value, or that of its stand-in, where it is done; of a run that failed too.
+    pub value: Option<Payload>,
 }
 
 /// The nodes of a run, as it left them.
 pub(super) struct NodeEnds {
     pub(super) score: Arc<Score>,
     pub(super) nodes: Vec<NodeRun>,
+    /// What nodes had when the run failed; nothing of one that is done, which has handed them on.
+    pub(super) values: Vec<Option<Payload>>,
 }
 
 impl NodeEnds {
-    pub(super) fn records(&self) -> Vec<NodeRecord> {
-        self.score
-            .nodes
-            .iter()
-            .zip(&self.nodes)
-            .map(|(part, node)| NodeRecord {
+    /// What became of each node; `results` are the values of a run that is done.
+    pub(super) fn records(&self, results: Option<&Results>) -> Vec<NodeRecord> {
+        let value = |place: usize| match results {
+            Some(results) => results.get(place).and_then(|(_, value)| value.clone()),
+            None => self.values.get(place).cloned().flatten(),
+        };
+        (0..)
+            .zip(self.score.nodes.iter().zip(&self.nodes))
+            .map(|(place, (part, node))| NodeRecord {
                 id: Arc::clone(&part.id),
                 call: Arc::clone(&part.call),
                 state: node.state(),
                 took: node.took,
                 attempts: node.attempts(),
                 error: node.error.clone(),
+                value: value(place),
             })
             .collect()
     }

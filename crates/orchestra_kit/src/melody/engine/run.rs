@@ -171,7 +171,9 @@ impl Run {
     /// What became of each node, in the Melody's order; empty while it runs.
     pub fn nodes(&self) -> Vec<NodeRecord> {
         match &*self.shared.ending.lock() {
-            Ending::Ended { nodes: Some(nodes), .. } => nodes.records(),
+            Ending::Ended { outcome, nodes: Some(nodes), .. } => {
+                nodes.records(outcome.as_deref().ok())
+            }
             _ => Vec::new(),
         }
     }

@@ -9,7 +9,7 @@ use ipc::Value;
 
 use super::mock::{Mock, crash, inputs, melody, options, watched};
 use crate::KitError;
-use crate::melody::engine::{NodeRecord, Results, Run, RunState};
+use crate::melody::engine::{NodeRecord, NodeState, Results, Run, RunState};
 
 fn shown(results: &Results) -> Vec<String> {
     results
@@ -275,6 +275,11 @@ fn when_the_fallback_fails_too_the_first_failure_is_told() {
         let failed: Vec<_> = records.lines().filter(|line| line.contains(" failed ")).collect();
         assert_eq!(failed, ["a failed 1: first", &format!("spare failed 1: {}", crash())]);
         assert!(records.ends_with("last unused 0"), "{records}");
+        let nodes = run.nodes();
+        let base = nodes.iter().find(|node| &*node.id == "base").unwrap();
+        assert_eq!(base.value.as_ref().unwrap().value().unwrap(), Value::Int(10));
+        let with_value = |node: &&NodeRecord| node.value.is_some();
+        assert!(nodes.iter().filter(with_value).all(|node| node.state == NodeState::Done));
     });
 }
 
