@@ -206,6 +206,23 @@ def test_a_page_escapes_names_and_marks_the_critical_path(tmp_path):
     assert 'aria-label="never' not in page
 
 
+def test_failures_of_runs_are_told_with_causes_hints_and_codes_each_once():
+    tally = Tally()
+    for number in (1, 2):
+        error = SymphonyError("no room: on `a`", code="no-space", hints=["free some space"])
+        error.__cause__ = OSError("the disk is full")
+        tally.failures.append((f"run {number}", error))
+    assert _errors.render_failures(tally) == (
+        "error: `run 1` failed: no room: on `a`\n"
+        "  Caused by: OSError: the disk is full\n"
+        "error: `run 2` failed: no room: on `a`\n"
+        "  Caused by: OSError: the disk is full\n"
+        "\n"
+        "hint: free some space\n"
+        "  = no-space: docs/errors.md#no-space"
+    )
+
+
 def test_help_lists_only_what_there_is():
     text = build_parser().format_help()
     told = re.findall(r"^    ([a-z]+)(?: |$)", text.partition("options:")[0], re.MULTILINE)

@@ -6,24 +6,28 @@ invariant kept here: the first of them installs the handlers, the last one puts 
 
 from __future__ import annotations
 
-# `_signal` is what `signal` wraps in enumerations, whose import would take longer than the rest of the boot.
-import _signal
-
 from symphony._boot.threads import InterruptedStep, Terminated
 from symphony._signal_handlers import Handlers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from types import FrameType
     from typing import Any
 
     from symphony._boot.starter import Starter
+else:
+    # What `signal` wraps in enumerations, whose import would take longer than the rest of the boot.
+    import _signal
 
 # A real-time signal that no program is likely to use: its handler raises in a step that was given up.
 INTERRUPT = _signal.SIGRTMAX - 3
 
 # It makes the watchdog's stacks: ignored where nobody handles it, so that one too many does no harm.
 STACKS = _signal.SIGURG
+
+# They ask a program to end; the second one where its terminal is gone.
+TERMINATING = (_signal.SIGTERM, _signal.SIGHUP)
 
 _armed: list[Starter] = []
 _serving: list[Starter] = []
@@ -49,12 +53,13 @@ def guard(starter: Starter, *, terminate: bool) -> None:
 
     Args:
         starter: The boot.
-        terminate: SIGTERM rolls it back, where that has its default action.
+        terminate: SIGTERM and SIGHUP roll it back, where they have their default action.
     """
     _serving.append(starter)
     _install(INTERRUPT, _on_interrupt)
-    if terminate and _signal.getsignal(_signal.SIGTERM) == _signal.SIG_DFL:
-        _install(_signal.SIGTERM, _on_terminate)
+    for number in TERMINATING if terminate else ():
+        if _signal.getsignal(number) == _signal.SIG_DFL:
+            _install(number, _on_terminate)
 
 
 def hush(starter: Starter) -> None:
@@ -65,7 +70,7 @@ def hush(starter: Starter) -> None:
     """
     if starter not in _serving:
         return
-    for number in (_signal.SIGINT, _signal.SIGTERM):
+    for number in (_signal.SIGINT, *TERMINATING):
         # Once hushed, it is neither.
         if _signal.getsignal(number) in (_signal.default_int_handler, _on_terminate):
             _hushed.put(number, _on_another)
@@ -138,8 +143,8 @@ def _on_interrupt(_number: int, _frame: FrameType | None) -> None:
         raise InterruptedStep
 
 
-def _on_terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated(143)
+def _on_terminate(number: int, _frame: FrameType | None) -> None:
+    raise Terminated(128 + number)
 
 
 def _on_another(_number: int, _frame: FrameType | None) -> None:

@@ -28,7 +28,7 @@ class InterruptedStep(BaseException):
 
 
 class Terminated(SystemExit):
-    """SIGTERM came during the boot."""
+    """SIGTERM or SIGHUP came; its code is what a shell gives for a program that such a signal ended: 143, 129."""
 
 
 def run_job(

@@ -358,7 +358,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--runs", type=_count, default=1, metavar="N", help="run N times")
     parser.add_argument(
-        "--forever", action="store_true", help="then run on until Ctrl-C or SIGTERM"
+        "--forever", action="store_true", help="then run on until Ctrl-C, SIGTERM or SIGHUP"
     )
     _add_system(parser)
     parser.add_argument(

@@ -20,7 +20,7 @@ _DEGRADED = "degraded"
 
 def is_degraded(document: dict[str, Any]) -> bool:
     """Whether the boot of this document came up with less than it should have."""
-    return document["state"] == _DEGRADED
+    return bool(document["state"] == _DEGRADED)
 
 
 def tell_degraded(report: BootReport, word: str) -> None:

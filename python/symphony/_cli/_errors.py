@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from symphony.exceptions import Diagnostic
 
 
+_ENDED_BY = {143: "terminated", 129: "hung up"}
+"""What a signal did to the command, by the exit code."""
 _FAILURES = 5
 """So many failures of runs are told each by itself."""
 
@@ -163,7 +165,8 @@ def message_of(error: BaseException) -> str:
         place = "" if error.filename is None else f"`{os.fsdecode(error.filename)}`: "
         return f"{place}{error.strerror}"
     if isinstance(error, SystemExit):
-        return "terminated" if error.code == 143 else f"exit with {error.code}"
+        ended = _ENDED_BY.get(error.code) if isinstance(error.code, int) else None
+        return ended or f"exit with {error.code}"
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

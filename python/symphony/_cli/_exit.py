@@ -1,4 +1,4 @@
-"""Exit codes: 0 ok, 1 failed or findings, 2 usage, 130 interrupted, 143 terminated.
+"""Exit codes: 0 ok, 1 failed or findings, 2 usage, 129 hung up, 130 interrupted, 143 terminated.
 
 A boot that hangs for good is ended with 70 by the core. Every command returns one of these.
 """
@@ -18,7 +18,7 @@ def exit_code_of(error: BaseException) -> int:
     # A boot that a signal ended says so with what the signal raised as its cause.
     reason = error.__cause__ if interrupted and error.__cause__ is not None else error
     if isinstance(reason, Terminated):
-        return TERMINATED
+        return reason.code if isinstance(reason.code, int) else TERMINATED
     if isinstance(error, _errors.UsageError):
         return USAGE
     return INTERRUPTED if interrupted or isinstance(reason, KeyboardInterrupt) else FAILED

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from symphony._boot.threads import Terminated
 from symphony._cli import _errors
 from symphony._cli._arguments import Refused, build_parser
-from symphony._cli._exit import FAILED, OK, TERMINATED, exit_code_of
-from symphony._cli._stdout import give_back_all
+from symphony._cli._exit import FAILED, OK, exit_code_of
+from symphony._cli._stdout import give_back_all, let_go_of_terminal
 from symphony._signal_handlers import Handlers
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Python's own handler of SIGINT would tell a Conductor that runs for ever to end in peace.
             for number, handler in ((signal.SIGTERM, _terminate), (signal.SIGINT, _interrupt)):
                 handlers.put(number, handler)
+            # Under `nohup` it is ignored, and stays so.
+            if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+                handlers.put(signal.SIGHUP, _terminate)
         return _run_command(options)
     except BrokenPipeError:
         # Whoever read our output has gone; nothing may be written at exit either.
@@ -105,9 +108,11 @@ def _run_command(options: argparse.Namespace) -> int:
     return code
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    if number == signal.SIGHUP:
+        let_go_of_terminal()
     # The boot knows this one, also where a step on the calling thread is what it comes through.
-    raise Terminated(TERMINATED)
+    raise Terminated(128 + number)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

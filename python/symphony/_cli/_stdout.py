@@ -19,16 +19,20 @@ _STDOUT, _STDERR = 1, 2
 
 
 class KeptStdout:
-    """The stdout that a command has kept to itself."""
+    """The stdout that a command has kept to itself.
+
+    Attributes:
+        descriptor: The real stdout, where it was descriptor 1.
+    """
 
     def __init__(self) -> None:
         """Takes it."""
         self._stream: TextIO | None = sys.stdout
-        self._descriptor: int | None = None
+        self.descriptor: int | None = None
         if self._stream is not None:
             self._stream.flush()
             if _writes_to_descriptor(self._stream):
-                self._descriptor = os.dup(_STDOUT)
+                self.descriptor = os.dup(_STDOUT)
                 _put_stderr_at_stdout()
         sys.stdout = sys.stderr
         _kept.append(self)
@@ -39,8 +43,8 @@ class KeptStdout:
         Raises:
             OSError: There is none: stdout is closed, or not a file.
         """
-        if self._descriptor is not None:
-            return self._descriptor
+        if self.descriptor is not None:
+            return self.descriptor
         if self._stream is None:
             raise OSError("stdout is closed")
         return self._stream.fileno()
@@ -63,7 +67,7 @@ class KeptStdout:
         """
         if self._stream is None:
             return
-        if self._descriptor is None:
+        if self.descriptor is None:
             print(text, file=self._stream, flush=True)
             return
         # Not through a stream: what one could not write, it would try to write again at its end.
@@ -71,20 +75,20 @@ class KeptStdout:
             f"{text}\n".encode(self._stream.encoding, self._stream.errors or "strict")
         )
         while left:
-            left = left[os.write(self._descriptor, left) :]
+            left = left[os.write(self.descriptor, left) :]
 
     def give_back(self) -> None:
         """Everything is as it was before."""
         if sys.stdout is not None:
             sys.stdout.flush()
         sys.stdout = self._stream
-        if self._descriptor is not None:
+        if self.descriptor is not None:
             if self._stream is not None:
                 # What was printed through it meanwhile is no document either.
                 self._stream.flush()
-            os.dup2(self._descriptor, _STDOUT)
-            os.close(self._descriptor)
-            self._descriptor = None
+            os.dup2(self.descriptor, _STDOUT)
+            os.close(self.descriptor)
+            self.descriptor = None
 
 
 _kept: list[KeptStdout] = []
@@ -94,6 +98,19 @@ def give_back_all() -> None:
     """What commands have kept is everybody's again."""
     while _kept:
         _kept.pop().give_back()
+
+
+def let_go_of_terminal() -> None:
+    """Has what is written to a terminal that is gone go nowhere: it would fail a stop that prints, and the command."""
+    kept = (one.descriptor for one in _kept if one.descriptor is not None)
+    for descriptor in (_STDOUT, _STDERR, *kept):
+        try:
+            # The kernel refuses even this; nothing else does.
+            os.write(descriptor, b"")
+        except OSError:
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, descriptor, inheritable=descriptor in (_STDOUT, _STDERR))
+            os.close(nothing)
 
 
 def _writes_to_descriptor(stream: TextIO) -> bool:

@@ -132,7 +132,11 @@ def _install(handlers: Handlers) -> None:
         return
     import signal
 
-    own = ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL))
+    own = (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGTERM, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    )
     for number, unhandled in own:
         if signal.getsignal(number) is unhandled:
             handlers.put(number, _signalled)

@@ -210,7 +210,7 @@ impl NodeRecord {
 
     /// Its value, or that of its stand-in, where it is done.
     #[getter]
-    fn value<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn value(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         self.0.value.as_ref().map(|payload| decode(py, payload)).transpose()
     }
 

@@ -58,7 +58,7 @@ def dev(options: argparse.Namespace) -> int:
     except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001 - told in the house form.
         code = exit_code_of(error)
         if isinstance(error, (KeyboardInterrupt, Terminated)):
-            warn("interrupted" if isinstance(error, KeyboardInterrupt) else "terminated")
+            warn(_errors.message_of(error))
         else:
             say_error(error)
     if options.in_process is not None and is_stuck(options.in_process):

@@ -24,8 +24,8 @@ from symphony._cli._doctor._check import DEGRADED, FAILED, OK, Check, failed, ma
 from symphony._cli._doctor._subject import FACTS_DEADLINE, Subject
 from symphony._cli._doctor._trials import BOOT_DEADLINE, Trials, no_boots
 from symphony._cli._exit import FAILED as EXIT_FAILED
-from symphony._cli._exit import INTERRUPTED, TERMINATED
 from symphony._cli._exit import OK as EXIT_OK
+from symphony._cli._exit import exit_code_of
 from symphony.progress import may_draw
 
 if TYPE_CHECKING:
@@ -103,9 +103,8 @@ def doctor(options: argparse.Namespace) -> int:
     except OSError as error:
         told.add("trials", failed(f"nothing can be tried: {error}", "see the check `temporary`"))
     except (KeyboardInterrupt, Terminated) as ended:
-        terminated = isinstance(ended, Terminated)
-        code = TERMINATED if terminated else INTERRUPTED
-        word = "terminated" if terminated else "interrupted"
+        code = exit_code_of(ended)
+        word = "terminated" if isinstance(ended, Terminated) else "interrupted"
         told.add(
             word, failed(f"the doctor was {word}: what follows was not looked at", "run it again")
         )

@@ -18,9 +18,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from symphony import _core
+from symphony._boot.signals import TERMINATING
 from symphony._boot.threads import Terminated
 from symphony._cli import _errors
-from symphony._cli._exit import OK, TERMINATED, exit_code_of
+from symphony._cli._exit import OK, exit_code_of
 from symphony._cli._serve import json_rpc
 from symphony._cli._serve.rendezvous import SOCKET, is_locked, open_lock, short_path
 from symphony._cli._serve.session import Session
@@ -56,7 +57,8 @@ def main() -> int:
             with contextlib.suppress(OSError), open(told.pop(), "wb") as pipe:
                 pipe.write(json.dumps(answer).encode() + b"\n")
 
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in TERMINATING:
+        signal.signal(number, _terminate)
     try:
         config = config_of(options)
         with start(options, config) as system, served(system, config):
@@ -107,7 +109,7 @@ class Server:
         # Made here: before 3.10 it belongs to the loop that runs where it is made.
         stop, self._left = asyncio.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (*TERMINATING, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         server = await asyncio.start_unix_server(
             self._take_in, sock=self._socket, limit=json_rpc.LONGEST + 2
@@ -209,5 +211,5 @@ def _is_trusted(peer: Any) -> bool:
     return is_trusted(peer)
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated(TERMINATED)
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated(128 + number)
