@@ -10,7 +10,6 @@ use ipc::Payload;
 
 use super::calls::Target;
 use super::failure::RunFailure;
-use super::run::Results;
 use super::score::Score;
 use crate::KitError;
 
@@ -109,7 +108,10 @@ pub(super) struct NodeEnds {
 
 impl NodeEnds {
     /// What became of each node; `results` are the values of a run that is done.
-    pub(super) fn records(&self, results: Option<&Results>) -> Vec<NodeRecord> {
+    pub(super) fn records(
+        &self,
+        results: Option<&[(Arc<str>, Option<Payload>)]>,
+    ) -> Vec<NodeRecord> {
         let value = |place: usize| match results {
             Some(results) => results.get(place).and_then(|(_, value)| value.clone()),
             None => self.values.get(place).cloned().flatten(),

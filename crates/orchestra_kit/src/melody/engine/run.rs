@@ -172,7 +172,7 @@ impl Run {
     pub fn nodes(&self) -> Vec<NodeRecord> {
         match &*self.shared.ending.lock() {
             Ending::Ended { outcome, nodes: Some(nodes), .. } => {
-                nodes.records(outcome.as_deref().ok())
+                nodes.records(outcome.as_deref().ok().map(Vec::as_slice))
             }
             _ => Vec::new(),
         }
