@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from kit_processes import alive, running
@@ -18,7 +20,7 @@ from symphony.exceptions import (
     RemoteError,
     UnknownOperationError,
 )
-from workshop import wait_until
+from workshop import wait_until, write
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -135,6 +137,53 @@ def test_a_crash_is_told_with_its_last_lines_and_the_next_call_is_answered(
         if tool != "killed":
             assert "about to crash" in str(caught.value.stderr)
         assert tools.options(timeout=30).call("add", a=1, b=1) == "2"
+
+
+def in_a_melody(system, tool, pid):
+    text = f"[melody]\nname = 'once'\n[[node]]\nid = 'n'\ncall = 'tools.{tool}'\nwith = {{ pid = {pid} }}\n"
+    melody = write(Path(system.kit.version("tools")[1]) / "once.toml", text)
+    return system.submit(str(melody)).result(timeout=30)["n"]
+
+
+WAYS = {
+    "call": lambda system, tool, pid: system.kit.extension("tools").call(tool, pid=pid),
+    "async": lambda system, tool, pid: asyncio.run(
+        waited(system.kit.extension("tools").call_async(tool, pid=pid))
+    ),
+    "melody": in_a_melody,
+}
+
+
+async def waited(call):
+    return await call
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_only_reads_is_asked_once_more_when_its_server_ends(servers, way):
+    servers.server("tools", "mcp")
+    with running(servers) as system:
+        tools, ask = system.kit.extension("tools"), WAYS[way]
+        first = tools.call("pid")["pid"]
+        second = ask(system, "reads", first)["pid"]
+        assert second not in (first, 0)
+        assert tools.call("pid")["pid"] == second
+        # What may change something is not.
+        with pytest.raises(ExtensionCrashedError):
+            ask(system, "writes", second)
+        third = tools.options(timeout=30).call("pid")["pid"]
+        assert third != second
+
+
+def test_what_ends_its_server_twice_is_not_asked_again(servers):
+    servers.server("tools", "mcp")
+    with running(servers) as system:
+        tools = system.kit.extension("tools")
+        with pytest.raises(ExtensionCrashedError):
+            tools.call("reads", pid=0)
+        assert tools.options(timeout=30).call("add", a=1, b=1) == "2"
+        with pytest.raises(CallTimeoutError):
+            # Its deadline is that of both.
+            tools.options(timeout=0.001).call("reads", pid=tools.call("pid")["pid"])
 
 
 def test_a_server_that_ends_in_its_start_is_told_with_its_last_lines(servers):

@@ -35,6 +35,9 @@ pub struct Operation {
     /// Whether it runs beside others: it holds up nobody who is called meanwhile.
     #[serde(default, rename = "async")]
     pub beside: bool,
+    /// Whether it changes nothing: a server's call that was under way when the server ended is made again, once.
+    #[serde(default)]
+    pub reads: bool,
     /// What it does, for people.
     #[serde(default)]
     pub doc: String,

@@ -39,6 +39,8 @@ TOOLS = {
     "seen": {},
     "environment": {"name": {}},
     "pid": {},
+    "reads": {"pid": {"type": "integer"}},
+    "writes": {"pid": {"type": "integer"}},
 }
 seen: list[str] = []
 cancelled: list[Any] = []
@@ -50,6 +52,7 @@ def tools() -> dict[str, Any]:
             {
                 "name": name,
                 "description": f"Does {name}.",
+                "annotations": {"readOnlyHint": name == "reads"},
                 "inputSchema": {
                     "type": "object",
                     "properties": inputs,
@@ -140,6 +143,10 @@ def call(number: Any, params: dict[str, Any]) -> None:
     elif name == "environment":
         answer({**text("x"), "structuredContent": {"value": os.environ.get(given["name"])}})
     elif name == "pid":
+        answer({**text("x"), "structuredContent": {"pid": os.getpid()}})
+    elif name in ("reads", "writes"):
+        if given["pid"] in (0, os.getpid()):
+            os._exit(7)
         answer({**text("x"), "structuredContent": {"pid": os.getpid()}})
 
 

@@ -62,6 +62,8 @@ pub(super) fn offered() -> Vec<Operation> {
             .collect(),
         stream: false,
         beside: true,
+        // Edits are results; any other request may do anything.
+        reads: !matches!(*name, "request" | "close"),
         doc: (*doc).to_owned(),
     });
     operations.collect()

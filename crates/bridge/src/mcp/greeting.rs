@@ -195,6 +195,7 @@ pub(super) fn offers(connection: &Connection, era: &Era) -> Result<Offers, Bridg
                 inputs: inputs.collect(),
                 stream: false,
                 beside: true,
+                reads: true,
                 doc: doc.to_owned(),
             };
             if names.insert(operation.name.clone()) {
@@ -255,5 +256,7 @@ fn operation_of(tool: &Value) -> Option<Operation> {
         _ => Vec::new(),
     };
     let doc = tool.get("description").and_then(Value::as_text).unwrap_or_default().to_owned();
-    Some(Operation { name, inputs, stream: false, beside: true, doc })
+    let hints = tool.get("annotations");
+    let reads = hints.and_then(|hints| hints.get("readOnlyHint")) == Some(&Value::Bool(true));
+    Some(Operation { name, inputs, stream: false, beside: true, reads, doc })
 }

@@ -7,22 +7,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use component::{Health, State, did_you_mean};
+use component::{Health, State};
 use crossbeam_channel::bounded;
-use ipc::{CallError, CallId, CallOptions, Closed, Operation, Payload, RemoteFailure};
-use parking_lot::Mutex;
+use ipc::{CallError, CallOptions, Closed, Operation, Payload};
 
 use super::figures::Figures;
 use super::life::Current;
+use super::outcome::unexplained;
+use super::submitted::{Call, CallDone, repeats};
 use super::trial::{Begun, Tag, Trial};
 use super::wait::{self, Unready};
 use super::{Extension, StopReport, stop_all};
 use crate::error::ExtensionError;
-use crate::host::{Guest, StartSpan};
+use crate::host::StartSpan;
 use crate::sandbox::Enforcement;
-
-/// Receives a submitted call's outcome, once, on whichever thread has it. It must not block.
-pub type CallDone = Box<dyn FnOnce(Result<Payload, ExtensionError>) + Send>;
 
 /// How many bytes of inputs of several calls are under way at once.
 const MANY: usize = 16 * 1024 * 1024;
@@ -41,22 +39,6 @@ pub struct ExtensionHandle {
     trial: Option<Arc<Trial>>,
     /// By what a call is given to one of them, where its caller knows.
     key: Option<Arc<[u8]>>,
-}
-
-/// A submitted call, by which it can be cancelled.
-#[derive(Clone)]
-pub struct Call {
-    extension: Arc<Extension>,
-    stage: Arc<Mutex<Stage>>,
-}
-
-enum Stage {
-    /// The extension is not ready yet; the ticket of the wait.
-    Waiting(Option<u64>, Option<CallDone>),
-    /// It was sent.
-    Sent(Arc<dyn Guest>, Option<CallId>),
-    /// It has its outcome, or was not sent.
-    Over,
 }
 
 impl ExtensionHandle {
@@ -227,10 +209,20 @@ impl ExtensionHandle {
             return outcome;
         }
         let begun = Instant::now();
-        let outcome = self.ready(operation, options.deadline, poll).and_then(|current| {
+        let mut is_again = false;
+        let outcome = loop {
+            let current = match self.ready(operation, options.deadline, poll) {
+                Ok(current) => current,
+                Err(error) => break Err(error),
+            };
             let called = current.guest.call(operation, inputs, options, poll);
-            called.map_err(|error| self.refusal(&current, operation, error, poll))
-        });
+            let refused = called.map_err(|error| self.refusal(&current, operation, error, poll));
+            let crashed = matches!(refused, Err(ExtensionError::Crashed { .. }));
+            if is_again || !crashed || !repeats(&self.extension, &current, operation) {
+                break refused;
+            }
+            is_again = true;
+        };
         self.extension.counters.count(begun, outcome.is_ok());
         outcome
     }
@@ -260,24 +252,10 @@ impl ExtensionHandle {
             }
             done(outcome);
         });
-        let stage = Arc::new(Mutex::new(Stage::Waiting(None, Some(done))));
-        let call = Call { extension: Arc::clone(&self.extension), stage };
-        if let Some(current) = self.extension.current() {
-            call.send(Ok(current), operation, inputs, options);
-            return call;
-        }
-        let (waiting, operation, inputs, options) =
-            (call.clone(), operation.to_owned(), inputs.clone(), options.of_here());
-        if let Some(deadline) = options.deadline {
-            let (call, operation) = (call.clone(), operation.clone());
-            let left = deadline.saturating_duration_since(Instant::now());
-            self.extension.after(left, move || call.expire(&operation, left));
-        }
-        let ticket = self.extension.when_ready(Box::new(move |ready| {
-            waiting.send(ready, &operation, &inputs, &options);
-        }));
-        if let Stage::Waiting(place, _) = &mut *call.stage.lock() {
-            *place = Some(ticket);
+        let call = Call::new(Arc::clone(&self.extension), done);
+        match self.extension.current() {
+            Some(current) => call.send(Ok(current), operation, inputs, options),
+            None => call.send_when_ready(operation.to_owned(), inputs.clone(), options.of_here()),
         }
         call
     }
@@ -417,140 +395,4 @@ impl std::fmt::Debug for ExtensionHandle {
             .field("state", &self.state())
             .finish()
     }
-}
-
-impl Call {
-    /// Gives the call up; its outcome is then that it was cancelled, unless it already has another.
-    pub fn cancel(&self) {
-        let (ticket, done) = match &mut *self.stage.lock() {
-            Stage::Waiting(ticket, done) => (*ticket, done.take()),
-            Stage::Sent(guest, Some(id)) => {
-                let (guest, id) = (Arc::clone(guest), *id);
-                guest.cancel(id);
-                return;
-            }
-            Stage::Sent(_, None) | Stage::Over => return,
-        };
-        if let Some(ticket) = ticket {
-            self.extension.withdraw(ticket);
-        }
-        self.finish(done, CallError::Cancelled);
-    }
-
-    fn expire(&self, operation: &str, after: Duration) {
-        let done = match &mut *self.stage.lock() {
-            Stage::Waiting(_, done) => done.take(),
-            // The lane keeps the deadline of what was sent.
-            Stage::Sent(..) | Stage::Over => None,
-        };
-        if let Some(done) = done {
-            *self.stage.lock() = Stage::Over;
-            done(Err(ExtensionError::TimedOut {
-                name: self.extension.name().to_owned(),
-                operation: operation.to_owned(),
-                after,
-            }));
-        }
-    }
-
-    fn finish(&self, done: Option<CallDone>, error: CallError) {
-        *self.stage.lock() = Stage::Over;
-        if let Some(done) = done {
-            done(Err(told(&self.extension, None, "", error)));
-        }
-    }
-
-    /// The extension is ready, or will not be.
-    fn send(
-        &self,
-        ready: Result<Current, ExtensionError>,
-        operation: &str,
-        inputs: &Payload,
-        options: &CallOptions,
-    ) {
-        let done = match &mut *self.stage.lock() {
-            Stage::Waiting(_, done) => done.take(),
-            Stage::Sent(..) | Stage::Over => None,
-        };
-        let Some(done) = done else { return };
-        let current = match ready {
-            Ok(current) => current,
-            Err(error) => {
-                *self.stage.lock() = Stage::Over;
-                done(Err(error));
-                return;
-            }
-        };
-        // The answer and a refusal can both come; whichever is first takes it.
-        let done = Arc::new(Mutex::new(Some(done)));
-        let (extension, answered, name) =
-            (Arc::clone(&self.extension), Arc::clone(&done), operation.to_owned());
-        let seen = current.clone();
-        let answer = Box::new(move |outcome: Result<Payload, CallError>| {
-            let Some(done) = answered.lock().take() else { return };
-            match outcome {
-                Ok(result) => done(Ok(result)),
-                Err(CallError::Closed { .. }) => {
-                    extension.when_ended(seen.run, Box::new(move |error| done(Err(error))));
-                }
-                Err(error) => done(Err(told(&extension, Some(&seen), &name, error))),
-            }
-        });
-        match Arc::clone(&current.guest).submit(operation, inputs, options, answer) {
-            Ok(id) => *self.stage.lock() = Stage::Sent(Arc::clone(&current.guest), id),
-            Err(error) => {
-                *self.stage.lock() = Stage::Over;
-                let Some(done) = done.lock().take() else { return };
-                match error {
-                    CallError::Closed { .. } => {
-                        let then = Box::new(move |error| done(Err(error)));
-                        self.extension.when_ended(current.run, then);
-                    }
-                    error => done(Err(told(&self.extension, Some(&current), operation, error))),
-                }
-            }
-        }
-    }
-}
-
-/// A lane's refusal, in terms of the extension.
-pub(super) fn told(
-    extension: &Extension,
-    current: Option<&Current>,
-    operation: &str,
-    error: CallError,
-) -> ExtensionError {
-    let (name, operation) = (extension.name().to_owned(), operation.to_owned());
-    let unknown = |name, operation: String| {
-        let known = current.map(|current| current.guest.operations()).unwrap_or_default();
-        let meant = did_you_mean(&operation, known.iter().map(|known| known.name.as_str()));
-        let meant = meant.map(str::to_owned);
-        ExtensionError::UnknownOperation { name, operation, meant }
-    };
-    match error {
-        CallError::TimedOut { after, .. } => ExtensionError::TimedOut { name, operation, after },
-        CallError::Remote(failure) if is_unknown(&failure) => unknown(name, operation),
-        CallError::UnknownOperation { .. } => unknown(name, operation),
-        CallError::Remote(failure) => {
-            let refusal = current.and_then(|current| current.guest.refusal_of(&failure));
-            ExtensionError::Remote { name, operation, failure: Box::new(failure), refusal }
-        }
-        CallError::Closed { reason, .. } => unexplained(extension, &reason),
-        error => ExtensionError::Call { name, operation, source: Box::new(error) },
-    }
-}
-
-fn is_unknown(failure: &RemoteFailure) -> bool {
-    failure.code == component::Code::UNKNOWN_OPERATION.as_str() && failure.traceback.is_empty()
-}
-
-/// The lane is closed and nothing more is known.
-fn unexplained(extension: &Extension, reason: &Closed) -> ExtensionError {
-    let name = extension.name().to_owned();
-    let how = match reason {
-        Closed::Eof => super::Ended::ClosedLane,
-        Closed::Violation(error) => super::Ended::Violation(error.clone()),
-        Closed::Local => return ExtensionError::Stopped { name },
-    };
-    ExtensionError::Crashed { name, how: Box::new(how), lines: Vec::new(), refusal: None }
 }

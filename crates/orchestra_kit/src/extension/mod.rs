@@ -2,26 +2,29 @@
 //!
 //! Knows no process and no library: what runs is behind [`crate::host`]. Invariants: the state moves only along
 //! [`component::State::go`]; concurrent callers share one start; a call that was in flight when the extension crashed
-//! fails and is never sent again.
+//! fails and is never sent again, but for a server's that said that it only reads: once.
 
 mod call;
 mod ended;
 mod figures;
 mod life;
+mod outcome;
 mod restart;
 mod stop;
 mod stream;
+mod submitted;
 #[cfg(test)]
 mod tests;
 mod timer;
 mod trial;
 mod wait;
 
-pub use call::{Call, CallDone, ExtensionHandle};
+pub use call::ExtensionHandle;
 pub use ended::Ended;
 pub use figures::Figures;
 pub use stop::StopReport;
 pub use stream::Values;
+pub use submitted::{Call, CallDone};
 pub use trial::{Tag, VariantReport};
 
 pub use life::Report;

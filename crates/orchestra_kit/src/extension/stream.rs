@@ -11,8 +11,8 @@ use ipc::{CallError, CallOptions, Hook, Hooks, Payload};
 use parking_lot::{Condvar, Mutex};
 
 use super::ExtensionHandle;
-use super::call::told;
 use super::life::Current;
+use super::outcome::told;
 use super::trial::Begun;
 use crate::error::ExtensionError;
 use crate::host::Stream;

@@ -149,6 +149,11 @@ pub trait Guest: Send + Sync {
         false
     }
 
+    /// Whether an operation said that it changes nothing.
+    fn reads(&self, _operation: &str) -> bool {
+        false
+    }
+
     /// The operation that holds up the calls behind it, where one does.
     fn held_up(&self) -> Option<String> {
         None

@@ -497,6 +497,12 @@ impl Guest for GuestProcess {
         offered.any(|offered| offered.name == operation && offered.beside)
     }
 
+    fn reads(&self, operation: &str) -> bool {
+        let about = self.about.lock();
+        let mut offered = about.hello.iter().flat_map(|hello| &hello.operations);
+        offered.any(|offered| offered.name == operation && offered.reads)
+    }
+
     fn held_up(&self) -> Option<String> {
         self.lane.held_up(HELD_UP).map(|held| held.to_string())
     }
