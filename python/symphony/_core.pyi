@@ -440,6 +440,9 @@ class DagTracker:
             run: The run.
             node: The node.
             artifact: What it made. It counts as in use while the run is active.
+
+        Raises:
+            NotFoundError: There is no such run or node; or the artifact was deleted, and the node is as it was.
         """
 
     def fail(self, run: int, node: str, reason: str) -> list[str]:

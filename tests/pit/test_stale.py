@@ -97,6 +97,22 @@ def test_what_a_running_graph_made_is_in_use(pit):
     assert pit.stale.evaluate(artifact) == "delete"
 
 
+def test_a_node_is_not_completed_with_what_was_deleted(pit):
+    swept, deleted = pit.artifacts.put(b"1", tags=["t"]), pit.artifacts.put(b"2")
+    pit.stale.rule("it", "delete", tag="t")
+    run = pit.dag.submit({"a": [], "b": ["a"]})
+    assert pit.stale.sweep()["deleted"] == [swept]
+    pit.artifacts.delete(deleted)
+    for gone in (swept, deleted, swept.upper()):
+        with pytest.raises(NotFoundError, match="artifact"):
+            pit.dag.complete(run, "a", gone)
+    assert pit.dag.ready(run) == ["a"]
+    assert pit.artifacts.put(b"1") == swept
+    assert pit.dag.complete(run, "a", swept) == ["b"]
+    # What was never here is another's to know.
+    assert pit.dag.complete(run, "b", NOBODY) == []
+
+
 def test_a_sweep_does_what_its_rehearsal_told(pit):
     gone = pit.artifacts.put(b"123", tags=["t"])
     packed = pit.artifacts.put(b"packed", tags=["u"])

@@ -4,11 +4,11 @@
 //! system starts every member, so each may be absent.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::arbitration_engine::ArbitrationEngine;
 use crate::artifact_store::{ArtifactId, ArtifactStore};
-use crate::dag_tracker::DagTracker;
+use crate::dag_tracker::{DagTracker, Stored};
 use crate::pool_manager::{PoolManager, PoolManagerOptions};
 use crate::stale_manager::{InUse, NothingInUse, StaleManager, StoreLimits};
 use crate::{Durability, PitError, PitResult, RecoveryProgress, StateGuard};
@@ -110,6 +110,12 @@ impl PitConfig {
     }
 }
 
+impl Stored for ArtifactStore {
+    fn is_deleted(&self, id: &ArtifactId) -> bool {
+        Self::is_deleted(self, id)
+    }
+}
+
 impl InUse for DagTracker {
     fn in_use(&self, id: &ArtifactId) -> Option<String> {
         self.user_of(&id.to_string()).map(|run| format!("run {run}"))
@@ -144,13 +150,23 @@ impl Pit {
         let artifacts = config.open_artifact_store()?;
         let dag = config.open_dag_tracker()?;
         let stale = config.open_stale_manager(Arc::clone(&artifacts), Some(Arc::clone(&dag)))?;
-        Ok(Self {
+        let pit = Self {
             artifacts: Some(artifacts),
             dag: Some(dag),
             pool: Some(config.open_pool_manager()),
             arbitration: Some(ArbitrationEngine::new()),
             stale: Some(stale),
-        })
+        };
+        pit.introduce();
+        Ok(pit)
+    }
+
+    /// Tells members of others that they ask and do not need for their start; to be called when one of them was started.
+    pub fn introduce(&self) {
+        if let (Some(dag), Some(store)) = (&self.dag, &self.artifacts) {
+            let stored: Weak<ArtifactStore> = Arc::downgrade(store);
+            dag.ask_stored(stored);
+        }
     }
 
     /// The artifact store.
@@ -229,6 +245,7 @@ mod tests {
 
     use super::{Pit, PitConfig, member};
     use crate::artifact_store::{ArtifactId, PutOptions};
+    use crate::dag_tracker::Step;
     use crate::stale_manager::InUse;
     use crate::{PitError, StateGuard};
 
@@ -250,6 +267,61 @@ mod tests {
         let pit = Pit::open(&config).unwrap();
         assert_eq!(pit.artifacts().unwrap().get(&id).unwrap(), b"bytes");
         assert_eq!(pit.dag().unwrap().in_use(&id).as_deref(), Some("run 1"));
+    }
+
+    #[test]
+    fn a_node_is_not_completed_with_what_was_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = PitConfig::new(folder.path());
+        let pit = Pit::open(&config).unwrap();
+        let (store, dag) = (pit.artifacts().unwrap(), pit.dag().unwrap());
+        let put = |data: &[u8]| store.put(data, &PutOptions::default()).unwrap();
+        let run = dag.submit(&[("a".to_owned(), vec![]), ("b".to_owned(), vec![])], 0).unwrap();
+        let [kept, gone] = [put(b"kept"), put(b"gone")];
+        store.delete(&gone).unwrap();
+        let written = || dag.stats().journal_bytes;
+        let before = written();
+        for id in [gone.to_string(), gone.to_string().to_uppercase()] {
+            let refused = dag.complete(run, "a", Some(&id)).unwrap_err();
+            assert!(matches!(refused, PitError::NotFound { kind: "artifact", .. }), "{refused:?}");
+            assert!(!dag.uses(&id), "what was refused is held");
+        }
+        // All steps or none.
+        let steps = [(0, kept.to_string()), (1, gone.to_string())];
+        let steps =
+            steps.each_ref().map(|(node, id)| Step::Complete { node: *node, artifact: Some(id) });
+        assert!(dag.apply(run, &steps, &mut Vec::new(), &mut Vec::new()).is_err());
+        assert_eq!(dag.in_use(&kept), None);
+        assert_eq!((written(), dag.ready(run, 0).unwrap().len()), (before, 2));
+        dag.complete(run, "a", Some(&kept.to_string())).unwrap();
+        assert_eq!(dag.in_use(&kept).as_deref(), Some("run 1"));
+        // What was put again is there; of another store's, and of a name that is no id, this one says nothing.
+        assert_eq!(put(b"gone"), gone);
+        for made in
+            [gone.to_string(), ArtifactId::of(b"elsewhere").to_string(), "a report".to_owned()]
+        {
+            let other =
+                dag.submit(&[("a".to_owned(), vec![]), ("b".to_owned(), vec![])], 0).unwrap();
+            dag.complete(other, "a", Some(&made)).unwrap();
+        }
+        // A run whose artifact was deleted all the same is there again.
+        store.delete(&kept).unwrap();
+        drop(pit);
+        let dag = config.open_dag_tracker().unwrap();
+        assert_eq!(dag.in_use(&kept).as_deref(), Some("run 1"));
+    }
+
+    #[test]
+    fn a_store_that_is_closed_says_of_nothing_that_it_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let pit = Pit::open(&PitConfig::new(folder.path())).unwrap();
+        let dag = pit.dag().unwrap();
+        let run = dag.submit(&[("a".to_owned(), vec![])], 0).unwrap();
+        let store = pit.artifacts().unwrap();
+        let id = store.put(b"gone", &PutOptions::default()).unwrap();
+        store.delete(&id).unwrap();
+        store.close().unwrap();
+        dag.complete(run, "a", Some(&id.to_string())).unwrap();
     }
 
     #[test]

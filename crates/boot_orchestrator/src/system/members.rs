@@ -94,11 +94,15 @@ fn start(
         }
         Member::ArtifactStore => {
             let store = config.open_artifact_store()?;
-            parts.pit.lock().artifacts = Some(store);
+            let mut pit = parts.pit.lock();
+            pit.artifacts = Some(store);
+            pit.introduce();
         }
         Member::DagTracker => {
             let dag = config.open_dag_tracker()?;
-            parts.pit.lock().dag = Some(dag);
+            let mut pit = parts.pit.lock();
+            pit.dag = Some(dag);
+            pit.introduce();
         }
         Member::ArbitrationEngine => {
             parts.pit.lock().arbitration = Some(ArbitrationEngine::new());

@@ -159,6 +159,8 @@ impl Core {
         {
             return Ok(false);
         }
+        // Before it is gone, so that nobody finds it neither here nor there.
+        self.deletions.add(id);
         let written = self.record_deletion(&mut index, id)?;
         self.touches.forget(id);
         self.damage.forget(id);

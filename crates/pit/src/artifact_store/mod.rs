@@ -15,6 +15,7 @@ mod collect;
 mod commit;
 mod damage;
 mod database;
+mod deletions;
 mod files;
 mod flusher;
 mod holds;

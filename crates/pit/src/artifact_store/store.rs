@@ -17,6 +17,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use super::changes::Changes;
 use super::chunk_reader::Chunks;
 use super::damage::Damage;
+use super::deletions::Deletions;
 use super::files::{Files, is_absent, make_folder};
 use super::flusher::Flusher;
 use super::holds::Hold;
@@ -53,6 +54,7 @@ pub(super) struct Core {
     pub(super) index: RwLock<Index>,
     pub(super) touches: Touches,
     pub(super) damage: Arc<Damage>,
+    pub(super) deletions: Deletions,
     /// Whether the index may be read: its checksums were looked at, or it is too large for that.
     pub(super) checked: AtomicBool,
     /// Whether the checksums of all that is in the index were looked at.
@@ -153,6 +155,12 @@ impl ArtifactStore {
     pub fn exists(&self, id: &ArtifactId) -> PitResult<bool> {
         self.check_open()?;
         Ok(self.core.entry(id)?.is_some())
+    }
+
+    /// Whether it was deleted and is not there any more, as far as that is known: of the newest deletions since the store was
+    /// opened.
+    pub fn is_deleted(&self, id: &ArtifactId) -> bool {
+        self.core.deletions.has(id) && matches!(self.exists(id), Ok(false))
     }
 
     /// What is known about an artifact.
@@ -373,6 +381,7 @@ impl Core {
             index: RwLock::new(index),
             touches: Touches::default(),
             damage: Arc::default(),
+            deletions: Deletions::default(),
             checked: AtomicBool::new(is_new),
             vouched: AtomicBool::new(is_new),
             rebuilds: AtomicU64::new(0),

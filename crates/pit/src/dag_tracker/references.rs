@@ -1,16 +1,16 @@
 //! Which artifacts the unfinished runs hold: the stale manager asks before it deletes.
 //!
 //! Called by the tracker's steps and by sweeps. Invariants: a hold is taken before the step that needs it is written down, and
-//! on an artifact that is being deleted it waits for the end of that and is refused if it is gone then; it is let go of once
-//! the end of its run is acknowledged. So nothing is deleted that a journal still says is held.
+//! on an artifact that is being deleted it waits for the end of that; it is refused if the artifact is gone by then, whoever
+//! deleted it; it is let go of once the end of its run is acknowledged. So nothing is deleted that a journal still says is held.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::RunId;
+use super::{RunId, Stored};
 use crate::artifact_store::ArtifactId;
 use crate::{PitError, PitResult};
 
@@ -28,11 +28,19 @@ impl Held {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct References {
     known: Mutex<Known>,
     /// A deletion has ended.
     ended: Condvar,
+    /// Who is asked what was deleted. A tracker keeps no store alive.
+    stored: OnceLock<Weak<dyn Stored>>,
+}
+
+impl std::fmt::Debug for References {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("References").field("known", &self.known).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -86,11 +94,39 @@ impl Drop for Holds<'_> {
 }
 
 impl References {
+    /// From now on a hold asks there what was deleted. The first one stays.
+    pub(super) fn ask(&self, stored: Weak<dyn Stored>) {
+        // Told twice of the same store, as each of two members that started tells the other.
+        let _ = self.stored.set(stored);
+    }
+
     /// Holds artifacts for a run. Waits for the end of a deletion of one of them.
     ///
     /// # Errors
     /// [`PitError::NotFound`] of one that is gone then; none is held.
     pub(super) fn hold<'a>(
+        &self,
+        artifacts: impl IntoIterator<Item = &'a str>,
+        run: RunId,
+    ) -> PitResult<Holds<'_>> {
+        let holds = self.hold_known(artifacts, run)?;
+        // Now that they are held nothing takes them away between the answer and the step.
+        let Some(stored) = self.stored.get().and_then(Weak::upgrade) else { return Ok(holds) };
+        for held in &holds.taken {
+            if let Held::Artifact(id) = held
+                && stored.is_deleted(id)
+            {
+                return Err(PitError::NotFound { kind: "artifact", name: id.to_string() });
+            }
+        }
+        Ok(holds)
+    }
+
+    /// The same for what a journal says: whoever lacks one of them still has its run.
+    ///
+    /// # Errors
+    /// [`PitError::NotFound`] of one that was being deleted.
+    pub(super) fn hold_known<'a>(
         &self,
         artifacts: impl IntoIterator<Item = &'a str>,
         run: RunId,

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use component::Health;
@@ -21,7 +21,9 @@ use super::queue::Queue;
 use super::record::About;
 use super::references::References;
 use super::run::Run;
-use super::{NodeStatus, RunId, RunState, RunStatus, Shape, Step, SubmitOptions, TrackerStats};
+use super::{
+    NodeStatus, RunId, RunState, RunStatus, Shape, Step, Stored, SubmitOptions, TrackerStats,
+};
 
 /// The table, oldest run first.
 pub(super) type Runs = BTreeMap<RunId, Arc<Mutex<Run>>>;
@@ -68,7 +70,7 @@ impl DagTracker {
         let (ledger, recovered) = Ledger::open(folder, durability, progress)?;
         let references = References::default();
         for run in recovered.runs.values() {
-            references.hold(run.artifacts().map(AsRef::as_ref), run.id)?.keep();
+            references.hold_known(run.artifacts().map(AsRef::as_ref), run.id)?.keep();
         }
         let runs: BTreeMap<_, _> =
             recovered.runs.into_iter().map(|(id, run)| (id, Arc::new(Mutex::new(run)))).collect();
@@ -111,6 +113,11 @@ impl DagTracker {
     #[cfg(test)]
     pub(crate) fn journal(&self) -> &crate::journal::Journal {
         self.ledger.as_ref().map(Ledger::journal).expect("a journal")
+    }
+
+    /// From now on no node is completed with what that store knows to be deleted, as long as it is there.
+    pub fn ask_stored(&self, stored: Weak<dyn Stored>) {
+        self.references.ask(stored);
     }
 
     /// Starts a run of a shape that was validated before.
@@ -231,8 +238,8 @@ impl DagTracker {
     /// Makes several moves of one run with one write, all or none. What becomes ready (or blocked) is appended.
     ///
     /// # Errors
-    /// There is no such run or node, a move is not allowed, a node stands twice, an artifact was deleted by a sweep just
-    /// now, or the journal cannot be written; nothing has moved then. With [`Durability::Power`] an error of the disk's flush comes after the move.
+    /// There is no such run or node, a move is not allowed, a node stands twice, an artifact was deleted, or
+    /// the journal cannot be written; nothing has moved then. With [`Durability::Power`] an error of the disk's flush comes after the move.
     pub fn apply(
         &self,
         run: RunId,
@@ -249,7 +256,7 @@ impl DagTracker {
                     return Err(run.refusal(step.doing(), step.node()));
                 }
             }
-            // Before anything is written: what a sweep is taking away now cannot be what a node made.
+            // Before anything is written: what is gone, or goes now, cannot be what a node made.
             let holds = self.references.hold(steps.iter().filter_map(Step::artifact), run.id)?;
             let written = match &self.ledger {
                 Some(ledger) if run.journaled => Some(ledger.steps(run.id, steps)?),

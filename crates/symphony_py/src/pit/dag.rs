@@ -201,7 +201,7 @@ impl DagTracker {
     ///     The nodes that became ready by it.
     ///
     /// Raises:
-    ///     NotFoundError: There is no such run or node.
+    ///     NotFoundError: There is no such run or node; or the artifact was deleted, and the node is as it was.
     ///     InvalidValueError: The node is neither ready nor started.
     #[pyo3(signature = (run, node, artifact = None))]
     fn complete(
