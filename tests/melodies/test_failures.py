@@ -7,6 +7,7 @@ import signal
 import time
 
 import pytest
+from conftest import run_python
 from symphony import (
     CallTimeoutError,
     ExtensionCrashedError,
@@ -188,3 +189,35 @@ def test_one_failed_run_does_not_touch_the_others(system, melody, node):
         else:
             with pytest.raises(RemoteError):
                 run.result(30)
+
+
+CHAIN = """
+import sys
+from symphony import boot
+
+def node(name, call, more):
+    return f'[[node]]\\nid = "{name}"\\ncall = "artifact-store.{call}"\\n{more}\\n'
+
+def bad(name, wanted, then):
+    return node(name, "get", f'with = {{ id = "{wanted}" }}\\non_error = {then}')
+
+length = int(sys.argv[1])
+falls = '{ fallback = "s%d" }'
+lines = ['[melody]\\nname = "chain"\\n', bad("first", "none", falls % 0)]
+lines.append(node("gap", "put", 'with = { data = "${first}" }\\non_error = "skip"'))
+lines.append(bad("second", "n${gap}", falls % 0))
+for number in range(length):
+    lines.append(bad(f"s{number}", "none", falls % (number + 1) if number + 1 < length else '"skip"'))
+with open("chain.toml", "w") as file:
+    file.writelines(lines)
+with boot() as system:
+    values = system.submit("chain.toml").result(60)
+    print(values["first"], values["second"], len(values))
+"""
+
+
+def test_any_number_of_stand_ins_may_have_failed_already(tmp_path):
+    # The second walk finds the whole chain failed; a process of its own, as it ended in a crash.
+    done = run_python(CHAIN, "3000", cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["None", "None", "3003"]

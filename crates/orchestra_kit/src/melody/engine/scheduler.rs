@@ -364,32 +364,37 @@ impl Scheduler {
         }
     }
 
-    /// `owner` has no value from `last` (itself, or its stand-in): does what `last` says is done then.
-    fn give_up(&mut self, run: u64, owner: usize, last: usize, mut failure: RunFailure) {
+    /// `owner` has no value from `last` (itself, or its stand-in): does what `last` says is done then. A loop, as any number of
+    /// stand-ins may have failed already.
+    fn give_up(&mut self, run: u64, owner: usize, mut last: usize, mut failure: RunFailure) {
         let Some(active) = self.runs.get_mut(&run) else { return };
-        match active.score.nodes[last].on_error {
-            Ending::Skip => self.settle(run, owner, false),
-            Ending::Fallback(stand_in) => match active.nodes[stand_in].stage {
-                Stage::Done => match active.values[stand_in].clone() {
-                    Some(value) => self.completed(run, owner, &value),
-                    None => self.settle(run, owner, false),
-                },
+        loop {
+            let stand_in = match active.score.nodes[last].on_error {
+                Ending::Skip => return self.settle(run, owner, false),
+                Ending::Fail => return self.end(run, Err(failure)),
+                Ending::Fallback(stand_in) => stand_in,
+            };
+            let state = &mut active.nodes[stand_in];
+            match state.stage {
                 Stage::Failed => {
                     let part = Arc::clone(&active.score.nodes[stand_in].id);
-                    failure
-                        .stand_ins
-                        .extend(active.nodes[stand_in].error.clone().map(|why| (part, why)));
-                    self.give_up(run, owner, stand_in, failure);
+                    failure.stand_ins.extend(state.error.clone().map(|why| (part, why)));
+                    last = stand_in;
+                }
+                Stage::Done => {
+                    return match active.values[stand_in].clone() {
+                        Some(value) => self.completed(run, owner, &value),
+                        None => self.settle(run, owner, false),
+                    };
                 }
                 Stage::Waiting => {
-                    active.nodes[stand_in].owners.push((owner, failure));
-                    self.ready(run, stand_in);
+                    state.owners.push((owner, failure));
+                    return self.ready(run, stand_in);
                 }
                 Stage::Ready { .. } | Stage::Sent { .. } | Stage::Resting => {
-                    active.nodes[stand_in].owners.push((owner, failure));
+                    return state.owners.push((owner, failure));
                 }
-            },
-            Ending::Fail => self.end(run, Err(failure)),
+            }
         }
     }
 
