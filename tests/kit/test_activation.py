@@ -18,6 +18,7 @@ from symphony.exceptions import (
     CallTimeoutError,
     ExtensionError,
     QuarantinedError,
+    StoppedError,
     SymphonyError,
 )
 from workshop import ECHO, descendants, wait_until
@@ -353,3 +354,32 @@ def test_a_restart_goes_on_when_nobody_waits_for_it(workshop):
             echo.options(timeout=0.05).restart()
         thread.join(20)
         assert wait_until(lambda: echo.state == "ready" and echo.pid != before, 20)
+
+
+def test_callers_of_what_is_starting_hear_of_the_shutdown(workshop, nothing_left):
+    names = [f"slow{number}" for number in range(6)]
+    for name in names:
+        workshop.extension(name, f"import time\ntime.sleep(0.3)\n{ECHO}")
+    heard, begun = [], threading.Barrier(len(names) * 3 + 1)
+
+    def call(extension):
+        begun.wait()
+        try:
+            heard.append(extension.call("echo", value=1))
+        except StoppedError:
+            heard.append("stopped")
+
+    with running(workshop) as system:
+        extensions = [system.kit.extension(name) for name in names]
+        callers = [
+            threading.Thread(target=call, args=(one,), daemon=True) for one in extensions * 3
+        ]
+        for caller in callers:
+            caller.start()
+        begun.wait()
+        time.sleep(0.1)
+    for caller in callers:
+        caller.join(20)
+    assert len(heard) == len(callers)
+    assert set(heard) <= {1, "stopped"}
+    assert "stopped" in heard

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use fastcdc::v2020::FastCDC;
+use fastcdc::v2020::{FastCDC, Normalization};
 use serde::{Deserialize, Serialize};
 
 use super::ArtifactId;
@@ -16,8 +16,9 @@ use crate::PitResult;
 
 /// Content of this size and more is stored in chunks.
 pub const CHUNKED: usize = 1 << 20;
-/// The least of a chunk is not looked at for an end, which makes the search faster the more it is.
-const SHORTEST: usize = 128 << 10;
+/// The least of a chunk is not looked at for an end, which makes the search faster the more it is; and where bytes were put in
+/// between, the ends come together again the later. `docs/design/chunks.md` has the figures.
+const SHORTEST: usize = 208 << 10;
 const USUAL: usize = 256 << 10;
 /// The most that a chunk has.
 pub(super) const LONGEST: usize = 1 << 20;
@@ -27,7 +28,8 @@ pub(super) fn cut(data: &[u8], is_all: bool) -> Option<usize> {
     if data.is_empty() || (data.len() < LONGEST && !is_all) {
         return None;
     }
-    let (_, end) = FastCDC::new(data, SHORTEST, USUAL, LONGEST).cut(0, data.len());
+    let search = FastCDC::with_level(data, SHORTEST, USUAL, LONGEST, Normalization::Level2);
+    let (_, end) = search.cut(0, data.len());
     Some(end)
 }
 

@@ -21,7 +21,7 @@ use crate::{Durability, PitError, PitResult};
 /// How long a segment becomes.
 pub(super) const SEGMENT_BYTES: u64 = 64 << 20;
 /// The newest segment goes too, when nothing lives in it and it is longer than this; a shorter one is written on.
-const WORTH_REMOVING: u64 = 1 << 20;
+pub(super) const WORTH_REMOVING: u64 = 1 << 20;
 /// Segments kept open for reading.
 const OPEN_FILES: usize = 64;
 
