@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{self, OpenAs};
 use crate::journal_frame::{self, MAX_RECORD, Place};
 use crate::journal_header::{self, Format, HEADER};
+use crate::kept_name::Identity;
 use crate::{Durability, PitError, PitResult};
 
 /// A scratch buffer that grew past this is not kept.
@@ -149,7 +150,11 @@ impl Drop for Aside {
 pub(crate) fn keep_aside(path: &Path) -> PitResult<Aside> {
     for number in 1_u32.. {
         let aside = beside(path, &format!(".kept-{number}"));
-        let linked = disk::link(path, &aside);
+        let linked = disk::link(path, &aside).or_else(|error| {
+            // Left by a process that was killed before it gave the first name away.
+            let is_left = error.kind() == io::ErrorKind::AlreadyExists && are_one(path, &aside);
+            if is_left { Ok(()) } else { Err(error) }
+        });
         let kept = || Aside { path: aside.clone(), stays: false };
         match linked {
             Ok(()) => {
@@ -171,6 +176,12 @@ pub(crate) fn keep_aside(path: &Path) -> PitResult<Aside> {
         }
     }
     Err(PitError::io("keep", path)(io::ErrorKind::AlreadyExists.into()))
+}
+
+/// Whether two names are of one file.
+fn are_one(path: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| path.symlink_metadata().map(|found| Identity::from(&found));
+    matches!((identity(path), identity(other)), (Ok(first), Ok(second)) if first == second)
 }
 
 fn copy_flushed(path: &Path, copy: &File) -> io::Result<()> {

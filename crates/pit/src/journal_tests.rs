@@ -141,6 +141,10 @@ fn a_second_name_goes_again_unless_the_first_was_given_to_another() {
     assert!(!kept.exists());
     assert_eq!(journal.keep_aside().unwrap().stays(), kept);
     assert_eq!(std::fs::read(&kept).unwrap(), std::fs::read(&path).unwrap());
+    // As after a kill before the first name was given away: the next attempt leaves no third name.
+    assert_eq!(journal.keep_aside().unwrap().stays(), kept);
+    journal.rewrite([b"anew".to_vec()]).unwrap();
+    assert_ne!(journal.keep_aside().unwrap().stays(), kept, "it is another file's");
 }
 
 /// The descriptors of this process that lead to a file.
