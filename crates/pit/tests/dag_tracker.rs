@@ -277,6 +277,31 @@ fn a_journal_written_anew_holds_what_is_unfinished_and_no_more() {
     assert_eq!(states, [NodeState::Completed, NodeState::Failed, NodeState::Completed]);
 }
 
+#[test]
+fn what_is_too_large_for_a_record_is_refused_and_nothing_of_it_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let tracker = DagTracker::open(folder.path(), Durability::Process).unwrap();
+    let small = Shape::new(&graph(&[("a", &[]), ("b", &["a"])])).unwrap();
+    let kept = tracker.submit_shape(&small, 0).unwrap();
+    let written = tracker.stats().journal_bytes;
+    let nodes: Graph = (0..500_000).map(|node| (format!("node {node:030}"), Vec::new())).collect();
+    let large = Shape::new(&nodes).unwrap();
+    for _ in 0..2 {
+        let refused = tracker.submit_shape(&large, 0).unwrap_err();
+        assert!(matches!(refused, PitError::OverLimit { .. }), "{refused:?}");
+    }
+    let reason = "x".repeat(20 << 20);
+    let refused = tracker.fail(kept, "a", &reason).unwrap_err();
+    assert!(matches!(refused, PitError::OverLimit { .. }), "{refused:?}");
+    assert_eq!(tracker.stats().journal_bytes, written);
+    assert_eq!(tracker.ready(kept, 0).unwrap(), ["a"]);
+    tracker.complete(kept, "a", None).unwrap();
+    let next = tracker.submit_shape(&small, 0).unwrap();
+    drop(tracker);
+    let tracker = DagTracker::open(folder.path(), Durability::Process).unwrap();
+    assert_eq!(resumable(&tracker), [kept, next]);
+}
+
 /// Four threads drive forty runs at once; each node is completed exactly once, whatever the interleaving.
 #[test]
 fn many_threads_complete_each_node_exactly_once() {
