@@ -39,6 +39,7 @@ from symphony.records import (
     ResourceStatus,
     RunState,
     RunStatus,
+    SafeModeRecord,
     SavingRecord,
     SpanRecord,
     StoreStats,
@@ -1380,6 +1381,8 @@ class Boot:
         members: list[str] | None = None,
         store: dict[str, str] | None = None,
         durability: str | None = None,
+        safe_mode: str | None = None,
+        without: list[str] = ...,
         supervisor: list[str] = ...,
         foreign_python: list[str] = ...,
         own_python: list[str] = ...,
@@ -2176,6 +2179,10 @@ class BootReport:
     @property
     def budget_violations(self) -> list[BudgetViolation]:
         """The budgets that were exceeded."""
+
+    @property
+    def safe_mode(self) -> SafeModeRecord | None:
+        """What a boot in safe mode went on without, and why; `None` where it started everything."""
 
     @property
     def spans(self) -> list[SpanRecord]:

@@ -6,7 +6,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Union
 
     StrPath = Union[str, os.PathLike[str]]
@@ -23,9 +23,22 @@ class SystemConfig:
         members: The Pit members to start.
         store: What the artifact store keeps, `{"keep": "30d", "cap": "10GiB"}`, either or both.
         durability: What an acknowledged write survives, `"process"` or `"power"`.
+        safe_mode: `"auto"`: after two boots in a row of this state that failed, what was starting then is left out.
+            `"on"`: no extension starts before its first call. `"off"`: everything starts.
+        without: Names of extensions, and of components with `required=False`, that this boot leaves out.
     """
 
-    __slots__ = ("durability", "members", "path", "python", "state", "store", "workspace")
+    __slots__ = (
+        "durability",
+        "members",
+        "path",
+        "python",
+        "safe_mode",
+        "state",
+        "store",
+        "without",
+        "workspace",
+    )
 
     def __init__(
         self,
@@ -37,6 +50,8 @@ class SystemConfig:
         members: list[str] | None = None,
         store: Mapping[str, str] | None = None,
         durability: str | None = None,
+        safe_mode: str | None = None,
+        without: Iterable[str] = (),
     ) -> None:
         """Keeps absolute paths.
 
@@ -50,10 +65,18 @@ class SystemConfig:
         self.members = members
         self.store = None if store is None else dict(store)
         self.durability = durability
+        self.safe_mode = safe_mode
+        self.without = [without] if isinstance(without, str) else list(without)
 
     @classmethod
     def load(
-        cls, path: StrPath, *, state: StrPath | None = None, workspace: StrPath | None = None
+        cls,
+        path: StrPath,
+        *,
+        state: StrPath | None = None,
+        workspace: StrPath | None = None,
+        safe_mode: str | None = None,
+        without: Iterable[str] = (),
     ) -> SystemConfig:
         """The configuration of a `Symphony.toml`; it is read by `boot()`.
 
@@ -61,8 +84,12 @@ class SystemConfig:
             path: The manifest.
             state: Another state folder than the manifest's.
             workspace: Another workspace than the manifest's.
+            safe_mode: Another word than the manifest's: `"auto"`, `"on"` or `"off"`.
+            without: Names of what this boot leaves out.
         """
-        return cls(path, state=state, workspace=workspace)
+        return cls(
+            path, state=state, workspace=workspace, safe_mode=safe_mode, without=without
+        )
 
     def __repr__(self) -> str:
         """The fields that are set."""

@@ -16,6 +16,20 @@ class BudgetViolation(TypedDict):
     actual: float
 
 
+class SafeModeRecord(TypedDict):
+    """What a boot in safe mode went on without.
+
+    Attributes:
+        without: The names of extensions and components.
+        reason: Why.
+        asked_for: Whether somebody asked for it; else it is because of boots that failed.
+    """
+
+    without: list[str]
+    reason: str
+    asked_for: bool
+
+
 class SavingRecord(TypedDict):
     """A step of the critical path, and how many seconds sooner the system would be ready if it took no time."""
 

@@ -179,7 +179,7 @@ def test_the_reports_keys_are_the_contracts():
     assert set(document) == {
         "schema", "ok", "state", "system", "ready_seconds", "since_launch_seconds", "overhead_seconds",
         "infrastructure_seconds", "memory_mb", "phases", "components", "critical_path",
-        "savings", "budget_violations", "error", "spans",
+        "savings", "budget_violations", "safe_mode", "error", "spans",
     }  # fmt: skip
     assert document["schema"] == 1
     assert document["error"] is None

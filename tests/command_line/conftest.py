@@ -30,6 +30,7 @@ REPORT_KEYS = {
     "critical_path",
     "savings",
     "budget_violations",
+    "safe_mode",
     "error",
     "spans",
 }

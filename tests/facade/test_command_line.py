@@ -70,6 +70,7 @@ def test_a_glob_that_matches_nothing_is_an_error_and_json_is_one_document(capsys
         "components",
         "critical_path",
         "budget_violations",
+        "safe_mode",
         "error",
         "savings",
         "spans",

@@ -33,7 +33,9 @@ pub use graph::specification::{
 pub use report::baseline::{
     Baseline, BaselineError, Change, Comparison, Kind, NOISE_SECONDS, NOISE_SHARE, Noise,
 };
-pub use report::boot_report::{BootReport, ComponentReport, ErrorReport, PhaseReport, Saving};
+pub use report::boot_report::{
+    BootReport, ComponentReport, ErrorReport, PhaseReport, SafeModeReport, Saving,
+};
 pub use report::budgets::{BudgetViolation, Budgets};
 pub use report::children::{ChildSpan, ChildSpans};
 pub use report::grants::{GrantReport, Grants};

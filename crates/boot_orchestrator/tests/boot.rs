@@ -127,6 +127,7 @@ fn the_report_has_the_promised_keys() {
             "overhead_seconds",
             "phases",
             "ready_seconds",
+            "safe_mode",
             "savings",
             "schema",
             "since_launch_seconds",

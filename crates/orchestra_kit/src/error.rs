@@ -378,6 +378,13 @@ pub enum ExtensionError {
     },
 }
 
+impl ExtensionError {
+    /// Whether it says something of the system that the extension runs in, as a shortage does, and nothing of the extension.
+    pub fn is_of_the_system(&self) -> bool {
+        matches!(self, Self::StartFailed { how, .. } | Self::Crashed { how, .. } if how.is_of_the_system())
+    }
+}
+
 impl Hint for ExtensionError {
     fn code(&self) -> Code {
         match self {

@@ -31,7 +31,7 @@ def tell(failures: Sequence[str], raised: Mapping[str, BaseException]) -> None:
     logger = None if logging is None else logging.getLogger("symphony.boot")
     if logger is None or not logger.hasHandlers():
         for failure in failures:
-            _write(f"symphony: {failure}\n{_traceback_of(raised.get(_named(failure)))}")
+            write(f"symphony: {failure}\n{_traceback_of(raised.get(_named(failure)))}")
         return
     for failure in failures:
         error = raised.get(_named(failure))
@@ -53,7 +53,7 @@ def tell_raised(name: str, step: str, error: BaseException) -> None:
     """
     text = f"`{name}` raised in its {step}"
     if not log_raised("symphony.boot", text, error):
-        _write(f"symphony: {text}\n{_traceback_of(error)}")
+        write(f"symphony: {text}\n{_traceback_of(error)}")
 
 
 def log_raised(logger_name: str, text: str, error: BaseException) -> bool:
@@ -104,7 +104,8 @@ def _traceback_of(error: BaseException | None) -> str:
 _OWN = f"{__file__.rpartition('/')[0]}/"
 
 
-def _write(line: str) -> None:
+def write(line: str) -> None:
+    """Writes to stderr, where there is one that takes it."""
     try:
         if sys.stderr is not None:
             sys.stderr.write(line)

@@ -379,6 +379,11 @@ class Starter:
                 _core.bind_late(self.container)
             self.booted_on = _thread.get_ident()
             system: System[Any] = System(self, running, spec)
+            safe = running.report().safe_mode
+            if safe is not None:
+                from symphony._boot import safe_mode
+
+                safe_mode.tell(safe)
             self.core.handed()
         except BaseException:
             self._concluded = True

@@ -168,6 +168,32 @@ def _add_system(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_safe_mode(parser: argparse.ArgumentParser) -> None:
+    """How a boot may be told to start less, or all."""
+    safe = parser.add_mutually_exclusive_group()
+    safe.add_argument(
+        "--safe",
+        dest="safe_mode",
+        action="store_const",
+        const="on",
+        help="start no extension before its first call",
+    )
+    safe.add_argument(
+        "--no-safe",
+        dest="safe_mode",
+        action="store_const",
+        const="off",
+        help="start everything, whatever boots failed before",
+    )
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leave out that extension or optional component; may be repeated",
+    )
+
+
 def _add_call(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("operation", type=operation_of, metavar="EXTENSION.OPERATION")
     parser.add_argument(
@@ -180,6 +206,7 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=_seconds, metavar="SECONDS", help="how long the call may take"
     )
     _add_system(parser)
+    _add_safe_mode(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -361,6 +388,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--forever", action="store_true", help="then run on until Ctrl-C, SIGTERM or SIGHUP"
     )
     _add_system(parser)
+    _add_safe_mode(parser)
     parser.add_argument(
         "--trace",
         type=_trace,

@@ -33,6 +33,8 @@ def measure(options: argparse.Namespace, config: SystemConfig, count: int) -> li
         "config": config.path,
         "state": config.state,
         "workspace": config.workspace,
+        "safe_mode": config.safe_mode,
+        "without": config.without,
         "components": options.components,
         "conductor": options.conductor,
     }
@@ -81,7 +83,13 @@ def boot_once() -> None:
     given, descriptor = json.loads(sys.argv[1]), int(sys.argv[2])
     # Kept from what the boot starts.
     os.set_inheritable(descriptor, False)
-    config = SystemConfig.load(given["config"], state=given["state"], workspace=given["workspace"])
+    config = SystemConfig.load(
+        given["config"],
+        state=given["state"],
+        workspace=given["workspace"],
+        safe_mode=given["safe_mode"],
+        without=given["without"],
+    )
     options = argparse.Namespace(
         components=given["components"], conductor=given["conductor"], verbose=0, log_level=None
     )

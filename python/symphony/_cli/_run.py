@@ -116,7 +116,9 @@ def _work(options: argparse.Namespace, jobs: list[Job], session: _Session) -> No
     """Boots, works, shuts down; what goes wrong is kept in the session."""
     from symphony import Melody
 
-    config = config_of(options)
+    # What is measured, and compared, is the whole system.
+    measured = options.boots is not None or session.baseline is not None
+    config = config_of(options, safe_mode="off" if measured else None)
     try:
         # Read before the boot: a Melody at fault starts nothing.
         melody = None if options.melody is None else Melody(options.melody)

@@ -29,12 +29,23 @@ def manifest_of(given: str) -> str:
     return inside if os.path.isfile(inside) else given
 
 
-def config_of(options: argparse.Namespace) -> SystemConfig:
-    """The configuration of the arguments."""
+def config_of(options: argparse.Namespace, *, safe_mode: str | None = None) -> SystemConfig:
+    """The configuration of the arguments.
+
+    Args:
+        options: The arguments.
+        safe_mode: What follows boots that failed, where the arguments do not say; `None`: what the manifest says.
+    """
     from symphony import SystemConfig
 
     path = manifest_of(options.config)
-    return SystemConfig.load(path, state=options.state, workspace=options.workspace)
+    return SystemConfig.load(
+        path,
+        state=options.state,
+        workspace=options.workspace,
+        safe_mode=getattr(options, "safe_mode", None) or safe_mode,
+        without=getattr(options, "without", ()),
+    )
 
 
 def start(

@@ -220,6 +220,8 @@ class _Place:
                 members=given.members,
                 store=given.store,
                 durability=given.durability,
+                safe_mode=given.safe_mode,
+                without=given.without,
             )
 
     def _extension(self, extension: Extension, calls: Iterable[str] | None) -> str:

@@ -63,6 +63,8 @@ pub enum BootEvent {
     BootStarted { system: Arc<str>, components: usize },
     /// It ended: everything is ready, or everything is stopped.
     BootFinished { status: Status, seconds: f64, error: Option<String> },
+    /// It goes on without these, because of boots before it or because it was asked to.
+    SafeMode { without: Vec<String>, reason: String, asked_for: bool },
     /// A phase waits until its latch is opened.
     WaitStarted { phase: Phase },
     /// The latch was opened.
@@ -126,6 +128,7 @@ impl BootEvent {
         match self {
             Self::BootStarted { .. } => "boot-started",
             Self::BootFinished { .. } => "boot-finished",
+            Self::SafeMode { .. } => "safe-mode",
             Self::WaitStarted { .. } => "wait-started",
             Self::WaitFinished { .. } => "wait-finished",
             Self::PhaseStarted { .. } => "phase-started",
@@ -232,6 +235,7 @@ impl BootEvent {
             | Self::StopFinished { reason, .. } => reason.as_deref(),
             Self::ComponentRetried { reason, .. }
             | Self::ComponentSkipped { reason, .. }
+            | Self::SafeMode { reason, .. }
             | Self::RollbackStarted { reason } => Some(reason),
             _ => None,
         }
@@ -244,6 +248,7 @@ impl BootEvent {
             | Self::PhaseFinished { status: Status::Failed, .. }
             | Self::RollbackStarted { .. } => Level::Error,
             Self::BudgetExceeded { .. }
+            | Self::SafeMode { .. }
             | Self::ComponentRetried { .. }
             | Self::StepGivenUp { .. }
             | Self::StartedLate { .. }

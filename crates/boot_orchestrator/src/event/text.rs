@@ -30,6 +30,12 @@ impl std::fmt::Display for BootEvent {
             Self::BootFinished { status, seconds, .. } => {
                 write!(out, "boot {status} in {}", Seconds(*seconds))
             }
+            Self::SafeMode { without, reason, .. } if without.is_empty() => {
+                write!(out, "safe mode: {reason}")
+            }
+            Self::SafeMode { without, reason, .. } => {
+                write!(out, "safe mode, without `{}`: {reason}", without.join("`, `"))
+            }
             Self::WaitStarted { phase } => write!(out, "phase `{phase}` waits to be asked for"),
             Self::WaitFinished { phase, seconds } => {
                 write!(out, "phase `{phase}` was asked for after {}", Seconds(*seconds))

@@ -50,6 +50,8 @@ pub struct BootReport {
     pub savings: Vec<Saving>,
     /// Budgets that were exceeded.
     pub budget_violations: Vec<BudgetViolation>,
+    /// What the boot went on without, and why; none where it started everything.
+    pub safe_mode: Option<SafeModeReport>,
     /// The first failure.
     pub error: Option<ErrorReport>,
     /// What is no component's start: phases, gates, waits, the rollback and its stops, the start-up of child processes.
@@ -112,6 +114,17 @@ pub struct Saving {
     pub name: ComponentName,
     /// By how much sooner the system would be ready if the step took no time.
     pub seconds: f64,
+}
+
+/// What a boot in safe mode went on without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SafeModeReport {
+    /// The names of extensions and components.
+    pub without: Vec<String>,
+    /// Why.
+    pub reason: String,
+    /// Whether somebody asked for it; else it is because of boots that failed.
+    pub asked_for: bool,
 }
 
 /// The first failure in the report.
@@ -197,6 +210,14 @@ pub(crate) fn build(
             component.grants = Some(grants);
         }
     }
+    let safe_mode = events.iter().find_map(|stamped| match &stamped.event {
+        BootEvent::SafeMode { without, reason, asked_for } => Some(SafeModeReport {
+            without: without.clone(),
+            reason: reason.clone(),
+            asked_for: *asked_for,
+        }),
+        _ => None,
+    });
     BootReport {
         schema: 1,
         ok,
@@ -213,6 +234,7 @@ pub(crate) fn build(
         critical_path,
         savings,
         budget_violations,
+        safe_mode,
         error,
         spans: spans::of(&events, source.children.take(), called),
         events,
@@ -315,6 +337,7 @@ impl BootReport {
             critical_path: Vec::new(),
             savings: Vec::new(),
             budget_violations: Vec::new(),
+            safe_mode: None,
             error: None,
             spans: Vec::new(),
             events: Vec::new(),

@@ -2,7 +2,7 @@
 
 use component::{Health, Phase, Seconds};
 
-use crate::event::boot_event::Status;
+use crate::event::boot_event::{BootEvent, Status};
 use crate::event::text::budget_figure;
 use crate::report::boot_report::{BootReport, ComponentReport};
 
@@ -35,6 +35,11 @@ impl std::fmt::Display for BootReport {
             let figure = |figure| budget_figure(&violation.name, figure);
             let (limit, actual) = (figure(violation.limit), figure(violation.actual));
             writeln!(out, "over budget: {} took {actual} of {limit}", violation.name)?;
+        }
+        if let Some(safe) = &self.safe_mode {
+            let (without, reason) = (safe.without.clone(), safe.reason.clone());
+            let asked_for = safe.asked_for;
+            writeln!(out, "{}", BootEvent::SafeMode { without, reason, asked_for })?;
         }
         if !self.critical_path.is_empty() {
             let names: Vec<&str> =
@@ -187,6 +192,7 @@ mod tests {
                 Saving { name: "brain".into(), seconds: 0.5 },
                 Saving { name: "idx".into(), seconds: 0.0 },
             ],
+            safe_mode: None,
             budget_violations: vec![BudgetViolation {
                 name: "phases.pit".to_owned(),
                 limit: 0.25,

@@ -13,6 +13,11 @@ use crate::run::health;
 use crate::run::progress::Progress;
 use crate::run::step_table::{EndedStep, Signal};
 
+/// Why a start failed that the deadline of its phase, or of the boot, cut short.
+pub(crate) const NOT_IN_TIME: &str = "it was not done in time";
+/// Why a component counts as unhealthy that was being asked when its boot failed for another reason, or was late.
+pub(crate) const NOT_ASKED_TO_THE_END: &str = "it gave no answer before the boot failed";
+
 impl Run {
     /// Tells of each step in flight how it ended, or that it was cut short.
     pub(crate) fn cut_short(&mut self) {
@@ -32,8 +37,7 @@ impl Run {
             if step == Step::Health {
                 // A step that ends at this very moment counts as given up: nobody waits for it any more.
                 self.steps.abandon(number, step);
-                let why = "it gave no answer before the boot failed".to_owned();
-                let result = Ok(Health::Unhealthy(why));
+                let result = Ok(Health::Unhealthy(NOT_ASKED_TO_THE_END.to_owned()));
                 self.health_told(EndedStep { component: number, step, result, begun, at: now });
             }
         }
@@ -42,7 +46,7 @@ impl Run {
             if self.progress_table.at(number) == Progress::Starting {
                 let hung = self.deadlines.is_given_up(number, Step::Start);
                 let (progress, why) = if hung {
-                    (Progress::Failed, "it was not done in time")
+                    (Progress::Failed, NOT_IN_TIME)
                 } else {
                     (Progress::Stopped, "it was given up, because the boot fails")
                 };
@@ -62,6 +66,10 @@ impl Run {
             Ok(Health::Healthy) => (Progress::Ready, None),
             Ok(Health::Degraded(why)) => (Progress::Degraded, Some(why)),
             Ok(Health::Unhealthy(why)) => (Progress::Failed, Some(why)),
+            // It fails because it was given up.
+            Err(_) if self.deadlines.is_given_up(number, Step::Start) => {
+                (Progress::Failed, Some(NOT_IN_TIME.to_owned()))
+            }
             Err(failure) => (Progress::Failed, Some(failure.message)),
         };
         self.finish(number, progress, why, ended.at);

@@ -112,6 +112,9 @@ impl Run {
             system: Arc::clone(&self.options.system),
             components: self.plan.components().len(),
         });
+        for event in std::mem::take(&mut self.options.told_first) {
+            self.events.emit(event);
+        }
         self.options.interruption.wake(self.steps.waker());
         if let Some(latch) = &self.options.latch {
             latch.wake(self.steps.waker());

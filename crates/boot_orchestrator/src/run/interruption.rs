@@ -50,6 +50,12 @@ impl Interruption {
         self.interrupt(message);
     }
 
+    /// Whether somebody interrupted the boot, rather than failed it.
+    pub fn is_wanted(&self) -> bool {
+        let state = self.state();
+        state.reason.is_some() && state.fault.is_none()
+    }
+
     /// Lets go of what it was failed with: the boot has ended, and somebody may be a part of that failure himself.
     pub fn forget(&self) {
         self.state().fault = None;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use component::Phase;
 
-use crate::event::boot_event::EventSink;
+use crate::event::boot_event::{BootEvent, EventSink};
 use crate::report::budgets::Budgets;
 use crate::report::children::ChildSpans;
 use crate::report::grants::Grants;
@@ -110,6 +110,8 @@ pub struct BootOptions {
     pub children: ChildSpans,
     /// What components were granted, for the report.
     pub grants: Grants,
+    /// What is told right after the boot began.
+    pub told_first: Vec<BootEvent>,
     /// Who wants to see the events.
     pub sinks: Vec<Arc<dyn EventSink>>,
     /// Interrupts the boot.
@@ -137,6 +139,7 @@ impl Default for BootOptions {
             outside: OutsideWork::default(),
             children: ChildSpans::default(),
             grants: Grants::default(),
+            told_first: Vec::new(),
             sinks: Vec::new(),
             interruption: Interruption::new(),
         }

@@ -192,6 +192,11 @@ impl Component for EagerExtension {
         match step {
             Step::Start => handle.clone().activated(move |ready| {
                 child_starts::of_extension(&parts, &handle);
+                if let (Err(error), Some(record)) = (&ready, &parts.record)
+                    && error.is_of_the_system()
+                {
+                    record.excuse(handle.name());
+                }
                 done.tell(ready.map(|()| Health::Healthy).map_err(|error| failure(&error)));
             }),
             Step::Health => done.tell(Ok(handle.health())),

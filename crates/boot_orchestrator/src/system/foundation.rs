@@ -37,9 +37,15 @@ pub(super) fn register(
 
 fn state(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
     let (taking, asked, releasing) = (Arc::clone(parts), Arc::clone(parts), Arc::clone(parts));
-    let own = Blocking::new(threads, move || taking.state.take().map(|()| Health::Healthy))
-        .health(move || Ok(asked.state.health()))
-        .stop(move || releasing.state.release());
+    let own = Blocking::new(threads, move || {
+        taking.state.take()?;
+        if let Some(record) = &taking.record {
+            record.begin();
+        }
+        Ok(Health::Healthy)
+    })
+    .health(move || Ok(asked.state.health()))
+    .stop(move || releasing.state.release());
     let place = StatePlace { own, parts: Arc::clone(parts) };
     registry.add(Own::State.descriptor(|_| true), Arc::new(place));
 }

@@ -16,6 +16,7 @@ mod options;
 mod own;
 mod parts;
 mod replaced;
+mod safe_mode;
 mod state_folder;
 mod state_lock;
 mod state_place;

@@ -23,9 +23,13 @@ use pit::{Durability, Pit};
 use super::inherited::Inherited;
 use super::options::SystemOptions;
 use super::parts::Parts;
+use super::safe_mode::{SafeBoot, Watch};
 use super::state_folder::StateFolder;
-use super::{extensions, foundation, members};
-use crate::{BootOptions, Budgets, Outside, OutsideWork, PhaseLimits, Registry, Threads};
+use super::{extensions, foundation, members, safe_mode};
+use crate::{
+    BootOptions, Budgets, EventSink, Interruption, Outside, OutsideWork, PhaseLimits, Plan,
+    Registry, Threads,
+};
 
 /// A system that is about to boot, or runs.
 pub struct System {
@@ -34,6 +38,7 @@ pub struct System {
     manifest: Option<SystemManifest>,
     catalogue: Arc<Catalogue>,
     members: Vec<Member>,
+    safe: SafeBoot,
     store: StoreLimits,
     durability: manifest::Durability,
     replaced: Mutex<Vec<String>>,
@@ -75,7 +80,7 @@ impl System {
         let begun = Instant::now();
         let has_supervisor = options.manifest.is_some();
         let read = read(&options, reader);
-        let (manifest, catalogue, members) = match read {
+        let (manifest, mut catalogue, members) = match read {
             Ok(read) => read,
             Err(faults) => {
                 if let Some(supervisor) = supervisor {
@@ -110,7 +115,12 @@ impl System {
             }
             return Err(vec![fault.at(written_at)]);
         }
-        let parts = Parts::new(state, supervisor, launched);
+        // What only looks after a state knows nothing of the extensions that its boots start.
+        let counted = manifest.is_some().then_some(&state);
+        let mode = options.safe_mode.or_else(|| manifest.as_ref().map(|one| one.safe_mode));
+        let (safe, record) =
+            safe_mode::open(counted, mode.unwrap_or_default(), &options.without, &mut catalogue);
+        let parts = Parts::new(state, record, supervisor, launched);
         let places = places(manifest.as_ref(), python, parts.state.path(), &options.environment);
         if manifest.is_some() {
             parts.outside.add(Outside {
@@ -128,6 +138,7 @@ impl System {
             manifest,
             catalogue: Arc::new(catalogue),
             members,
+            safe,
             store,
             durability,
             replaced: Mutex::new(Vec::new()),
@@ -186,7 +197,9 @@ impl System {
         let outside = self.parts.outside.clone();
         let children = self.parts.children.clone();
         let grants = self.parts.grants.clone();
-        let mut options = BootOptions { outside, children, grants, ..BootOptions::default() };
+        let told_first = self.safe.event().into_iter().collect();
+        let mut options =
+            BootOptions { outside, children, grants, told_first, ..BootOptions::default() };
         let Some(manifest) = &self.manifest else { return options };
         options.system = Arc::from(manifest.name.as_str());
         options.budgets = Budgets {
@@ -199,6 +212,21 @@ impl System {
             options.phases.set(*phase, limits);
         }
         options
+    }
+
+    /// Leaves out of a registry what this boot goes on without, once everything is in it.
+    ///
+    /// # Errors
+    /// The caller named what is not there, or what the boot needs.
+    pub fn leave_out(&self, registry: &mut Registry) -> Result<(), Vec<Diagnostic>> {
+        self.safe.leave_out(registry)
+    }
+
+    /// The sink that writes down what starts in the boot of that plan, for a later one that has to do without it.
+    pub fn recorder(&self, plan: &Plan, interruption: &Interruption) -> Option<Arc<dyn EventSink>> {
+        self.parts.record.as_ref()?;
+        let is_extension = |name: &str| self.catalogue.get(name).is_some();
+        Some(Arc::new(Watch::new(&self.parts, plan, is_extension, interruption)))
     }
 
     /// The name in reports.

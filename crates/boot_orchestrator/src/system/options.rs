@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use orchestra_kit::manifest::Durability;
+use orchestra_kit::manifest::{Durability, SafeMode};
 use orchestra_kit::supervisor::Environment;
 use pit::stale_manager::StoreLimits;
 
@@ -23,6 +23,10 @@ pub struct SystemOptions {
     pub store: StoreLimits,
     /// What an acknowledged write survives; none: what the manifest says.
     pub durability: Option<Durability>,
+    /// What follows boots that failed; none: what the manifest says.
+    pub safe_mode: Option<SafeMode>,
+    /// The names of extensions and optional components that are left out.
+    pub without: Vec<String>,
     /// The command that becomes the supervisor.
     pub supervisor: Vec<String>,
     /// The arguments by which an interpreter of an extension's own becomes its guest.

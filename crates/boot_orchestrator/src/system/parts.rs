@@ -16,12 +16,15 @@ use parking_lot::Mutex;
 use pit::Pit;
 
 use super::handle_use::HandleUses;
+use super::safe_mode::BootRecord;
 use super::state_folder::StateFolder;
 use crate::{ChildSpans, Grants, OutsideWork};
 
 /// The parts of one system.
 pub(super) struct Parts {
     pub(super) state: StateFolder,
+    /// None where no boot of this state counts: it is temporary, or its caller chose what starts.
+    pub(super) record: Option<BootRecord>,
     pub(super) supervisor: Mutex<Option<Arc<Supervisor>>>,
     /// When the supervisor's process was started: before the manifests were read.
     pub(super) launched: Instant,
@@ -44,11 +47,13 @@ pub(super) struct Parts {
 impl Parts {
     pub(super) fn new(
         state: StateFolder,
+        record: Option<BootRecord>,
         supervisor: Option<Arc<Supervisor>>,
         launched: Instant,
     ) -> Self {
         Self {
             state,
+            record,
             supervisor: Mutex::new(supervisor),
             launched,
             bus: Mutex::new(None),

@@ -66,6 +66,11 @@ impl StateFolder {
         }
     }
 
+    /// Whether the folder ends with the system.
+    pub(super) const fn is_temporary(&self) -> bool {
+        self.temporary
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

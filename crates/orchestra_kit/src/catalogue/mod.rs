@@ -5,6 +5,7 @@
 
 mod entry;
 mod find;
+mod left_out;
 mod operations;
 mod read;
 mod requirements;

@@ -49,7 +49,7 @@ pub enum Ended {
 
 impl Ended {
     /// Whether it says something of the system that the extension runs in, and nothing of the extension.
-    pub(super) const fn is_of_the_system(&self) -> bool {
+    pub(crate) const fn is_of_the_system(&self) -> bool {
         matches!(self, Self::SupervisorLost | Self::Refused(_))
     }
 }

@@ -32,7 +32,7 @@ pub use permissions::{Permissions, Roots};
 pub use quantity::{age, duration, size};
 pub use restart::Restart;
 pub use server::{Protocol, ServerSettings};
-pub use system::{Budgets, Durability, PhaseLimits, SystemManifest, store_limits};
+pub use system::{Budgets, Durability, PhaseLimits, SafeMode, SystemManifest, store_limits};
 
 /// The JSON schema of `Symphony.toml`, for editors.
 pub const SCHEMA: &str = include_str!("../../schema/symphony.schema.json");

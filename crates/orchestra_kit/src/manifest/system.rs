@@ -37,6 +37,8 @@ pub struct SystemManifest {
     pub members: Vec<Member>,
     /// What an acknowledged write survives.
     pub durability: Durability,
+    /// What a boot does after two of this state that failed.
+    pub safe_mode: SafeMode,
     /// How many nodes of Melodies run out of process at once. None: the engine's own choice.
     pub slots: Option<u32>,
     /// What the artifact store keeps.
@@ -78,6 +80,33 @@ impl Durability {
             Self::Process => "process",
             Self::Power => "power",
         }
+    }
+}
+
+/// What a boot does after two in a row of the same state that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SafeMode {
+    /// It leaves out what was starting when they failed.
+    #[default]
+    Auto,
+    /// Whatever was before, it starts no extension: each is started by its first call.
+    On,
+    /// It starts everything.
+    Off,
+}
+
+impl SafeMode {
+    const WORDS: &[(&str, Self)] = &[("auto", Self::Auto), ("on", Self::On), ("off", Self::Off)];
+
+    /// As an argument gives it, in the manifest's words.
+    ///
+    /// # Errors
+    /// It is none of them; the error says what is wanted.
+    pub fn parse(given: &str) -> Result<Self, String> {
+        let found = Self::WORDS.iter().find(|(word, _)| *word == given);
+        found.map(|(_, mode)| *mode).ok_or_else(|| {
+            format!("`system.safe_mode` must be one of `auto`, `on` and `off`, not `{given}`")
+        })
     }
 }
 
@@ -138,6 +167,7 @@ impl SystemManifest {
         "conductor",
         "members",
         "durability",
+        "safe_mode",
         "slots",
         "store",
         "budgets",
@@ -180,6 +210,7 @@ impl SystemManifest {
                     &[("process", Durability::Process), ("power", Durability::Power)],
                 )
                 .unwrap_or_default(),
+            safe_mode: fields.word("safe_mode", SafeMode::WORDS).unwrap_or_default(),
             slots: fields.number("slots", 1),
             budgets: fields
                 .table("budgets", "system.budgets", Self::BUDGET_KEYS)

@@ -13,7 +13,7 @@ use boot_orchestrator::{
     BootFailure, Interruption, Outside, Passage, PhaseLatch, default_deadlines, newcomer_faults,
 };
 use component::{Code, ComponentName, Descriptor, Need, NeedKind, Phase, Remedy, Step};
-use orchestra_kit::manifest::{Durability, store_limits};
+use orchestra_kit::manifest::{Durability, SafeMode, store_limits};
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -74,7 +74,7 @@ pub(crate) struct Boot {
 #[pymethods]
 impl Boot {
     #[new]
-    #[pyo3(signature = (*, path=None, state=None, workspace=None, python=None, members=None, store=None, durability=None, supervisor=Vec::new(), foreign_python=Vec::new(), own_python=Vec::new(), timeout, abort_on_hang, stepwise))]
+    #[pyo3(signature = (*, path=None, state=None, workspace=None, python=None, members=None, store=None, durability=None, safe_mode=None, without=Vec::new(), supervisor=Vec::new(), foreign_python=Vec::new(), own_python=Vec::new(), timeout, abort_on_hang, stepwise))]
     fn new(
         py: Python<'_>,
         path: Option<String>,
@@ -84,6 +84,8 @@ impl Boot {
         members: Option<Vec<String>>,
         store: Option<BTreeMap<String, String>>,
         durability: Option<String>,
+        safe_mode: Option<String>,
+        without: Vec<String>,
         supervisor: Vec<String>,
         foreign_python: Vec<String>,
         own_python: Vec<String>,
@@ -103,6 +105,8 @@ impl Boot {
         let store = store_limits(&store.unwrap_or_default()).map_err(refused)?;
         let durability = durability.map(|given| Durability::parse(&given)).transpose();
         let durability = durability.map_err(refused)?;
+        let safe_mode = safe_mode.map(|given| SafeMode::parse(&given)).transpose();
+        let safe_mode = safe_mode.map_err(refused)?;
         let options = SystemOptions {
             manifest: path.map(Into::into),
             state: state.map(Into::into),
@@ -111,6 +115,8 @@ impl Boot {
             members,
             store,
             durability,
+            safe_mode,
+            without,
             supervisor,
             foreign_python,
             own_python,

@@ -53,16 +53,20 @@ impl EngineThread {
     /// Runs the boot; its calling thread is freed when it fails.
     pub(crate) fn run(self) -> Outcome {
         let mut registry = registry(&self.system, self.components);
+        let mut faults = self.faults;
+        faults.extend(self.system.leave_out(&mut registry).err().unwrap_or_default());
         let injected = self.injected.map_or(Ok(()), |faults| registry.inject(&faults));
         let plan = match registry.plan() {
-            Ok(plan) if self.faults.is_empty() => plan,
+            Ok(plan) if faults.is_empty() => plan,
             other => {
                 let planned = other.err().map(|found| found.diagnostics).unwrap_or_default();
-                return Err(Ended::Faults(self.faults, planned));
+                return Err(Ended::Faults(faults, planned));
             }
         };
         injected.map_err(Ended::NeverHappens)?;
-        let outcome = Engine::new(plan, self.options).run();
+        let mut options = self.options;
+        options.sinks.extend(self.system.recorder(&plan, &options.interruption));
+        let outcome = Engine::new(plan, options).run();
         if outcome.is_err() {
             // The calling thread may be inside an import that nobody waits for any more.
             self.threads.order(ThreadOrder::Interrupt);

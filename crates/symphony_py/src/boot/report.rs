@@ -115,6 +115,17 @@ impl BootReport {
         PyList::new(py, violations.collect::<PyResult<Vec<_>>>()?)
     }
 
+    /// What a boot in safe mode went on without, and why; `None` where it started everything.
+    #[getter]
+    fn safe_mode<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(safe) = &self.report.safe_mode else { return Ok(None) };
+        let entry = PyDict::new(py);
+        entry.set_item("without", &safe.without)?;
+        entry.set_item("reason", &safe.reason)?;
+        entry.set_item("asked_for", safe.asked_for)?;
+        Ok(Some(entry))
+    }
+
     /// What is no component's start: phases, gates, waits, the rollback and its stops, the start-up of child processes.
     #[getter]
     fn spans<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

@@ -112,7 +112,9 @@ class _Session:
             self._in_process = InProcess(extension)
         runs = None if self._in_process is None else self._in_process.runs
         try:
-            self._system = start(self._options, config_of(self._options), runs)
+            # Who develops is there, and wants to see what fails.
+            config = config_of(self._options, safe_mode="off")
+            self._system = start(self._options, config, runs)
         except BaseException:
             self._let_go()
             raise
