@@ -2761,6 +2761,16 @@ def check_paths(
 ) -> list[Diagnostic]:
     """Every fault of the manifests and Melodies at these paths."""
 
+def asked_permissions(
+    paths: Sequence[_StrPath],
+) -> list[tuple[str, str, int, list[tuple[str, list[str], str, str | None, int | None]]]]:
+    """What the manifests of extensions at these paths ask for.
+
+    Returns:
+        Of each its name, file and line, and its permissions: the key, what the manifest says, the same in plain words,
+        what follows from it, the line.
+    """
+
 def count_paths(paths: Sequence[_StrPath]) -> tuple[int, int, int]:
     """How many manifests, extensions and Melodies lie at these paths."""
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use component::{Code, Diagnostic, Location};
 
@@ -78,6 +79,25 @@ pub fn extensions(paths: &[PathBuf], sources: Sources<'_>) -> Vec<FoundExtension
         .collect();
     found.sort_by(|left, right| (&left.name, &left.location).cmp(&(&right.name, &right.location)));
     found.dedup();
+    found
+}
+
+/// The manifests of extensions that lie in these files and folders, or belong to a system that does, and can be read, each
+/// once, by name.
+pub fn extension_manifests(paths: &[PathBuf]) -> Vec<Arc<ExtensionManifest>> {
+    let mut survey = Survey::default();
+    for path in paths {
+        survey.find(path, 0, true);
+    }
+    survey.read(Sources::default());
+    let catalogues = survey.systems.iter().map(|(_, catalogue)| catalogue).chain(&survey.loose);
+    let manifests =
+        catalogues.flat_map(Catalogue::entries).map(|entry| Arc::clone(&entry.manifest));
+    // One that stands for a manifest at fault asks for what nobody could read: it is told by `check_paths`.
+    let mut found: Vec<_> = manifests.filter(|manifest| manifest.fault.is_none()).collect();
+    let place = |one: &ExtensionManifest| (one.name.value.clone(), one.file.clone());
+    found.sort_by_key(|one| place(one));
+    found.dedup_by_key(|one| place(one));
     found
 }
 

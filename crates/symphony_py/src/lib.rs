@@ -28,8 +28,8 @@ mod core {
     use crate::boot::annotations::{read_need, read_result, settle_names};
     #[pymodule_export]
     use crate::boot::check::{
-        check_paths, count_paths, declared_in, find_extensions, find_melodies, find_systems,
-        plan_graph, plan_specs, watched_paths,
+        asked_permissions, check_paths, count_paths, declared_in, find_extensions, find_melodies,
+        find_systems, plan_graph, plan_specs, watched_paths,
     };
     #[pymodule_export]
     use crate::boot::constructors::{Rest, enter, known_timeout, not_injectable, parameters_of};

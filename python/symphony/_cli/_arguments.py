@@ -31,7 +31,11 @@ EXAMPLES = {
         "symphony call outline.outline path=a.py",
         "symphony call lab.nap seconds:=0.5 --timeout 2 --json",
     ),
-    "check": ("symphony check", "symphony check src/app --format github"),
+    "check": (
+        "symphony check",
+        "symphony check src/app --format github",
+        "symphony check extensions/outline --permissions",
+    ),
     "graph": ("symphony graph", "symphony graph examples/ide --format svg > graph.svg"),
     "trace": (
         "symphony run --boots 7 --json > monday.json",
@@ -89,6 +93,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_dev(commands.add_parser("dev", help="run a system, and restart what is edited"))
     _add_trust(commands.add_parser("trust", help="let a project's own extensions start"))
     _add_new(commands.add_parser("new", help="write a working extension with its test"))
+    checking.add_argument(
+        "--permissions",
+        action="store_true",
+        help="also say in plain words what each extension asks for; as text and as JSON",
+    )
     forms = checking.add_mutually_exclusive_group()
     forms.add_argument(
         "--format",

@@ -13,9 +13,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from symphony._boot.threads import Terminated
-from symphony._cli._errors import as_document, faults_text
+from symphony._cli._errors import UsageError, as_document, faults_text, refuse
 from symphony._cli._exit import FAILED, OK, USAGE, exit_code_of
 from symphony._cli._library import is_library, library_faults
+from symphony._cli._permissions import permission_lines, permissions_at
 from symphony._core import Diagnostic
 from symphony._static.graphs import read_graphs
 from symphony._static.operations import read_operations
@@ -24,7 +25,10 @@ from symphony._static.source_files import files_by_module
 if TYPE_CHECKING:
     import argparse
 
+    from symphony._cli._permissions import Request
     from symphony._static.boot_call import SourceGraph
+
+_PERMISSIONS_AS = ("text", "json")
 
 
 def check(options: argparse.Namespace) -> int:
@@ -33,23 +37,28 @@ def check(options: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
+    if options.permissions and options.format not in _PERMISSIONS_AS:
+        fault = UsageError(f"`--permissions` has no form for `--format {options.format}`")
+        refuse("check", fault, as_json=False)
+        return USAGE
     absent = [path for path in options.path if not os.path.exists(path)]
     if absent:
         faults = [
             Diagnostic("invalid-value", f"no such file or folder: `{path}`") for path in absent
         ]
-        _report(faults, {}, options.format)
+        _report(faults, {}, options.format, None)
         return USAGE
     try:
         faults, looked = _survey(options.path)
+        asked = permissions_at(options.path) if options.permissions else None
     except (Exception, KeyboardInterrupt, Terminated) as error:
         if options.format == "text":
             raise
         # Whoever reads the document has one also then.
         said = as_document(error)
-        _report([Diagnostic(said["code"], said["message"])], {}, options.format)
+        _report([Diagnostic(said["code"], said["message"])], {}, options.format, None)
         return exit_code_of(error)
-    _report(faults, looked, options.format)
+    _report(faults, looked, options.format, asked)
     return FAILED if any(fault.severity == "error" for fault in faults) else OK
 
 
@@ -144,9 +153,13 @@ def _by_place(fault: Diagnostic) -> tuple[str, int, int, str, str]:
     return fault.file or "", fault.line or 0, fault.column or 0, fault.code, fault.message
 
 
-def _report(faults: list[Diagnostic], looked: dict[str, int], form: str) -> None:
+def _report(
+    faults: list[Diagnostic], looked: dict[str, int], form: str, asked: list[Request] | None
+) -> None:
     """Prints the faults: as text, or in a form that other programs read, alone on stdout."""
     if form == "text":
+        for line in permission_lines(asked or []):
+            print(line)
         if faults:
             print(faults_text(faults) + "\n", file=sys.stderr)
         _summarize(faults, looked)
@@ -159,7 +172,7 @@ def _report(faults: list[Diagnostic], looked: dict[str, int], form: str) -> None
         print(faults_text(unplaced), file=sys.stderr)
 
     if form == "json":
-        print(_check_formats.as_json(faults))
+        print(_check_formats.as_json(faults, asked))
     elif form == "sarif":
         print(_check_formats.as_sarif(faults))
     else:

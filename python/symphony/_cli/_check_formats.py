@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from symphony._cli._permissions import Request
     from symphony._core import Diagnostic
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
@@ -21,12 +22,14 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _UNRESERVED = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/"
 
 
-def as_json(faults: list[Diagnostic]) -> str:
-    """The document whose keys are promised."""
-    document = {
+def as_json(faults: list[Diagnostic], asked: list[Request] | None) -> str:
+    """The document whose keys are promised; `permissions` only where it was asked for."""
+    document: dict[str, Any] = {
         "ok": not any(fault.severity == "error" for fault in faults),
         "diagnostics": [fault.to_dict() for fault in faults],
     }
+    if asked is not None:
+        document["permissions"] = asked
     return json.dumps(document, indent=2)
 
 

@@ -10,6 +10,7 @@ mod limits;
 mod member;
 mod name;
 mod permissions;
+mod plain_words;
 mod quantity;
 mod restart;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use limits::Limits;
 pub use member::Member;
 pub use name::is_name;
 pub use permissions::{Permissions, Roots};
+pub use plain_words::Asked;
 pub use quantity::{age, duration, size};
 pub use restart::Restart;
 pub use server::{Protocol, ServerSettings};

@@ -76,6 +76,28 @@ pub(crate) fn find_extensions(
     Ok(told.collect())
 }
 
+/// A permission: its key, what the manifest says, the same in words, what follows from it, and the line.
+type Asked = (&'static str, Vec<String>, String, Option<String>, Option<u32>);
+
+/// What the manifests of extensions at these paths ask for: of each its name, file and line, and its permissions.
+#[pyfunction]
+pub(crate) fn asked_permissions(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+) -> Vec<(String, String, u32, Vec<Asked>)> {
+    let manifests = py.detach(|| orchestra_kit::check::extension_manifests(&paths));
+    let told = manifests.into_iter().map(|manifest| {
+        let asked = manifest.asked().into_iter();
+        let asked = asked.map(|one| {
+            let line = one.at.map(|at| at.line);
+            (one.permission, one.values, one.words, one.note, line)
+        });
+        let at = &manifest.name.at;
+        (manifest.name.value.clone(), at.file.to_string(), at.line, asked.collect())
+    });
+    told.collect()
+}
+
 /// What has to be watched to hear that an extension's program, or the extensions of a system, are others.
 ///
 /// Of an extension's manifest its program or library, where it is a file of its own; of a system's the folders in which
