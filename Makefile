@@ -24,7 +24,7 @@ $(VENV)/.base: pyproject.toml
 	touch $@
 
 $(VENV)/.test: $(VENV)/.base
-	$(BIN)/pip install -q 'hypothesis>=6' 'mypy>=1.11' 'pyright[nodejs]>=1.1.380' 'pytest>=8' 'pytest-timeout>=2.3' 'pytest-xdist>=3.6'
+	$(BIN)/pip install -q 'hypothesis>=6' 'mypy>=1.11' 'numpy>=1.26' 'pyright[nodejs]>=1.1.380' 'pytest>=8' 'pytest-timeout>=2.3' 'pytest-xdist>=3.6'
 	touch $@
 
 $(VENV)/.torch: $(VENV)/.base

@@ -1,7 +1,7 @@
 """What manifests ask for, in plain words: `symphony check --permissions`.
 
-Called by `_cli._check`. The words are the core's; the invariant kept here: an extension whose manifest can be read is told,
-with every permission, also one that it does not ask for.
+Called by `_cli._check`. The words are the core's. Invariant: an extension whose manifest can be read is told, with every
+permission, also one that it does not ask for.
 """
 
 from __future__ import annotations
