@@ -306,3 +306,43 @@ def test_a_call_in_flight_at_the_shutdown_ends_typed(workshop):
     thread.join(10)
     assert not thread.is_alive()
     assert isinstance(outcome[0], (StoppedError, ExtensionCrashedError)), outcome
+
+
+LEAVES_FILES = """
+import os
+
+@extension.operation
+def leaves(name: str) -> None:
+    os.makedirs(os.path.join(os.environ["TMPDIR"], "deep"), exist_ok=True)
+    with open(os.path.join(os.environ["TMPDIR"], "deep", name), "w") as file:
+        file.write("x")
+
+@extension.operation
+def left() -> list:
+    return sorted(os.listdir(os.environ["TMPDIR"]))
+
+@extension.operation
+def pid() -> int:
+    return os.getpid()
+"""
+
+
+def test_a_run_finds_its_temporary_folder_empty_however_the_last_one_ended(workshop):
+    workshop.extension("leaves", LEAVES_FILES)
+    with running(workshop) as system:
+        handle = system.kit.extension("leaves")
+        handle.call("leaves", name="first")
+        assert handle.call("left") == ["deep"]
+        # A folder of a run that is killed, of one that is stopped, and of one whose system is gone.
+        pid = handle.call("pid")
+        kill(pid)
+        assert wait_until(lambda: handle.pid not in {None, pid} and handle.state == "ready")
+        assert handle.call("left") == []
+        handle.call("leaves", name="second")
+        handle.restart()
+        assert handle.call("left") == []
+        handle.call("leaves", name="third")
+    with running(workshop) as system:
+        assert system.kit.extension("leaves").call("left") == []
+        place = workshop.folder / ".symphony" / "extensions" / "leaves"
+        assert wait_until(lambda: sorted(path.name for path in place.iterdir()) == ["data", "tmp"])

@@ -1,6 +1,6 @@
 """What manifests ask for, in plain words: `symphony check --permissions`.
 
-Called by `_cli._check`. The words are the core's. Invariant: an extension whose manifest can be read is told, with every
+Called by `_cli._check`. The words are the core's. Invariant: an extension whose manifest can be read is told, with each
 permission, also one that it does not ask for.
 """
 

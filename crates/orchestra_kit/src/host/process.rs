@@ -23,7 +23,7 @@ use super::freed;
 use super::in_process::{InProcess, InProcessRun};
 use super::inbound::GuestEvents;
 use super::options::ProcessHostOptions;
-use super::private_folders::private_folders;
+use super::private_folders::{PrivateFolders, TemporaryFolders};
 use super::servers::KeptMemory;
 use super::start_spans::Stamps;
 use super::variables::{self, environment, granted};
@@ -93,6 +93,7 @@ pub(crate) struct ProcessHost {
     pub(super) options: ProcessHostOptions,
     kernel: Kernel,
     kept: KeptMemory,
+    temporary: TemporaryFolders,
 }
 
 impl ProcessHost {
@@ -104,7 +105,8 @@ impl ProcessHost {
         options: ProcessHostOptions,
     ) -> Self {
         let kernel = options.kernel.unwrap_or_else(Kernel::here);
-        Self { supervisor, bus, router, timer, options, kernel, kept: KeptMemory::default() }
+        let (kept, temporary) = (KeptMemory::default(), TemporaryFolders::default());
+        Self { supervisor, bus, router, timer, options, kernel, kept, temporary }
     }
 }
 
@@ -124,7 +126,8 @@ impl Host for ProcessHost {
         }
         let policy = self.policy(manifest);
         let mut environment = environment(manifest, &self.options.environment);
-        environment.extend(private_folders(&policy)?);
+        let folders = self.temporary.of_run(&policy)?;
+        environment.extend(folders.variable());
         environment.extend(manifest.server.environment.iter().cloned());
         let workspace = self.options.places.workspace.clone();
         let refusals = Refusals::new(Arc::clone(manifest), policy.clone(), workspace);
@@ -140,6 +143,7 @@ impl Host for ProcessHost {
         let (stdout, their_stdout) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
         let (stderr, their_stderr) = pipe_with(PipeFlags::CLOEXEC).map_err(refused)?;
         let guest = self.guest(id, manifest, Some(refusals), ours, report)?;
+        *guest.folders.lock() = Some(folders);
         self.capture(&name, stdout, stderr, &guest.capture)?;
         let kept = self.kept.of(manifest).map_err(refused)?;
         let own = [theirs.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()];
@@ -217,6 +221,7 @@ impl ProcessHost {
             pid: AtomicI32::new(0),
             ordered,
             about: Mutex::default(),
+            folders: Mutex::default(),
         });
         events.belong_to(&guest);
         Ok(guest)
@@ -300,6 +305,8 @@ pub(super) struct GuestProcess {
     pid: AtomicI32,
     ordered: Instant,
     about: Mutex<About>,
+    /// Its own until its process has ended.
+    folders: Mutex<Option<PrivateFolders>>,
 }
 
 impl GuestProcess {
@@ -417,6 +424,7 @@ impl Watch for GuestProcess {
             about.ended = true;
             about.gone = Some(Instant::now());
         }
+        *self.folders.lock() = None;
         // The pipe may still hold its last words, and this thread may not wait for them.
         let capture = Arc::clone(&self.capture);
         capture.when_ended(
