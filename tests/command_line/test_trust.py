@@ -29,14 +29,15 @@ class Opened:
         self.workshop, self.cli = workshop, cli
         self.project = data.parent / "project"
         self.folder = self.project / "tools" / "theirs"
-        self.mark = data.parent / "mark"
+        self.mark = data.parent / "marks" / "mark"
+        self.mark.parent.mkdir()
         self.lock = data / "symphony" / "trust.json"
         cli.environment["XDG_DATA_HOME"] = str(data)
         workshop.system(f'workspace = "{self.project}"\n', extensions=f'["{self.project}/tools/*"]')
         write(
             self.folder / "Symphony.toml",
             '[extension]\nname = "theirs"\nentry = "theirs:extension"\nactivation = "eager"\n'
-            f'permissions.write = ["{data.parent}"]\n',
+            f'permissions.write = ["{self.mark.parent}"]\n',
         )
         self.edit("first")
 

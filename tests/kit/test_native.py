@@ -127,8 +127,9 @@ def test_whoever_starts_begins_with_its_signals_at_their_defaults(workshop):
     write(
         folder / "Symphony.toml",
         '[extension]\nname = "native"\nversion = "0.1.0"\ncommand = ["./look"]\noperations = ["any"]\n'
-        '[extension.permissions]\nrun = ["dirname"]\nwrite = ["."]\n',
+        '[extension.permissions]\nrun = ["dirname"]\nwrite = ["signals"]\n',
     )
+    write(folder / "signals", "")
     done = run_python(IGNORING, str(workshop.config))
     assert done.returncode == 0, done.stderr
     own, of_a_program, survived = ast.literal_eval(done.stdout)

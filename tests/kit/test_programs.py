@@ -33,8 +33,9 @@ def program(workshop, command, name="program"):
     write(
         folder / "Symphony.toml",
         f'[extension]\nname = "{name}"\nversion = "0.1.0"\ncommand = {command}\n'
-        '[extension.permissions]\nwrite = ["."]\n',
+        '[extension.permissions]\nwrite = ["program.py"]\n',
     )
+    write(folder / "program.py", "")
     return folder
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from kit_processes import running
+from symphony.exceptions import ExtensionError
 from symphony.top import serve
 from workshop import ECHO, Workshop
 
@@ -59,3 +60,17 @@ def test_a_running_system_tells_it(system, tmp_path):
     ]
     sample = 'extension="runs",grant="run",status="degraded"} 1.0'
     assert sample in _prometheus.text([figures])
+
+
+def test_a_write_grant_over_its_own_manifest_is_refused_or_told(workshop):
+    workshop.signs = False
+    workshop.extension("edits", ECHO, '[extension.permissions]\nwrite = ["${workspace}"]\n')
+    workshop.extension("grasps", ECHO, '[extension.permissions]\nwrite = ["."]\n')
+    workshop.extension("good", ECHO, '[extension.permissions]\nwrite = ["${workspace}/out"]\n')
+    with running(workshop) as system:
+        told = system.kit.enforcement("edits")["write"]
+        assert told.startswith("degraded: `${workspace}` covers its own manifest"), told
+        assert system.kit.enforcement("good")["write"].startswith("enforced")
+        assert system.kit.extension("edits").call("echo", value=1) == 1
+        with pytest.raises(ExtensionError, match="covers the extension's own manifest"):
+            system.kit.extension("grasps").call("echo", value=1)

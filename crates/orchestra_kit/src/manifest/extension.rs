@@ -247,7 +247,7 @@ impl ExtensionManifest {
             player: fields.flag("player").unwrap_or(false),
             permissions: fields
                 .take("permissions")
-                .and_then(|element| Permissions::read(fields.faults, element))
+                .and_then(|element| Permissions::read(fields.faults, element, file))
                 .unwrap_or_default(),
             limits: fields
                 .take("limits")

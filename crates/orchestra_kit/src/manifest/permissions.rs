@@ -1,6 +1,6 @@
 //! `[extension.permissions]`: what an extension may do. Nothing is granted that is not written here.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use component::{Location, did_you_mean};
 
@@ -41,7 +41,7 @@ const VARIABLES: [&str; 3] = ["workspace", "system", "python"];
 impl Permissions {
     pub(super) const KEYS: &[&str] = &["read", "write", "network", "run", "env", "calls"];
 
-    pub(super) fn read(faults: &mut Faults, element: Element) -> Option<Self> {
+    pub(super) fn read(faults: &mut Faults, element: Element, manifest: &Path) -> Option<Self> {
         let mut fields = Fields::open(faults, element, "extension.permissions", Self::KEYS)?;
         let permissions = Self {
             at: Some(fields.at().clone()),
@@ -54,6 +54,21 @@ impl Permissions {
         };
         for path in permissions.read.iter().chain(&permissions.write) {
             check_path(faults, path);
+        }
+        let folder = manifest.parent().unwrap_or(manifest);
+        for path in permissions.write.iter().filter(|path| !path.contains("${")) {
+            let granted = folder.join(&path.value);
+            // A larger folder that holds both is another matter, of which the report of grants tells.
+            if !Self::covers(&granted, manifest) || !Self::covers(folder, &granted) {
+                continue;
+            }
+            let message = format!(
+                "`write = [\"{path}\"]` covers the extension's own manifest, in which it could grant itself more"
+            );
+            faults.error(&path.at, message).hint = Some(
+                "grant the folder below it that it writes to; `data`, beside `$TMPDIR`, is always its own"
+                    .to_owned(),
+            );
         }
         for variable in &permissions.env {
             if variable.contains(['=', '\0']) {
@@ -83,6 +98,13 @@ impl Permissions {
         })
     }
 
+    /// Whether whoever may write to a path may write to that file: as the kernel goes, through links.
+    pub(crate) fn covers(granted: &Path, file: &Path) -> bool {
+        // What is not there yet is taken by its name.
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| without_dots(path));
+        real(file).starts_with(real(granted))
+    }
+
     /// A granted path as an absolute one: relative to the extension's folder, variables replaced.
     pub fn resolve(path: &str, folder: &Path, roots: &Roots<'_>) -> PathBuf {
         let Some((variable, rest)) = path.strip_prefix("${").and_then(|rest| rest.split_once('}'))
@@ -100,6 +122,19 @@ impl Permissions {
             rest => root.join(rest),
         }
     }
+}
+
+/// A path without `.` and `..`.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 fn check_path(faults: &mut Faults, path: &Located<String>) {

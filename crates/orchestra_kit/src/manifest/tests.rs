@@ -384,3 +384,28 @@ proptest::proptest! {
         let _ = crate::Melody::from_source(&Source::from_text("m.json", text));
     }
 }
+
+#[test]
+fn a_write_grant_that_covers_its_own_manifest_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("outline");
+    std::fs::create_dir_all(own.join("cache")).unwrap();
+    std::os::unix::fs::symlink("..", own.join("cache/up")).unwrap();
+    let file = own.join("Symphony.toml");
+    let faults = |grant: &str| {
+        let text = format!(
+            "[extension]\nname = \"outline\"\nentry = \"outline:extension\"\n[extension.permissions]\nwrite = [\"{grant}\"]\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        Manifest::read(&file).err().unwrap_or_default()
+    };
+    let whole = own.display().to_string();
+    for grant in [".", "./", "Symphony.toml", "cache/..", "cache/up", "none/..", whole.as_str()] {
+        let [fault] = faults(grant).try_into().unwrap_or_else(|other| panic!("{grant}: {other:?}"));
+        assert!(fault.message.contains("covers the extension's own manifest"), "{}", fault.message);
+        assert_eq!(fault.location.map(|at| at.line), Some(5), "{grant}");
+    }
+    for grant in ["cache", "none", "../other", "Symphony.toml.d", "..", "/", "${workspace}"] {
+        assert_eq!(faults(grant), [], "{grant}");
+    }
+}

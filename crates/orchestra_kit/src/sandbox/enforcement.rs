@@ -91,6 +91,12 @@ fn files(kernel: Kernel, policy: &Policy, write: bool) -> (Level, String) {
             "this kernel's Landlock does not hold the truncation of files (Linux 6.2 does)";
         return (Level::Degraded, reason.to_owned());
     }
+    if let Some(grant) = policy.own_manifest.as_ref().filter(|_| write) {
+        let reason = format!(
+            "`{grant}` covers its own manifest, in which it could grant itself more for its next start"
+        );
+        return (Level::Degraded, reason);
+    }
     let missing: Vec<_> =
         policy.missing.iter().map(|path| format!("`{}`", path.display())).collect();
     if missing.is_empty() {

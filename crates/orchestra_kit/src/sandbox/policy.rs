@@ -55,6 +55,9 @@ pub struct Policy {
     pub temporary: PathBuf,
     /// Kept from one run to the next.
     pub data: PathBuf,
+    /// The `write` grant that covers the extension's own manifest, as it is written; none where none does. For reports alone.
+    #[serde(skip)]
+    pub own_manifest: Option<String>,
     /// What its manifest grants and is not there, so that nothing can be granted.
     pub missing: Vec<PathBuf>,
 }
@@ -85,6 +88,13 @@ impl Policy {
         policy.read.push(manifest.folder.clone());
         policy.read.extend(permissions.read.iter().map(|path| resolve(path)));
         policy.write.extend(permissions.write.iter().map(|path| resolve(path)));
+        // One that is pinned does not start again once it has changed.
+        policy.own_manifest = permissions
+            .write
+            .iter()
+            .filter(|_| manifest.trust.is_none())
+            .find(|path| Permissions::covers(&resolve(path), &manifest.file))
+            .map(|path| path.value.clone());
         if policy.network {
             policy.read.extend(always::NETWORK.iter().map(PathBuf::from));
         }
