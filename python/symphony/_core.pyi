@@ -2802,6 +2802,13 @@ def deployment(
         system, `python`, `command` or `library`, its limit of memory in bytes, whether it may run programs.
     """
 
+def eager_extensions(path: _StrPath) -> list[str]:
+    """The extensions that start with a system, each after those that it requires.
+
+    Raises:
+        ManifestError: Its manifest cannot be read.
+    """
+
 def extension_figures(
     extension: ExtensionHandle,
 ) -> tuple[int, int, int, int, float | None, float | None, str | None]:

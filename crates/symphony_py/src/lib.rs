@@ -36,7 +36,7 @@ mod core {
     #[pymodule_export]
     use crate::boot::contracts::{Member, Signature, client_fault, contract_faults, unfollowed};
     #[pymodule_export]
-    use crate::boot::deployment::{deployment, store_settings};
+    use crate::boot::deployment::{deployment, eager_extensions, store_settings};
     #[pymodule_export]
     use crate::boot::driver::Boot;
     #[pymodule_export]

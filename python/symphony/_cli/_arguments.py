@@ -121,6 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_components(graphing)
     _add_conductor(graphing)
     _add_trace(commands.add_parser("trace", help="compare boots that were kept"))
+    _add_bisect(commands.add_parser("bisect", help="find the extension that breaks a boot"))
     _add_top(commands.add_parser("top", help="what the running systems of this account do"))
     _add_doctor(
         commands.add_parser("doctor", help="find what this machine lacks, and try boots on it")
@@ -237,6 +238,13 @@ def _add_dev(parser: argparse.ArgumentParser) -> None:
         help="run that Python extension in this process, where `breakpoint()` works",
     )
     _add_system(parser)
+
+
+def _add_bisect(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    _add_conductor(parser)
+    _add_system(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:

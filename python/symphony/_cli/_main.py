@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _HOMES = {
+    "bisect": "symphony._cli._bisect",
     "call": "symphony._cli._call",
     "check": "symphony._cli._check",
     "completions": "symphony._cli._completions",

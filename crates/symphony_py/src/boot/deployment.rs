@@ -1,5 +1,5 @@
-//! What `symphony doctor` and `symphony store` ask about a deployment: where its state lies, what its store keeps, and what its
-//! extensions need of the machine.
+//! What `symphony doctor`, `symphony store` and `symphony bisect` ask about a deployment: where its state lies, what its store
+//! keeps, what its extensions need of the machine and of each other.
 //!
 //! Nothing is started and nothing is opened but manifests. What is at fault there is told to the doctor by `check_paths`.
 
@@ -61,4 +61,30 @@ pub(crate) fn store_settings(
         .map_err(|faults| Fields::of_manifest(faults).raise(py))?;
     let keep = system.store.keep.map(|keep| keep.as_secs_f64());
     Ok((system.state.into_os_string(), system.durability.as_str(), keep, system.store.cap))
+}
+
+/// The extensions that start with a system, each after those that it requires.
+#[pyfunction]
+pub(crate) fn eager_extensions(py: Python<'_>, path: PathBuf) -> PyResult<Vec<String>> {
+    let system = py
+        .detach(|| SystemManifest::read(&path))
+        .map_err(|faults| Fields::of_manifest(faults).raise(py))?;
+    let catalogue = py.detach(|| Catalogue::survey(&system, Sources::default()).0);
+    let manifests = catalogue.entries().iter().map(|entry| &entry.manifest);
+    let mut waiting: Vec<_> = manifests
+        .filter(|manifest| manifest.activation == Activation::Eager && manifest.fault.is_none())
+        .collect();
+    let mut names: Vec<String> = Vec::new();
+    while !waiting.is_empty() {
+        let waits = |name: &str| waiting.iter().any(|one| one.name.value == name);
+        let (free, rest): (Vec<_>, Vec<_>) = waiting
+            .iter()
+            .copied()
+            .partition(|one| !one.requires.iter().any(|required| waits(required)));
+        // A ring of them is a fault that the boot tells; here it has any order.
+        let (free, rest) = if free.is_empty() { (rest, free) } else { (free, rest) };
+        names.extend(free.into_iter().map(|one| one.name.value.clone()));
+        waiting = rest;
+    }
+    Ok(names)
 }
