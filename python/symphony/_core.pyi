@@ -2757,7 +2757,7 @@ class SupervisorServer:
 # Functions -------------------------------------------------------------------------------------
 
 def check_paths(
-    paths: Sequence[_StrPath], read_operations: Callable[[Any, str], Any]
+    paths: Sequence[_StrPath], read_operations: Callable[[Any, str, str], Any]
 ) -> list[Diagnostic]:
     """Every fault of the manifests and Melodies at these paths."""
 
@@ -2830,7 +2830,7 @@ def stop_extension(extension: ExtensionHandle, seconds: float) -> None:
     """Stops an extension within so many seconds; nothing starts it again."""
 
 def find_extensions(
-    paths: Sequence[_StrPath], read_operations: Callable[[Any, str], Any]
+    paths: Sequence[_StrPath], read_operations: Callable[[Any, str, str], Any]
 ) -> list[tuple[str, str, int, int, list[str] | None]]:
     """The extensions whose manifests lie at these paths.
 

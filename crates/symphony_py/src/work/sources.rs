@@ -61,12 +61,13 @@ impl PythonSources {
 impl SourceReader for PythonSources {
     fn operations(
         &self,
+        name: &str,
         file: &Path,
         attribute: &str,
     ) -> Option<Result<Vec<Operation>, Diagnostic>> {
         self.ask(
             |py| {
-                let found = self.read.bind(py).call1((file, attribute))?;
+                let found = self.read.bind(py).call1((file, attribute, name))?;
                 if found.is_none() {
                     return Ok(None);
                 }
