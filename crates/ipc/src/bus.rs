@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::error::{IpcError, ProtocolError, ReceiveError};
+use crate::error::{CallError, IpcError, ProtocolError, ReceiveError};
 use crate::frame::MAX_LENGTH;
 use crate::hooks::{self, Hook, Hooks};
 use crate::lane::Lane;
@@ -414,8 +414,11 @@ impl std::fmt::Debug for Topic {
 impl Remote {
     fn send(&self, topic: &str, value: &Payload) -> u64 {
         let newest = self.policy != Policy::Reject;
-        let Ok(dropped) = self.lane.publish_with(topic, value, self.capacity, newest) else {
-            return 0;
+        let dropped = match self.lane.publish_with(topic, value, self.capacity, newest) {
+            Ok(dropped) => dropped,
+            // It is kept for readers in this process alone, and the guest is told with the next one.
+            Err(CallError::TooLarge { .. }) => 1,
+            Err(_) => return 0,
         };
         let untold = self.untold.fetch_add(dropped, Ordering::Relaxed) + dropped;
         if dropped == 0 && untold > 0 && self.lane.report_dropped(topic, untold).is_ok() {

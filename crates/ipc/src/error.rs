@@ -14,6 +14,9 @@ const WORD: usize = 1024;
 const TEXT: usize = 256 * 1024;
 /// How many causes it may have.
 const CAUSES: usize = 64;
+/// How long each may be, and where all of it has to fit the short frames of a guest's start.
+const CAUSE: usize = TEXT / 4;
+const CAUSE_OF_START: usize = TEXT / 64;
 
 /// Bytes that are not one value of the protocol's subset of msgpack.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -252,7 +255,17 @@ impl RemoteFailure {
 
     /// The same with texts that fit one frame, whatever was raised: the middle of what is too long gives way.
     #[must_use]
-    pub(crate) fn shortened(mut self) -> Self {
+    pub(crate) fn shortened(self) -> Self {
+        self.with_causes_of(CAUSE)
+    }
+
+    /// The same with texts that fit a frame from a guest that is not ready yet.
+    #[must_use]
+    pub(crate) fn shortened_for_start(self) -> Self {
+        self.with_causes_of(CAUSE_OF_START)
+    }
+
+    fn with_causes_of(mut self, length: usize) -> Self {
         for (text, limit) in [
             (&mut self.code, WORD),
             (&mut self.type_name, WORD),
@@ -262,7 +275,7 @@ impl RemoteFailure {
             shorten(text, limit);
         }
         self.causes.truncate(CAUSES);
-        self.causes.iter_mut().for_each(|cause| shorten(cause, TEXT / 4));
+        self.causes.iter_mut().for_each(|cause| shorten(cause, length));
         self
     }
 

@@ -320,6 +320,25 @@ fn items_beyond_the_credit_are_a_violation() {
 }
 
 #[test]
+fn an_event_that_fits_no_frame_is_lost_for_guests_and_both_sides_are_told() {
+    watched(|| {
+        let bus = ipc::Bus::new().unwrap();
+        let mut host = host();
+        greet(&mut host);
+        let topic = bus.topic("big");
+        topic.subscribe_lane(&host.lane, ipc::Policy::DropOldest, 4).unwrap();
+        let here = topic.subscribe(ipc::Policy::DropOldest, 4);
+        let huge = Payload::from_value(&Value::from(vec![0u8; 64 << 20])).unwrap();
+        assert_eq!(topic.publish(&huge), 1);
+        assert!(here.try_recv().unwrap() == huge);
+        assert_eq!(topic.publish(&inputs(1)), 0);
+        let kinds = [(); 2].map(|()| read_frame(&mut host.peer).unwrap().header.kind);
+        assert_eq!(kinds, [Kind::Publish, Kind::Dropped]);
+        assert_eq!(host.lane.closed(), None);
+    });
+}
+
+#[test]
 fn a_slow_subscriber_loses_events_and_is_told_how_many() {
     watched(|| {
         let bus = ipc::Bus::new().unwrap();

@@ -290,3 +290,27 @@ fn the_host_hears_of_a_guest_that_ends_in_the_middle() {
         assert!(told.try_recv().is_err());
     });
 }
+
+#[test]
+fn an_item_that_fits_no_frame_ends_its_stream_alone() {
+    watched(|| {
+        let (host, lane, _reader) = pair();
+        let (items, correlation) = begin(&host, &lane);
+        let (others, other) = begin(&host, &lane);
+        let huge = Payload::from_value(&Value::from(vec![0u8; 64 << 20])).unwrap();
+        lane.item(correlation, &number(1), None).unwrap();
+        let refused = lane.item(correlation, &huge, None).unwrap_err();
+        assert!(matches!(refused, CallError::TooLarge { .. }), "{refused}");
+        // Whoever goes on all the same says no more of it.
+        assert_eq!(lane.item(correlation, &number(2), None), Err(CallError::Cancelled));
+        lane.end(correlation).unwrap();
+        lane.item(other, &number(3), None).unwrap();
+        lane.end(other).unwrap();
+        assert_eq!(items.next_item(None).unwrap().unwrap(), number(1));
+        let Err(CallError::Remote(failure)) = items.next_item(None) else { panic!() };
+        assert_eq!(failure.code, "invalid-value");
+        let (length, limit) = (huge.size().to_string(), (64 << 20).to_string());
+        assert!(failure.message.contains(&length) && failure.message.contains(&limit), "{failure}");
+        assert_eq!(others.map(Result::unwrap).collect::<Vec<_>>(), [number(3)]);
+    });
+}

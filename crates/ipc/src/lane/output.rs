@@ -10,13 +10,17 @@ use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::MutexGuard;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 
+use super::receive::timespec;
 use super::round_robin::{Outgoing, RoundRobin};
+use super::turn::TICK;
 use super::{Core, count};
 use crate::error::{CallError, Closed, ProtocolError};
 use crate::frame::{HEADER, Header, MAX_LENGTH};
@@ -419,6 +423,23 @@ impl Core {
     /// The background thread was told that the socket takes bytes again.
     pub(crate) fn on_writable(&self) {
         self.write_waiting(self.output.lock());
+    }
+
+    /// Waits until everything was written, at most so long: for a process that ends.
+    pub(super) fn write_all_within(&self, limit: Duration) {
+        let begun = Instant::now();
+        loop {
+            self.on_writable();
+            let output = self.output.lock();
+            let left = limit.saturating_sub(begun.elapsed());
+            if output.broken || output.bytes() == 0 || left.is_zero() {
+                return;
+            }
+            drop(output);
+            // The background thread writes too, and the socket may be full again by then.
+            let mut watched = [PollFd::new(&self.socket, PollFlags::OUT)];
+            let _ = poll(&mut watched, Some(&timespec(left.min(TICK))));
+        }
     }
 
     fn write_waiting(&self, mut output: MutexGuard<'_, Output>) {

@@ -118,7 +118,7 @@ impl Core {
     }
 }
 
-fn timespec(span: Duration) -> Timespec {
+pub(super) fn timespec(span: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: span.subsec_nanos().into(),

@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use super::book::{Phase, Wanting};
 use super::inbound::InboundRequest;
-use super::output::head;
+use super::output::{frame_length, head};
 use super::turn::Waited;
 use super::waiter::{Delivery, Waiter};
 use super::{Core, Lane};
 use crate::error::{CallError, Closed, RemoteFailure};
-use crate::frame::{Header, Kind, MAX_LENGTH};
+use crate::frame::{Header, Kind};
 use crate::handshake::{Hello, Welcome};
 use crate::hooks::Hook;
 use crate::payload::Payload;
@@ -34,6 +34,9 @@ pub enum Resume {
     /// Whoever that is; it is called once, on whichever thread reads the lane.
     Hook(Hook),
 }
+
+/// How long a guest that is about to exit waits for a host that reads slowly; a stop has 500 ms.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// How many events of one topic wait for a guest that reads slowly.
 const EVENTS: usize = 1024;
@@ -166,8 +169,7 @@ impl Lane {
             Ok(value) => (Kind::Reply, value),
             Err(failure) => (Kind::Error, Payload::serialize(&failure.shortened())?),
         };
-        if body.size() > MAX_LENGTH as usize {
-            let error = CallError::TooLarge { length: body.size(), limit: MAX_LENGTH as usize };
+        if let Err(error) = frame_length(body.size()) {
             let failure = RemoteFailure::from_hint(&error);
             self.0.answer(Header::new(Kind::Error, correlation), &Payload::serialize(&failure)?)?;
             return Err(error);
@@ -175,13 +177,16 @@ impl Lane {
         self.0.answer(Header::new(kind, correlation), &body)
     }
 
-    /// Says that this guest cannot start, and why; it exits then. (Guest's side, before [`Lane::hello`].)
+    /// Says that this guest cannot start, and why; it exits then, so this waits a moment until that is on its way.
+    /// (Guest's side, before [`Lane::hello`].)
     ///
     /// # Errors
     /// [`CallError::Closed`] when the lane is closed.
     pub fn fail_start(&self, failure: &RemoteFailure) -> Result<(), CallError> {
-        let failure = failure.clone().shortened();
-        self.0.answer(Header::new(Kind::Error, 0), &Payload::serialize(&failure)?)
+        let failure = failure.clone().shortened_for_start();
+        self.0.answer(Header::new(Kind::Error, 0), &Payload::serialize(&failure)?)?;
+        self.0.write_all_within(LAST_WORDS);
+        Ok(())
     }
 
     /// Whether [`Lane::next_event`] would not have to wait.
@@ -222,13 +227,19 @@ impl Lane {
     /// Sends one item of a streamed result; waits while the caller has no room for it.
     ///
     /// # Errors
-    /// [`CallError::Cancelled`] when the caller gave the stream up; [`CallError::Closed`]; [`CallError::Interrupted`].
+    /// [`CallError::Cancelled`] when the caller gave the stream up, or it is over; [`CallError::TooLarge`] when the item
+    /// does not fit a frame (the stream then ends with that as its failure); [`CallError::Closed`];
+    /// [`CallError::Interrupted`].
     pub fn item(
         &self,
         correlation: u64,
         item: &Payload,
         poll: Option<&dyn Fn() -> bool>,
     ) -> Result<(), CallError> {
+        if let Err(error) = frame_length(item.size()) {
+            self.reply(correlation, Err(RemoteFailure::from_hint(&error)))?;
+            return Err(error);
+        }
         let core = &self.0;
         loop {
             let waiter = {
@@ -355,12 +366,14 @@ impl Lane {
         self.0.book.lock().stopping
     }
 
-    /// Says that this guest is done and about to exit.
+    /// Says that this guest is done and about to exit; waits a moment until all that it answered is on its way.
     ///
     /// # Errors
     /// [`CallError::Closed`] when the lane is closed.
     pub fn stopped(&self) -> Result<(), CallError> {
-        self.0.answer_bare(Header::new(Kind::Stopped, 0))
+        self.0.answer_bare(Header::new(Kind::Stopped, 0))?;
+        self.0.write_all_within(LAST_WORDS);
+        Ok(())
     }
 }
 
