@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from pathlib import Path
 
 from symphony import boot
@@ -18,6 +19,18 @@ def running(workshop: Workshop, **more):
     with boot(config=workshop.config, **more) as system:
         yield system
     assert wait_until(lambda: set(descendants()) <= before), "a process is left"
+
+
+def raw_extension(workshop: Workshop) -> None:
+    """An extension `raw` that speaks the protocol by itself, and says what a lane of ours would never say."""
+    program = Path(__file__).with_name("raw_guest.py")
+    folder = workshop.extension("raw", "", "")
+    (folder / "Symphony.toml").write_text(
+        '[extension]\nname = "raw"\nversion = "0.1.0"\n'
+        f'command = ["{sys.executable}", "-S", "-E", "{program}", "raw"]\n'
+        f'[extension.permissions]\nread = ["{program}"]\n'
+        "[extension.restart]\nbudget = 1000\n"
+    )
 
 
 def alive(pid: int) -> bool:

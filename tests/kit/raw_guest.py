@@ -9,8 +9,8 @@ import sys
 import time
 
 HEADER = "<HBBHHIIQQ"
-HELLO, READY, REQUEST, REPLY, PUBLISH, SUBSCRIBE, PING, PONG, STOP, STOPPED = (
-    1, 4, 5, 6, 12, 13, 15, 16, 17, 18,
+HELLO, READY, REQUEST, REPLY, ITEM, END, CREDIT, PUBLISH, SUBSCRIBE, PING, PONG, STOP, STOPPED = (
+    1, 4, 5, 6, 8, 9, 11, 12, 13, 15, 16, 17, 18,
 )  # fmt: skip
 
 lane = socket.socket(fileno=int(os.environ["SYMPHONY_LANE"]))
@@ -32,8 +32,12 @@ def packed(value):
     return struct.pack(">BI", 0xDF, len(value)) + b"".join(parts)
 
 
+def header(kind, correlation, length):
+    return struct.pack(HEADER, 0x5359, 1, kind, 0, 0, 0, length, correlation, 0)
+
+
 def send(kind, correlation=0, body=b""):
-    lane.sendall(struct.pack(HEADER, 0x5359, 1, kind, 0, 0, 0, len(body), correlation, 0) + body)
+    lane.sendall(header(kind, correlation, len(body)) + body)
 
 
 def exactly(length):
@@ -58,7 +62,7 @@ def operation_of(body):
     return body[begin : begin + length].decode()
 
 
-def act(operation):
+def act(operation, correlation):
     if operation == "publish_names":
         for number in range(4000):
             send(PUBLISH, 0, packed([f"{number:06d}" + "x" * 50_000, None]))
@@ -71,6 +75,30 @@ def act(operation):
     elif operation == "subscribe_many":
         for number in range(200_000):
             send(SUBSCRIBE, 0, packed(f"topic {number}"))
+    elif operation == "pages":
+        for _ in range(64):
+            send(ITEM, correlation, packed(bytes(8 << 20)))
+    elif operation == "half":
+        whole = header(REPLY, correlation, 9) + packed(3)
+        lane.sendall(whole[:35])
+        time.sleep(1)
+        lane.sendall(whole[35:])
+    elif operation == "long":
+        lane.sendall(header(REPLY, correlation, 2 << 30))
+    elif operation == "unsigned":
+        send(REPLY, correlation, b"\xcf" + b"\xff" * 8)
+    elif operation == "empty":
+        send(REPLY, correlation)
+    elif operation == "doubled":
+        for answer in (7, 8):
+            send(REPLY, correlation, packed(answer))
+    elif operation == "others":
+        for other in (0, correlation + 1, correlation + (1 << 32), 2**64 - 1):
+            for kind, body in ((REPLY, packed(9)), (ITEM, packed(9)), (END, b"")):
+                send(kind, other, body)
+    elif operation == "credit":
+        for other in (0, correlation, correlation + 1, 2**64 - 1):
+            send(CREDIT, other, b"\xce" + b"\xff" * 4)
     elif operation in ("subscribe", "deaf"):
         send(SUBSCRIBE, 0, packed("news"))
 
@@ -90,7 +118,7 @@ def main():
             return
         elif kind == REQUEST:
             operation = operation_of(body)
-            act(operation)
+            act(operation, correlation)
             send(REPLY, correlation, packed(1))
             if operation == "deaf":
                 time.sleep(8)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
+from kit_processes import raw_extension
 from workshop import run_python
 
 MIB = 1 << 20
@@ -55,21 +54,19 @@ def lines(count: int) -> None:
         at = 0
         while at < len(line):
             at += os.write(2, line[at:])
+
+@extension.operation
+def pages(count: int):
+    for _ in range(count):
+        yield bytes(8 << 20)
 """
 
 
 @pytest.fixture
 def told(workshop):
     """Runs a script beside such guests; what it printed."""
-    program = Path(__file__).with_name("raw_guest.py")
     workshop.extension("printing", PRINTING)
-    folder = workshop.extension("raw", "", "")
-    (folder / "Symphony.toml").write_text(
-        '[extension]\nname = "raw"\nversion = "0.1.0"\n'
-        f'command = ["{sys.executable}", "-S", "-E", "{program}", "raw"]\n'
-        f'[extension.permissions]\nread = ["{program}"]\n'
-        "[extension.restart]\nbudget = 1000\n"
-    )
+    raw_extension(workshop)
 
     def run(script):
         done = run_python(PRELUDE + script, str(workshop.config), timeout=110)
@@ -195,3 +192,43 @@ def test_what_is_logged_slowly_is_held_in_so_many_bytes(told, call):
     assert lost
     assert "lines were lost" in lost[0]
     assert other, "what others say is not lost for that"
+
+
+@pytest.mark.timeout(120)
+def test_a_stream_that_is_not_read_keeps_so_many_bytes(told):
+    first, peak, more, least = told("""
+    values = printing.stream("pages", count=64)
+    first = len(next(values))
+    peak = 0
+    for _ in range(15):
+        time.sleep(0.1)
+        peak = max(peak, held() - before)
+    # Another call of the same guest is served meanwhile.
+    printing.call("lines", count=1)
+    more = sum(1 for _ in values)
+    del values
+    print(json.dumps([first, peak, more, grown(64 << 20)]))
+    system.shutdown()
+    """)
+    assert (first, more) == (8 * MIB, 63)
+    assert peak <= 64 * MIB
+    assert least <= 64 * MIB
+
+
+@pytest.mark.timeout(120)
+def test_a_guest_that_streams_beyond_its_credit_ends_alone(told):
+    error, least, printed = told("""
+    values = raw.stream("pages")
+    time.sleep(0.5)
+    try:
+        error = str(sum(1 for _ in values))
+    except ExtensionCrashedError as crashed:
+        error = str(crashed)
+    del values
+    printing.call("lines", count=1)
+    print(json.dumps([error, grown(64 << 20), printing.state]))
+    system.shutdown()
+    """)
+    assert "more bytes" in error
+    assert least <= 64 * MIB
+    assert printed == "ready"

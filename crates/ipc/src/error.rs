@@ -168,7 +168,7 @@ pub enum ProtocolError {
         correlation: u64,
     },
     /// Stream items beyond the credit that was given.
-    #[error("stream {correlation} sent more items than it had credit for")]
+    #[error("stream {correlation} sent more items, or more bytes of them, than it had credit for")]
     Credit {
         /// The correlation id.
         correlation: u64,

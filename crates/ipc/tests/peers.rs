@@ -320,6 +320,22 @@ fn items_beyond_the_credit_are_a_violation() {
 }
 
 #[test]
+fn bytes_of_items_beyond_the_credit_are_a_violation() {
+    watched(|| {
+        let mut host = host();
+        greet(&mut host);
+        let items = host.lane.request_stream("s", &inputs(1), &CallOptions::default()).unwrap();
+        let correlation = read_frame(&mut host.peer).unwrap().header.correlation;
+        let page = Payload::from_value(&Value::from(vec![0u8; 2 << 20])).unwrap();
+        for _ in 0..3 {
+            write_frame(&mut host.peer, Header::new(Kind::Item, correlation), page.bytes());
+        }
+        assert_eq!(violation(&host), ProtocolError::Credit { correlation });
+        drop(items);
+    });
+}
+
+#[test]
 fn an_event_that_fits_no_frame_is_lost_for_guests_and_both_sides_are_told() {
     watched(|| {
         let bus = ipc::Bus::new().unwrap();

@@ -314,3 +314,44 @@ fn an_item_that_fits_no_frame_ends_its_stream_alone() {
         assert_eq!(others.map(Result::unwrap).collect::<Vec<_>>(), [number(3)]);
     });
 }
+
+fn page(length: usize) -> Payload {
+    Payload::from_value(&Value::from(vec![7u8; length])).unwrap()
+}
+
+#[test]
+fn a_stream_of_large_items_waits_for_its_reader_by_bytes() {
+    watched(|| {
+        let (host, lane, _reader) = pair();
+        let (items, correlation) = begin(&host, &lane);
+        for _ in 0..2 {
+            assert!(lane.has_room(correlation, Resume::Server).unwrap());
+            lane.item(correlation, &page(3 << 20), None).unwrap();
+        }
+        assert!(!lane.has_room(correlation, Resume::Server).unwrap());
+        assert!(items.next_item(None).unwrap().unwrap() == page(3 << 20));
+        let Some(Next::Resumed(resumed)) = lane.next_event(None, None).unwrap() else { panic!() };
+        assert_eq!(resumed, correlation);
+        assert!(lane.has_room(correlation, Resume::Server).unwrap());
+    });
+}
+
+#[test]
+fn items_of_all_lengths_come_through_whoever_waits_for_whom() {
+    watched(|| {
+        let (host, lane, _reader) = pair();
+        let (items, correlation) = begin(&host, &lane);
+        let lengths = [1 << 20, 8 << 20, 10, (4 << 20) - 7, 1, (2 << 20) - 9, 1, 3 << 20];
+        let sender = std::thread::spawn(move || {
+            for length in lengths.into_iter().cycle().take(40) {
+                lane.item(correlation, &page(length), None).unwrap();
+            }
+            lane.end(correlation).unwrap();
+            lane
+        });
+        let came: Vec<_> = items.map(|item| item.unwrap().size()).collect();
+        let sent = lengths.into_iter().cycle().take(40).map(|length| page(length).size());
+        assert!(came.into_iter().eq(sent));
+        sender.join().unwrap();
+    });
+}

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::asked::{Asked, HeldUp, coarse_now};
 use super::call::Done;
+use super::credit::Credit;
 use super::inbound::InboundRequest;
 use super::listening::Since;
 use super::stream::Stream;
@@ -65,8 +66,8 @@ pub(super) struct Serving {
     pub(super) deadline: Option<Instant>,
     /// What it holds here.
     pub(super) bytes: usize,
-    /// How many more items the peer takes.
-    pub(super) credit: u32,
+    /// Which items the peer still takes.
+    pub(super) credit: Credit,
     /// Who waits for credit.
     pub(super) wanting: Wanting,
 }

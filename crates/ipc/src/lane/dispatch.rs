@@ -12,9 +12,10 @@ use component::memory::NoMemory;
 use serde::de::DeserializeOwned;
 
 use super::book::{End, Phase, Serving};
+use super::credit::Credit;
 use super::inbound::{Blocks, InboundRequest};
 use super::options::Side;
-use super::stream::{Pushed, Stream, WINDOW};
+use super::stream::{Pushed, Stream};
 use super::waiter::Delivery;
 use super::work::Work;
 use super::{Core, count};
@@ -370,7 +371,7 @@ impl Core {
         let credit: u32 = read(frame)?;
         let mut book = self.book.lock();
         if let Some(serving) = book.serving.get_mut(&correlation) {
-            serving.credit = serving.credit.saturating_add(credit);
+            serving.credit.give_back(credit);
             let hook = book.resume(correlation);
             work.extend(hook.map(|hook| Work::Wake(vec![hook])));
         }
@@ -387,9 +388,8 @@ impl Core {
         if book.serving.contains_key(&correlation) {
             return Err(ProtocolError::Duplicate { correlation });
         }
-        let bytes = frame.payload.len();
-        let serving =
-            Serving { credit: WINDOW, bytes, deadline: request.deadline, ..Serving::default() };
+        let (bytes, credit) = (frame.payload.len(), Credit::of_a_stream());
+        let serving = Serving { credit, bytes, deadline: request.deadline, ..Serving::default() };
         let queue = book.queue;
         let refusal = if book.serving.len() >= queue as usize {
             Some(format!("more than {queue} calls are pending"))

@@ -8,6 +8,7 @@
 mod asked;
 mod book;
 mod call;
+mod credit;
 mod dispatch;
 mod inbound;
 mod listening;

@@ -212,7 +212,7 @@ impl Lane {
             if serving.cancelled {
                 return Err(CallError::Cancelled);
             }
-            if serving.credit > 0 {
+            if serving.credit.has_room() {
                 return Ok(true);
             }
             serving.wanting = match resume {
@@ -251,8 +251,7 @@ impl Lane {
                 if serving.cancelled {
                     return Err(CallError::Cancelled);
                 }
-                if let Some(left) = serving.credit.checked_sub(1) {
-                    serving.credit = left;
+                if serving.credit.spend(item.size()) {
                     serving.wanting = Wanting::Nobody;
                     None
                 } else {

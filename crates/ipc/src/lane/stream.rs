@@ -1,4 +1,4 @@
-//! A streamed result: items come as long as the reader gives credit, so that what waits here is bounded.
+//! A streamed result: items come as long as the reader gives credit, so that what waits here is bounded in items and bytes.
 //!
 //! A reader waits on its thread (`next_item`) or is told when to look (`try_next`, `watch`). Invariants: whoever closes a
 //! stream never waits for whoever reads it; a stream that nobody reads for its time is ended and its reader told.
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::call::CallId;
+use super::credit::Unread;
 use super::turn::{Poll, Waited};
 use super::waiter::{Delivery, Waiter};
 use super::{Core, Lane};
@@ -17,9 +18,6 @@ use crate::error::CallError;
 use crate::frame::{Header, Kind};
 use crate::hooks::{self, Hook, Hooks};
 use crate::payload::Payload;
-
-/// How many items may be on their way or wait here.
-pub(super) const WINDOW: u32 = 64;
 
 #[derive(Default)]
 struct State {
@@ -29,8 +27,7 @@ struct State {
     /// The reader wants no more.
     closed: bool,
     error: Option<CallError>,
-    /// Items taken since credit was last given.
-    taken: u32,
+    credit: Unread,
     /// Since when items wait without one being taken.
     unread: Option<Instant>,
     waiters: Vec<Arc<Waiter>>,
@@ -66,11 +63,11 @@ impl Stream {
     /// Adds an item.
     pub(super) fn push(&self, item: Payload) -> Pushed {
         let mut state = self.state.lock();
-        if state.items.len() >= WINDOW as usize {
-            return Pushed::NoCredit;
-        }
         if state.closed {
             return Pushed::Taken(Vec::new());
+        }
+        if !state.credit.comes(item.size()) {
+            return Pushed::NoCredit;
         }
         state.items.push_back(item);
         if state.unread.is_some() {
@@ -120,9 +117,8 @@ impl Stream {
         }
         if let Some(item) = state.items.pop_front() {
             state.unread = (!state.items.is_empty()).then(Instant::now);
-            state.taken += 1;
-            let due = !state.ended && state.taken >= WINDOW / 2;
-            let credit = if due { std::mem::take(&mut state.taken) } else { 0 };
+            let due = state.credit.take(item.size());
+            let credit = if state.ended { 0 } else { due };
             return Some(Ok(Some((item, credit))));
         }
         if !state.ended {
