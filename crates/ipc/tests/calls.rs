@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -481,6 +482,35 @@ fn a_peer_that_streams_into_a_plain_call_ends_the_lane_and_every_caller_hears_it
             let closed =
                 matches!(result, Err(CallError::Closed { reason: Closed::Violation(_), .. }));
             assert!(closed, "{result:?}");
+        }
+    });
+}
+
+#[test]
+fn a_guest_may_have_many_long_answers_at_once() {
+    watched(|| {
+        let mut host = host();
+        let (spare, _) = UnixStream::pair().unwrap();
+        let peer = std::mem::replace(&mut host.peer, spare);
+        let reader = ipc::Reader::new().unwrap();
+        let guest = support::guest(peer, &reader);
+        host.wait_ready();
+        let (tell, told) = mpsc::channel();
+        for _ in 0..40 {
+            let tell = tell.clone();
+            let done = Box::new(move |answer: Result<Payload, CallError>| {
+                tell.send(answer.map(|answer| answer.size())).unwrap();
+            });
+            host.lane.submit("long", &inputs(1), &CallOptions::default(), done).unwrap();
+        }
+        let asked: Vec<_> =
+            (0..40).map(|_| guest.next_request(None, None).unwrap().unwrap()).collect();
+        let long = Payload::from_value(&Value::from(vec![1u8; 16 << 20])).unwrap();
+        for request in asked {
+            guest.reply(request.correlation, Ok(long.clone())).unwrap();
+        }
+        for _ in 0..40 {
+            assert_eq!(told.recv_timeout(Duration::from_secs(30)).unwrap(), Ok(long.size()));
         }
     });
 }

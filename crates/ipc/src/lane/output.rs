@@ -2,7 +2,7 @@
 //! empties. Nobody ever waits in a write.
 //!
 //! Invariants: what waits for a slow peer is bounded. Calls and events find the queue full first; replies and control
-//! frames have as much room again, and a peer that fills even that loses its lane. Calls wait by their callers' turns
+//! frames have as much room again, and a guest that fills even that loses its lane; to a host they all wait. Calls wait by their callers' turns
 //! (`round_robin`), and whatever belongs to a call that was sent comes after it.
 
 use std::collections::{HashMap, VecDeque};
@@ -21,7 +21,7 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use super::receive::timespec;
 use super::round_robin::{Outgoing, RoundRobin};
 use super::turn::TICK;
-use super::{Core, count};
+use super::{Core, Side, count};
 use crate::error::{CallError, Closed, ProtocolError};
 use crate::frame::{HEADER, Header, MAX_LENGTH};
 use crate::payload::Payload;
@@ -263,6 +263,8 @@ impl Core {
     pub(super) fn send(&self, head: &[u8], body: &Bytes, room: Room) -> Result<(), Unsent> {
         let limit = match room {
             Room::Event => self.out_limit,
+            // The memory is the guest's own, and its host reads as fast as it can: many long answers at once are no fault.
+            _ if self.side == Side::Guest => usize::MAX,
             Room::Control => self.out_limit.saturating_mul(2),
             Room::Reply => self.out_limit.saturating_mul(2).saturating_add(MAX_LENGTH as usize),
         };
