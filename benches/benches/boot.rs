@@ -22,7 +22,7 @@ use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{Boot, BootFailure, Immediate, Registry, Running};
 use component::{Code, Component, ComponentName, Descriptor, Failure, Health, Key, Need, Phase};
 use criterion::{Criterion, SamplingMode};
-use orchestra_kit::supervisor::{Order, Server};
+use orchestra_kit::supervisor::{Order, RESOLVER, Server};
 use tempfile::TempDir;
 
 /// The argument with which this program becomes a supervisor.
@@ -190,6 +190,7 @@ fn supervisor() -> Result<(), Fault> {
             Order::Fork(start) | Order::Exec(start) => {
                 server.not_started(start.request.id, "a benchmark starts no extension")?;
             }
+            Order::Resolver(_) => server.not_started(RESOLVER, "a benchmark lists no hosts")?,
         }
     }
 }

@@ -2748,6 +2748,9 @@ class SupervisorServer:
     def prepare_child(self) -> ChildRecord:
         """In the child: becomes the guest."""
 
+    def resolve(self) -> None:
+        """In the process that looks names up: does so until the supervisor goes."""
+
     def become_server(self) -> None:
         """In the fork of a bridge: everything but the execution of the server."""
 
@@ -2757,7 +2760,7 @@ class SupervisorServer:
 # Functions -------------------------------------------------------------------------------------
 
 def check_paths(
-    paths: Sequence[_StrPath], read_operations: Callable[[Any, str, str], Any]
+    paths: Sequence[_StrPath], read_operations: Callable[[Any, str], Any]
 ) -> list[Diagnostic]:
     """Every fault of the manifests and Melodies at these paths."""
 
@@ -2830,7 +2833,7 @@ def stop_extension(extension: ExtensionHandle, seconds: float) -> None:
     """Stops an extension within so many seconds; nothing starts it again."""
 
 def find_extensions(
-    paths: Sequence[_StrPath], read_operations: Callable[[Any, str, str], Any]
+    paths: Sequence[_StrPath], read_operations: Callable[[Any, str], Any]
 ) -> list[tuple[str, str, int, int, list[str] | None]]:
     """The extensions whose manifests lie at these paths.
 

@@ -399,10 +399,12 @@ class _Child(TypedDict):
 class ChildRecord(_Child, total=False):
     """What a forked child of the supervisor is to become: either `entry` and `paths`, or `argv`.
 
-    With `beside` the program is a server, for which a bridge forks once more.
+    With `beside` the program is a server, for which a bridge forks once more. With `resolver` alone it is no guest, but
+    looks names up for the supervisor.
     """
 
     entry: str
     paths: list[str]
     argv: list[str]
     beside: bool
+    resolver: bool

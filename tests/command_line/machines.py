@@ -15,8 +15,10 @@ _MIB = 1 << 20
 _NEW_NAMESPACE_OF_MOUNTS, _NEW_NAMESPACE_OF_USERS = 0x0002_0000, 0x1000_0000
 _PRIVATE, _RECURSIVE = 1 << 18, 1 << 14
 _NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2
+_WITH_FILTER, _NEW_LISTENER = 1, 8
 _LANDLOCK_CREATE_RULESET = 444
 _UNSHARE = {"x86_64": 272, "aarch64": 97}
+_PIDFD_GETFD = 438
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _NOT_PERMITTED, _NOT_THERE = 1, 38
 
@@ -67,9 +69,36 @@ def without_user_namespaces():
     _refuse(_UNSHARE[platform.machine()], _NOT_PERMITTED)
 
 
+def without_taking_descriptors():
+    _refuse(_PIDFD_GETFD, _NOT_PERMITTED)
+
+
 def without_filters():
     """No further filters of system calls, as in some containers."""
     _refuse(_SECCOMP[platform.machine()], _NOT_PERMITTED)
+
+
+def with_another_listener():
+    """A program above has calls handed over already, as some containers have it; the kernel allows one."""
+    handed_over, allowed, unused = 0x7FC0_0000, 0x7FFF_0000, _UNSHARE[platform.machine()]
+    steps = struct.pack(
+        "HBBIHBBIHBBIHBBI",
+        *(0x20, 0, 0, 0),
+        *(0x15, 0, 1, unused),
+        *(0x06, 0, 0, handed_over),
+        *(0x06, 0, 0, allowed),
+    )
+    program = ctypes.create_string_buffer(steps)
+    filter_ = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 4, ctypes.addressof(program)))
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "no_new_privs")
+    number = ctypes.c_long(_SECCOMP[platform.machine()])
+    listener = library.syscall(number, _WITH_FILTER, _NEW_LISTENER, filter_)
+    if listener < 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+    # It is there for as long as somebody holds it.
+    os.set_inheritable(listener, True)
 
 
 def _own_mounts():

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from symphony import BootError, ExtensionError, boot
+from symphony import ExtensionError, boot
 
 REFUSED = {
     "positional only": "@extension.operation\ndef odd(a, /, b=1):\n    return a\n",
@@ -57,58 +57,3 @@ def test_what_a_start_takes_is_no_fault(workshop, cli, source):
     assert ended.code == 0, ended
     with boot(config=workshop.config) as system:
         assert system.kit.extension("lab").call("odd", value=3) == 3
-
-
-def rewritten(folder, **words):
-    """The manifest with further keys, or others, of the extension itself."""
-    lines = (folder / "Symphony.toml").read_text().splitlines()
-    kept = [line for line in lines if line.partition("=")[0].strip() not in words]
-    at = kept.index("[extension]") + 1
-    kept[at:at] = [f"{key} = {json.dumps(word)}" for key, word in words.items()]
-    (folder / "Symphony.toml").write_text("\n".join(kept) + "\n")
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "text"),
-    [
-        ({"name": "other"}, "source-invalid", "it calls itself `lab`, its manifest `other`"),
-        ({"execution": "pit"}, "manifest-invalid", "Python runs in a process of its own"),
-    ],
-    ids=["another name", "in the pit"],
-)
-def test_a_manifest_that_its_source_does_not_fit_is_a_fault(workshop, cli, words, code, text):
-    folder = workshop.extension("lab", LAWFUL["by name"])
-    rewritten(folder, activation="eager", **words)
-    ended = cli("check", "--json")
-    (fault,) = json.loads(ended.out)["diagnostics"]
-    assert (ended.code, fault["code"], fault["message"]) == (1, code, text), ended
-    with pytest.raises(BootError):
-        boot(config=workshop.config)
-
-
-@pytest.mark.parametrize("name", ["pit", "state", "supervisor"])
-def test_an_eager_extension_with_the_name_of_a_part_is_a_fault(workshop, cli, name):
-    rewritten(workshop.extension(name, LAWFUL["by name"]), activation="eager")
-    ended = cli("check", "--json")
-    faults = json.loads(ended.out)["diagnostics"]
-    assert (ended.code, [fault["code"] for fault in faults]) == (1, ["duplicate-component"]), ended
-    with pytest.raises(BootError) as raised:
-        boot(config=workshop.config)
-    assert raised.value.code == "duplicate-component"
-
-
-@pytest.mark.parametrize("inside", [False, True], ids=["beside the manifest", "in a folder"])
-def test_a_melody_that_is_named_alone_is_held_against_the_system_around_it(workshop, cli, inside):
-    workshop.extension("lab", LAWFUL["by name"])
-    workshop.extension("broken", "def (:\n")
-    folder = workshop.folder / "melodies" if inside else workshop.folder
-    folder.mkdir(exist_ok=True)
-    for operation, code in (("odd", 0), ("even", 1)):
-        (folder / "one.toml").write_text(
-            f'[melody]\nname = "one"\n[[node]]\nid = "a"\ncall = "lab.{operation}"\nwith = {{ value = 1 }}\n'
-        )
-        ended = cli("check", folder / "one.toml")
-        assert ended.code == code, ended
-        assert "lab.py" not in ended.err + ended.out
-        assert "broken" not in ended.err + ended.out
-    assert "has no operation `even`" in ended.err

@@ -245,6 +245,12 @@ def test_a_container_that_forbids_filters(doctor):
     assert_told(document, "user-notification", "degraded", "`network = [hosts]`")
 
 
+def test_a_container_that_keeps_processes_apart(doctor):
+    document = doctor(preexec_fn=machines.without_taking_descriptors)
+    assert_told(document, "user-notification", "degraded", "pidfd_getfd", "`network = [hosts]`")
+    assert document["by_name"]["seccomp"]["status"] == "ok"
+
+
 def test_strict_fails_what_is_only_degraded(cli):
     ended = cli(
         "doctor",

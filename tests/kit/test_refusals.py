@@ -148,7 +148,8 @@ def test_a_program_names_run(refused):
 @pytest.mark.parametrize("operation", ["connect", "resolve"])
 def test_a_socket_names_network(refused, workshop, operation):
     [hint] = refused("bare", operation)
-    assert "write `network = true`" in hint
+    assert "`network = true`" in hint
+    assert 'write `network = ["host:port"]`' in hint
     assert manifest(workshop, "bare", 5) in hint
 
 

@@ -281,7 +281,7 @@ def test_what_it_raises_is_logged_with_its_traceback_and_being_late_too(
     monkeypatch.setattr(sys, "unraisablehook", hooked.append)
     for kind in (RaisesTwice, Hangs):
         system = lab.boot(conductor=kind)
-        submit_behind_a_block(lab, system, notes, melody, node, "abcd")
+        submit_behind_a_block(lab, system, notes, melody, node, "ab")
         system.shutdown()
     records = [each for each in caplog.records if each.name == "symphony.conductor"]
     told = {each.getMessage() for each in records}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import threading
 import time
@@ -247,3 +248,18 @@ def test_a_wrapper_ends_with_its_guest(servers, script):
         assert wait_until(lambda: not alive(server)), "the server outlived its guest"
         assert wait_until(lambda: tools.pid != guest)
         assert tools.options(timeout=30).call("add", a=1, b=1) == "2"
+
+
+def test_a_server_is_held_to_a_list_of_hosts(servers):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listed,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        ports = [one.getsockname()[1] for one in (listed, other)]
+        servers.server(
+            "tools", "mcp", more=servers.grants() + f'network = ["127.0.0.1:{ports[0]}"]\n'
+        )
+        with running(servers) as system:
+            tools = system.kit.extension("tools")
+            assert [tools.call("connect", port=port)["error"] for port in ports] == [0, 1]
+            assert system.kit.enforcement("tools")["network"].startswith("enforced: only ")

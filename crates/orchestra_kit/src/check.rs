@@ -1,10 +1,10 @@
 //! What `symphony check` finds in files and folders: manifests, and the Melodies that call their extensions.
 //!
 //! Caller: the command line, through `symphony_py`. Nothing is run and nothing is imported; Python sources are read by
-//! whoever is given as reader. A Melody is checked against the system in whose folder it lies, also where that was not named,
-//! else against all extensions that were found.
+//! whoever is given as reader. A Melody is checked against the system in whose folder it lies, else against all
+//! extensions that were found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub fn check_paths(
         survey.find(path, 0, true);
     }
     survey.read(sources);
-    survey.melodies(members, sources);
+    survey.melodies(members);
     let mut faults = survey.faults;
     faults.sort_by(|left, right| {
         (&left.location, left.code, &left.message).cmp(&(
@@ -267,8 +267,7 @@ impl Survey {
         }
     }
 
-    fn melodies(&mut self, members: &MemberOperations, read: Sources<'_>) {
-        let mut around: BTreeMap<PathBuf, Option<Catalogue>> = BTreeMap::new();
+    fn melodies(&mut self, members: &MemberOperations) {
         for file in &self.candidates {
             let melody = match Melody::read(file) {
                 Ok(melody) => melody,
@@ -286,14 +285,6 @@ impl Survey {
             if let Some((_, catalogue)) = home {
                 sources.push(catalogue);
             } else {
-                // A file of a system that was named without the rest of it: that is read, and not judged.
-                if let Some(manifest) = manifest_around(file) {
-                    let known = around.entry(manifest).or_insert_with_key(|manifest| {
-                        let system = SystemManifest::read(manifest).ok()?;
-                        Some(Catalogue::survey(&system, read).0)
-                    });
-                    sources.extend(known.as_ref().map(|known| known as &dyn Operations));
-                }
                 sources.extend(self.systems.iter().map(|(_, known)| known as &dyn Operations));
                 sources.extend(self.loose.iter().map(|known| known as &dyn Operations));
             }
@@ -301,14 +292,6 @@ impl Survey {
             self.faults.extend(found);
         }
     }
-}
-
-/// The manifest of the system in whose folder a file lies, the nearest one.
-fn manifest_around(file: &Path) -> Option<PathBuf> {
-    let manifests = file.ancestors().skip(1).map(|folder| folder.join(FILE_NAME));
-    manifests
-        .filter(|manifest| manifest.is_file())
-        .find(|manifest| matches!(Manifest::read(manifest), Ok(Manifest { system: Some(_), .. })))
 }
 
 /// Whether a file of a folder is meant as a Melody; any other TOML or JSON is none of our business.

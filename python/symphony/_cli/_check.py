@@ -82,9 +82,6 @@ def _survey(paths: list[str]) -> tuple[list[Diagnostic], dict[str, int]]:
     found.extend(diagnostics)
     for graph in graphs:
         found.extend(plan_faults(graph))
-    # What a system's own parts and its eager extensions are at odds about, components or not.
-    for file, *_ in _core.find_systems([os.path.abspath(path) for path in paths]):
-        found.extend(_core.plan_specs([], [], file))
     # A source that cannot be read is one fault, also where a manifest names it.
     named = {
         edge[:2] for fault in found if fault.code == "source-invalid" for edge in fault.related

@@ -22,15 +22,12 @@ if TYPE_CHECKING:
     from symphony._core import Diagnostic
 
 
-def read_operations(
-    file: str, attribute: str, expected: str | None = None
-) -> list[dict[str, Any]] | None:
+def read_operations(file: str, attribute: str) -> list[dict[str, Any]] | None:
     """The operations of a Python extension, without running it.
 
     Args:
         file: The file of the entry's module.
         attribute: The name of the `Extension` in it.
-        expected: The name in the extension's manifest, which the `Extension` has to have too.
 
     Returns:
         For each operation its name, inputs, whether it is a stream, and its summary; `None` where
@@ -42,7 +39,7 @@ def read_operations(
         SyntaxError: It is not Python.
         ValueError: It is not in the encoding that it declares.
         MissingEntryError: It plainly has no such attribute.
-        RefusedExtensionError: Its start would refuse it, or an operation of it.
+        RefusedOperationError: Its start would refuse an operation of it.
     """
     module = SourceModule(os.path.splitext(os.path.basename(file))[0], os.path.abspath(file))
     project = Project([])
@@ -53,7 +50,6 @@ def read_operations(
         raise MissingEntryError(label, attribute, _extensions_of(project, module))
     if not isinstance(made, ast.Call) or project.qualify(module, made.func) != "symphony.Extension":
         return None
-    _refuse_name(made, expected)
     operations: list[dict[str, Any]] = []
     for node in ast.walk(module.tree):
         if isinstance(node, Function):
@@ -74,11 +70,11 @@ def read_operations(
     return operations
 
 
-class RefusedExtensionError(TypeError):
-    """What the start of an extension would refuse.
+class RefusedOperationError(TypeError):
+    """An operation that the start of its extension would refuse.
 
     Attributes:
-        lineno: The line of it.
+        lineno: The line of its function.
         hint: What to do.
     """
 
@@ -89,23 +85,11 @@ class RefusedExtensionError(TypeError):
         self.hint = hint
 
 
-def _refuse_name(made: ast.Call, expected: str | None) -> None:
-    """Refuses an `Extension` that is written with another name than its manifest's."""
-    given = [*made.args[:1], *(word.value for word in made.keywords if word.arg == "name")]
-    name = given[0].value if given and isinstance(given[0], ast.Constant) else None
-    if expected is not None and isinstance(name, str) and name != expected:
-        raise RefusedExtensionError(
-            f"it calls itself `{name}`, its manifest `{expected}`",
-            made.lineno,
-            "give it the same name in both",
-        )
-
-
 def _refuse(name: str, node: ast.FunctionDef | ast.AsyncFunctionDef, mark: ast.expr) -> None:
     """Refuses what cannot be called by name, unless a decorator in between may make something else of it."""
     arguments = node.args
     if node.decorator_list[-1] is mark and (arguments.posonlyargs or arguments.vararg):
-        raise RefusedExtensionError(
+        raise RefusedOperationError(
             f"operation `{name}` has positional-only inputs; a call names every input",
             node.lineno,
             "declare them without `/` and `*args`",
@@ -120,7 +104,7 @@ def _refuse_twice(body: list[ast.stmt], attribute: str) -> None:
             names = (_operation_name(mark, attribute, node.name) for mark in node.decorator_list)
             for name in filter(None, names):
                 if name in seen:
-                    raise RefusedExtensionError(
+                    raise RefusedOperationError(
                         f"operation `{name}` is there twice, first at line {seen[name]}",
                         node.lineno,
                         'give one of them a name of its own: `@extension.operation(name="…")`',

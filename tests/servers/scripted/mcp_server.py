@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,6 +42,7 @@ TOOLS = {
     "pid": {},
     "reads": {"pid": {"type": "integer"}},
     "writes": {"pid": {"type": "integer"}},
+    "connect": {"port": {}},
 }
 seen: list[str] = []
 cancelled: list[Any] = []
@@ -142,6 +144,10 @@ def call(number: Any, params: dict[str, Any]) -> None:
         answer({**text("x"), "structuredContent": {"methods": seen}})
     elif name == "environment":
         answer({**text("x"), "structuredContent": {"value": os.environ.get(given["name"])}})
+    elif name == "connect":
+        with socket.socket() as peer:
+            error = peer.connect_ex(("127.0.0.1", given["port"]))
+        answer({**text("x"), "structuredContent": {"error": error}})
     elif name == "pid":
         answer({**text("x"), "structuredContent": {"pid": os.getpid()}})
     elif name in ("reads", "writes"):

@@ -43,14 +43,12 @@ impl Operation {
 
 /// Reads the operations of a Python source without running it.
 pub trait SourceReader: Sync {
-    /// The operations of the extension of that name, which `attribute` of `file` holds. None: they cannot be told from the
-    /// source.
+    /// The operations of the extension that `attribute` of `file` holds. None: they cannot be told from the source.
     ///
     /// # Errors
-    /// A diagnostic when the source cannot be parsed, has no such attribute, or has what the extension's start refuses.
+    /// A diagnostic when the source cannot be parsed or has no such attribute.
     fn operations(
         &self,
-        name: &str,
         file: &Path,
         attribute: &str,
     ) -> Option<Result<Vec<Operation>, Diagnostic>>;

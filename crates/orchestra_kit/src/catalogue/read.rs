@@ -52,8 +52,7 @@ impl Catalogue {
                 continue;
             };
             if wanted(&entry.manifest.name)
-                && let Some(Ok(operations)) =
-                    reader.operations(&entry.manifest.name, file, &python.attribute)
+                && let Some(Ok(operations)) = reader.operations(file, &python.attribute)
             {
                 entry.operations = Known::Operations(operations);
             }
@@ -308,7 +307,7 @@ fn entry(faults: &mut Faults, manifest: ExtensionManifest, sources: Sources<'_>)
             }
             source = module_file(faults, &manifest, python, sources.paths);
             if let (Some(file), Some(reader)) = (&source, sources.reader) {
-                match reader.operations(&manifest.name, file, &python.attribute) {
+                match reader.operations(file, &python.attribute) {
                     Some(Ok(operations)) => read = Some(operations),
                     Some(Err(fault)) => {
                         let place = fault.location.clone();

@@ -235,7 +235,6 @@ fn what_the_source_says_is_joined_with_what_the_manifest_says() {
     impl SourceReader for Reader {
         fn operations(
             &self,
-            _: &str,
             file: &Path,
             attribute: &str,
         ) -> Option<Result<Vec<Operation>, Diagnostic>> {
@@ -282,12 +281,7 @@ fn what_the_source_says_is_joined_with_what_the_manifest_says() {
 fn an_interpreter_of_an_extension_that_no_system_chose_is_asked_only_where_it_is_trusted() {
     struct Reader(parking_lot::Mutex<Vec<String>>);
     impl SourceReader for Reader {
-        fn operations(
-            &self,
-            _: &str,
-            _: &Path,
-            _: &str,
-        ) -> Option<Result<Vec<Operation>, Diagnostic>> {
+        fn operations(&self, _: &Path, _: &str) -> Option<Result<Vec<Operation>, Diagnostic>> {
             None
         }
         fn interpreter(&self, python: &Path, _: &Location) -> Option<Diagnostic> {

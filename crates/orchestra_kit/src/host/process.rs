@@ -26,7 +26,7 @@ use super::options::ProcessHostOptions;
 use super::private_folders::{PrivateFolders, TemporaryFolders};
 use super::servers::KeptMemory;
 use super::start_spans::Stamps;
-use super::variables::{self, environment, granted};
+use super::variables::{self, environment, granted, resolver_options};
 use super::{Caller, Guest, Host, Respond, StartSpan, Stop, Stream};
 use crate::error::SupervisorError;
 use crate::extension::{Ended, Report, Timer};
@@ -128,6 +128,7 @@ impl Host for ProcessHost {
         let mut environment = environment(manifest, &self.options.environment);
         let folders = self.temporary.of_run(&policy)?;
         environment.extend(folders.variable());
+        environment.extend(resolver_options(&policy, &environment));
         environment.extend(manifest.server.environment.iter().cloned());
         let workspace = self.options.places.workspace.clone();
         let refusals = Refusals::new(Arc::clone(manifest), policy.clone(), workspace);
@@ -211,6 +212,7 @@ impl ProcessHost {
             Lane::open(ours, options, handler).map_err(|error| Ended::Refused(chain(&error)))?;
         let guest = Arc::new(GuestProcess {
             id,
+            name: manifest.name.value.clone(),
             lane,
             supervisor: Arc::clone(&self.supervisor),
             here: OnceLock::new(),
@@ -293,6 +295,7 @@ struct About {
 /// One run of an extension in a process.
 pub(super) struct GuestProcess {
     id: u64,
+    name: String,
     lane: Lane,
     supervisor: Arc<Supervisor>,
     /// The run itself, where it is served in this process.
@@ -416,6 +419,10 @@ impl GuestProcess {
 impl Watch for GuestProcess {
     fn spawned(&self, process: &Arc<Process>) {
         self.pid.store(process.pid, Ordering::Relaxed);
+    }
+
+    fn refused(&self, what: &str) {
+        tracing::warn!(target: "symphony.extension", extension = self.name, "{what}");
     }
 
     fn ended(self: Arc<Self>, ending: Ending) {

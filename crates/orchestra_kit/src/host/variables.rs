@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use crate::manifest::ExtensionManifest;
+use crate::sandbox::Policy;
 use crate::supervisor::Environment;
 
 /// The variables that the manifest grants and the system was given.
@@ -29,6 +30,19 @@ pub(super) fn environment(
         variables.push(name("PYTHONPYCACHEPREFIX", "/dev/null"));
     }
     variables
+}
+
+/// Under a list of hosts there are no datagrams, so the C library is told to ask resolvers over a connection.
+pub(super) fn resolver_options(
+    policy: &Policy,
+    given: &[(String, String)],
+) -> Option<(String, String)> {
+    const NAME: &str = "RES_OPTIONS";
+    if policy.network.hosts().is_empty() {
+        return None;
+    }
+    let granted = given.iter().find(|(name, _)| name == NAME).map_or("", |(_, value)| value);
+    Some((NAME.to_owned(), format!("{granted} use-vc").trim_start().to_owned()))
 }
 
 /// Variables that are read when a program is executed, by the loader, the C library or the interpreter: a process that

@@ -207,9 +207,6 @@ impl ExtensionManifest {
             (Some(Entry::Command(_)), Execution::Pit) => {
                 Some(("a command runs in a process of its own", "write `execution = \"process\"`"))
             }
-            (Some(Entry::Python(_)), Execution::Pit) => {
-                Some(("Python runs in a process of its own", "write `execution = \"process\"`"))
-            }
             _ => None,
         };
         if let (Some((message, hint)), Some(place)) = (misplaced, execution_place) {

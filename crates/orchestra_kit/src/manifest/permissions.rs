@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use component::{Location, did_you_mean};
 
+use super::network::Network;
 use crate::document::{Element, Faults, Fields, Located};
 
 /// The grants of one extension, as written.
@@ -15,8 +16,8 @@ pub struct Permissions {
     pub read: Vec<Located<String>>,
     /// Paths that it may write.
     pub write: Vec<Located<String>>,
-    /// Whether it may use the network.
-    pub network: bool,
+    /// What of the network it may use.
+    pub network: Network,
     /// Programs that it may run.
     pub run: Vec<Located<String>>,
     /// Environment variables that it sees.
@@ -47,7 +48,7 @@ impl Permissions {
             at: Some(fields.at().clone()),
             read: fields.texts("read").unwrap_or_default(),
             write: fields.texts("write").unwrap_or_default(),
-            network: fields.flag("network").unwrap_or(false),
+            network: Network::read(&mut fields),
             run: fields.texts("run").unwrap_or_default(),
             env: fields.texts("env").unwrap_or_default(),
             calls: fields.texts("calls").unwrap_or_default(),

@@ -5,7 +5,7 @@
 
 use component::Location;
 
-use super::{Execution, ExtensionManifest};
+use super::{Execution, ExtensionManifest, Host, HostName, Network};
 use crate::document::Located;
 
 /// One permission and what a manifest asks for by it.
@@ -13,7 +13,7 @@ use crate::document::Located;
 pub struct Asked {
     /// The key of `[extension.permissions]`.
     pub permission: &'static str,
-    /// What is written there; for `network` one word.
+    /// What is written there; for `network` one word, or its hosts.
     pub values: Vec<String>,
     /// The same in plain words.
     pub words: String,
@@ -40,7 +40,7 @@ impl ExtensionManifest {
         let mut asked = vec![
             paths("read", &permissions.read, "reads", "nothing of yours"),
             paths("write", &permissions.write, "changes and deletes", "nothing of yours"),
-            network(permissions.network),
+            network(&permissions.network),
             run(&permissions.run),
             env(&permissions.env),
             calls(&permissions.calls),
@@ -102,15 +102,24 @@ fn place(path: &str) -> String {
     }
 }
 
-fn network(granted: bool) -> Asked {
-    let (word, words, note) = if granted {
-        let note = "also what listens on this machine alone, as databases, D-Bus and Docker do";
-        ("true", "talks to every host", Some(note.to_owned()))
-    } else {
-        ("false", "talks to nobody", None)
+fn network(granted: &Network) -> Asked {
+    let (values, words, note) = match granted {
+        Network::Refused => (vec!["false".to_owned()], "talks to nobody".to_owned(), None),
+        Network::All => {
+            let note = "also what listens on this machine alone, as databases, D-Bus and Docker do";
+            (vec!["true".to_owned()], "talks to every host".to_owned(), Some(note))
+        }
+        Network::Hosts(hosts) => {
+            let names: Vec<String> = hosts.iter().map(|host| format!("`{host}`")).collect();
+            let is_named = |host: &Host| !matches!(host.name, HostName::Address(_));
+            let note =
+                "what it looks up reaches the resolvers of this machine, and those that they ask";
+            let words = format!("talks to {} over TCP, and to nobody else", listed(&names));
+            let values = hosts.iter().map(ToString::to_string).collect();
+            (values, words, hosts.iter().any(is_named).then_some(note))
+        }
     };
-    let words = words.to_owned();
-    Asked { permission: "network", values: vec![word.to_owned()], words, note, at: None }
+    Asked { permission: "network", values, words, note: note.map(str::to_owned), at: None }
 }
 
 fn run(programs: &[Located<String>]) -> Asked {
@@ -205,6 +214,20 @@ mod tests {
                 "calls nobody",
             ]
         );
+    }
+
+    #[test]
+    fn hosts_are_told_one_by_one() {
+        let of = |hosts: &str| {
+            words(&format!("[extension.permissions]\nnetwork = [{hosts}]\n")).swap_remove(2)
+        };
+        assert_eq!(
+            of("\"127.0.0.1:80\""),
+            ("talks to `127.0.0.1:80` over TCP, and to nobody else".to_owned(), None)
+        );
+        let (words, note) = of("\"[::1]:80\", \"*.internal:8080\"");
+        assert_eq!(words, "talks to `[::1]:80` and `*.internal:8080` over TCP, and to nobody else");
+        assert!(note.is_some_and(|note| note.contains("resolvers")));
     }
 
     #[test]

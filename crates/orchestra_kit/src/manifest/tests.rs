@@ -121,7 +121,7 @@ fn an_extension_says_what_the_design_says() {
     assert_eq!((extension.limits.queue, extension.start_deadline()), (16, Duration::from_secs(3)));
     assert_eq!((extension.restart.budget, extension.restart.window), (1, Duration::from_secs(60)));
     let permissions = &extension.permissions;
-    assert!(permissions.network);
+    assert!(permissions.network.is_all());
     for (call, granted) in [
         ("artifact-store.put", true),
         ("imports.imports", true),
@@ -143,7 +143,7 @@ fn a_small_extension_has_the_defaults() {
     let extension =
         read("[extension]\nname = \"a\"\nlibrary = \"liba.so\"").unwrap().extension.unwrap();
     assert_eq!((extension.execution, extension.activation), (Execution::Pit, Activation::Lazy));
-    assert!(extension.required && !extension.player && !extension.permissions.network);
+    assert!(extension.required && !extension.player && extension.permissions.network.is_refused());
     assert_eq!(extension.start_deadline(), Duration::from_secs(10));
     assert_eq!((extension.limits.queue, extension.restart.budget), (256, 3));
 }

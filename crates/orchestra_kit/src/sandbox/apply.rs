@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::{Policy, files, filter};
+use super::{Listener, Policy, files, filter};
+use crate::manifest::Network;
 
 /// A step that the kernel refused.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,13 @@ pub enum SandboxError {
     /// The rules for files were taken, and nothing holds to them.
     #[error("the kernel took the rules for its files and enforces none (Landlock)")]
     Unheld,
+    /// Its connects cannot be handed to the supervisor.
+    #[error("the kernel does not hand its connects over (seccomp's user notification)")]
+    Connects {
+        /// What the kernel said.
+        #[source]
+        source: std::io::Error,
+    },
     /// System calls cannot be filtered.
     #[error("the kernel does not filter its system calls (seccomp)")]
     Calls {
@@ -49,11 +57,12 @@ pub enum SandboxError {
 }
 
 impl Policy {
-    /// Confines the calling process for good. `interpreter`: what the supervisor's interpreter reads.
+    /// Confines the calling process for good. `interpreter`: what the supervisor's interpreter reads. What it gives has to
+    /// reach the supervisor: by it the connects of a guest with a list of hosts are answered.
     ///
     /// # Errors
     /// When the kernel refuses a step; the process must end then.
-    pub fn apply(&self, interpreter: &[PathBuf]) -> Result<(), SandboxError> {
+    pub fn apply(&self, interpreter: &[PathBuf]) -> Result<Option<Listener>, SandboxError> {
         rustix::thread::set_no_new_privs(true)
             .map_err(|source| SandboxError::Privileges { source })?;
         if let Some(bytes) = self.memory {
@@ -74,6 +83,11 @@ impl Policy {
             filter::restrict(self)
                 .map_err(|source| SandboxError::Calls { source: Box::new(source) })?;
         }
-        Ok(())
+        if let Network::Hosts(_) = self.network {
+            let listener =
+                Listener::install().map_err(|source| SandboxError::Connects { source })?;
+            return Ok(Some(listener));
+        }
+        Ok(None)
     }
 }

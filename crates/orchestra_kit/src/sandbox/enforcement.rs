@@ -4,8 +4,8 @@
 //! that kernel, or of what this core itself refuses.
 
 use super::kernel::{PORTS, TRUNCATION};
-use super::{Kernel, Policy};
-use crate::manifest::{Execution, ExtensionManifest};
+use super::{HostLists, Kernel, Policy};
+use crate::manifest::{Execution, ExtensionManifest, Host, Network};
 
 const NO_LANDLOCK: &str = "this kernel has no Landlock, or it is switched off";
 const NO_FILTER: &str = "this kernel does not filter system calls";
@@ -68,7 +68,7 @@ pub fn enforcement(
     let mut found = vec![
         told("read", files(kernel, policy, false)),
         told("write", files(kernel, policy, true)),
-        told("network", network(kernel, policy)),
+        told("network", network(kernel, policy, &manifest.permissions.network)),
         told("run", run(kernel, policy)),
         // The variables reach only the process that they are granted to, and calls are checked in this core.
         told("env", here()),
@@ -105,12 +105,25 @@ fn files(kernel: Kernel, policy: &Policy, write: bool) -> (Level, String) {
     (Level::Enforced, format!("nothing is granted for what is not there: {}", missing.join(", ")))
 }
 
-fn network(kernel: Kernel, policy: &Policy) -> (Level, String) {
-    match (kernel.seccomp, kernel.landlock >= PORTS && !policy.network) {
+fn network(kernel: Kernel, policy: &Policy, granted: &Network) -> (Level, String) {
+    if !granted.hosts().is_empty() {
+        return hosts(kernel, granted.hosts());
+    }
+    match (kernel.seccomp, kernel.landlock >= PORTS && !policy.network.is_all()) {
         (true, _) => (Level::Enforced, String::new()),
         (false, true) => (Level::Degraded, format!("{NO_FILTER}; only TCP is held (Landlock)")),
         (false, false) => (Level::NotEnforced, NO_FILTER.to_owned()),
     }
+}
+
+/// A list that cannot be held grants nothing.
+fn hosts(kernel: Kernel, listed: &[Host]) -> (Level, String) {
+    if kernel.hosts != HostLists::Held {
+        let reason = format!("{}; nothing of the network is granted", kernel.hosts.reason());
+        return (Level::NotEnforced, reason);
+    }
+    let listed: Vec<_> = listed.iter().map(|host| format!("`{host}`")).collect();
+    (Level::Enforced, format!("only {}", listed.join(", ")))
 }
 
 fn run(kernel: Kernel, policy: &Policy) -> (Level, String) {

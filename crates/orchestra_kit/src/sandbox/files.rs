@@ -26,11 +26,11 @@ pub(super) fn restrict(policy: &Policy, interpreter: &[PathBuf]) -> Result<bool,
         Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(all)?;
     if policy.kernel.landlock >= SCOPES {
         ruleset = ruleset.scope(Scope::Signal)?;
-        if !policy.network {
+        if !policy.network.is_all() {
             ruleset = ruleset.scope(Scope::AbstractUnixSocket)?;
         }
     }
-    if policy.kernel.landlock >= PORTS && !policy.network {
+    if policy.kernel.landlock >= PORTS && !policy.network.is_all() {
         ruleset = ruleset.handle_access(AccessNet::BindTcp | AccessNet::ConnectTcp)?;
     }
     let own = [PathBuf::from(always::OWN_PROCESS)];

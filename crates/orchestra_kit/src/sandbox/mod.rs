@@ -11,6 +11,7 @@ mod enforcement;
 mod files;
 mod filter;
 mod kernel;
+mod listener;
 mod policy;
 mod programs;
 mod python;
@@ -21,7 +22,8 @@ mod tests;
 
 pub use apply::SandboxError;
 pub use enforcement::{Enforcement, Level, enforcement};
-pub use kernel::Kernel;
+pub use kernel::{HostLists, Kernel};
+pub use listener::{ADDRESS, Connect, Listener};
 pub(crate) use policy::own_program;
 pub use policy::{Places, Policy};
 pub use python::Interpreter;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::python::{Interpreter, is_python};
-use super::{Kernel, always, programs};
-use crate::manifest::{Entry, ExtensionManifest, Permissions, Roots};
+use super::{HostLists, Kernel, always, programs};
+use crate::manifest::{Entry, ExtensionManifest, Network, Permissions, Roots};
 
 /// Where things are in the system that a guest belongs to.
 #[derive(Debug, Clone, Default)]
@@ -27,10 +27,6 @@ pub struct Places {
 }
 
 /// What one guest may do.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of the manifest, and any of them may hold with any other"
-)]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Policy {
     /// What the kernel can hold it with.
@@ -47,8 +43,8 @@ pub struct Policy {
     pub is_program: bool,
     /// Whether it may start processes.
     pub processes: bool,
-    /// Whether it may use the network.
-    pub network: bool,
+    /// What of the network it may use: nothing where its kernel cannot hold its list of hosts.
+    pub network: Network,
     /// Bytes of memory that each of its processes may have; none: no limit.
     pub memory: Option<u64>,
     /// Its private folders, read and written; made before it starts.
@@ -76,7 +72,10 @@ impl Policy {
             shares_interpreter: matches!(manifest.entry, Entry::Python(_)),
             is_program: false,
             processes: !permissions.run.is_empty(),
-            network: permissions.network,
+            network: match &permissions.network {
+                Network::Hosts(_) if kernel.hosts != HostLists::Held => Network::Refused,
+                granted => granted.clone(),
+            },
             memory: manifest.limits.memory,
             temporary: own.join("tmp"),
             data: own.join("data"),
@@ -95,7 +94,7 @@ impl Policy {
             .filter(|_| manifest.trust.is_none())
             .find(|path| Permissions::covers(&resolve(path), &manifest.file))
             .map(|path| path.value.clone());
-        if policy.network {
+        if !policy.network.is_refused() {
             policy.read.extend(always::NETWORK.iter().map(PathBuf::from));
         }
         let granted = permissions.read.iter().chain(&permissions.write).map(|path| resolve(path));

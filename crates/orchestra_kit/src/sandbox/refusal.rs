@@ -11,7 +11,7 @@ use ipc::RemoteFailure;
 
 use super::Policy;
 use crate::document::Located;
-use crate::manifest::ExtensionManifest;
+use crate::manifest::{ExtensionManifest, HostName, Network};
 
 /// So much of a text is looked at, from its end.
 const LONGEST: usize = 16 * 1024;
@@ -106,10 +106,8 @@ impl Refusals {
                 Some(path) => self.file(path),
                 None => self.unknown(&[("read", false), ("write", false)]),
             },
-            (Answer::Unresolved, _) => (calls && !self.policy.network).then(|| self.network()),
-            (Answer::NotPermitted, Some(Doing::Connecting)) => {
-                (calls && !self.policy.network).then(|| self.network())
-            }
+            (Answer::Unresolved, _) if calls => self.names(),
+            (Answer::NotPermitted, Some(Doing::Connecting)) if calls => self.network(),
             (Answer::NotPermitted, Some(Doing::Starting)) => {
                 (calls && !self.policy.processes).then(|| self.program(path(text)))
             }
@@ -118,7 +116,7 @@ impl Refusals {
                     .to_owned(),
             ),
             (Answer::NotPermitted, None) if calls && path(text).is_none() => self.unknown(&[
-                ("network", self.policy.network),
+                ("network", self.policy.network.is_all()),
                 ("run", self.policy.processes),
             ]),
             _ => None,
@@ -177,11 +175,32 @@ impl Refusals {
         format!("the sandbox lets it start no process but what its manifest names: {grant}")
     }
 
-    fn network(&self) -> String {
+    /// Why something of the network was refused; nothing where all of it is granted.
+    fn network(&self) -> Option<String> {
         let place = self.place();
-        format!(
-            "the sandbox gives it no network: write `network = true` under `[extension.permissions]` at {place}"
-        )
+        match &self.policy.network {
+            Network::All => None,
+            // Where it cannot be held, a list grants nothing.
+            Network::Refused if !self.manifest.permissions.network.is_refused() => Some(format!(
+                "the sandbox gives it no network: {}, so that the hosts at {place} cannot be granted one by one",
+                self.policy.kernel.hosts.reason()
+            )),
+            Network::Refused => Some(format!(
+                "the sandbox gives it no network: write `network = [\"host:port\"]`, or `network = true`, under `[extension.permissions]` at {place}"
+            )),
+            Network::Hosts(_) => Some(format!(
+                "the sandbox lets it connect, over TCP, to what `network` of `[extension.permissions]` at {place} lists: add the host with its port"
+            )),
+        }
+    }
+
+    /// Why a name is not known: nobody is asked, or only for addresses.
+    fn names(&self) -> Option<String> {
+        let hosts = self.policy.network.hosts();
+        if hosts.iter().any(|host| !matches!(host.name, HostName::Address(_))) {
+            return None;
+        }
+        self.network()
     }
 
     /// It is not known what was refused.

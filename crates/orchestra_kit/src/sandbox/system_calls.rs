@@ -7,6 +7,7 @@ use libc::c_long;
 
 use super::Policy;
 use super::kernel::SCOPES;
+use crate::manifest::Network;
 
 /// A comparison of one argument, of which the kernel reads the lower 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,7 @@ const NAMESPACES: [u32; 8] = [
 ];
 /// What of a socket's type is not a flag.
 const KIND: u32 = 0xf;
+const STREAM: u32 = 1;
 const DATAGRAM: u32 = 2;
 const RAW: u32 = 3;
 /// An old kind, of any family: the kernel makes a packet socket of it.
@@ -49,6 +51,18 @@ const UNIX: u32 = 1;
 const INTERNET: u32 = 2;
 const INTERNET_6: u32 = 10;
 const NETLINK: u32 = 16;
+const IP: u32 = 0;
+const TCP: u32 = 6;
+const IP_6: u32 = 41;
+/// Of a message: it opens the connection.
+const FAST_OPEN: u32 = 0x2000_0000;
+/// Options of a TCP socket.
+const FAST_OPEN_CONNECT: u32 = 30;
+const REPAIR: u32 = 19;
+/// The option of an IP socket that holds routes.
+const OPTIONS: u32 = 4;
+/// Those of an IPv6 socket: `IPV6_RTHDR`, and as they were before.
+const ROUTING_HEADERS: [u32; 3] = [57, 5, 6];
 const SET_DEATH_SIGNAL: u32 = 1;
 const OF_A_PROCESS: u32 = 0;
 const OF_A_GROUP: u32 = 1;
@@ -134,12 +148,18 @@ const FORKS: &[c_long] = &[libc::SYS_fork, libc::SYS_vfork];
 #[cfg(not(target_arch = "x86_64"))]
 const FORKS: &[c_long] = &[];
 
+fn always(call: c_long) -> Refused {
+    Refused { call, when: Vec::new() }
+}
+
+fn when(call: c_long, when: &[Test]) -> Refused {
+    Refused { call, when: when.to_vec() }
+}
+
 /// Every call that a guest of that policy is refused. `own`: its process's number.
 pub(super) fn refused(policy: &Policy, own: u32) -> Vec<Refused> {
     use Test::{Is, IsNot, Masked};
-    let always = |call: &c_long| Refused { call: *call, when: Vec::new() };
-    let when = |call, when: &[Test]| Refused { call, when: when.to_vec() };
-    let mut found: Vec<_> = ALWAYS.iter().chain(ALWAYS_HERE).map(always).collect();
+    let mut found: Vec<_> = ALWAYS.iter().chain(ALWAYS_HERE).copied().map(always).collect();
     found.extend([
         // Its life is tied to the supervisor's.
         when(libc::SYS_prctl, &[Is(0, SET_DEATH_SIGNAL)]),
@@ -159,26 +179,19 @@ pub(super) fn refused(policy: &Policy, own: u32) -> Vec<Refused> {
         when(libc::SYS_socketpair, &[Masked(1, KIND, DATAGRAM)]),
         when(libc::SYS_socketpair, &[Masked(1, KIND, RAW)]),
     ]);
-    if policy.network {
-        let families = [UNIX, INTERNET, INTERNET_6, NETLINK].map(|family| IsNot(0, family));
-        found.extend([
-            when(libc::SYS_socket, &families),
-            when(libc::SYS_socket, &[IsNot(0, NETLINK), Masked(1, KIND, RAW)]),
-            when(libc::SYS_socket, &[Masked(1, KIND, PACKET)]),
-            // Of the kernel's own sockets only the one that tells which addresses there are.
-            when(libc::SYS_socket, &[Is(0, NETLINK), IsNot(2, 0)]),
-        ]);
-    } else {
-        found.push(always(&libc::SYS_socket));
+    match policy.network {
+        Network::Refused => found.push(always(libc::SYS_socket)),
+        Network::Hosts(_) => found.extend(beside_hosts()),
+        Network::All => found.extend(beside_all()),
     }
     if policy.processes {
         found.extend(NAMESPACES.map(|space| when(libc::SYS_clone, &[Masked(0, space, space)])));
     } else {
-        found.extend(FORKS.iter().map(always));
+        found.extend(FORKS.iter().copied().map(always));
         found.push(when(libc::SYS_clone, &[Masked(0, CLONE_THREAD, 0)]));
-        found.push(always(&libc::SYS_execveat));
+        found.push(always(libc::SYS_execveat));
         if !policy.is_program {
-            found.push(always(&libc::SYS_execve));
+            found.push(always(libc::SYS_execve));
         }
         if policy.kernel.landlock < SCOPES {
             found.extend(
@@ -190,9 +203,49 @@ pub(super) fn refused(policy: &Policy, own: u32) -> Vec<Refused> {
                 ]
                 .map(|call| when(call, &[IsNot(0, own)])),
             );
-            found.extend([libc::SYS_tkill, libc::SYS_pidfd_send_signal].iter().map(always));
+            found.extend([libc::SYS_tkill, libc::SYS_pidfd_send_signal].map(always));
         }
     }
+    found
+}
+
+/// With a grant of the whole network.
+fn beside_all() -> Vec<Refused> {
+    use Test::{Is, IsNot, Masked};
+    let families = [UNIX, INTERNET, INTERNET_6, NETLINK].map(|family| IsNot(0, family));
+    vec![
+        when(libc::SYS_socket, &families),
+        when(libc::SYS_socket, &[IsNot(0, NETLINK), Masked(1, KIND, RAW)]),
+        when(libc::SYS_socket, &[Masked(1, KIND, PACKET)]),
+        // Of the kernel's own sockets only the one that tells which addresses there are.
+        when(libc::SYS_socket, &[Is(0, NETLINK), IsNot(2, 0)]),
+    ]
+}
+
+/// With a list of hosts: TCP, of which each `connect` is handed over. Nothing may send or connect in another way: a datagram
+/// has its address in memory, where no filter sees it.
+fn beside_hosts() -> Vec<Refused> {
+    use Test::{Is, IsNot, Masked};
+    let mut found = vec![
+        when(libc::SYS_socket, &[IsNot(0, INTERNET), IsNot(0, INTERNET_6)]),
+        when(libc::SYS_socket, &[IsNot(2, 0), IsNot(2, TCP)]),
+        // Hosts are granted, not a server.
+        when(libc::SYS_bind, &[]),
+        when(libc::SYS_listen, &[]),
+        // A connect by sending.
+        when(libc::SYS_sendto, &[Masked(3, FAST_OPEN, FAST_OPEN)]),
+        when(libc::SYS_sendmsg, &[Masked(2, FAST_OPEN, FAST_OPEN)]),
+        when(libc::SYS_sendmmsg, &[Masked(3, FAST_OPEN, FAST_OPEN)]),
+        when(libc::SYS_setsockopt, &[Is(1, TCP), Is(2, FAST_OPEN_CONNECT)]),
+        when(libc::SYS_setsockopt, &[Is(1, TCP), Is(2, REPAIR)]),
+        // A way over another host.
+        when(libc::SYS_setsockopt, &[Is(1, IP), Is(2, OPTIONS)]),
+    ];
+    let ways =
+        ROUTING_HEADERS.map(|option| when(libc::SYS_setsockopt, &[Is(1, IP_6), Is(2, option)]));
+    found.extend(ways);
+    let kinds = (0..=KIND).filter(|kind| *kind != STREAM);
+    found.extend(kinds.map(|kind| when(libc::SYS_socket, &[Masked(1, KIND, kind)])));
     found
 }
 

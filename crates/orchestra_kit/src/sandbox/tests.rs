@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::filter::{answer, programs};
-use super::{Interpreter, Kernel, Level, Places, Policy, enforcement};
-use crate::document::Source;
-use crate::manifest::{ExtensionManifest, Manifest};
+use seccompiler::{BpfProgram, sock_filter};
 
-const FULL: Kernel = Kernel { landlock: 6, seccomp: true };
+use super::filter::{answer, programs};
+use super::{HostLists, Interpreter, Kernel, Level, Places, Policy, enforcement, listener};
+use crate::document::Source;
+use crate::manifest::{ExtensionManifest, Manifest, Network};
+
+const FULL: Kernel = Kernel { landlock: 6, seccomp: true, hosts: HostLists::Held };
 
 fn manifest(permissions: &str) -> ExtensionManifest {
     let text = format!(
@@ -56,7 +58,7 @@ fn without_a_grant_there_is_its_own_folder_and_the_system() {
     }
     assert!(policy.write.iter().all(|path| path.starts_with("/dev")), "{:?}", policy.write);
     assert_eq!(policy.temporary, Path::new("/w/.symphony/extensions/held/tmp"));
-    assert!(policy.execute.is_empty() && !policy.processes && !policy.network);
+    assert!(policy.execute.is_empty() && !policy.processes && policy.network.is_refused());
 }
 
 #[test]
@@ -181,10 +183,75 @@ fn what_a_kernel_cannot_hold_is_told_with_the_reason() {
         assert!(told.2.contains("no Landlock"), "{}", told.2);
     }
     assert_eq!((none[2].1, none[4].1), (Level::NotEnforced, Level::Enforced));
-    let old = levels("", Kernel { landlock: 2, seccomp: true });
+    let old = levels("", Kernel { landlock: 2, ..FULL });
     assert_eq!((old[0].1, old[1].1, old[2].1), (Level::Enforced, Level::Degraded, Level::Enforced));
-    let unfiltered = levels("", Kernel { landlock: 6, seccomp: false });
+    let unfiltered = levels("", Kernel { seccomp: false, ..FULL });
     assert_eq!((unfiltered[2].1, unfiltered[3].1), (Level::Degraded, Level::Degraded));
+}
+
+#[test]
+fn a_list_of_hosts_is_held_whole_or_grants_nothing() {
+    let listed = "network = [\"a.example:443\", \"[::1]:80\"]\n";
+    let manifest = manifest(listed);
+    let of = |kernel: Kernel| {
+        let policy = Policy::of(&manifest, &places(), kernel);
+        let told = enforcement(&manifest, Some(&policy), kernel).swap_remove(2);
+        (policy.network.clone(), told.level, told.reason)
+    };
+    let (granted, level, reason) = of(FULL);
+    assert_eq!((granted, level), (manifest.permissions.network.clone(), Level::Enforced));
+    assert_eq!(reason, "only `a.example:443`, `[::1]:80`");
+    for (hosts, word) in [
+        (HostLists::NotHandedOver, "user notification"),
+        (HostLists::NotTaken, "pidfd_getfd"),
+        (HostLists::Closed, "Yama"),
+        (HostLists::Taken, "another program"),
+    ] {
+        let (granted, level, reason) = of(Kernel { hosts, ..FULL });
+        assert_eq!((granted, level), (Network::Refused, Level::NotEnforced));
+        assert!(reason.contains(word) && reason.contains("nothing of the network"), "{reason}");
+    }
+}
+
+#[test]
+fn a_list_of_hosts_leaves_tcp_and_every_connect_is_handed_over() {
+    let refused = libc::EPERM.unsigned_abs();
+    let listed = policy("network = [\"a.example:443\"]\n");
+    let of = |first: u64, second: u64, third: u64| [first, second, third, 0, 0, 0];
+    for (call, arguments, expected) in [
+        (libc::SYS_socket, of(2, 0x8_0001, 0), 0),
+        (libc::SYS_socket, of(10, 0x8_0801, 6), 0),
+        (libc::SYS_socket, of(2, 2, 0), refused),
+        (libc::SYS_socket, of(2, 1, 132), refused),
+        (libc::SYS_socket, of(2, 1, 262), refused),
+        (libc::SYS_socket, of(2, 5, 132), refused),
+        (libc::SYS_socket, of(1, 1, 0), refused),
+        (libc::SYS_socket, of(16, 3, 0), refused),
+        (libc::SYS_socketpair, of(1, 1, 0), 0),
+        (libc::SYS_bind, [0; 6], refused),
+        (libc::SYS_listen, [0; 6], refused),
+        (libc::SYS_sendto, [3, 0, 0, 0x4000, 0, 0], 0),
+        (libc::SYS_sendto, [3, 0, 0, 0x2000_4000, 0, 0], refused),
+        (libc::SYS_sendmsg, of(3, 0, 0x2000_0000), refused),
+        (libc::SYS_sendmmsg, [3, 0, 1, 0x2000_0000, 0, 0], refused),
+        (libc::SYS_setsockopt, of(3, 6, 1), 0),
+        (libc::SYS_setsockopt, of(3, 6, 30), refused),
+        (libc::SYS_setsockopt, of(3, 41, 57), refused),
+        (libc::SYS_io_uring_setup, [0; 6], refused),
+    ] {
+        assert_eq!(answered(&listed, HERE, call, arguments), expected, "{call} {arguments:x?}");
+    }
+    let handed_over: BpfProgram = listener::program()
+        .into_iter()
+        .map(|libc::sock_filter { code, jt, jf, k }| sock_filter { code, jt, jf, k })
+        .collect();
+    for (call, expected) in [
+        (libc::SYS_connect, libc::SECCOMP_RET_USER_NOTIF),
+        (libc::SYS_accept4, 0),
+        (libc::SYS_getpid, 0),
+    ] {
+        assert_eq!(answer(&handed_over, HERE, call, [0; 6]), expected, "{call}");
+    }
 }
 
 const HERE: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
@@ -254,7 +321,7 @@ fn sockets_are_opened_by_grant_and_pairs_are_streams() {
 #[test]
 fn where_landlock_does_not_hold_signals_the_filter_does() {
     let refused = libc::EPERM.unsigned_abs();
-    let old = Policy { kernel: Kernel { landlock: 5, seccomp: true }, ..policy("") };
+    let old = Policy { kernel: Kernel { landlock: 5, ..FULL }, ..policy("") };
     for (call, first, expected) in [
         (libc::SYS_kill, 77, 0),
         (libc::SYS_kill, 1, refused),

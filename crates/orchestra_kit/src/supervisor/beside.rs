@@ -11,6 +11,7 @@ use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 use rustix::stdio::{dup2_stdin, dup2_stdout};
 use rustix::thread::set_no_new_privs;
 
+use super::connects::hand_over;
 use super::own_process::refused;
 use crate::error::SupervisorError;
 use crate::sandbox::Policy;
@@ -27,19 +28,24 @@ pub struct Beside {
     server_stdin: OwnedFd,
     server_stdout: OwnedFd,
     policy: Policy,
+    handover: Option<OwnedFd>,
     bridge: i32,
 }
 
 impl Beside {
     /// In the bridge's process, which can gain no privileges from here on.
-    pub(super) fn new(policy: Policy, kept: Option<OwnedFd>) -> Result<Self, SupervisorError> {
+    pub(super) fn new(
+        policy: Policy,
+        kept: Option<OwnedFd>,
+        handover: Option<OwnedFd>,
+    ) -> Result<Self, SupervisorError> {
         set_no_new_privs(true).map_err(refused("give up privileges"))?;
         let (server_stdin, stdin) =
             pipe_with(PipeFlags::CLOEXEC).map_err(refused("open a pipe to the server"))?;
         let (stdout, server_stdout) =
             pipe_with(PipeFlags::CLOEXEC).map_err(refused("open a pipe to the server"))?;
         let bridge = getpid().as_raw_nonzero().get();
-        Ok(Self { stdin, stdout, kept, server_stdin, server_stdout, policy, bridge })
+        Ok(Self { stdin, stdout, kept, server_stdin, server_stdout, policy, handover, bridge })
     }
 
     /// In the fork: everything but the execution of the program.
@@ -54,9 +60,10 @@ impl Beside {
         }
         dup2_stdin(&self.server_stdin).map_err(refused("redirect stdin"))?;
         dup2_stdout(&self.server_stdout).map_err(refused("redirect stdout"))?;
-        self.policy
-            .apply(&[])
-            .map_err(|source| SupervisorError::Sandbox { source: Box::new(source) })
+        let applied = self.policy.apply(&[]);
+        let listener =
+            applied.map_err(|source| SupervisorError::Sandbox { source: Box::new(source) })?;
+        hand_over(listener, self.handover)
     }
 
     /// In the bridge, once the server was forked: the bridge's ends and the memory.

@@ -433,6 +433,12 @@ impl Shared {
             FromSupervisor::NotStarted { id, reason } => {
                 self.ended(id, Ending::NotStarted(reason));
             }
+            FromSupervisor::Refused { id, what } => {
+                let guest = self.inner.lock().guests.get(&id).map(|guest| Arc::clone(&guest.watch));
+                if let Some(watch) = guest {
+                    watch.refused(&what);
+                }
+            }
             FromSupervisor::Exited { id, status } => self.ended(id, Ending::Exited(status)),
         }
     }

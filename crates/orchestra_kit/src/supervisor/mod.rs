@@ -6,20 +6,24 @@
 
 mod beside;
 pub mod client;
+mod connects;
 mod descriptors;
 mod environment;
 mod own_process;
 pub mod protocol;
 pub mod server;
+mod start;
 mod tree;
 mod watch;
 
 pub use beside::Beside;
 pub use client::Supervisor;
+pub use connects::resolve;
 pub use environment::Environment;
 pub use own_process::Launch;
 pub(crate) use protocol::is_shortage;
 pub use protocol::{Ending, Program, Span, SpawnRequest, Status, Termination};
-pub use server::{LANE_VARIABLE, Order, Prepared, Server, Start};
+pub use server::{Order, RESOLVER, Server};
+pub use start::{LANE_VARIABLE, Prepared, Start};
 pub use tree::end_below;
 pub use watch::{Process, Watch};

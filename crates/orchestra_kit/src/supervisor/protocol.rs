@@ -21,7 +21,7 @@ use crate::error::SupervisorError;
 use crate::sandbox::Policy;
 
 /// The version of these messages; both ends come from one build, so it only catches a mixed installation.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest message. A packet longer than the socket's buffer could never be sent.
 pub const LONGEST: usize = 128 * 1024;
@@ -171,6 +171,8 @@ pub(crate) enum FromSupervisor {
     Spawned { id: u64, pid: i32 },
     /// A guest could not be started.
     NotStarted { id: u64, reason: String },
+    /// What a guest with a list of hosts was refused, for the first time, and why.
+    Refused { id: u64, what: String },
     /// A guest ended and was reaped.
     Exited { id: u64, status: Status },
 }

@@ -6,32 +6,35 @@
 //! [`Order::Exit`], no descendant is left.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags};
-use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::SendFlags;
 use rustix::process::{
     Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getrlimit,
-    kill_process, kill_process_group, pidfd_open, set_child_subreaper,
-    set_parent_process_death_signal, setrlimit, setsid, waitpid,
+    kill_process, kill_process_group, pidfd_open, set_child_subreaper, setrlimit, setsid, waitpid,
 };
-use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stderr, stdin, stdout};
+use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
-use super::beside::Beside;
+use super::connects::{self, Broker};
+use super::own_process::refused;
 use super::protocol::{
     BREATH, FromSupervisor, LONGEST, Program, Received, Span, SpawnRequest, Status, Termination,
     ToSupervisor, VERSION, encode, is_shortage, receive, send,
 };
+use super::start::{Prepared, Start, nothing, prepare_resolver};
 use super::{descriptors, tree};
 use crate::error::SupervisorError;
+use crate::manifest::Network;
 use crate::sandbox::Interpreter;
 
 /// How long the tree may take to die once it was killed.
 const END: Duration = Duration::from_millis(200);
+
+/// The number of the process that looks names up; those of guests begin above it.
+pub const RESOLVER: u64 = 0;
 
 /// How long the root may take to say its first word.
 const FIRST_WORD: Duration = Duration::from_secs(5);
@@ -47,42 +50,10 @@ pub enum Order {
     Fork(Start),
     /// Fork, and execute a program in the child.
     Exec(Start),
+    /// Fork, and look names up in the child, over this link.
+    Resolver(OwnedFd),
     /// Leave: nothing is left to look after.
     Exit,
-}
-
-/// One guest to start, with the descriptors that it gets.
-#[derive(Debug)]
-pub struct Start {
-    /// What to start.
-    pub request: SpawnRequest,
-    /// The process that must still be the child's parent once its death signal is armed.
-    pub supervisor: i32,
-    /// The guest's end of its lane.
-    pub lane: OwnedFd,
-    /// Where its standard output goes.
-    pub stdout: OwnedFd,
-    /// Where its standard error goes.
-    pub stderr: OwnedFd,
-    /// Memory that outlives it, for a server's bridge.
-    pub kept: Option<OwnedFd>,
-}
-
-/// A child made ready: what it still has to do itself, because only its interpreter can.
-#[derive(Debug)]
-pub struct Prepared {
-    /// The extension's name.
-    pub name: String,
-    /// What to run.
-    pub program: Program,
-    /// Its folder, which the process stands in.
-    pub folder: PathBuf,
-    /// The guest's end of its lane; survives `exec` for a program of its own.
-    pub lane: OwnedFd,
-    /// Variables to set; `SYMPHONY_LANE` among them for a program of its own.
-    pub environment: Vec<(String, String)>,
-    /// What a server has to be started with, by one more fork.
-    pub beside: Option<Beside>,
 }
 
 /// A guest that runs.
@@ -113,6 +84,8 @@ pub struct Server {
     given: Rlimit,
     /// What this process's interpreter reads, and so every guest that is forked from it.
     interpreter: Interpreter,
+    /// What makes the connects of guests with a list of hosts.
+    broker: Broker,
 }
 
 impl Server {
@@ -154,6 +127,7 @@ impl Server {
             buffer,
             given: raise_limit(),
             interpreter: Interpreter::default(),
+            broker: Broker::default(),
         })
     }
 
@@ -180,7 +154,9 @@ impl Server {
                 return Ok(order);
             }
             match self.turn() {
-                Ok(true) => {}
+                Ok(true) => {
+                    self.orders.extend(self.broker.wants_resolver().map(Order::Resolver));
+                }
                 Ok(false) => {
                     tree::end_below(END);
                     return Ok(Order::Exit);
@@ -200,6 +176,10 @@ impl Server {
     /// # Errors
     /// When the message is too long.
     pub fn spawned(&mut self, id: u64, pid: i32) -> Result<(), SupervisorError> {
+        if id == RESOLVER {
+            // Its link tells of its end.
+            return Ok(());
+        }
         let process = Pid::from_raw(pid).ok_or(Errno::SRCH).and_then(|pid| {
             let process = pidfd_open(pid, PidfdFlags::empty())?;
             // The copy is for the root, which waits for the guest's end without asking here.
@@ -225,6 +205,10 @@ impl Server {
     /// # Errors
     /// When the message is too long.
     pub fn not_started(&mut self, id: u64, reason: &str) -> Result<(), SupervisorError> {
+        if id == RESOLVER {
+            self.broker.lose_resolver();
+            return Ok(());
+        }
         let reason = reason.chars().take(1000).collect();
         self.tell(&FromSupervisor::NotStarted { id, reason }, None)
     }
@@ -235,12 +219,29 @@ impl Server {
     /// # Errors
     /// As [`Start::prepare`].
     pub fn prepare_child(&mut self, start: Start) -> Result<Prepared, SupervisorError> {
+        self.give_up()?;
+        start.prepare(&self.interpreter)
+    }
+
+    /// Turns a fresh fork of this process into the one that looks names up; [`super::resolve`] follows.
+    ///
+    /// # Errors
+    /// When the supervisor is gone already or the kernel refuses a step. The caller must exit then.
+    pub fn prepare_resolver(&mut self, link: &OwnedFd) -> Result<(), SupervisorError> {
+        let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+        self.give_up()?;
+        prepare_resolver(link, parent)
+    }
+
+    /// In a child: nothing of it is the supervisor's.
+    fn give_up(&mut self) -> Result<(), SupervisorError> {
         self.links = None;
         self.guests.clear();
         self.orders.clear();
         self.outbox.clear();
-        setrlimit(Resource::Nofile, self.given).map_err(refused("give the limit back"))?;
-        start.prepare(&self.interpreter)
+        self.broker = Broker::default();
+        connects::give_back();
+        setrlimit(Resource::Nofile, self.given).map_err(refused("give the limit back"))
     }
 
     /// Waits once and handles what came. False: it is over.
@@ -257,9 +258,17 @@ impl Server {
         ];
         watched
             .extend(self.guests.values().map(|guest| PollFd::new(&guest.process, PollFlags::IN)));
-        let tick = Timespec { tv_sec: REAP.as_secs().cast_signed(), tv_nsec: 0 };
+        // Last, behind what is counted by guests.
+        watched.extend(
+            self.broker
+                .descriptor()
+                .map(|connects| PollFd::from_borrowed_fd(connects, PollFlags::IN)),
+        );
+        let patience = [(!self.guests.is_empty()).then_some(REAP), self.broker.patience()];
+        let patience = patience.into_iter().flatten().min();
+        let tick = patience.and_then(|patience| Timespec::try_from(patience).ok());
         // An interrupt is a child's death where the interpreter listens for it.
-        let idle = match poll(&mut watched, (!self.guests.is_empty()).then_some(&tick)) {
+        let idle = match poll(&mut watched, tick.as_ref()) {
             Ok(count) => count == 0,
             Err(Errno::INTR) => true,
             Err(error) if is_shortage(error) => {
@@ -281,8 +290,17 @@ impl Server {
         if idle || !ended.is_empty() {
             self.reap_orphans();
         }
+        self.connects()?;
         self.flush()?;
         if spoken { self.listen() } else { Ok(true) }
+    }
+
+    /// Makes the connects that guests wait for.
+    fn connects(&mut self) -> Result<(), SupervisorError> {
+        for (id, what) in self.broker.turn() {
+            self.tell(&FromSupervisor::Refused { id, what }, None)?;
+        }
+        Ok(())
     }
 
     /// Takes every waiting message. False: the root said stop, or is gone.
@@ -297,11 +315,11 @@ impl Server {
             match message {
                 ToSupervisor::Spawn(request) => {
                     let id = request.id;
-                    match order(request, descriptors) {
+                    match self.order(request, descriptors) {
                         Ok(order) => self.orders.push_back(order),
-                        Err(got) => self.not_started(
+                        Err(why) => self.not_started(
                             id,
-                            &format!("the supervisor has no descriptors free for it: {got} came"),
+                            &format!("the supervisor has no descriptors free for it: {why}"),
                         )?,
                     }
                 }
@@ -312,6 +330,34 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// What to do for a request; where its descriptors did not all find room in this process, how many did.
+    fn order(
+        &mut self,
+        request: SpawnRequest,
+        mut descriptors: Vec<OwnedFd>,
+    ) -> Result<Order, String> {
+        let is_server = matches!(request.program, Program::Server { .. });
+        let came = |descriptors: &Vec<OwnedFd>| format!("{} came", descriptors.len());
+        if is_server && descriptors.len() != 4 {
+            // Without the fourth it would keep nothing across a restart, and nobody would know.
+            return Err(came(&descriptors));
+        }
+        let kept = if is_server { descriptors.pop() } else { None };
+        let [lane, stdout, stderr]: [OwnedFd; 3] =
+            descriptors.try_into().map_err(|got| came(&got))?;
+        let handover = match &request.policy.network {
+            Network::Hosts(hosts) => {
+                let handover = self.broker.expect(request.id, hosts);
+                Some(handover.map_err(|error| error.to_string())?)
+            }
+            Network::Refused | Network::All => None,
+        };
+        let python = matches!(request.program, Program::Python { .. });
+        let supervisor = getpid().as_raw_nonzero().get();
+        let start = Start { request, supervisor, lane, stdout, stderr, kept, handover };
+        Ok(if python { Order::Fork(start) } else { Order::Exec(start) })
     }
 
     /// Ends one guest. One that is not there any more has been told, or its order is still waiting.
@@ -330,7 +376,7 @@ impl Server {
         }
         let waiting = self.orders.iter().position(|order| match order {
             Order::Fork(start) | Order::Exec(start) => start.request.id == id,
-            Order::Exit => false,
+            Order::Resolver(_) | Order::Exit => false,
         });
         if let Some(position) = waiting {
             self.orders.remove(position);
@@ -404,73 +450,6 @@ impl Server {
     }
 }
 
-impl Start {
-    /// Makes the calling process this guest: it dies with the supervisor, leads its own session, reads nothing, writes
-    /// to its pipes, stands in its folder, has no descriptor but these and its lane, and may do what its policy says.
-    ///
-    /// # Errors
-    /// When the supervisor is gone already or the kernel refuses a step. The caller must exit then.
-    pub fn prepare(self, interpreter: &Interpreter) -> Result<Prepared, SupervisorError> {
-        let Self { request, supervisor, lane, stdout, stderr, kept } = self;
-        set_parent_process_death_signal(Some(Signal::KILL)).map_err(refused("tie its life"))?;
-        // It may have died before the signal was armed.
-        if getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(supervisor) {
-            return Err(SupervisorError::Orphaned);
-        }
-        match setsid() {
-            Ok(_) | Err(Errno::PERM) => {}
-            Err(source) => return Err(SupervisorError::Link { doing: "start a session", source }),
-        }
-        dup2_stdin(nothing()?).map_err(refused("close stdin"))?;
-        dup2_stdout(&stdout).map_err(refused("redirect stdout"))?;
-        dup2_stderr(&stderr).map_err(refused("redirect stderr"))?;
-        drop((stdout, stderr));
-        let lane = out_of_the_way(lane)?;
-        let kept = kept.map(out_of_the_way).transpose()?;
-        let left: Vec<RawFd> =
-            [Some(&lane), kept.as_ref()].into_iter().flatten().map(AsRawFd::as_raw_fd).collect();
-        descriptors::close_all_but(&left)
-            .map_err(|source| SupervisorError::Descriptors { source })?;
-        enter(&request.folder)?;
-        let mut environment = request.environment;
-        if matches!(request.program, Program::Command { .. }) {
-            fcntl_setfd(&lane, FdFlags::empty()).map_err(refused("hand the lane on"))?;
-            let number: RawFd = lane.as_raw_fd();
-            environment.push((LANE_VARIABLE.to_owned(), number.to_string()));
-        }
-        let beside = if matches!(request.program, Program::Server { .. }) {
-            let own = getpid().as_raw_nonzero().to_string();
-            environment.push((tree::BRIDGE_VARIABLE.to_owned(), own));
-            Some(Beside::new(request.policy, kept)?)
-        } else {
-            request
-                .policy
-                .apply(&interpreter.read)
-                .map_err(|source| SupervisorError::Sandbox { source: Box::new(source) })?;
-            None
-        };
-        Ok(Prepared {
-            name: request.name,
-            program: request.program,
-            folder: request.folder,
-            lane,
-            environment,
-            beside,
-        })
-    }
-}
-
-/// The same descriptor where no standard stream is put.
-fn out_of_the_way(held: OwnedFd) -> Result<OwnedFd, SupervisorError> {
-    if held.as_raw_fd() > 2 {
-        return Ok(held);
-    }
-    fcntl_dupfd_cloexec(&held, 3).map_err(refused("move the lane"))
-}
-
-/// Where a program of its own finds the number of its lane's descriptor.
-pub const LANE_VARIABLE: &str = "SYMPHONY_LANE";
-
 /// Takes as many open files as may be had: each guest costs one here, whatever the root's own limit was meant for.
 /// Returns the limit as it was.
 fn raise_limit() -> Rlimit {
@@ -479,36 +458,6 @@ fn raise_limit() -> Rlimit {
     // Refused, it stays as it is: a shortage then costs the start that meets it.
     let _ = setrlimit(Resource::Nofile, most);
     given
-}
-
-fn enter(folder: &PathBuf) -> Result<(), SupervisorError> {
-    std::env::set_current_dir(folder)
-        .map_err(|source| SupervisorError::Folder { folder: folder.clone(), source })
-}
-
-fn nothing() -> Result<OwnedFd, SupervisorError> {
-    rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .map_err(refused("open /dev/null"))
-}
-
-fn refused(doing: &'static str) -> impl Fn(Errno) -> SupervisorError {
-    move |source| SupervisorError::Link { doing, source }
-}
-
-/// Where its descriptors did not all find room in this process: how many did.
-fn order(request: SpawnRequest, mut descriptors: Vec<OwnedFd>) -> Result<Order, usize> {
-    let is_server = matches!(request.program, Program::Server { .. });
-    if is_server && descriptors.len() != 4 {
-        // Without the fourth it would keep nothing across a restart, and nobody would know.
-        return Err(descriptors.len());
-    }
-    let kept = if is_server { descriptors.pop() } else { None };
-    let [lane, stdout, stderr]: [OwnedFd; 3] =
-        descriptors.try_into().map_err(|got: Vec<OwnedFd>| got.len())?;
-    let python = matches!(request.program, Program::Python { .. });
-    let supervisor = getpid().as_raw_nonzero().get();
-    let start = Start { request, supervisor, lane, stdout, stderr, kept };
-    Ok(if python { Order::Fork(start) } else { Order::Exec(start) })
 }
 
 /// Waits for the root's greeting and takes the pidfd out of it.

@@ -37,6 +37,8 @@ impl Process {
 pub trait Watch: Send + Sync {
     /// Its process exists.
     fn spawned(&self, process: &Arc<Process>);
+    /// What of the network its list of hosts refused it, and why; told once for each address.
+    fn refused(&self, _what: &str) {}
     /// It ended, or never was: the last call.
     fn ended(self: Arc<Self>, ending: Ending);
 }

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use orchestra_kit::sandbox::Interpreter;
-use orchestra_kit::supervisor::{Order, Program, Server, Start};
+use orchestra_kit::supervisor::{Order, Program, RESOLVER, Server, Start};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio::{stderr, stdin, stdout};
 use symphony_guest::{Guest, GuestError, Value};
@@ -20,8 +20,12 @@ pub(crate) fn supervisor() -> ExitCode {
         let start = match server.next_order().unwrap() {
             Order::Exit => return ExitCode::SUCCESS,
             Order::Fork(start) | Order::Exec(start) => start,
+            Order::Resolver(_) => {
+                server.not_started(RESOLVER, "no manifest here lists hosts").unwrap();
+                continue;
+            }
         };
-        let Start { request, supervisor, lane, stdout, stderr, kept: _ } = start;
+        let Start { request, supervisor, lane, stdout, stderr, .. } = start;
         let child = Command::new(std::env::current_exe().unwrap())
             .arg("stage")
             .arg(serde_json::to_string(&request).unwrap())
@@ -60,6 +64,7 @@ pub(crate) fn stage(request: &str, supervisor: &str) -> ExitCode {
         stdout: fcntl_dupfd_cloexec(stdout(), 3).unwrap(),
         stderr: fcntl_dupfd_cloexec(stderr(), 3).unwrap(),
         kept: None,
+        handover: None,
     };
     let prepared = match start.prepare(&Interpreter::default()) {
         Ok(prepared) => prepared,

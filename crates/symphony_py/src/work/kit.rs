@@ -197,7 +197,7 @@ impl Kit {
         fields.set_item("in_root", manifest.execution == Execution::Pit)?;
         fields.set_item("write", texts(&granted.write))?;
         fields.set_item("run", texts(&granted.run))?;
-        fields.set_item("network", granted.network)?;
+        fields.set_item("network", !granted.network.is_refused())?;
         fields.set_item("calls", texts(&granted.calls))?;
         fields.set_item("digest", &manifest.digest)?;
         Ok(fields)

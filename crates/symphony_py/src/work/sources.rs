@@ -61,13 +61,12 @@ impl PythonSources {
 impl SourceReader for PythonSources {
     fn operations(
         &self,
-        name: &str,
         file: &Path,
         attribute: &str,
     ) -> Option<Result<Vec<Operation>, Diagnostic>> {
         self.ask(
             |py| {
-                let found = self.read.bind(py).call1((file, attribute, name))?;
+                let found = self.read.bind(py).call1((file, attribute))?;
                 if found.is_none() {
                     return Ok(None);
                 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::PathBuf;
 
 use orchestra_kit::sandbox::Interpreter;
-use orchestra_kit::supervisor::{Beside, Order, Prepared, Program, Server, Span, Start};
+use orchestra_kit::supervisor::{Beside, Order, Prepared, Program, RESOLVER, Server, Span, Start};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -15,8 +15,16 @@ use crate::door::error::raise;
 #[pyclass(unsendable, module = "symphony._core")]
 pub(crate) struct SupervisorServer {
     server: Server,
-    current: Option<Start>,
+    current: Option<Child>,
     bridge: Option<Bridge>,
+    /// In the process that looks names up: the other end of its link is the supervisor's.
+    questions: Option<OwnedFd>,
+}
+
+/// What the next fork becomes.
+enum Child {
+    Guest(Box<Start>),
+    Resolver(OwnedFd),
 }
 
 /// What a bridge is made of, from its process's preparation to its service.
@@ -32,7 +40,7 @@ impl SupervisorServer {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
         let server = Server::inherited().map_err(|error| raise(py, &error))?;
-        Ok(Self { server, current: None, bridge: None })
+        Ok(Self { server, current: None, bridge: None, questions: None })
     }
 
     /// Says what this interpreter reads: the prefixes of its installation, where modules come from, and the files of the
@@ -54,8 +62,12 @@ impl SupervisorServer {
         match self.server.next_order().map_err(|error| raise(py, &error))? {
             Order::Fork(start) | Order::Exec(start) => {
                 let id = start.request.id;
-                self.current = Some(start);
+                self.current = Some(Child::Guest(Box::new(start)));
                 Ok(Some(id))
+            }
+            Order::Resolver(link) => {
+                self.current = Some(Child::Resolver(link));
+                Ok(Some(RESOLVER))
             }
             Order::Exit => Ok(None),
         }
@@ -74,12 +86,22 @@ impl SupervisorServer {
     }
 
     /// In the child: becomes the guest. Gives a dict with `name`, `lane`, `environment` and either `entry` and
-    /// `paths`, or `argv`; with `beside`, the program is a server, for which this process forks once more.
+    /// `paths`, or `argv`; with `beside`, the program is a server, for which this process forks once more. With `resolver`
+    /// alone it is no guest: [`SupervisorServer::resolve`] follows.
     fn prepare_child<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let guest = PyDict::new(py);
-        let Some(start) = self.current.take() else { return Ok(guest) };
+        let start = match self.current.take() {
+            Some(Child::Guest(start)) => start,
+            Some(Child::Resolver(link)) => {
+                self.server.prepare_resolver(&link).map_err(|error| raise(py, &error))?;
+                self.questions = Some(link);
+                guest.set_item("resolver", true)?;
+                return Ok(guest);
+            }
+            None => return Ok(guest),
+        };
         let Prepared { name, program, folder, lane, environment, beside } =
-            self.server.prepare_child(start).map_err(|error| raise(py, &error))?;
+            self.server.prepare_child(*start).map_err(|error| raise(py, &error))?;
         guest.set_item("name", name)?;
         guest.set_item("environment", environment)?;
         // Texts: a path would become a `pathlib.Path`, whose import costs every guest 3 MB of its own and 5 ms.
@@ -105,6 +127,13 @@ impl SupervisorServer {
             }
         }
         Ok(guest)
+    }
+
+    /// In the process that looks names up: does so until the supervisor goes.
+    fn resolve(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Some(link) = self.questions.take() else { return Ok(()) };
+        let served = py.detach(|| orchestra_kit::supervisor::resolve(link));
+        served.map_err(|error| raise(py, &error))
     }
 
     /// In the fork of a bridge: everything but the execution of the server.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Of the files whose names this file asks for, as the kernel's documentation has them.
 _F_ADD_SEALS, _F_SEAL_SHRINK = 1033, 2
 _NEW_USER = 0x1000_0000
+_YAMA = "kernel.yama.ptrace_scope"
 _LANDLOCK_RIGHTS = {
     1: "files",
     2: "renames between folders",
@@ -113,7 +114,35 @@ def look_at_user_notification(_subject: Subject) -> Finding:
             f"seccomp's user notification is not there ({error}): `network = [hosts]` cannot be held by the kernel",
             "use a kernel of 5.0 or newer; until then grant `network = true` or none",
         )
-    return ok("calls can be handed to the supervisor")
+    try:
+        own = _syscalls.open_pidfd(os.getpid())
+        try:
+            os.close(_syscalls.take_descriptor(own, own))
+        finally:
+            os.close(own)
+    except OSError as error:
+        return degraded(
+            f"pidfd_getfd does not work ({error}): `network = [hosts]` cannot be held by the kernel",
+            "use a kernel of 5.6 or newer, and a container profile that allows pidfd_getfd; "
+            "until then grant `network = true` or none",
+        )
+    scope = _yama_scope()
+    if scope > (2 if os.geteuid() == 0 else 1):
+        return degraded(
+            f"Yama lets no process look into another ({_YAMA} is {scope}): "
+            "`network = [hosts]` cannot be held by the kernel",
+            f"set it to 1 (`sysctl {_YAMA}=1`); until then grant `network = true` or none",
+        )
+    return ok("calls can be handed to the supervisor, and sockets be taken by it")
+
+
+def _yama_scope() -> int:
+    """How far processes are kept from looking into each other; 0 where nothing keeps them."""
+    try:
+        with open(f"/proc/sys/{_YAMA.replace('.', '/')}", encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
 
 
 def look_at_user_namespaces(_subject: Subject) -> Finding:

@@ -14,6 +14,7 @@ _LANDLOCK_CREATE_RULESET = 444
 _LANDLOCK_VERSION = 1
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _PIDFD_OPEN = 434
+_PIDFD_GETFD = 438
 _ACTION_AVAILABLE = 2
 _NOTIFICATION_SIZES = 3
 USER_NOTIFICATION = 0x7FC0_0000
@@ -68,6 +69,15 @@ def _seccomp(operation: int, argument: object) -> None:
     if number is None:
         raise OSError(errno.ENOSYS, f"no number is known for {platform.machine()}")
     call(number, ctypes.c_uint(operation), ctypes.c_uint(0), argument)
+
+
+def take_descriptor(process: int, number: int) -> int:
+    """A copy of a descriptor of another process, which a pidfd names.
+
+    Raises:
+        OSError: The kernel has no such call, or does not let this process look into that one.
+    """
+    return call(_PIDFD_GETFD, ctypes.c_int(process), ctypes.c_int(number), ctypes.c_uint(0))
 
 
 def open_pidfd(pid: int) -> int:

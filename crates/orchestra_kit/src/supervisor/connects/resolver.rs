@@ -1,0 +1,126 @@
+//! The process that looks names up, so that no lookup holds up the supervisor.
+//!
+//! Forked from the supervisor where a manifest lists hosts by name; unlike the supervisor it has threads. Invariant: it says what
+//! the system's resolver says, and ends with its link.
+
+use std::net::{IpAddr, ToSocketAddrs as _};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::SendFlags;
+
+use super::names::{Answer, Question};
+use crate::error::SupervisorError;
+use crate::supervisor::protocol::{LONGEST, Received, encode, receive, send};
+
+/// So many lookups run at once: one that a resolver leaves waiting takes one of them.
+const WORKERS: usize = 8;
+/// So many may wait for one of those; what finds no room is asked for again.
+const QUEUE: usize = 1024;
+/// More addresses of one name are not told.
+const ADDRESSES: usize = 256;
+
+/// Answers what is asked over `link` until its other end is closed.
+///
+/// # Errors
+/// When no thread can be started, or the link breaks.
+pub fn serve(link: OwnedFd) -> Result<(), SupervisorError> {
+    let link = Arc::new(link);
+    let (questions, taken) = crossbeam_channel::bounded::<Question>(QUEUE);
+    for number in 0..WORKERS {
+        let (link, taken) = (Arc::clone(&link), taken.clone());
+        std::thread::Builder::new()
+            .name(format!("symphony-name-{number}"))
+            .spawn(move || {
+                for question in taken {
+                    let answer = encode(&look_up(question));
+                    // The other end is gone, and this process ends.
+                    let _ = answer.map(|bytes| send(&link, &bytes, &[], SendFlags::empty()));
+                }
+            })
+            .map_err(|source| SupervisorError::NotStarted { program: "a lookup".into(), source })?;
+    }
+    let mut buffer = vec![0; LONGEST];
+    loop {
+        match poll(&mut [PollFd::new(&link, PollFlags::IN)], None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(source) => return Err(SupervisorError::Link { doing: "wait", source }),
+        }
+        match receive(&link, &mut buffer)? {
+            Received::Message(question, _) => {
+                if let Err(full) = questions.try_send(question) {
+                    let question = full.into_inner();
+                    let bytes =
+                        encode(&Answer { question, addresses: Vec::new(), names: Vec::new() })?;
+                    let _ = send(&link, &bytes, &[], SendFlags::empty());
+                }
+            }
+            Received::Nothing => {}
+            Received::Closed => return Ok(()),
+        }
+    }
+}
+
+fn look_up(question: Question) -> Answer {
+    let (addresses, names) = match &question {
+        Question::Addresses(name) => (addresses(name), Vec::new()),
+        Question::Names(address) => (Vec::new(), names(*address)),
+    };
+    Answer { question, addresses, names }
+}
+
+/// What a name stands for; nothing where nobody knows.
+fn addresses(name: &str) -> Vec<IpAddr> {
+    let found = (name, 0).to_socket_addrs().into_iter().flatten();
+    let mut found: Vec<_> = found.map(|found| found.ip()).take(ADDRESSES).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The name of an address, where that name has the address in turn: whoever owns an address says what it is called, and only
+/// whoever owns the name can confirm that.
+fn names(address: IpAddr) -> Vec<String> {
+    let Ok(name) = dns_lookup::lookup_addr(&address) else { return Vec::new() };
+    let confirmed = addresses(&name).iter().any(|found| found.to_canonical() == address);
+    if confirmed { vec![name.trim_end_matches('.').to_owned()] } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
+
+    use super::{Answer, Question, serve};
+    use crate::supervisor::protocol::{LONGEST, Received, encode, receive, send};
+
+    fn ask(link: &OwnedFd, question: &Question) -> Answer {
+        send(link, &encode(question).unwrap(), &[], SendFlags::empty()).unwrap();
+        poll(&mut [PollFd::new(link, PollFlags::IN)], None).unwrap();
+        match receive(link, &mut vec![0; LONGEST]).unwrap() {
+            Received::Message(answer, _) => answer,
+            _ => panic!("no answer"),
+        }
+    }
+
+    #[test]
+    fn it_says_what_this_machine_says_and_ends_with_its_link() {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap();
+        let serving = std::thread::spawn(move || serve(theirs));
+        let here = ask(&ours, &Question::Addresses("localhost".to_owned())).addresses;
+        assert!(here.contains(&"127.0.0.1".parse().unwrap()), "{here:?}");
+        // No name at all, so no resolver is asked.
+        let nobody = ask(&ours, &Question::Addresses(String::new()));
+        assert_eq!(nobody.addresses, [] as [std::net::IpAddr; 0]);
+        let called = ask(&ours, &Question::Names("127.0.0.1".parse().unwrap())).names;
+        assert_eq!(called.len(), 1, "{called:?}");
+        drop(ours);
+        serving.join().unwrap().unwrap();
+    }
+}
