@@ -296,7 +296,7 @@ def test_only_what_was_imported_from_the_own_folders_is_forgotten(tmp_path, monk
 
 
 def test_a_debugger_stops_in_an_extension_in_this_process(dev, workshop):
-    greeter(workshop, "one", "@extension.operation\ndef stop():\n    breakpoint()\n    return 7\n")
+    greeter(workshop, "one", "@extension.operation\ndef stop():\n    breakpoint(); return 7\n")
     running = dev("--in-process", "hello")
     running.wait_for("ready in")
     running.type("hello.stop")
@@ -313,7 +313,7 @@ def test_a_debugger_stops_in_an_extension_in_this_process(dev, workshop):
 
 
 def test_an_interrupt_in_the_debugger_ends_everything(dev, workshop):
-    greeter(workshop, "one", "@extension.operation\ndef stop():\n    breakpoint()\n    return 7\n")
+    greeter(workshop, "one", "@extension.operation\ndef stop():\n    breakpoint(); return 7\n")
     running = dev("--in-process", "hello")
     running.wait_for("ready in")
     running.type("hello.stop")

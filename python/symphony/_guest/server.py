@@ -472,12 +472,30 @@ def describe_fault(fault: BaseException) -> tuple[str, str, str]:
         # What no `except Exception` would have seen, as a Rust panic, is named in any case.
         message = f"{name}: {message}" if message else name
     try:
-        frames = _own_frames_removed(fault.__traceback__)
-        format_exception: Any = library("traceback").format_exception
-        text = "".join(format_exception(kind, fault, frames))
+        text = _formatted(fault)
     except BaseException as unprintable:  # noqa: BLE001  # An author's `__str__`.
         text = f"{name}: {message}\n(no traceback: {type(unprintable).__name__})\n"
     return _as_utf8(message), _as_utf8(name), _as_utf8(text)
+
+
+def _formatted(fault: BaseException) -> str:
+    traceback: Any = library("traceback")
+    frames = _own_frames_removed(fault.__traceback__)
+    try:
+        return "".join(traceback.format_exception(type(fault), fault, frames))
+    except Exception:
+        if sys.version_info < (3, 13):
+            raise
+    # The marks below its lines are found with what `ast` is now, which may be a module of the extension's.
+    told = traceback.TracebackException(type(fault), fault, frames)
+    left = [told]
+    while left:
+        one = left.pop()
+        for frame in one.stack:
+            frame.colno = None
+        more = (one.__cause__, one.__context__, *(one.exceptions or ()))
+        left += [other for other in more if other is not None]
+    return "".join(told.format())
 
 
 def _as_utf8(text: str) -> str:

@@ -142,7 +142,12 @@ pub(super) fn begin(launch: &Launch) -> Result<Link, SupervisorError> {
     // Waits in the socket until it is read.
     send(&control, &greeting, &[root.as_fd()], SendFlags::empty()).map_err(refused("greet"))?;
     // No `pre_exec`: with one, the whole root would be forked.
-    let mut child = Command::new(&launch.program)
+    let mut command = Command::new(&launch.program);
+    if std::env::current_dir().is_err() {
+        // It was removed. An interpreter of Python 3.13 that starts there fails at whatever a module does not have.
+        command.current_dir("/");
+    }
+    let mut child = command
         .args(&launch.arguments)
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import json
 import os
@@ -95,9 +96,11 @@ def _is_editable(distribution: metadata.Distribution) -> bool:
 def _recorded(distribution: metadata.Distribution) -> dict[str, str]:
     """SHA-256 by path, of the files in the package itself."""
     found: dict[str, str] = {}
-    for file in distribution.files or ():
-        if file.hash is not None and file.hash.mode == "sha256" and not file.name.endswith(".pyc"):
-            found[os.path.abspath(str(distribution.locate_file(file)))] = file.hash.value
+    # Not `files`, which from Python 3.12 on leaves out what is missing.
+    for name, digest, *_ in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        kind, _, value = digest.partition("=")
+        if kind == "sha256" and not name.endswith(".pyc"):
+            found[os.path.abspath(str(distribution.locate_file(name)))] = value
     return found
 
 
