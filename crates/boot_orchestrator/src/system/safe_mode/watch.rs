@@ -218,6 +218,10 @@ mod tests {
         names
     }
 
+    fn late(_: &Parts, options: &mut BootOptions) {
+        options.deadline = Duration::from_millis(100);
+    }
+
     #[test]
     fn what_the_boot_fails_with_is_suspected_and_what_only_starts_beside_it_is_not() {
         let scripts = vec![("e-good", true, GOOD), ("e-slow", true, None), ("e-bad", true, BAD)];
@@ -229,16 +233,14 @@ mod tests {
         let with = |name| vec![("e-good", true, GOOD), (name, true, BAD)];
         assert!(suspected(with("conductor"), |_, _| {}).is_empty());
         assert!(suspected(with("component"), |_, _| {}).is_empty());
-        let needed = vec![("needed", false, BAD), ("user", true, GOOD)];
-        assert!(suspected(needed, |_, _| {}).is_empty());
+        let needed = |end| vec![("needed", false, end), ("user", true, GOOD)];
+        assert!(suspected(needed(BAD), |_, _| {}).is_empty());
+        assert!(suspected(needed(None), late).is_empty());
     }
 
     #[test]
     fn what_the_boot_waits_for_until_its_deadline_is_suspected_required_or_not() {
         for required in [true, false] {
-            let late = |_: &Parts, options: &mut BootOptions| {
-                options.deadline = Duration::from_millis(100);
-            };
             let scripts = vec![("e-good", true, GOOD), ("e-slow", required, None)];
             assert_eq!(suspected(scripts, late), ["e-slow"], "required: {required}");
         }
