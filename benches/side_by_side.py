@@ -23,6 +23,7 @@ import peers
 import pit
 import plans
 import scripts
+import servers
 from check import WORSE, check, findings_table, read_ratios
 from measure import fresh, in_turn, median, pinned, ratio, round_trips, versions
 from report import Row, write
@@ -233,6 +234,7 @@ def groups(rounds: int, count: int) -> dict[str, Callable[[], list[Row]]]:
         "plan": planning,
         "container": container.rows,
         "pit": pit.rows,
+        "servers": inside(servers.rows, rounds),
     }
 
 
