@@ -121,6 +121,19 @@ def test_the_tools_of_an_extension_are_known_before_it_is_started_again(connect,
     assert "tools.more" in names
 
 
+def test_who_is_slow_to_start_has_its_tools_told_later(connect, shop):
+    late = "import time\n@extension.on_start\ndef start(): time.sleep(4)\n"
+    shop.extension("late", late + "@extension.operation\ndef here(): return 1\n")
+    client = connect()
+    names = {tool["name"] for tool in client.ask("tools/list")["result"]["tools"]}
+    assert "tools.pid" in names
+    assert "late.here" not in names
+    changed = "notifications/tools/list_changed"
+    assert wait_until(lambda: any(one["method"] == changed for one in client.told), 20)
+    names = {tool["name"] for tool in client.ask("tools/list")["result"]["tools"]}
+    assert "late.here" in names
+
+
 def test_what_was_asked_before_the_input_ended_is_answered(connect):
     client = connect()
     number = client.send("tools/call", name="tools.wait", arguments={"name": "b", "seconds": 0.5})
