@@ -1443,7 +1443,7 @@ class Boot:
         """Work on the calling thread that is no component's step begins; returns its token."""
 
     def outside_ended(self, token: int) -> None:
-        """It ended."""
+        """It ended: before `start()` it is the plan that has waited for it, afterwards the Conductor."""
 
     def outside_failed(self, name: str, error: BaseException) -> None:
         """It raised: the boot is rolled back, and raises this."""

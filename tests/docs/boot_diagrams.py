@@ -125,7 +125,7 @@ class Story:
             self._say(f"engine->>children: supervisor: {', '.join(children['supervisor process'])}")
         for name in self.components:
             if name == "prepare" or name.startswith("import "):
-                self._say(f"Note over you: {name}, beside the phases")
+                self._say(f"Note over you: {name}, {self._beside(name)}")
         phases = [event.phase for event in self.events if event.name == "phase-started"]
         folded = self._folded()
         if folded:
@@ -139,6 +139,11 @@ class Story:
             kind, code, component = self.error
             self._say(f"engine--xyou: {kind}: {code}, {component}")
         return "\n".join(self.lines) + "\n"
+
+    def _beside(self, name: str) -> str:
+        """Where an import lies: the Conductor waits for its own, the plan for those of components."""
+        waits = any(name in entry["requires"] for entry in self.components.values())
+        return "beside the phases" if waits else "before the plan"
 
     def _say(self, line: str) -> None:
         self.lines.append(f"    {line}")

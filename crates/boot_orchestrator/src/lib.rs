@@ -40,7 +40,7 @@ pub use report::budgets::{BudgetViolation, Budgets};
 pub use report::children::{ChildSpan, ChildSpans};
 pub use report::grants::{GrantReport, Grants};
 pub use report::memory::{peak as peak_memory, process_start};
-pub use report::outside::{Outside, OutsideWork};
+pub use report::outside::{AwaitedBy, Outside, OutsideWork};
 pub use report::spans::SpanReport;
 pub use report::swapped::{Swapped, assigned_at};
 pub use report::trial::{VariantFigures, shares, trial_text};

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from symphony import _core
 from symphony._components.collect import collect, describe_conductor
 from symphony.conductor import Conductor
@@ -29,7 +31,11 @@ def register(starter: Starter, components: Iterable[Any]) -> None:
     ):
         raise TypeError("the Conductor is not overridden: give another as `conductor=`")
     collected = collect(
-        components, starter.overrides, namespace=starter.namespace, declared=starter.declared
+        components,
+        starter.overrides,
+        namespace=starter.namespace,
+        declared=starter.declared,
+        look_through=lambda module: _look_through(starter, module),
     )
     for name in collected.replaced:
         starter.core.replace(name)
@@ -37,6 +43,20 @@ def register(starter: Starter, components: Iterable[Any]) -> None:
         _add(starter, starter.container.register(spec))
     starter.core.faults(collected.diagnostics)
     starter.apart = collected.apart
+
+
+def _look_through(starter: Starter, module: Any) -> list[Any]:
+    """The components of a module; its import is user code, of which the report tells as of the Conductor's."""
+    from symphony._components.scan import scan
+
+    name: str = module.partition(":")[0] if isinstance(module, str) else module.__name__
+    before, is_new = len(sys.modules), name not in sys.modules
+    token = starter.core.outside_begun(f"import {name}")
+    found = scan(module)
+    # What was imported already took no time, also of a package.
+    if is_new or len(sys.modules) > before:
+        starter.core.outside_ended(token)
+    return found
 
 
 def conductor_spec(starter: Starter) -> ComponentSpec:

@@ -410,6 +410,7 @@ def collect(
     *,
     namespace: Mapping[str, Any] | None = None,
     declared: Sequence[str] = (),
+    look_through: Callable[[Any], list[Any]] | None = None,
 ) -> Collected:
     """Reads `components=` and `overrides=` of `boot()`.
 
@@ -418,6 +419,7 @@ def collect(
         overrides: Replacements by type.
         namespace: The local names of the caller of `boot()`.
         declared: The modules that the manifest names; one that both name is one.
+        look_through: Gives the components of a module, or of the name of one; `scan` when none.
 
     Raises:
         BootError: A named module cannot be imported.
@@ -426,7 +428,7 @@ def collect(
     collected = Collected()
     collector = Collector(namespace)
     collected.diagnostics = collector.diagnostics
-    targets = _targets(components, declared)
+    targets = _targets(components, declared, look_through)
     collector.register(targets)
     if overrides:
         collector.register(value for value in overrides.values() if isinstance(value, type))
@@ -453,7 +455,11 @@ def collect(
     return collected
 
 
-def _targets(components: Iterable[Any], declared: Sequence[str]) -> list[Any]:
+def _targets(
+    components: Iterable[Any],
+    declared: Sequence[str],
+    look_through: Callable[[Any], list[Any]] | None,
+) -> list[Any]:
     """What `components=` and the manifest name, with the modules looked through."""
     targets: list[Any] = []
     if isinstance(components, (type, _FUNCTION)) or not hasattr(components, "__iter__"):
@@ -464,7 +470,7 @@ def _targets(components: Iterable[Any], declared: Sequence[str]) -> list[Any]:
         if isinstance(item, (str, _MODULE)):
             from symphony._components.scan import scan
 
-            targets.extend(scan(item))
+            targets.extend((look_through or scan)(item))
         elif isinstance(item, type) or callable(item):
             targets.append(item)
         elif type(item).__module__ == "builtins":

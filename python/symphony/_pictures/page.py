@@ -148,7 +148,7 @@ def _path(report: Record) -> str:
 
 
 def beside_imports(report: Record) -> str:
-    """What ran while the Conductor's module was imported on the calling thread."""
+    """What ran while a module of components, or the Conductor's, was imported on the calling thread."""
     parts = []
     for entry in started(report):
         if not entry["name"].startswith(IMPORT):

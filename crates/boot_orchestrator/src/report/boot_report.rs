@@ -13,7 +13,7 @@ use crate::report::budgets::BudgetViolation;
 use crate::report::children::ChildSpans;
 use crate::report::grants::{GrantReport, Grants};
 use crate::report::json_words::{is_one, name_word, name_words, phase_word, status_word};
-use crate::report::outside::{Outside, OutsideWork};
+use crate::report::outside::{Outside, OutsideWork, Stretch};
 use crate::report::spans::{self, SpanReport};
 use crate::report::timeline::{Span, Timeline};
 use crate::report::{critical_path, memory, overhead, savings};
@@ -171,20 +171,22 @@ pub(crate) fn build(
     let Source { plan, called, end, .. } = *source;
     let timeline = Timeline::of(plan, &events, end);
     let outside = source.outside.list();
-    let spans: Vec<_> = outside
+    let stretches: Vec<_> = outside
         .iter()
         .map(|one| {
             let at = |moment: Instant| moment.saturating_duration_since(called).as_secs_f64();
-            (Span { from: at(one.from), to: at(one.to) }, one.awaited_by.clone())
+            let span = Span { from: at(one.from), to: at(one.to) };
+            Stretch { span, awaited_by: one.awaited_by.clone() }
         })
         .collect();
     let outside_names: Vec<_> = outside.iter().map(|one| one.name.clone()).collect();
     let pieces = critical_path::pieces(plan, &timeline);
-    let pieces = critical_path::through(plan, pieces, &spans);
+    let pieces = critical_path::through(plan, pieces, &stretches);
     let foreign: u64 = outside.iter().map(|one| one.memory).sum();
     let ok = error.is_none();
     let critical_path = critical_path::names(plan, &pieces, &outside_names);
-    let savings = if ok { savings::seconds(plan, &timeline, &pieces, &spans) } else { Vec::new() };
+    let savings =
+        if ok { savings::seconds(plan, &timeline, &pieces, &stretches) } else { Vec::new() };
     let savings = critical_path
         .iter()
         .zip(savings)
@@ -204,7 +206,7 @@ pub(crate) fn build(
             _ => None,
         })
         .collect();
-    let mut components = with_outside(components(plan, &timeline), &outside, &spans);
+    let mut components = with_outside(components(plan, &timeline), &outside, &stretches);
     for (name, grants) in source.grants.take() {
         if let Some(component) = components.iter_mut().find(|component| component.name == name) {
             component.grants = Some(grants);
@@ -290,11 +292,10 @@ fn components(plan: &Plan, timeline: &Timeline) -> Vec<ComponentReport> {
 fn with_outside(
     mut components: Vec<ComponentReport>,
     outside: &[Outside],
-    spans: &[(Span, Option<ComponentName>)],
+    stretches: &[Stretch],
 ) -> Vec<ComponentReport> {
-    for (one, (span, awaited_by)) in outside.iter().zip(spans).rev() {
-        let waiting =
-            components.iter_mut().find(|component| Some(&component.name) == awaited_by.as_ref());
+    for (one, stretch) in outside.iter().zip(stretches).rev() {
+        let waiting = components.iter_mut().find(|component| stretch.holds(&component.name));
         if let Some(waiting) = waiting {
             waiting.requires.insert(0, one.name.clone());
         }
@@ -306,8 +307,8 @@ fn with_outside(
             name: one.name.clone(),
             phase: one.phase,
             status: Status::Ready,
-            started_at: Some(span.from),
-            seconds: span.to - span.from,
+            started_at: Some(stretch.span.from),
+            seconds: stretch.span.to - stretch.span.from,
             requires: Vec::new(),
             reason: None,
             attempts: 1,

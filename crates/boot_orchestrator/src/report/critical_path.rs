@@ -9,6 +9,7 @@ use component::{ComponentName, Phase};
 
 use crate::graph::edges::index;
 use crate::graph::plan::Plan;
+use crate::report::outside::{AwaitedBy, Stretch};
 use crate::report::timeline::{Span, Timeline};
 
 /// To what a piece of the path belongs.
@@ -61,38 +62,73 @@ pub(crate) fn pieces(plan: &Plan, timeline: &Timeline) -> Vec<Piece> {
 }
 
 /// Leads the path through work beside the engine: a start that waited for it began its own work only at its end, and
-/// what the engine did meanwhile made nobody wait.
-pub(crate) fn through(
-    plan: &Plan,
-    pieces: Vec<Piece>,
-    outside: &[(Span, Option<ComponentName>)],
-) -> Vec<Piece> {
+/// what the engine did meanwhile made nobody wait. Before there is a plan nothing else of the engine is under way.
+pub(crate) fn through(plan: &Plan, pieces: Vec<Piece>, outside: &[Stretch]) -> Vec<Piece> {
     let mut path = pieces;
-    for (number, (span, awaited_by)) in (0..).zip(outside) {
-        let waits = |piece: &Piece| match piece.owner {
-            Owner::Start(start) => {
-                awaited_by.as_ref() == Some(plan.components()[start as usize].name())
-            }
-            _ => false,
-        };
-        let Some(place) = path.iter().position(|piece| waits(piece) && piece.span.from < span.to)
-        else {
-            continue;
-        };
-        let mut through: Vec<Piece> = Vec::with_capacity(path.len());
-        for piece in path.iter().take(place) {
-            let to = piece.span.to.min(span.from);
-            if to > piece.span.from {
-                through.push(Piece { span: Span { to, ..piece.span }, owner: piece.owner });
-            }
+    for (number, stretch) in (0..).zip(outside) {
+        if let AwaitedBy::Start(name) = &stretch.awaited_by {
+            path = through_start(plan, path, stretch.span, name, number);
         }
-        through.push(Piece { span: *span, owner: Owner::Outside(number) });
-        let waiting = path[place];
-        let from = span.to.min(waiting.span.to);
-        through.push(Piece { span: Span { from, ..waiting.span }, owner: waiting.owner });
-        through.extend_from_slice(&path[place + 1..]);
-        path = through;
     }
+    // Afterwards: of an import beside which the supervisor took longer to come up the boot did not wait.
+    for (number, stretch) in (0..).zip(outside) {
+        if stretch.awaited_by == AwaitedBy::Plan {
+            path = through_plan(path, stretch.span, number);
+        }
+    }
+    path
+}
+
+/// The start of `name` waited for it.
+fn through_start(
+    plan: &Plan,
+    path: Vec<Piece>,
+    span: Span,
+    name: &ComponentName,
+    number: u32,
+) -> Vec<Piece> {
+    let waits = |piece: &Piece| match piece.owner {
+        Owner::Start(start) => plan.components()[start as usize].name() == name,
+        _ => false,
+    };
+    let Some(place) = path.iter().position(|piece| waits(piece) && piece.span.from < span.to)
+    else {
+        return path;
+    };
+    let mut through: Vec<Piece> = Vec::with_capacity(path.len());
+    for piece in path.iter().take(place) {
+        let to = piece.span.to.min(span.from);
+        if to > piece.span.from {
+            through.push(Piece { span: Span { to, ..piece.span }, owner: piece.owner });
+        }
+    }
+    through.push(Piece { span, owner: Owner::Outside(number) });
+    let waiting = path[place];
+    let from = span.to.min(waiting.span.to);
+    through.push(Piece { span: Span { from, ..waiting.span }, owner: waiting.owner });
+    through.extend_from_slice(&path[place + 1..]);
+    through
+}
+
+/// The plan waited for it: it takes its part of the piece in which the engine had nothing to run yet.
+fn through_plan(mut path: Vec<Piece>, span: Span, number: u32) -> Vec<Piece> {
+    let within = |piece: &Piece| Span {
+        from: span.from.max(piece.span.from),
+        to: span.to.min(piece.span.to),
+    };
+    let Some(place) = path.iter().position(|piece| {
+        let within = within(piece);
+        piece.owner == Owner::Engine && within.to > within.from
+    }) else {
+        return path;
+    };
+    let (whole, within) = (path[place], within(&path[place]));
+    let parts = [
+        Piece { span: Span { to: within.from, ..whole.span }, owner: Owner::Engine },
+        Piece { span: within, owner: Owner::Outside(number) },
+        Piece { span: Span { from: within.to, ..whole.span }, owner: Owner::Engine },
+    ];
+    path.splice(place..=place, parts.into_iter().filter(|piece| piece.span.to > piece.span.from));
     path
 }
 

@@ -1,13 +1,15 @@
-//! Work beside the engine that a boot waits for: the Conductor's import and `prepare` on the calling thread, the reading
-//! of manifests before there was a plan.
+//! Work beside the engine that a boot waits for: the Conductor's import and `prepare` on the calling thread; before there
+//! is a plan the import of modules of components and the reading of manifests.
 //!
 //! It is no component: nothing orders it and nothing stops it. The report shows it among the components, the critical path
-//! leads through it where a component waited for it, and what memory it took is not Symphony's.
+//! leads through it where a component or the plan waited for it, and what memory it took is not Symphony's.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use component::{ComponentName, Phase};
+
+use crate::report::timeline::Span;
 
 /// A stretch of work outside the plan.
 #[derive(Debug, Clone)]
@@ -22,8 +24,33 @@ pub struct Outside {
     pub to: Instant,
     /// By how much the peak of memory rose meanwhile, in bytes.
     pub memory: u64,
-    /// The component whose start could not go on before its end.
-    pub awaited_by: Option<ComponentName>,
+    /// What could not go on before its end.
+    pub awaited_by: AwaitedBy,
+}
+
+/// What could not go on before work beside the engine had ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AwaitedBy {
+    /// Nothing but the engine, whose own work it is.
+    Engine,
+    /// The start of a component.
+    Start(ComponentName),
+    /// The plan, and with it every phase: what the plan is made of came of it.
+    Plan,
+}
+
+/// Where a stretch lay in the boot, and what waited for it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stretch {
+    pub(crate) span: Span,
+    pub(crate) awaited_by: AwaitedBy,
+}
+
+impl Stretch {
+    /// Whether the start of a component waited for it.
+    pub(crate) fn holds(&self, component: &ComponentName) -> bool {
+        matches!(&self.awaited_by, AwaitedBy::Start(name) if name == component)
+    }
 }
 
 /// Where work beside the engine is written down. Cheap to clone.

@@ -35,6 +35,7 @@ mod tests {
     use crate::graph::plan::Plan;
     use crate::graph::registry::Registry;
     use crate::report::critical_path::{names, pieces, through};
+    use crate::report::outside::{AwaitedBy, Stretch};
     use crate::report::timeline::{Span, Timeline};
 
     fn one(name: &str, phase: Phase, work: Work, needs: &[&str]) -> Descriptor {
@@ -148,12 +149,46 @@ mod tests {
         events.extend(phase(Phase::Conductor, 0.3, 1.3, 1.3));
         events.extend(start("conductor", Phase::Conductor, 0.3, 1.25));
         let timeline = Timeline::of(&plan, &events, 1.3);
-        let import = (Span { from: 0.02, to: 1.2 }, Some("conductor".into()));
+        let import = Stretch {
+            span: Span { from: 0.02, to: 1.2 },
+            awaited_by: AwaitedBy::Start("conductor".into()),
+        };
         let path = through(&plan, pieces(&plan, &timeline), &[import]);
         let told: Vec<String> =
             names(&plan, &path, &["import".into()]).iter().map(ToString::to_string).collect();
         assert_eq!(told, ["import", "conductor"]);
         // 20 ms before the import began, 50 ms after the conductor's start.
         assert!((seconds(&plan, &path) - 0.07).abs() < 1e-9, "{path:?}");
+    }
+
+    #[test]
+    fn an_import_before_the_plan_is_the_path_unless_a_longer_child_comes_up_beside_it() {
+        let plan = plan(vec![
+            one("supervisor", Phase::Foundation, Work::Other, &[]),
+            one("conductor", Phase::Conductor, Work::Other, &[]),
+        ]);
+        let foundation = Phase::Foundation;
+        let told = |process_up: f64, begun: f64| {
+            let up = process_up.max(begun);
+            let mut events = Vec::from(phase(foundation, begun, up, up));
+            events.extend(start("supervisor", foundation, begun, up));
+            events.extend(phase(Phase::Conductor, up, up + 0.1, up + 0.1));
+            events.extend(start("conductor", Phase::Conductor, up, up + 0.1));
+            let timeline = Timeline::of(&plan, &events, up + 0.1);
+            let outside = [
+                Stretch {
+                    span: Span { from: 0.0, to: process_up },
+                    awaited_by: AwaitedBy::Start("supervisor".into()),
+                },
+                Stretch { span: Span { from: 0.01, to: 0.51 }, awaited_by: AwaitedBy::Plan },
+            ];
+            let path = through(&plan, pieces(&plan, &timeline), &outside);
+            let all = names(&plan, &path, &["process".into(), "import".into()]);
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            ((seconds(&plan, &path) * 1e6).round() / 1e6, all.join(" "))
+        };
+        // 10 ms before the import and 20 ms after it, in which the plan was made.
+        assert_eq!(told(0.06, 0.53), (0.03, "import supervisor conductor".to_owned()));
+        assert_eq!(told(0.9, 0.53), (0.0, "process supervisor conductor".to_owned()));
     }
 }

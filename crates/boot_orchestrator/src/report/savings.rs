@@ -6,11 +6,12 @@
 //! its own clock, and what waits for it waits on. All else keeps the length that it had: the engine's own moments, the
 //! answers at the gates, a caller's pause before it asks for a phase, and the wait for a thread that another step held.
 
-use component::{ComponentName, Phase};
+use component::Phase;
 
 use crate::graph::plan::Plan;
 use crate::report::critical_path::{Owner, Piece};
-use crate::report::timeline::{Span, Timeline};
+use crate::report::outside::{AwaitedBy, Stretch};
+use crate::report::timeline::Timeline;
 
 /// The step that takes no time in a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ enum Without {
 struct Replay<'a> {
     plan: &'a Plan,
     timeline: &'a Timeline,
-    outside: &'a [(Span, Option<ComponentName>)],
+    outside: &'a [Stretch],
     /// For each component, the places of its needs that are of its own phase.
     needs: Vec<Vec<usize>>,
 }
@@ -34,7 +35,7 @@ pub(crate) fn seconds(
     plan: &Plan,
     timeline: &Timeline,
     pieces: &[Piece],
-    outside: &[(Span, Option<ComponentName>)],
+    outside: &[Stretch],
 ) -> Vec<f64> {
     let replay = Replay::new(plan, timeline, outside);
     let whole = replay.end(Without::Nothing);
@@ -50,11 +51,7 @@ pub(crate) fn seconds(
 }
 
 impl<'a> Replay<'a> {
-    fn new(
-        plan: &'a Plan,
-        timeline: &'a Timeline,
-        outside: &'a [(Span, Option<ComponentName>)],
-    ) -> Self {
+    fn new(plan: &'a Plan, timeline: &'a Timeline, outside: &'a [Stretch]) -> Self {
         let phase = |number: u32| plan.components()[number as usize].descriptor().phase;
         let needs = (0..)
             .take(plan.components().len())
@@ -71,7 +68,8 @@ impl<'a> Replay<'a> {
     /// When the system is ready.
     fn end(&self, without: Without) -> f64 {
         let outside = self.outside(without);
-        let (mut now, mut before) = (0.0, 0.0);
+        // What the plan waits for no longer, everything that follows the plan comes sooner by.
+        let (mut now, mut before) = (-self.before_plan(without), 0.0);
         for phase in Phase::ALL {
             let spans = &self.timeline.phases[phase as usize];
             let (Some(begun), Some(finished)) = (spans.begun, spans.finished) else { continue };
@@ -127,26 +125,32 @@ impl<'a> Replay<'a> {
     fn awaited(&self, place: usize, outside: &[f64]) -> (Option<f64>, Option<f64>) {
         let name = self.plan.components()[place].name();
         let latest = |ends: &mut dyn Iterator<Item = f64>| ends.reduce(f64::max);
-        let mine = || {
-            self.outside
-                .iter()
-                .zip(outside)
-                .filter(|((_, awaited_by), _)| awaited_by.as_ref() == Some(name))
-        };
+        let mine = || self.outside.iter().zip(outside).filter(|(one, _)| one.holds(name));
         let ends = latest(&mut mine().map(|(_, end)| *end));
-        (ends, latest(&mut mine().map(|((span, _), _)| span.to)))
+        (ends, latest(&mut mine().map(|(one, _)| one.span.to)))
+    }
+
+    /// How much sooner there is a plan.
+    fn before_plan(&self, without: Without) -> f64 {
+        let Without::Outside(shortened) = without else { return 0.0 };
+        match self.outside.get(shortened as usize) {
+            Some(gone) if gone.awaited_by == AwaitedBy::Plan => gone.span.to - gone.span.from,
+            _ => 0.0,
+        }
     }
 
     /// When each piece of work beside the engine ends. Pieces that the same component waits for and that did not overlap
-    /// were done one after the other: what is saved in one, the next begins sooner.
+    /// were done one after the other: what is saved in one, the next begins sooner. So does what followed the plan.
     fn outside(&self, without: Without) -> Vec<f64> {
-        let mut ends: Vec<f64> = self.outside.iter().map(|(span, _)| span.to).collect();
+        let mut ends: Vec<f64> = self.outside.iter().map(|one| one.span.to).collect();
         let Without::Outside(shortened) = without else { return ends };
-        let Some((gone, awaited_by)) = self.outside.get(shortened as usize) else { return ends };
-        let saved = gone.to - gone.from;
-        for ((span, by), end) in self.outside.iter().zip(&mut ends) {
-            let follows = span.from >= gone.to && by == awaited_by && by.is_some();
-            if follows || span == gone {
+        let Some(gone) = self.outside.get(shortened as usize) else { return ends };
+        let saved = gone.span.to - gone.span.from;
+        for (one, end) in self.outside.iter().zip(&mut ends) {
+            let in_line = one.awaited_by == gone.awaited_by || gone.awaited_by == AwaitedBy::Plan;
+            let follows =
+                in_line && one.span.from >= gone.span.to && one.awaited_by != AwaitedBy::Engine;
+            if follows || one.span == gone.span {
                 *end -= saved;
             }
         }

@@ -8,6 +8,7 @@ use crate::event::boot_event::{BootEvent, Stamped, Status};
 use crate::graph::plan::Plan;
 use crate::graph::registry::Registry;
 use crate::report::critical_path::{Owner, names, pieces, through};
+use crate::report::outside::{AwaitedBy, Stretch};
 use crate::report::timeline::{Span, Timeline};
 
 #[derive(Debug, Clone)]
@@ -170,7 +171,7 @@ fn told(case: &Case) -> Vec<(String, f64)> {
         .iter()
         .map(|(from, to)| {
             let span = Span { from: f64::from(*from), to: f64::from(*to) };
-            (span, Some(last.as_str().into()))
+            Stretch { span, awaited_by: AwaitedBy::Start(last.as_str().into()) }
         })
         .collect();
     let path = through(&plan, pieces(&plan, &timeline), &outside);

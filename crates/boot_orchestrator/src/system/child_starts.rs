@@ -13,7 +13,15 @@ use crate::{ChildSpan, GrantReport};
 pub(super) const SUPERVISOR: &str = "supervisor process";
 
 /// The supervisor is up. What it says of its own start comes after the exec, of which only the root knows.
-pub(super) fn of_supervisor(parts: &Parts, pid: Option<u32>, spans: &[Span]) {
+///
+/// Returns when it was up: where it `was_up` before anybody waited for it, when it had done its part itself, for nothing of
+/// what the root did until then is its own.
+pub(super) fn of_supervisor(
+    parts: &Parts,
+    pid: Option<u32>,
+    spans: &[Span],
+    was_up: bool,
+) -> Instant {
     let one = |name: &str, from, to| ChildSpan {
         component: SUPERVISOR.into(),
         name: name.to_owned(),
@@ -35,8 +43,10 @@ pub(super) fn of_supervisor(parts: &Parts, pid: Option<u32>, spans: &[Span]) {
         found.push(one(&span.name, from, to));
         cursor = to;
     }
-    found.push(one("ready", cursor, now));
+    let up = if was_up && !found.is_empty() { cursor } else { now };
+    found.push(one("ready", cursor, up));
     parts.children.add(move || found);
+    up
 }
 
 /// An eager extension is ready, or has failed.

@@ -13,7 +13,7 @@ use super::own::Own;
 use super::parts::Parts;
 use super::replaced::is_replaced;
 use super::state_place::StatePlace;
-use crate::{Blocking, Immediate, Outside, Registry, Threads};
+use crate::{AwaitedBy, Blocking, Immediate, Outside, Registry, Threads};
 
 /// How long the supervisor may take until it is up.
 const SUPERVISOR_DEADLINE: Duration = Duration::from_secs(10);
@@ -56,18 +56,19 @@ fn supervisor(registry: &mut Registry, parts: &Arc<Parts>, threads: &Threads) {
     let component = Blocking::new(threads, move || {
         let supervisor = waiting.supervisor.lock().clone();
         let Some(supervisor) = supervisor else { return Err(gone()) };
+        let was_up = supervisor.health().is_ok();
         let spans = supervisor
             .wait_up(Instant::now() + SUPERVISOR_DEADLINE)
             .map_err(|error| lost(Code::START_FAILED, &error))?;
-        child_starts::of_supervisor(&waiting, supervisor.pid(), &spans);
+        let up = child_starts::of_supervisor(&waiting, supervisor.pid(), &spans, was_up);
         // Its process came up while the manifests were read and the graph was planned.
         waiting.outside.add(Outside {
             name: child_starts::SUPERVISOR.into(),
             phase: Phase::Foundation,
             from: waiting.launched,
-            to: Instant::now(),
+            to: up,
             memory: 0,
-            awaited_by: Some("supervisor".into()),
+            awaited_by: AwaitedBy::Start("supervisor".into()),
         });
         Ok(Health::Healthy)
     })

@@ -27,8 +27,8 @@ use super::safe_mode::{SafeBoot, Watch};
 use super::state_folder::StateFolder;
 use super::{extensions, foundation, members, safe_mode};
 use crate::{
-    BootOptions, Budgets, EventSink, Interruption, Outside, OutsideWork, PhaseLimits, Plan,
-    Registry, Threads,
+    AwaitedBy, BootOptions, Budgets, EventSink, Interruption, Outside, OutsideWork, PhaseLimits,
+    Plan, Registry, Threads,
 };
 
 /// A system that is about to boot, or runs.
@@ -129,7 +129,7 @@ impl System {
                 from: begun,
                 to: Instant::now(),
                 memory: 0,
-                awaited_by: None,
+                awaited_by: AwaitedBy::Engine,
             });
         }
         Ok(Self {

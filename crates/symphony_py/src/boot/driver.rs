@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use boot_orchestrator::steps::{ThreadKind, ThreadOrder};
 use boot_orchestrator::system::{System, SystemOptions};
 use boot_orchestrator::{
-    BootFailure, Interruption, Outside, Passage, PhaseLatch, default_deadlines, newcomer_faults,
+    AwaitedBy, BootFailure, Interruption, Outside, Passage, PhaseLatch, default_deadlines,
+    newcomer_faults,
 };
 use component::{Code, ComponentName, Descriptor, Need, NeedKind, Phase, Remedy, Step};
 use orchestra_kit::manifest::{Durability, SafeMode, store_limits};
@@ -328,9 +329,14 @@ impl Boot {
         state.outside.len() - 1
     }
 
-    /// It ended.
+    /// It ended. Before `start()` it is the plan that has waited for it, afterwards the Conductor.
     fn outside_ended(&self, token: usize) {
         let state = self.state.lock();
+        let awaited_by = match (&state.outcome, &state.conductor) {
+            (None, _) => AwaitedBy::Plan,
+            (Some(_), Some(conductor)) => AwaitedBy::Start(conductor.clone()),
+            (Some(_), None) => AwaitedBy::Engine,
+        };
         if let Some((name, from, before)) = state.outside.get(token) {
             self.system.outside().add(Outside {
                 name: name.as_str().into(),
@@ -338,7 +344,7 @@ impl Boot {
                 from: *from,
                 to: Instant::now(),
                 memory: boot_orchestrator::peak_memory().saturating_sub(*before),
-                awaited_by: state.conductor.clone(),
+                awaited_by,
             });
         }
     }
