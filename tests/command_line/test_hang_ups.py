@@ -54,6 +54,18 @@ def _wait_for(path):
     assert path.exists()
 
 
+def _wait_until_handled(pid):
+    """Waits until a process has a handler for SIGHUP."""
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        with open(f"/proc/{pid}/status") as status:
+            caught = next(line.split()[1] for line in status if line.startswith("SigCgt"))
+        if int(caught, 16) >> (signal.SIGHUP - 1) & 1:
+            return
+        time.sleep(0.01)
+    pytest.fail("SIGHUP is not handled")
+
+
 @pytest.mark.parametrize(("name", "code"), [("SIGHUP", 129), ("SIGTERM", 143)])
 def test_a_command_that_runs_for_ever_shuts_down(parts, cli, name, code):
     process = cli.start("run", "--forever", "--json")
@@ -124,7 +136,7 @@ def test_a_program_that_runs_for_ever_comes_to_its_end(parts):
         [sys.executable, "-c", PROGRAM], cwd=parts, stdout=subprocess.PIPE, text=True
     )
     _wait_for(parts / "up")
-    time.sleep(0.3)
+    _wait_until_handled(process.pid)
     process.send_signal(signal.SIGHUP)
     out, _ = process.communicate(timeout=_PATIENCE)
     assert process.returncode == 0
