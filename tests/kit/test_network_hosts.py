@@ -327,6 +327,16 @@ def test_where_it_cannot_be_held_nothing_is_granted_and_that_is_said(servers, tm
     assert said in REFUSED
 
 
+@pytest.mark.parametrize("name", ["listed", "runs", "own"])
+def test_who_runs_as_root_may_not_say_where_an_address_leads(ask, name):
+    code = """
+    lines = [line.split() for line in open("/proc/self/status")]
+    held = {line[0]: int(line[1], 16) for line in lines if line[0].startswith("Cap")}
+    result = [held[key] >> 12 & 3 for key in ("CapEff:", "CapPrm:", "CapInh:")]
+    """
+    assert ask(name, code) == ["done", [0, 0, 0]]
+
+
 def test_what_is_held_is_said(system, servers):
     told = system.kit.enforcement("named")["network"]
     listed, secure, other = (servers[name].port for name in ("listed", "secure", "other"))

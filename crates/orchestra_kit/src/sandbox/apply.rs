@@ -5,7 +5,9 @@
 
 use std::path::PathBuf;
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use super::{Listener, Policy, files, filter};
 use crate::manifest::Network;
@@ -65,6 +67,9 @@ impl Policy {
     pub fn apply(&self, interpreter: &[PathBuf]) -> Result<Option<Listener>, SandboxError> {
         rustix::thread::set_no_new_privs(true)
             .map_err(|source| SandboxError::Privileges { source })?;
+        if !self.network.is_all() {
+            leave_network().map_err(|source| SandboxError::Privileges { source })?;
+        }
         if let Some(bytes) = self.memory {
             // Not of addresses: a thread's stack takes those and no memory.
             let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
@@ -90,4 +95,18 @@ impl Policy {
         }
         Ok(None)
     }
+}
+
+/// Gives up what root may do to the machine's network: who changes routes says where the address of a listed host leads. Without
+/// new privileges it comes back by no program.
+fn leave_network() -> Result<(), Errno> {
+    let over_network = CapabilitySet::NET_ADMIN | CapabilitySet::NET_RAW;
+    let mut held = capabilities(None)?;
+    if !held.permitted.intersects(over_network) {
+        return Ok(());
+    }
+    held.effective -= over_network;
+    held.permitted -= over_network;
+    held.inheritable -= over_network;
+    set_capabilities(None, held)
 }
