@@ -152,6 +152,55 @@ def test_the_folder_of_the_script_counts_where_somebody_names_it(environment, wo
         assert done.stdout == "9\n", done.stderr
 
 
+def test_a_program_that_is_run_as_a_module_keeps_its_folder_to_itself(environment, workshop):
+    workshop.extension("about", ABOUT)
+    write(workshop.folder / "beside.py", "VALUE = 9\n")
+    write(
+        workshop.folder / "main.py",
+        f"""
+        from symphony import boot
+        with boot(config={str(workshop.config)!r}) as system:
+            print(system.kit.extension("about").options(timeout=20).call("value", module="beside"))
+        """,
+    )
+    done = subprocess.run(
+        [str(environment / "env" / "bin" / "python"), "-m", "main"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=workshop.folder,
+    )
+    assert "No module named 'beside'" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["json", "queue", "selectors", "random"])
+def test_what_lies_where_the_command_line_is_used_is_nobodys_library(workshop, name):
+    """A folder that somebody has opened holds any names, and may be somebody else's."""
+    workshop.extension("about", ABOUT)
+    write(workshop.folder / f"{name}.py", 'raise SystemExit("of the folder")\n')
+    write(workshop.folder / "brain.py", "def make() -> int:\n    return 3\n")
+
+    def told(*arguments: str) -> subprocess.CompletedProcess[str]:
+        # The console script, which has no folder of its own among the modules.
+        return subprocess.run(
+            [sys.executable, "-I", "-m", "symphony", *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            cwd=workshop.folder,
+        )
+
+    called = told("call", "about.builtins", "--json")
+    assert called.returncode == 0, called.stderr
+    # What is named by a string is found there all the same.
+    ran = told("run", "--conductor", "brain:make")
+    assert "the Conductor is `int`" in ran.stderr, ran.stderr
+    image = told("call", "about.value", "module=brain")
+    assert "No module named 'brain'" in image.stderr, image.stderr
+
+
 # Held by the warm image, or imported by it later, or by nobody.
 NAMES = ["json", "ast", "signal", "traceback", "asyncio", "queue", "typing"]
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from symphony._cli._errors import UsageError
@@ -63,13 +62,13 @@ def start(
     """
     from symphony._boot.starter import Starter
     from symphony._cli._degraded import tell_degraded
+    from symphony._guest.launch import add_program_folder
     from symphony.progress import BootLine
 
     _log(options)
     # What is named by a string lies here, or beside the manifest that names it.
     for folder in (os.path.dirname(config.path or ""), os.getcwd()):
-        if folder and folder not in sys.path:
-            sys.path.insert(0, folder)
+        add_program_folder(folder)
     components: list[str] = options.components
     conductor: str | None = getattr(options, "conductor", None)
     with BootLine() as line:

@@ -114,24 +114,53 @@ def _package_root() -> str:
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def _library_path() -> list[str]:
-    """`sys.path` without what Python put there for the program that runs: its folder, once, and the empty entry.
+_program_folders: set[str] = set()
 
-    A folder that `PYTHONPATH` or a `.pth` file names stays, also where the script lies in it.
+
+def add_program_folder(folder: str) -> None:
+    """Makes a folder of the program's own code importable: here, and never in the image of extensions.
+
+    It comes behind the standard library, so that a `json.py` of whatever folder somebody works in is nobody's `json`,
+    and before installed packages.
+
+    Args:
+        folder: The folder; one that is importable already is left as it is.
+    """
+    import sys
+
+    if folder and folder not in sys.path:
+        sites = (
+            place
+            for place, entry in enumerate(sys.path)
+            if entry.endswith(("site-packages", "dist-packages"))
+        )
+        sys.path.insert(next(sites, len(sys.path)), folder)
+        _program_folders.add(folder)
+
+
+def _library_path() -> list[str]:
+    """`sys.path` without what is there for the program that runs.
+
+    That is what Python put there, the script's folder or, for `python -m`, the working directory, once, and the empty
+    entry; and what `add_program_folder` did. A folder that `PYTHONPATH` or a `.pth` file names stays, also where the
+    script lies in it.
     """
     import os
     import sys
 
     package = _package_root()
-    path = [entry for entry in sys.path if entry]
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    path = [entry for entry in sys.path if entry and entry not in _program_folders]
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
     if script is not None and not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
         try:
             folders = os.path.abspath(script), os.path.realpath(script)
+            own = set(map(os.path.dirname, folders))
+            if getattr(main, "__spec__", None) is not None:
+                own = {os.getcwd()}
         except FileNotFoundError:
             # The working directory was removed, and the script's folder is what its name says.
-            folders = script, script
-        own = set(map(os.path.dirname, folders))
+            own = {os.path.dirname(script)}
         first = next((entry for entry in path if entry in own), None)
         if first is not None and first != package:
             path.remove(first)

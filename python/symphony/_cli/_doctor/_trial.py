@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import time
 from typing import TYPE_CHECKING
 
 from symphony import SystemConfig, _core, boot
 from symphony._cli._doctor._report import write
 from symphony._cli._errors import as_document
+from symphony._guest.launch import add_program_folder
 from symphony.exceptions import BootError, ExtensionError, InvalidValueError
 from symphony.testing import Fault, FaultPlan, Leaks
 
@@ -40,8 +40,7 @@ def main(given: dict[str, Any]) -> dict[str, Any]:
     """
     # What is named by a string lies here, or beside the manifest that names it; as `symphony run` has it.
     for folder in (os.path.dirname(given["config"]), os.getcwd()):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+        add_program_folder(folder)
     trial = {"boot": _boots, "extension": _kills, "rollback": _rolls_back, "root": _waits}
     try:
         return trial[given["kind"]](given)
