@@ -91,6 +91,9 @@ def __getattr__(name: str) -> object:
     """Fetches a public name from its home."""
     import sys
 
+    if name == "__all__":
+        # Asked for by `from symphony import *`, which many write into a notebook.
+        return [public for public in __dir__() if not public.startswith("_")]
     home = _HOMES.get(name)
     if home is None and name.endswith("Error"):
         home = "exceptions"

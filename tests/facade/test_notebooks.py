@@ -127,3 +127,11 @@ def test_nothing_is_imported_before_a_notebook_asks():
     )
     subprocess.run([sys.executable, "-c", text], check=True, timeout=60)
     assert symphony.Health
+
+
+def test_a_star_import_gives_every_public_name():
+    names: dict[str, object] = {}
+    exec("from symphony import *", names)
+    assert {"boot", "Conductor", "System", "MissingDependencyError"} <= set(names)
+    public = {name for name in dir(symphony) if not name.startswith("_")}
+    assert public == set(names) - {"__builtins__"}
