@@ -120,6 +120,8 @@ def test_a_file_names_read_and_where_it_is_written(refused, workshop, workspace)
     [hint] = refused("bare", "read", path=f"{workspace}/note")
     assert 'write `read = ["${workspace}/note"]` under `[extension.permissions]`' in hint
     assert manifest(workshop, "bare", 5) in hint
+    [hint] = refused("bare", "append", path=f"{workspace}/not-there-yet")
+    assert "(`write`, to change it; its folder, to make it)" in hint
     [hint] = refused("granted", "read", path="/etc/shadow")
     assert 'add `"/etc/shadow"` to `read` of `[extension.permissions]`' in hint
     assert manifest(workshop, "granted", 7) in hint

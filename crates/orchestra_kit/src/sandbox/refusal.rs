@@ -159,7 +159,12 @@ impl Refusals {
             format!("the sandbox lets it read `{file}` and not write it: {grant}")
         } else {
             let grant = self.grant("read", &permissions.read, &said);
-            let or = if writable { "" } else { " (`write`, to change it)" };
+            // It is not asked whether the file is there: that it is not would be an answer to whoever named it.
+            let or = if writable {
+                " (what was not there at its start is granted by its folder)"
+            } else {
+                " (`write`, to change it; its folder, to make it)"
+            };
             format!("the sandbox keeps `{file}` from it: {grant}{or}")
         })
     }
