@@ -39,6 +39,14 @@ with boot(components=["parts"]) as system:
 """
 
 
+@pytest.fixture(autouse=True)
+def _heard():
+    """What the tests start hears of SIGHUP, also where they are themselves run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def parts(workshop):
     """A system with a component that leaves files when it starts and stops."""
