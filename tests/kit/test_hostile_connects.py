@@ -234,7 +234,7 @@ int restart(int port) {
         int waits = round % 2;
         int one = socket(AF_INET, SOCK_STREAM | (waits ? 0 : SOCK_NONBLOCK), 0);
         int error = connect(one, (struct sockaddr *)&to, sizeof to) == 0 ? 0 : errno;
-        strange += error != 0 && (waits || error != EINPROGRESS);
+        if (error != 0 && (waits || error != EINPROGRESS)) strange = error;
         close(one);
     }
     setitimer(ITIMER_REAL, &never, NULL);
