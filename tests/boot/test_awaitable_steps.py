@@ -131,3 +131,25 @@ def test_values_that_are_called_as_the_steps_are_no_steps():
 
     with boot(components=[Span]) as system:
         assert system[Span].stop == 5
+
+
+class Anything:
+    """As proxies and mocks are: whatever it is asked for, it has."""
+
+    def __getattr__(self, name: str):
+        return lambda *arguments: None
+
+
+def test_what_has_any_attribute_is_not_awaited_for_that():
+    class Fluent(Anything):
+        def start(self):
+            return self
+
+        def health(self):
+            return True
+
+        def stop(self):
+            return self
+
+    with boot(components=[Fluent]) as system:
+        assert system[Fluent].start() is system[Fluent]

@@ -34,6 +34,14 @@ def fails():
 def returns_a_range():
     return range(2)
 
+class Anything:
+    def __getattr__(self, name):
+        return lambda *arguments: None
+
+@extension.operation
+def returns_anything():
+    return Anything()
+
 class HostileError(Exception):
     def __str__(self):
         raise RuntimeError("no text")
@@ -157,6 +165,9 @@ def test_an_exception_without_a_text_and_a_result_that_cannot_be_sent(tools):
     with pytest.raises(RemoteError, match="`range` cannot be sent") as caught:
         tools.call("returns_a_range")
     assert caught.value.type_name == "TypeError"
+    # What has whatever it is asked for is no awaitable and no stream for that.
+    with pytest.raises(RemoteError, match="`Anything` cannot be sent"):
+        tools.call("returns_anything")
     assert tools.call("echo", value=1) == 1
 
 

@@ -76,7 +76,7 @@ class Live:
         except Exception as error:
             self._told("start", error)
             raise
-        return self._awaited("start", outcome) if hasattr(outcome, "__await__") else outcome
+        return self._awaited("start", outcome) if hasattr(type(outcome), "__await__") else outcome
 
     def _told(self, step: str, error: BaseException) -> None:
         """Tells what the core keeps only the text of; whoever gave the step up is told already."""
@@ -108,7 +108,7 @@ class Live:
         return self._build_async(made, job)
 
     async def _build_async(self, made: Any, job: Job) -> Any:
-        if hasattr(made, "__await__"):
+        if hasattr(type(made), "__await__"):
             made = await made
         if self.spec.kind == "async-generator":
             generator: Any = (
@@ -123,7 +123,7 @@ class Live:
                 await generator.aclose()
                 raise
         outcome = self._built(made, job)
-        return await outcome if hasattr(outcome, "__await__") else outcome
+        return await outcome if hasattr(type(outcome), "__await__") else outcome
 
     def _check(self, instance: Any) -> None:
         """Refuses what is not of the type that its factory says."""
@@ -150,7 +150,7 @@ class Live:
             raise StoppedError(f"`{self.spec.name}` was given up before its `start()`")
         self.instance = instance
         outcome = instance.start()
-        if hasattr(outcome, "__await__"):
+        if hasattr(type(outcome), "__await__"):
             return self._started_async(instance, outcome)
         self._is_up(instance)
         return outcome
@@ -175,7 +175,7 @@ class Live:
         except Exception as error:
             self._told("health", error)
             raise
-        return self._awaited("health", outcome) if hasattr(outcome, "__await__") else outcome
+        return self._awaited("health", outcome) if hasattr(type(outcome), "__await__") else outcome
 
     @property
     def is_built(self) -> bool:
@@ -194,7 +194,7 @@ class Live:
         except BaseException as error:
             self._container.raised_in_stop[self.spec.name] = error
             raise
-        return self._stopped_async(outcome) if hasattr(outcome, "__await__") else outcome
+        return self._stopped_async(outcome) if hasattr(type(outcome), "__await__") else outcome
 
     async def _stopped_async(self, outcome: Any) -> Any:
         try:

@@ -56,7 +56,8 @@ def run_job(
     try:
         step = job.step
         outcome: Any = job.live.start(job) if step == "start" else getattr(job.live, step)()
-        if not hasattr(outcome, "__await__"):
+        # As the language looks for it: in the class. An object may have any attribute that it is asked for.
+        if not hasattr(type(outcome), "__await__"):
             return job.finish(outcome)
         if loops is None:
             drop(outcome)

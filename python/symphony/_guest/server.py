@@ -229,7 +229,7 @@ class Server:
 
     def _run_hook(self, hook: Callable[[], Any]) -> None:
         given = hook()
-        if hasattr(given, "__await__"):
+        if hasattr(type(given), "__await__"):
             self._event_loop().wait(given, self._ending.left_for_hooks)
 
     def _run_stop_hook(self, hook: Callable[[], Any]) -> SystemExit | None:
@@ -336,12 +336,14 @@ class Server:
 
     def _send(self, correlation: int, given: Any, stream: bool) -> None:
         """Answer with what an operation gave: what that is says whether it is awaited, and whether it is a stream."""
-        if hasattr(given, "__await__"):
+        # As the language looks for them: in the class. An object may have any attribute that it is asked for.
+        kind = type(given)
+        if hasattr(kind, "__await__"):
             self._start_async(correlation, given, self._run_async(correlation, given))
-        elif hasattr(given, "__anext__"):
+        elif hasattr(kind, "__anext__"):
             work = self._run_async_stream(correlation, given, stream)
             self._start_async(correlation, given, work)
-        elif hasattr(given, "__next__") and hasattr(given, "throw"):
+        elif hasattr(kind, "__next__") and hasattr(kind, "throw"):
             if stream:
                 self._start_stream(correlation, given)
             else:
