@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import subprocess
 import sys
 import textwrap
 import threading
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from symphony import System
 
 HAS_6 = socket.has_ipv6 and Path("/proc/net/if_inet6").exists()
+
+# Of `localhost`, its own authority, good for a hundred years, with the key: nobody trusts it but the tests.
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
 
 # An operation's code that says whether it was let to the listed server.
 CONNECT = """
@@ -110,26 +112,14 @@ class Hosts:
             return False
 
 
-def certificate_in(folder: Path) -> tuple[Path, Path]:
-    """A certificate for `localhost`, which is its own authority, and its key."""
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    command = ["openssl", "req", "-x509", *curve, *names, *files]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
-
-
 @contextlib.contextmanager
 def listed_hosts(folder: Path) -> Iterator[Hosts]:
     """Boots the system.
 
     `listed`, `own` (another interpreter) and `hostile` list addresses, `named` names; `runs` may start programs too.
     """
-    certificate, key = certificate_in(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(CERTIFICATE)
     servers: dict[str, Echo | Stuck] = {
         "listed": Echo(),
         "other": Echo(),
@@ -152,6 +142,6 @@ def listed_hosts(folder: Path) -> Iterator[Hosts]:
     workshop.extension("named", RUNS, named)
     workshop.extension("runs", RUNS, f'{listed}run = ["sh", "{sys.executable}"]\n')
     with running(workshop) as system:
-        yield Hosts(system, servers, certificate.read_text())
+        yield Hosts(system, servers, CERTIFICATE.read_text().partition("-----BEGIN PRIVATE")[0])
     for server in servers.values():
         server.close()

@@ -13,31 +13,10 @@ from pathlib import Path
 
 import pytest
 from kit_processes import alive, kill, supervisor_of
-from listed_hosts import CONNECT, listed_hosts
+from listed_hosts import CONNECT
 from workshop import wait_until, write
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module")
-def hosts(tmp_path_factory):
-    with listed_hosts(tmp_path_factory.mktemp("hosts")) as hosts:
-        yield hosts
-
-
-@pytest.fixture
-def system(hosts):
-    return hosts.system
-
-
-@pytest.fixture
-def servers(hosts):
-    return hosts.servers
-
-
-@pytest.fixture
-def ask(hosts):
-    return hosts.ask
 
 
 def connections_of(pid: int) -> set[str]:

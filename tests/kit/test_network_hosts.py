@@ -12,32 +12,11 @@ from pathlib import Path
 import machines
 import pytest
 from kit_processes import alive, kill, supervisor_of
-from listed_hosts import CONNECT, HAS_6, listed_hosts
+from listed_hosts import CONNECT, HAS_6
 from test_sandbox import REFUSED, RUNS
 from workshop import Workshop, descendants, run_python, symphony, wait_until, write
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture(scope="module")
-def hosts(tmp_path_factory):
-    with listed_hosts(tmp_path_factory.mktemp("hosts")) as hosts:
-        yield hosts
-
-
-@pytest.fixture
-def system(hosts):
-    return hosts.system
-
-
-@pytest.fixture
-def servers(hosts):
-    return hosts.servers
-
-
-@pytest.fixture
-def ask(hosts):
-    return hosts.ask
 
 
 WORKS = {
@@ -284,7 +263,7 @@ def test_another_supervisor_holds_them_as_the_first_did(hosts, ask):
     assert ask("listed", "socket.create_connection(('127.0.0.1', other))") in REFUSED
 
 
-def test_a_refusal_is_told_once_with_the_extension(system, ask, caplog):
+def test_a_refusal_is_told_once_with_the_extension(hosts, ask, caplog):
     caplog.set_level("WARNING")
     for _ in range(3):
         assert ask("runs", "socket.create_connection(('127.0.0.9', 9))") in REFUSED
@@ -337,8 +316,8 @@ def test_who_runs_as_root_may_not_say_where_an_address_leads(ask, name):
     assert ask(name, code) == ["done", [0, 0, 0]]
 
 
-def test_what_is_held_is_said(system, servers):
-    told = system.kit.enforcement("named")["network"]
+def test_what_is_held_is_said(hosts, servers):
+    told = hosts.system.kit.enforcement("named")["network"]
     listed, secure, other = (servers[name].port for name in ("listed", "secure", "other"))
     assert told == (
         f"enforced: only `localhost:{listed}`, `localhost:{secure}`, `*.internal:{other}`"
