@@ -7,6 +7,7 @@ import functools
 
 import pytest
 from symphony import BootError, Health, UnhealthyError, boot, component
+from workshop import run_python
 
 pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.timeout(60)]
 
@@ -153,3 +154,49 @@ def test_what_has_any_attribute_is_not_awaited_for_that():
 
     with boot(components=[Fluent]) as system:
         assert system[Fluent].start() is system[Fluent]
+
+
+def test_a_shortage_at_the_first_awaitable_costs_that_step_and_leaves_nothing():
+    done = run_python(
+        """
+        import asyncio, gc, os, resource, sys, time, warnings
+        from symphony import BootError, boot
+        told = []
+        warnings.simplefilter("error", RuntimeWarning)
+        sys.unraisablehook = lambda about: told.append(str(about.exc_value))
+
+        class Greedy:
+            def start(self):
+                self.held = []
+                try:
+                    while True:
+                        self.held.append(os.open("/dev/null", os.O_RDONLY))
+                except OSError:
+                    return self.later()
+
+            async def later(self):
+                pass
+
+        def kept():
+            return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        greedy, counts = Greedy(), []
+        for _ in range(3):
+            try:
+                boot(components=[greedy])
+            except BootError as error:
+                assert isinstance(error.__cause__, OSError), error.__cause__
+            for number in greedy.held:
+                os.close(number)
+            counts.append(kept())
+        end = time.monotonic() + 20
+        while kept() > min(counts) and time.monotonic() < end:
+            time.sleep(0.02)
+        gc.collect()
+        assert kept() <= min(counts), counts
+        assert not [text for text in told if "never awaited" in text], told
+        print("fine")
+        """
+    )
+    assert done.stdout == "fine\n", done.stderr

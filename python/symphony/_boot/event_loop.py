@@ -37,7 +37,11 @@ class _Loop:
         # Who takes a step out of here, in one operation, begins it.
         self.waiting: dict[Job, Awaitable[Any]] = {}
         self._leaving = False
-        self._thread = _thread.start_new_thread(self._run, ())
+        try:
+            self._thread = _thread.start_new_thread(self._run, ())
+        except RuntimeError:
+            self.loop.close()
+            raise
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -109,15 +113,28 @@ class _Loop:
         self._end_if_done()
 
 
+def _another() -> _Loop | None:
+    """A loop; none where no descriptors or threads are left, or the interpreter ends: what is there is the last."""
+    try:
+        return _Loop()
+    except (OSError, RuntimeError):
+        return None
+
+
 class EventLoops:
     """The loop in use, its spare, and those that were left behind."""
 
     __slots__ = ("_left", "_loop", "_spare")
 
     def __init__(self) -> None:
-        """Starts both."""
+        """Starts both, or the one for which there is room.
+
+        Raises:
+            OSError: There are no descriptors for one.
+            RuntimeError: There is no thread for one.
+        """
         self._loop = _Loop()
-        self._spare: _Loop | None = _Loop()
+        self._spare = _another()
         self._left: list[_Loop] = []
 
     def submit(self, job: Job, awaitable: Awaitable[Any]) -> bool:
@@ -177,11 +194,7 @@ class EventLoops:
         self._left.append(loop)
         self._move(loop)
         loop.leave()
-        try:
-            self._spare = _Loop()
-        except (OSError, RuntimeError):
-            # Neither descriptors nor threads are left, or the interpreter ends: this loop is the last.
-            return
+        self._spare = _another()
 
     def _move(self, loop: _Loop) -> None:
         """Hands on what a loop has not begun."""

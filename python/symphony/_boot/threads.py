@@ -65,7 +65,13 @@ def run_job(
                 f"its `{step}()` returned an awaitable, and the thread that calls `boot()` serves no event loop: "
                 "have it return nothing, or leave out `main_thread=True`"
             )
-        return loops().submit(job, outcome)
+        try:
+            served = loops()
+        except BaseException:
+            # A shortage costs this step, and is not remembered.
+            drop(outcome)
+            raise
+        return served.submit(job, outcome)
     except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome.
         if interrupted is not None:
             interrupted(error)
