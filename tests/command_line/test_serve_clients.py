@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from mcp_clients import SECONDS, Client, served, wait_for_the_end
+from mcp_clients import SECONDS, Client, is_over, served, wait_for_the_end
 from workshop import Workshop, wait_until
 
 pytestmark = pytest.mark.timeout(120)
@@ -190,6 +190,63 @@ def test_a_client_that_does_not_read_holds_nobody_up(connect, shop):
     assert wait_until((shop.folder / "e.begun").exists, 10)
     stuck.process.terminate()
     assert stuck.process.wait(SECONDS) == 143
+
+
+SLOW = """
+import pathlib, time
+from symphony import component
+
+HERE = pathlib.Path(__file__).parent
+with open(HERE / "boots", "a") as file:
+    file.write("x")
+
+@component
+class Slow:
+    def __init__(self):
+        time.sleep(1)
+
+    def stop(self):
+        (HERE / "stopping").touch()
+        time.sleep(1)
+"""
+
+
+def test_a_client_that_is_killed_while_the_system_starts_costs_nobody_the_start(connect, shop):
+    shop.system('components = ["slow"]\n')
+    (shop.folder / "slow.py").write_text(SLOW)
+    first = connect(handshake=None, linger=1)
+    assert wait_until((shop.folder / "boots").exists, SECONDS)
+    first.process.kill()
+    first.wait()
+    second = connect(linger=1)
+    assert isinstance(second.value("tools.pid"), int)
+    assert (shop.folder / "boots").read_text() == "x"
+    # So does one that is told to end: until its state is free nobody starts another.
+    (system,) = served(shop.folder)
+    os.kill(system, signal.SIGTERM)
+    assert wait_until((shop.folder / "stopping").exists, SECONDS)
+    third = connect()
+    assert isinstance(third.value("tools.pid"), int)
+    assert (shop.folder / "boots").read_text() == "xx"
+
+
+def test_a_fork_of_the_system_keeps_its_lock_from_nobody(connect, shop):
+    shop.system('components = ["forks"]\n')
+    (shop.folder / "forks.py").write_text(
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    open('fork', 'w').write(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+        "    os._exit(0)\n"
+    )
+    client = connect()
+    fork = int((shop.folder / "fork").read_text())
+    try:
+        assert isinstance(client.value("tools.pid"), int)
+        assert client.end() == 0
+        assert wait_until(lambda: is_over(shop.folder), 10)
+    finally:
+        os.kill(fork, signal.SIGKILL)
 
 
 def test_a_system_that_does_not_boot_is_told_as_by_every_command(connect, shop, form):

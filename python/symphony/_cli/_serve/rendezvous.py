@@ -2,7 +2,8 @@
 
 Called by the process of a client; the system's process is `system_process`. Invariants: the folder is this account's
 alone and both ends ask the kernel who the other is; of clients that come at once one starts the system, the others
-wait for it; a socket that nobody answers any more is one whose system does not hold its state.
+wait for it, also where that one is killed; a socket that nobody answers any more is one whose system does not hold its
+state.
 """
 
 from __future__ import annotations
@@ -116,11 +117,11 @@ class Rendezvous:
             joined = self._joined(greeting)
             if joined is not None:
                 return joined
-            with self._starting(until):
+            with self._starting(until) as lock:
                 # Who held the lock before may have started it.
                 joined = self._joined(greeting)
                 if joined is None:
-                    self._start()
+                    self._start(lock)
                     joined = self._joined(greeting)
             if joined is not None:
                 return joined
@@ -154,48 +155,53 @@ class Rendezvous:
         return made
 
     @contextlib.contextmanager
-    def _starting(self, until: float) -> Generator[None, None, None]:
+    def _starting(self, until: float) -> Generator[int, None, None]:
         """Holds the lock of whoever starts or ends the system."""
         lock = open_lock(self.folder)
         try:
             while not is_locked(lock):
                 if time.monotonic() > until:
-                    raise NotServedError(f"another client holds `{self.folder}/{LOCK}`")
+                    raise NotServedError(f"another process holds `{self.folder}/{LOCK}`")
                 time.sleep(_PAUSE)
-            yield
+            yield lock
         finally:
             os.close(lock)
 
-    def _start(self) -> None:
+    def _start(self, lock: int) -> None:
         """Starts the system in a process of its own, and waits until it can be joined.
+
+        Args:
+            lock: What this client holds. The process holds it too, until it can be joined or ends: nobody starts
+                another meanwhile, whatever becomes of this client.
 
         Raises:
             NotServedError: It does not come up.
         """
-        reads, writes = os.pipe()
         log = os.path.join(self.folder, LOG)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(log, flags, 0o600)
-        words = json.dumps({**self._started_with, "ready": writes})
-        try:
-            process = subprocess.Popen(  # noqa: S603 - this interpreter, with a module of ours.
-                [sys.executable, "-c", _PROGRAM, words],
-                stdin=subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=descriptor,
-                pass_fds=(writes,),
-                # It outlives this client and its terminal.
-                start_new_session=True,
-            )
-        except OSError as error:
-            os.close(reads)
-            raise NotServedError(f"the system's process cannot be started: {error}") from None
-        finally:
-            os.close(writes)
-            os.close(descriptor)
-        # Somebody has to hear of its end, whenever that is.
-        threading.Thread(target=process.wait, name="serve: system", daemon=True).start()
-        with open(reads, "rb") as pipe:
+        with contextlib.ExitStack() as ours:
+            with contextlib.ExitStack() as theirs:
+                reads, writes = os.pipe()
+                theirs.callback(os.close, writes)
+                pipe = ours.enter_context(open(reads, "rb"))
+                descriptor = os.open(log, flags, 0o600)
+                theirs.callback(os.close, descriptor)
+                words = json.dumps({**self._started_with, "ready": writes, "lock": lock})
+                try:
+                    process = subprocess.Popen(  # noqa: S603 - this interpreter, with a module of ours.
+                        [sys.executable, "-c", _PROGRAM, words],
+                        stdin=subprocess.DEVNULL,
+                        stdout=descriptor,
+                        stderr=descriptor,
+                        pass_fds=(writes, lock),
+                        # It outlives this client and its terminal.
+                        start_new_session=True,
+                    )
+                except OSError as error:
+                    message = f"the system's process cannot be started: {error}"
+                    raise NotServedError(message) from None
+            # Somebody has to hear of its end, whenever that is.
+            threading.Thread(target=process.wait, name="serve: system", daemon=True).start()
             told = pipe.readline()
         answer: dict[str, Any] = json.loads(told) if told.endswith(b"\n") else {}
         if answer.get("ok"):

@@ -1,8 +1,8 @@
 """The process of a system that several clients share.
 
 Started by the first client, by `rendezvous`; what it is to boot stands in its one argument. Invariants: it listens only
-while it holds the state; it ends when its last client has been gone for a while, under the lock of whoever would start
-another, so that the next system finds the state free.
+while it holds the state; it starts and ends under the lock of whoever would start another, whoever started it and
+whatever ends it, so that the next system finds the state free.
 """
 
 from __future__ import annotations
@@ -40,21 +40,50 @@ _GREETING = 10.0
 _LONGEST_STAY = 3e7
 """Seconds that no timer is too short for: a year."""
 _MOST_WAITING = 64
+_LAST_JOINS = 3.0
+"""So long a signal waits for a client that is just about to join or to start a system, in seconds."""
+_PAUSE = 0.02
+
+
+class Held:
+    """Descriptors that hold something by being open: no fork of this process keeps them, and no program."""
+
+    def __init__(self) -> None:
+        """There are none."""
+        self._open: set[int] = set()
+        os.register_at_fork(after_in_child=self.close)
+
+    def keep(self, descriptor: int) -> int:
+        """Keeps one."""
+        os.set_inheritable(descriptor, False)
+        self._open.add(descriptor)
+        return descriptor
+
+    def give(self, descriptor: int) -> int:
+        """Leaves one to the caller."""
+        self._open.remove(descriptor)
+        return descriptor
+
+    def close(self) -> None:
+        """Closes all."""
+        while self._open:
+            os.close(self._open.pop())
 
 
 def main() -> int:
     """Boots, serves, shuts down; the exit code."""
     asked: dict[str, Any] = json.loads(sys.argv[1])
-    ready: int = asked.pop("ready")
-    os.set_inheritable(ready, False)
+    ready, held = Held(), Held()
+    told = [ready.keep(asked.pop("ready"))]
+    # It is the client's too, and stays with whoever of both holds it longer.
+    held.keep(asked.pop("lock"))
     linger = min(float(asked.pop("linger")), _LONGEST_STAY)
     options = argparse.Namespace(**asked)
-    told = [ready]
 
     def tell(answer: dict[str, Any]) -> None:
         if told:
             # The client may have gone; the system stays for the next one.
-            with contextlib.suppress(OSError), open(told.pop(), "wb") as pipe:
+            with contextlib.suppress(OSError), open(ready.give(told.pop()), "wb") as pipe:
                 pipe.write(json.dumps(answer).encode() + b"\n")
 
     for number in TERMINATING:
@@ -62,7 +91,7 @@ def main() -> int:
     try:
         config = config_of(options)
         with start(options, config) as system, served(system, config):
-            server = Server(system, asked, linger)
+            server = Server(system, asked, linger, held)
             server.listen()
             tell({"ok": True})
             asyncio.run(server.serve())
@@ -78,8 +107,12 @@ def main() -> int:
 class Server:
     """The socket and those who came by it."""
 
-    def __init__(self, system: System[Any], asked: dict[str, Any], linger: float) -> None:
+    def __init__(
+        self, system: System[Any], asked: dict[str, Any], linger: float, held: Held
+    ) -> None:
         """Nobody is there."""
+        self._held = held
+        self._is_alone = False
         identity = ("config", "state", "workspace", "components", "conductor")
         self._asked = {key: asked[key] for key in identity}
         self._linger = linger
@@ -114,10 +147,15 @@ class Server:
         server = await asyncio.start_unix_server(
             self._take_in, sock=self._socket, limit=json_rpc.LONGEST + 2
         )
+        # Whoever comes now is taken in, and a signal is heard.
+        self._held.close()
         stopping = asyncio.ensure_future(stop.wait())
         try:
             while not stop.is_set() and not await self._is_over(stopping):
                 pass
+            until = loop.time() + _LAST_JOINS
+            while not self._locks_out() and loop.time() < until:  # noqa: ASYNC110 - of another process.
+                await asyncio.sleep(_PAUSE)
         finally:
             self._ending = True
             with contextlib.suppress(OSError):
@@ -140,13 +178,31 @@ class Server:
         await asyncio.wait({stopping}, timeout=self._linger)
         if self._present or stopping.done():
             return False
-        lock = open_lock(self._folder)
-        if is_locked(lock) and not self._present:
-            # It is held until this process has ended, and the state is free.
+        if self._locks_out():
             return True
-        os.close(lock)
         await asyncio.sleep(0.05)
         return False
+
+    def _locks_out(self) -> bool:
+        """Whether nobody starts a system or is about to join this one, from now until this process has ended."""
+        if self._is_alone:
+            return True
+        try:
+            lock = open_lock(self._folder)
+        except FileNotFoundError:
+            # Where its folder was removed nobody can come.
+            self._is_alone = True
+            return True
+        except OSError:
+            # No descriptor is free: it is tried again.
+            return False
+        if is_locked(lock):
+            # The state is free before it is let go.
+            self._held.keep(lock)
+            self._is_alone = True
+        else:
+            os.close(lock)
+        return self._is_alone
 
     async def _take_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves one client, from its greeting to its end."""
