@@ -18,11 +18,13 @@ slow.activate()
 pit = system.pit
 pit.pool.register("pool", lambda: [1], size=1)
 lease = pit.pool.lease("pool")
+lease.__enter__()
 pit.arbitration.define("resource", 1)
 grant = pit.arbitration.request("resource", "first")
 subscription = system.bus.topic("topic").subscribe()
 melody = Melody.from_text('[melody]\\nname = "m"\\n[[node]]\\nid = "n"\\ncall = "slow.nap"\\n')
 begun = threading.Barrier(11)
+ended = []
 
 def for_ever(step):
     while True:
@@ -31,25 +33,28 @@ def for_ever(step):
 def wait(how):
     begun.wait()
     try:
-        how()
-    except BaseException:
-        pass
+        ended.append(how())
+    except BaseException as error:
+        ended.append(error)
 
+threads = []
 for how in (
     lambda: slow.call("nap"),
     lambda: slow.call_many("nap", [{}]),
     lambda: list(slow.stream("items")),
     lambda: next(subscription),
-    lambda: pit.pool.lease("pool"),
+    lambda: pit.pool.lease("pool").__enter__(),
     lambda: pit.arbitration.request("resource", "second", timeout=60),
     lambda: system.submit(melody).result(),
     lambda: system.run(forever=True),
     lambda: for_ever(lambda: pit.artifacts.put(b"x" * 1000)),
     lambda: for_ever(lambda: slow.call("echo", value=1)),
 ):
-    threading.Thread(target=wait, args=(how,), daemon=True).start()
+    threads.append(threading.Thread(target=wait, args=(how,), daemon=True))
+    threads[-1].start()
 begun.wait()
 time.sleep(0.2)
+assert all(thread.is_alive() for thread in threads), ended
 if sys.argv[1] == "down":
     system.shutdown()
 sys.exit(6)

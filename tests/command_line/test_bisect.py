@@ -48,3 +48,17 @@ def test_where_no_extension_is_to_blame_that_is_said(system, cli):
     ended = cli("bisect", "--json")
     assert ended.code == 1, ended
     assert "fails without any extension" in ended.document["error"]["message"]
+
+
+def test_boots_that_differ_are_said_to_differ(system, cli):
+    (system.folder / "moody.py").write_text(
+        "import pathlib\nfrom symphony import component\n\n@component\nclass Moody:\n"
+        "    def start(self):\n        boots = pathlib.Path('boots')\n"
+        "        boots.write_text((boots.read_text() if boots.exists() else '') + '.')\n"
+        "        if len(boots.read_text()) != 2:\n            raise OSError('not now')\n"
+    )
+    system.system('components = ["moody"]')
+    ended = cli("bisect", "--json")
+    assert ended.code == 1, ended
+    assert "its boots differ" in ended.document["error"]["message"]
+    assert ended.document["boots"] == len((system.folder / "boots").read_text())

@@ -259,3 +259,14 @@ def test_what_is_absent_is_also_told_to_people(cli):
     ended = cli("check", "--json", "nope")
     assert (ended.code, ended.document["ok"]) == (2, False)
     assert "no such file or folder: `nope`" in ended.err
+
+
+def test_a_class_that_takes_the_name_of_its_base_is_no_fault(workshop, cli):
+    (workshop.folder / "base.py").write_text("class Thing:\n    pass\n")
+    (workshop.folder / "app.py").write_text(
+        "from base import Thing\n\nclass Thing(Thing):\n    pass\n\n"
+        "from symphony import boot\nboot(components=[Thing()])\n"
+    )
+    ended = cli("check", "--json")
+    assert ended.code == 0, ended
+    assert "nested" not in ended.out

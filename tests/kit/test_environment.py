@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -152,25 +153,41 @@ def test_the_folder_of_the_script_counts_where_somebody_names_it(environment, wo
         assert done.stdout == "9\n", done.stderr
 
 
-def test_a_program_that_is_run_as_a_module_keeps_its_folder_to_itself(environment, workshop):
+@pytest.mark.parametrize(
+    "way", ["a module", "a module that leaves", "of a package", "a folder", "an archive"]
+)
+def test_a_program_keeps_what_it_lies_in_to_itself(environment, workshop, way):
     workshop.extension("about", ABOUT)
-    write(workshop.folder / "beside.py", "VALUE = 9\n")
+    home = workshop.folder / "home"
+    inner = home / "app" if way == "of a package" else home
+    name = "main.py" if way.startswith("a module") else "__main__.py"
+    leaves = "import os; os.chdir('/')" if way == "a module that leaves" else ""
+    write(home / "beside.py", "VALUE = 9\n")
     write(
-        workshop.folder / "main.py",
+        inner / name,
         f"""
+        {leaves}
+        import beside
         from symphony import boot
         with boot(config={str(workshop.config)!r}) as system:
+            print(beside.VALUE, flush=True)
             print(system.kit.extension("about").options(timeout=20).call("value", module="beside"))
         """,
     )
+    arguments = {"of a package": ["-m", "app"], "a folder": ["../home"], "an archive": ["app.pyz"]}
+    if way == "an archive":
+        shutil.make_archive(str(home / "app"), "zip", home)
+        (home / "app.zip").rename(home / "app.pyz")
+        (home / "beside.py").unlink()
     done = subprocess.run(
-        [str(environment / "env" / "bin" / "python"), "-m", "main"],
+        [str(environment / "env" / "bin" / "python"), *arguments.get(way, ["-m", "main"])],
         check=False,
         capture_output=True,
         text=True,
         timeout=60,
-        cwd=workshop.folder,
+        cwd=home,
     )
+    assert done.stdout == "9\n", done.stderr
     assert "No module named 'beside'" in done.stderr
 
 

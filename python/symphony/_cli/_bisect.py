@@ -62,8 +62,10 @@ def bisect(options: argparse.Namespace) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="symphony-bisect-") as folder:
             trials = _Trials(options, folder)
-            document["breaks"] = _breaking(trials, options)
-            document["boots"] = trials.boots
+            try:
+                document["breaks"] = _breaking(trials, options)
+            finally:
+                document["boots"] = trials.boots
         if not document["breaks"]:
             document["ok"], code = True, OK
     except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001 - told in the house form.
@@ -81,7 +83,7 @@ def _breaking(trials: _Trials, options: argparse.Namespace) -> list[str]:
     """The extensions without which the system boots, none where it boots as it is.
 
     Raises:
-        SymphonyError: It does not boot without any extension either, or its manifest is at fault.
+        SymphonyError: It does not boot without any extension either, its boots differ, or its manifest is at fault.
     """
     from symphony import _core
 
@@ -98,6 +100,12 @@ def _breaking(trials: _Trials, options: argparse.Namespace) -> list[str]:
     while True:
         # The boot fails with the first `bad` of them, and not with the first `good`.
         rest = [name for name in names if name not in found]
+        if not rest:
+            raise SymphonyError(
+                "the boot fails without what it has just booted without: its boots differ",
+                hints=["`symphony run --boots 5` tells how they end"],
+                code="start-failed",
+            )
         good, bad = 0, len(rest)
         while bad - good > 1:
             middle = (good + bad) // 2

@@ -33,13 +33,14 @@ def tell_degraded(report: BootReport, word: str) -> None:
     if report.state != _DEGRADED:
         return
     document: dict[str, Any] = json.loads(report.to_json())
-    lines: dict[str, str] = {}
-    # The last first: a part that is degraded by another one, as the kit by an extension, repeats its reason.
-    for component in reversed(document["components"]):
-        if component["status"] != "ready":
-            # The report has the rest of a long one.
-            reason = next(iter((component.get("reason") or "").splitlines()), "")
-            told = f"`{component['name']}` {component['status']}"
-            lines.setdefault(reason or told, f"{told}: {reason}" if reason else told)
-    for line in reversed(list(lines.values())):
-        print(f"{word}: the boot is degraded: {line}", file=sys.stderr)
+    parts = [part for part in document["components"] if part["status"] != "ready"]
+    # A part that is degraded by one that failed, as the kit by an extension, repeats its reason.
+    failed = {part.get("reason") for part in parts if part["status"] != _DEGRADED}
+    for part in parts:
+        # The report has the rest of a long one.
+        reason = next(iter((part.get("reason") or "").splitlines()), "")
+        if reason and part["status"] == _DEGRADED and part["reason"] in failed:
+            continue
+        told = f"`{part['name']}` {part['status']}"
+        told = f"{told}: {reason}" if reason else told
+        print(f"{word}: the boot is degraded: {told}", file=sys.stderr)

@@ -141,11 +141,9 @@ def add_program_folder(folder: str) -> None:
 def _library_path() -> list[str]:
     """`sys.path` without what is there for the program that runs.
 
-    That is what Python put there, the script's folder or, for `python -m`, the working directory, once, and the empty
-    entry; and what `add_program_folder` did. A folder that `PYTHONPATH` or a `.pth` file names stays, also where the
-    script lies in it.
+    That is what Python put there, once, and the empty entry; and what `add_program_folder` did. A folder that
+    `PYTHONPATH` or a `.pth` file names stays, also where the script lies in it.
     """
-    import os
     import sys
 
     package = _package_root()
@@ -153,15 +151,46 @@ def _library_path() -> list[str]:
     main = sys.modules.get("__main__")
     script = getattr(main, "__file__", None)
     if script is not None and not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
-        try:
-            folders = os.path.abspath(script), os.path.realpath(script)
-            own = set(map(os.path.dirname, folders))
-            if getattr(main, "__spec__", None) is not None:
-                own = {os.getcwd()}
-        except FileNotFoundError:
-            # The working directory was removed, and the script's folder is what its name says.
-            own = {os.path.dirname(script)}
-        first = next((entry for entry in path if entry in own), None)
+        spec = getattr(main, "__spec__", None)
+        if spec is None or spec.name == "__main__":
+            # A script, or the `__main__.py` of a folder or an archive: what it lies in.
+            first = next((entry for entry in path if entry in _folders_of(script)), None)
+        else:
+            # `python -m`: the working directory of its start, which is what it was found in, where that is known.
+            own = {_import_root(script, spec.name), _working_directory()}
+            first = path[0] if path and path[0] in own else None
         if first is not None and first != package:
             path.remove(first)
     return path if package in path else [package, *path]
+
+
+def _folders_of(script: str) -> set[str]:
+    """The folder of a script, as it is named and where it is."""
+    import os
+
+    try:
+        files = os.path.abspath(script), os.path.realpath(script)
+    except FileNotFoundError:
+        # The working directory was removed, and the script's folder is what its name says.
+        files = script, script
+    # An archive is among the modules as it was named.
+    return {os.path.dirname(script), *map(os.path.dirname, files)}
+
+
+def _import_root(file: str, module: str) -> str:
+    """The folder in which the import of a module begins."""
+    import os
+
+    folder = os.path.dirname(file)
+    for _ in range(module.count(".")):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _working_directory() -> str | None:
+    import os
+
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None

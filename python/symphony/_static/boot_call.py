@@ -196,16 +196,19 @@ class BootCall:
             spec.kind = "instance"
         return spec
 
-    def _may_be_called(self, module: SourceModule, node: Definition) -> bool:
+    def _may_be_called(
+        self, module: SourceModule, node: Definition, seen: tuple[Definition, ...] = ()
+    ) -> bool:
         """Whether what a definition makes may be a factory itself; what cannot be followed may be one."""
-        if not isinstance(node, ast.ClassDef):
+        if not isinstance(node, ast.ClassDef) or node in seen:
+            # A class that takes the name of its own base is found as its base, too.
             return True
         if any(isinstance(one, Function) and one.name == "__call__" for one in node.body):
             return True
         for base in node.bases:
             name = self._qualify(module, base)
             found = self.project.definition(name) if name else None
-            if name != "object" and (found is None or self._may_be_called(*found)):
+            if name != "object" and (found is None or self._may_be_called(*found, (*seen, node))):
                 return True
         return False
 

@@ -1,4 +1,4 @@
-//! Which artifacts were deleted since the store was opened, the newest of them.
+//! Which artifacts were deleted since the store was opened, those whose first deletion is the newest.
 //!
 //! Deletions write here, and the DAG tracker asks before it takes an artifact for what a node made. Invariant: what it takes is
 //! bounded. Nothing is taken out when content is put again, so whoever asks looks for the artifact itself too.

@@ -2,7 +2,7 @@
 //!
 //! Called by the tracker's steps and by sweeps. Invariants: a hold is taken before the step that needs it is written down, and
 //! on an artifact that is being deleted it waits for the end of that; it is refused if the artifact is gone by then, whoever
-//! deleted it; it is let go of once the end of its run is acknowledged. So nothing is deleted that a journal still says is held.
+//! deleted it; it is let go of once the end of its run is acknowledged. So no sweep deletes what a journal still says is held.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,7 +110,7 @@ impl References {
         run: RunId,
     ) -> PitResult<Holds<'_>> {
         let holds = self.hold_known(artifacts, run)?;
-        // Now that they are held nothing takes them away between the answer and the step.
+        // Now that they are held no sweep takes them away between the answer and the step.
         let Some(stored) = self.stored.get().and_then(Weak::upgrade) else { return Ok(holds) };
         for held in &holds.taken {
             if let Held::Artifact(id) = held

@@ -130,8 +130,10 @@ impl Waiting {
     /// How many lines of this logger were lost, where some were; said once.
     fn word(&mut self, logger: &str, at: SystemTime) -> Option<Said> {
         let lost = std::mem::take(&mut self.lost);
-        let text = format!("{lost} lines were lost: they came faster than they were logged");
-        (lost > 0).then(|| Said::Text(30, logger.to_owned(), text, at))
+        (lost > 0).then(|| {
+            let text = format!("{lost} lines were lost: they came faster than they were logged");
+            Said::Text(30, logger.to_owned(), text, at)
+        })
     }
 }
 
