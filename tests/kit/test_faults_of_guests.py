@@ -46,11 +46,13 @@ def raw(system):
 
     calling = threading.Thread(target=call)
     calling.start()
-    yield raw
-    # It is there again, with its own answers.
-    assert [raw.options(timeout=30).call("nothing") for _ in range(3)] == [1, 1, 1]
-    over.set()
-    calling.join()
+    try:
+        yield raw
+        # It is there again, with its own answers.
+        assert [raw.options(timeout=30).call("nothing") for _ in range(3)] == [1, 1, 1]
+    finally:
+        over.set()
+        calling.join()
     assert not wrong, wrong[:3]
 
 
