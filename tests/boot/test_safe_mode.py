@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -276,6 +277,61 @@ def test_an_optional_component_that_takes_the_process_down_is_left_out(workshop,
         assert system.report.safe_mode["without"] == ["Fragile"]
         assert statuses(system)["Fragile"] == "failed"
         assert statuses(system)["Needed"] == statuses(system)["good"] == "ready"
+
+
+FRAGILE = """
+import os, signal
+from symphony import component
+
+@component(required=False)
+class Fragile:
+    def __init__(self):
+        if "CRASHES" in os.environ:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+@component
+class App:
+    def __init__(self, fragile: Fragile):
+        self.fragile = fragile
+"""
+GIVEN = (
+    "import sys; from symphony import boot; from fragile import Fragile;"
+    "boot(config=sys.argv[1], components=[Fragile]).shutdown()"
+)
+
+
+@pytest.fixture
+def fragile(workshop, monkeypatch):
+    """A module with an optional component that boots of the state leave out, though it is well by now, and its user."""
+    workshop.system("")
+    (workshop.folder / "fragile.py").write_text(FRAGILE)
+    for _ in range(2):
+        ended = subprocess.run(
+            [sys.executable, "-c", GIVEN, str(workshop.config)],
+            check=False,
+            env=os.environ | {"PYTHONPATH": str(workshop.folder), "CRASHES": "1"},
+            timeout=60,
+        )
+        assert ended.returncode == -signal.SIGKILL
+    monkeypatch.syspath_prepend(str(workshop.folder))
+    sys.modules.pop("fragile", None)
+    return importlib.import_module("fragile")
+
+
+def test_what_the_boot_needs_by_now_is_not_left_out(workshop, fragile):
+    with boot(config=workshop.config, components=[fragile.Fragile]) as system:
+        assert system.report.safe_mode["without"] == ["Fragile"]
+        assert statuses(system)["Fragile"] == "failed"
+    with boot(config=workshop.config, components=[fragile.Fragile, fragile.App]) as system:
+        assert statuses(system)["Fragile"] == statuses(system)["App"] == "ready"
+
+
+def test_nor_does_its_caller_leave_out_what_the_boot_needs(workshop, fragile):
+    without = SystemConfig(workshop.config, without=["Fragile"])
+    with boot(config=without, components=[fragile.Fragile]) as system:
+        assert statuses(system)["Fragile"] == "failed"
+    with pytest.raises(PlanError, match="`Fragile` cannot be left out: the boot needs it"):
+        boot(config=without, components=[fragile.Fragile, fragile.App])
 
 
 def test_what_users_stored_is_untouched(broken):

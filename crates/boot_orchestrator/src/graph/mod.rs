@@ -9,6 +9,7 @@ pub(crate) mod edges;
 pub(crate) mod error;
 pub(crate) mod faults;
 pub(crate) mod format;
+pub(crate) mod left_out;
 pub(crate) mod newcomer;
 pub(crate) mod plan;
 pub(crate) mod registry;

@@ -37,15 +37,6 @@ impl Registry {
         self.entries.push(Entry { descriptor: Arc::new(descriptor), component });
     }
 
-    /// Leaves a component out of the boot: it is planned and never begins, and the boot goes on without it, for this reason.
-    /// False where there is none of that name, or the boot cannot go on without it.
-    pub fn leave_out(&mut self, name: &str, why: &str) -> bool {
-        let entry = self.entries.iter_mut().find(|entry| entry.descriptor.name.as_str() == name);
-        let Some(entry) = entry.filter(|entry| !entry.descriptor.required) else { return false };
-        entry.component = Arc::new(LeftOut(why.to_owned()));
-        true
-    }
-
     /// Adds a descriptor alone, in the place of whoever provided one of its keys.
     pub(crate) fn stand_in(&mut self, descriptor: Descriptor) {
         self.entries.retain(|entry| {
@@ -87,15 +78,6 @@ impl Registry {
     /// The folder that places in hints are relative to.
     pub(crate) fn directory(&self) -> Option<&str> {
         self.directory.as_deref()
-    }
-}
-
-/// Stands for a component that is left out.
-struct LeftOut(String);
-
-impl Component for LeftOut {
-    fn begin(&self, _step: Step, done: Done) {
-        done.tell(Err(Failure::new(Code::START_FAILED, self.0.clone())));
     }
 }
 

@@ -41,9 +41,10 @@ impl SafeBoot {
         &self,
         registry: &mut Registry,
     ) -> Result<(), Vec<Diagnostic>> {
+        let left_out = registry.leave_out(&self.components);
         let mut faults = Vec::new();
-        for (name, why) in &self.components {
-            if registry.leave_out(name, why) || !self.named {
+        for name in self.components.keys().filter(|_| self.named) {
+            if left_out.contains(&name.as_str()) {
                 continue;
             }
             let known = registry.descriptors().any(|one| one.name.as_str() == name);

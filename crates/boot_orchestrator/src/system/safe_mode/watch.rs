@@ -46,7 +46,7 @@ impl Watch {
             let extension = descriptor.phase == Phase::OrchestraKit && is_extension(name.as_str());
             let dispensable = || {
                 let own = Own::named(name.as_str()).is_some();
-                !own && !descriptor.required && !is_needed(plan, number)
+                !own && !plan.is_needed(number)
             };
             if extension || dispensable() {
                 let file = descriptor.location.as_ref().filter(|_| !extension);
@@ -83,24 +83,6 @@ impl Watch {
             record.tell(line);
         }
     }
-}
-
-/// Whether one that the boot needs cannot do without it, or without one that cannot.
-fn is_needed(plan: &Plan, number: u32) -> bool {
-    let mut seen = vec![number];
-    let mut waiting = vec![number];
-    while let Some(number) = waiting.pop() {
-        for edge in plan.dependants(number).filter(|edge| edge.is_hard()) {
-            if plan.components()[edge.from as usize].descriptor().required {
-                return true;
-            }
-            if !seen.contains(&edge.from) {
-                seen.push(edge.from);
-                waiting.push(edge.from);
-            }
-        }
-    }
-    false
 }
 
 impl EventSink for Watch {
