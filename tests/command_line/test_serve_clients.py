@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +103,39 @@ def test_a_system_that_is_killed_is_told_and_the_next_request_starts_another(con
     assert client.value("tools.pid") != first
 
 
+def lose_the_system(client, shop):
+    """Kills the system of a client, which has heard of it afterwards."""
+    name = f"lost-{client.process.pid}-{len(list(shop.folder.iterdir()))}"
+    number = client.send("tools/call", name="tools.wait", arguments={"name": name, "seconds": 60})
+    assert wait_until((shop.folder / f"{name}.begun").exists, SECONDS)
+    (system,) = served(shop.folder)
+    os.kill(system, signal.SIGKILL)
+    assert client.answer(number)["error"]["data"]["code"] == "stopped"
+
+
+def test_a_place_that_was_removed_is_made_again(connect, shop):
+    client = connect()
+    lose_the_system(client, shop)
+    shutil.rmtree(shop.folder / ".symphony")
+    assert isinstance(client.value("tools.pid"), int)
+    assert client.end() == 0
+
+
+def test_a_client_without_descriptors_is_told_and_goes_on_when_it_has_some(connect, shop):
+    client = connect()
+    lose_the_system(client, shop)
+    number = client.process.pid
+    before = resource.prlimit(number, resource.RLIMIT_NOFILE)
+    resource.prlimit(number, resource.RLIMIT_NOFILE, (3, before[1]))
+    for _ in range(2):
+        error = client.ask("tools/call", name="tools.pid", arguments={})["error"]
+        assert (error["code"], error["data"]["code"]) == (-32010, "start-failed")
+        assert "Too many open files" in error["message"]
+    resource.prlimit(number, resource.RLIMIT_NOFILE, before)
+    assert isinstance(client.value("tools.pid"), int)
+    assert client.end() == 0
+
+
 def test_the_tools_of_an_extension_are_known_before_it_is_started_again(connect, shop):
     client = connect()
     first = client.ask("tools/list")["result"]
@@ -184,7 +219,8 @@ def test_a_client_that_does_not_read_holds_nobody_up(connect, shop):
     assert lazy.end() == 0
     # One that never does ends by a signal all the same.
     stuck = connect(handshake=None, reads=False)
-    for _ in range(10):
+    # Less than what it may leave unread, so that what it asks next is heard.
+    for _ in range(4):
         stuck.send("tools/call", name="tools.large", arguments={"size": size})
     stuck.send("tools/call", name="tools.wait", arguments={"name": "e", "seconds": 60})
     assert wait_until((shop.folder / "e.begun").exists, 10)

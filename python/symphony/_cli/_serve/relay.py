@@ -19,6 +19,7 @@ from symphony import _core
 from symphony._cli import _errors
 from symphony._cli._exit import OK
 from symphony._cli._serve import json_rpc
+from symphony._cli._serve.rendezvous import NotServedError
 from symphony.exceptions import SymphonyError
 
 if TYPE_CHECKING:
@@ -131,10 +132,12 @@ class Relay:
         try:
             connection = self._joined()
         except SymphonyError as error:
-            print(_errors.render(error), file=sys.stderr)
             if number is not None:
                 refused = json_rpc.RefusedError(json_rpc.ENDED, error.message, {"code": error.code})
                 self._write(json_rpc.failure(number, refused))
+            with contextlib.suppress(OSError):
+                # Whoever asked has the answer, whether or not somebody reads this too.
+                print(_errors.render(error), file=sys.stderr)
             return
         if method == "notifications/cancelled" and json_rpc.is_number(params.get("requestId")):
             with self._lock:
@@ -160,7 +163,11 @@ class Relay:
     # -- From the system -----------------------------------------------------------------------------------------------
 
     def _joined(self) -> socket.socket:
-        """The connection to the system; another one where that was lost."""
+        """The connection to the system; another one where that was lost.
+
+        Raises:
+            SymphonyError: There is none, and why: also where this process lacks what it takes.
+        """
         with self._lock:
             if self._connection is not None:
                 return self._connection
@@ -169,12 +176,21 @@ class Relay:
             "read_only": self._read_only,
             "version": self._version,
         }
-        made = self._rendezvous.join(greeting)
-        with self._lock:
-            self._connection = made
-        threading.Thread(
+        try:
+            made = self._rendezvous.join(greeting)
+        except (OSError, RuntimeError) as shortage:
+            raise _unreached(shortage) from shortage
+        reader = threading.Thread(
             target=self._pass_back, args=(made,), name="serve: answers", daemon=True
-        ).start()
+        )
+        with self._lock:
+            try:
+                reader.start()
+            except RuntimeError as shortage:
+                made.close()
+                raise _unreached(shortage) from shortage
+            # Only now: whoever reads from it is who answers for its end.
+            self._connection = made
         return made
 
     def _pass_back(self, connection: socket.socket) -> None:
@@ -204,13 +220,13 @@ class Relay:
 
     def _lost(self, connection: socket.socket) -> None:
         """The system is gone: what it was asked fails, and the next request finds another."""
+        connection.close()
         with self._lock:
             if self._connection is not connection:
                 return
             self._connection = None
             unanswered = list(self._in_flight)
             self._in_flight.clear()
-        connection.close()
         for number in unanswered:
             self._write(json_rpc.failure(number, _ended()))
         self._wake()
@@ -243,3 +259,7 @@ def _end(connection: socket.socket) -> None:
 def _ended() -> json_rpc.RefusedError:
     message = "the system ended before it answered; the next request starts it again"
     return json_rpc.RefusedError(json_rpc.ENDED, message, {"code": "stopped"})
+
+
+def _unreached(shortage: Exception) -> NotServedError:
+    return NotServedError(f"the system cannot be reached: {shortage}")

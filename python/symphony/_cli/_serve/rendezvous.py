@@ -9,6 +9,7 @@ state.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -37,6 +38,7 @@ _PAUSE = 0.02
 _ANSWERS = 30.0
 """So long the system may take to take a client in, in seconds."""
 _LAST_LINES = 20
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 _PROGRAM = """\
 import sys
 if sys.path[:1] == [""]:
@@ -76,7 +78,6 @@ class Rendezvous:
 
         Raises:
             ManifestError: The manifest cannot be read.
-            SymphonyError: The folder is not this account's alone.
         """
         config = config_of(options)
         manifest = os.path.abspath(manifest_of(options.config))
@@ -95,13 +96,6 @@ class Rendezvous:
             "log_level": options.log_level,
         }
         self.folder = os.path.join(state, "serve")
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        if not is_private(self.folder):
-            raise SymphonyError(
-                f"`{self.folder}` is not this account's alone",
-                code="invalid-value",
-                hints=[f"remove it, or `chmod 700 {self.folder}`"],
-            )
 
     def join(self, greeting: dict[str, Any]) -> socket.socket:
         """A connection to the system, which is started where it does not run.
@@ -111,7 +105,18 @@ class Rendezvous:
 
         Raises:
             NotServedError: There is none, and why.
+            SymphonyError: The folder is not this account's alone.
+            OSError: Descriptors or memory are short, or the folder cannot be made.
+            RuntimeError: Threads are short.
         """
+        # Each time: it may have been removed.
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        if not is_private(self.folder):
+            raise SymphonyError(
+                f"`{self.folder}` is not this account's alone",
+                code="invalid-value",
+                hints=[f"remove it, or `chmod 700 {self.folder}`"],
+            )
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until:
             joined = self._joined(greeting)
@@ -128,7 +133,11 @@ class Rendezvous:
         raise NotServedError(f"the system of `{self.asked['config']}` does not answer")
 
     def _joined(self, greeting: dict[str, Any]) -> socket.socket | None:
-        """A connection to the system that runs; None where none does."""
+        """A connection to the system that runs; None where none does.
+
+        Raises:
+            OSError: Descriptors or memory are short, which says nothing of the system.
+        """
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with short_path(self.folder) as folder:
@@ -138,9 +147,11 @@ class Rendezvous:
             made.settimeout(_ANSWERS)
             made.sendall(json.dumps({**greeting, "asked": self.asked}).encode() + b"\n")
             told = _line(made)
-        except OSError:
-            # Nobody listens, or who did is ending.
+        except OSError as error:
             made.close()
+            if error.errno in _SHORT:
+                raise
+            # Nobody listens, or who did is ending.
             return None
         except BaseException:
             made.close()
