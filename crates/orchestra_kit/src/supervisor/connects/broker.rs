@@ -399,7 +399,7 @@ impl Broker {
             let Some(place) = self.places.get_mut(&guest) else { return };
             let Some(gate) = &mut place.gate else { return };
             let outcome = match gate.decide(asking, &mut self.names) {
-                Outcome::Asks(asking, _) if asking.is_over() => gate.refuse(&asking),
+                Outcome::Asks(asking, _) if asking.is_over() => gate.give_up(&asking),
                 outcome => outcome,
             };
             self.follow(guest, outcome);

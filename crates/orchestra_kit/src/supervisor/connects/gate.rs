@@ -117,19 +117,27 @@ impl Gate {
     pub(super) fn decide(&mut self, asking: Asking, names: &mut Names) -> Outcome {
         match names.decide(&self.hosts, asking.to, asking.since) {
             Verdict::Allowed => self.connect(asking.call, asking.to),
-            Verdict::Refused => self.refuse(&asking),
+            Verdict::Refused => self.refuse(&asking, "`network` in its manifest does not list it"),
             Verdict::Unknown(questions) => Outcome::Asks(asking, questions),
         }
     }
 
-    /// Refuses a call.
-    pub(super) fn refuse(&mut self, asking: &Asking) -> Outcome {
+    fn refuse(&mut self, asking: &Asking, why: &str) -> Outcome {
         self.listener.answer(&asking.call, Err(Errno::PERM));
         let to = asking.to;
         if self.told.len() >= TOLD || !self.told.insert(to) {
             return Outcome::Done;
         }
-        Outcome::Told(format!("no connect to {to}: `network` in its manifest does not list it"))
+        Outcome::Told(format!("no connect to {to}: {why}"))
+    }
+
+    /// Refuses a call for which nobody could say whether it is listed.
+    pub(super) fn give_up(&mut self, asking: &Asking) -> Outcome {
+        let limit = PATIENCE.as_secs();
+        let why = format!(
+            "whether `network` in its manifest lists it was not learned from this machine's resolver within {limit} s"
+        );
+        self.refuse(asking, &why)
     }
 
     /// Goes on with a call whose socket has something to say. Connecting once more ends it as a blocking call ends: with the

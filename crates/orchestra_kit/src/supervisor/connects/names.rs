@@ -20,6 +20,8 @@ const HELD: Duration = Duration::from_secs(600);
 const REFRESH: Duration = Duration::from_secs(60);
 /// What was answered so lately is not asked for again because an address is not in it.
 const FRESH: Duration = Duration::from_secs(1);
+/// After a lookup that failed the same is not asked for again sooner.
+const RETRY: Duration = Duration::from_millis(200);
 /// A resolver that died is not started again sooner.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Addresses that are kept of one name, and addresses whose names are kept.
@@ -37,12 +39,22 @@ pub(super) enum Question {
     Names(IpAddr),
 }
 
-/// And what it says; nothing where it does not know.
+/// And what became of that.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Answer {
     pub(super) question: Question,
-    pub(super) addresses: Vec<IpAddr>,
-    pub(super) names: Vec<String>,
+    pub(super) said: Said,
+}
+
+/// What a resolver says.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Said {
+    /// These, or that there is none.
+    Addresses(Vec<IpAddr>),
+    /// These, or that there is none.
+    Names(Vec<String>),
+    /// Nothing: nobody answered in time, or could. What was known still is.
+    Failed,
 }
 
 /// Whether a connect may be made.
@@ -60,6 +72,8 @@ struct Known {
     names: Vec<String>,
     answered: Option<Instant>,
     asked: bool,
+    /// It is not asked for before.
+    held_back: Option<Instant>,
 }
 
 /// What is known of names, and the process that is asked.
@@ -132,7 +146,7 @@ impl Names {
             self.wanted = true;
             return;
         };
-        if known.asked {
+        if known.asked || known.held_back.is_some_and(|until| Instant::now() < until) {
             return;
         }
         let sent = encode(question)
@@ -204,10 +218,20 @@ impl Names {
     fn learn(&mut self, answer: Answer, now: Instant) {
         let Some(known) = self.known.get_mut(&answer.question) else { return };
         known.asked = false;
+        let addresses = match answer.said {
+            Said::Failed => {
+                known.held_back = Some(now + RETRY);
+                return;
+            }
+            Said::Names(names) => {
+                known.names = names;
+                Vec::new()
+            }
+            Said::Addresses(addresses) => addresses,
+        };
         known.answered = Some(now);
-        known.names = answer.names;
         known.addresses.retain(|_, seen| now - *seen < HELD);
-        for address in answer.addresses {
+        for address in addresses {
             if known.addresses.len() == MOST {
                 let oldest = known.addresses.iter().min_by_key(|(_, seen)| **seen);
                 if let Some(oldest) = oldest.map(|(address, _)| *address) {
@@ -248,7 +272,7 @@ mod tests {
     use std::net::IpAddr;
     use std::time::Instant;
 
-    use super::{Answer, HELD, Names, Question, Verdict, resolvers_in};
+    use super::{Answer, HELD, Names, Question, Said, Verdict, resolvers_in};
     use crate::manifest::{Host, HostName};
 
     fn listed(name: HostName, port: u16) -> Vec<Host> {
@@ -267,10 +291,20 @@ mod tests {
         at: Instant,
     ) {
         names.ask(question);
-        let addresses = found.iter().map(|text| address(text)).collect();
-        let called = called.iter().map(|text| (*text).to_owned()).collect();
-        let question = question.clone();
-        names.learn(Answer { question, addresses, names: called }, at);
+        let said = match question {
+            Question::Addresses(_) => {
+                Said::Addresses(found.iter().map(|text| address(text)).collect())
+            }
+            Question::Names(_) => {
+                Said::Names(called.iter().map(|text| (*text).to_owned()).collect())
+            }
+        };
+        names.learn(Answer { question: question.clone(), said }, at);
+    }
+
+    fn fail(names: &mut Names, question: &Question) {
+        names.ask(question);
+        names.learn(Answer { question: question.clone(), said: Said::Failed }, Instant::now());
     }
 
     #[test]
@@ -333,6 +367,28 @@ mod tests {
         assert_eq!(names.decide(&hosts, to, begun), Verdict::Refused);
         answer(&mut names, &question, &[], &["db.internal"], Instant::now());
         assert_eq!(names.decide(&hosts, to, begun), Verdict::Allowed);
+    }
+
+    #[test]
+    fn a_lookup_that_failed_says_nothing_and_takes_nothing_away() {
+        for (name, question) in [
+            (HostName::Below("internal".to_owned()), Question::Names(address("192.0.2.1"))),
+            (
+                HostName::Named("db.internal".to_owned()),
+                Question::Addresses("db.internal".to_owned()),
+            ),
+        ] {
+            let hosts = listed(name, 8080);
+            let to = "192.0.2.1:8080".parse().unwrap();
+            let mut names = Names::default();
+            let begun = Instant::now();
+            fail(&mut names, &question);
+            let unknown = Verdict::Unknown(vec![question.clone()]);
+            assert_eq!(names.decide(&hosts, to, begun), unknown);
+            answer(&mut names, &question, &["192.0.2.1"], &["db.internal"], Instant::now());
+            fail(&mut names, &question);
+            assert_eq!(names.decide(&hosts, to, Instant::now()), Verdict::Allowed);
+        }
     }
 
     #[test]

@@ -3,15 +3,16 @@
 //! Forked from the supervisor where a manifest lists hosts by name; unlike the supervisor it has threads. Invariant: it says what
 //! the system's resolver says, and ends with its link.
 
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use dns_lookup::{LookupError, LookupErrorKind, lookup_addr, lookup_host};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 
-use super::names::{Answer, Question};
+use super::names::{Answer, Question, Said};
 use crate::error::SupervisorError;
 use crate::supervisor::protocol::{LONGEST, Received, encode, receive, send};
 
@@ -52,8 +53,7 @@ pub fn serve(link: OwnedFd) -> Result<(), SupervisorError> {
             Received::Message(question, _) => {
                 if let Err(full) = questions.try_send(question) {
                     let question = full.into_inner();
-                    let bytes =
-                        encode(&Answer { question, addresses: Vec::new(), names: Vec::new() })?;
+                    let bytes = encode(&Answer { question, said: Said::Failed })?;
                     let _ = send(&link, &bytes, &[], SendFlags::empty());
                 }
             }
@@ -64,28 +64,43 @@ pub fn serve(link: OwnedFd) -> Result<(), SupervisorError> {
 }
 
 fn look_up(question: Question) -> Answer {
-    let (addresses, names) = match &question {
-        Question::Addresses(name) => (addresses(name), Vec::new()),
-        Question::Names(address) => (Vec::new(), names(*address)),
+    let said = match &question {
+        Question::Addresses(name) => addresses(name).map(Said::Addresses),
+        Question::Names(address) => names(*address).map(Said::Names),
     };
-    Answer { question, addresses, names }
+    let said = said.unwrap_or(Said::Failed);
+    Answer { question, said }
 }
 
-/// What a name stands for; nothing where nobody knows.
-fn addresses(name: &str) -> Vec<IpAddr> {
-    let found = (name, 0).to_socket_addrs().into_iter().flatten();
-    let mut found: Vec<_> = found.map(|found| found.ip()).take(ADDRESSES).collect();
-    found.sort();
-    found.dedup();
-    found
+/// Nobody could say.
+struct Failed;
+
+/// What a lookup found; nothing where there is nothing to be found, or no text.
+fn found<T>(looked_up: Result<T, LookupError>) -> Result<Option<T>, Failed> {
+    match looked_up {
+        Ok(found) => Ok(Some(found)),
+        Err(error) => match error.kind() {
+            LookupErrorKind::NoName | LookupErrorKind::NoData | LookupErrorKind::IO => Ok(None),
+            _ => Err(Failed),
+        },
+    }
+}
+
+/// What a name stands for.
+fn addresses(name: &str) -> Result<Vec<IpAddr>, Failed> {
+    let all = found(lookup_host(name))?.into_iter().flatten();
+    let mut some: Vec<_> = all.take(ADDRESSES).collect();
+    some.sort();
+    some.dedup();
+    Ok(some)
 }
 
 /// The name of an address, where that name has the address in turn: whoever owns an address says what it is called, and only
 /// whoever owns the name can confirm that.
-fn names(address: IpAddr) -> Vec<String> {
-    let Ok(name) = dns_lookup::lookup_addr(&address) else { return Vec::new() };
-    let confirmed = addresses(&name).iter().any(|found| found.to_canonical() == address);
-    if confirmed { vec![name.trim_end_matches('.').to_owned()] } else { Vec::new() }
+fn names(address: IpAddr) -> Result<Vec<String>, Failed> {
+    let Some(name) = found(lookup_addr(&address))? else { return Ok(Vec::new()) };
+    let confirmed = addresses(&name)?.iter().any(|found| found.to_canonical() == address);
+    Ok(if confirmed { vec![name.trim_end_matches('.').to_owned()] } else { Vec::new() })
 }
 
 #[cfg(test)]
@@ -95,14 +110,14 @@ mod tests {
     use rustix::event::{PollFd, PollFlags, poll};
     use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, socketpair};
 
-    use super::{Answer, Question, serve};
+    use super::{Answer, Question, Said, serve};
     use crate::supervisor::protocol::{LONGEST, Received, encode, receive, send};
 
-    fn ask(link: &OwnedFd, question: &Question) -> Answer {
+    fn ask(link: &OwnedFd, question: &Question) -> Said {
         send(link, &encode(question).unwrap(), &[], SendFlags::empty()).unwrap();
         poll(&mut [PollFd::new(link, PollFlags::IN)], None).unwrap();
         match receive(link, &mut vec![0; LONGEST]).unwrap() {
-            Received::Message(answer, _) => answer,
+            Received::Message(Answer { said, .. }, _) => said,
             _ => panic!("no answer"),
         }
     }
@@ -113,12 +128,16 @@ mod tests {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
                 .unwrap();
         let serving = std::thread::spawn(move || serve(theirs));
-        let here = ask(&ours, &Question::Addresses("localhost".to_owned())).addresses;
+        let Said::Addresses(here) = ask(&ours, &Question::Addresses("localhost".to_owned())) else {
+            panic!("no addresses")
+        };
         assert!(here.contains(&"127.0.0.1".parse().unwrap()), "{here:?}");
-        // No name at all, so no resolver is asked.
+        // No name at all, so no resolver is asked, and that is an answer.
         let nobody = ask(&ours, &Question::Addresses(String::new()));
-        assert_eq!(nobody.addresses, [] as [std::net::IpAddr; 0]);
-        let called = ask(&ours, &Question::Names("127.0.0.1".parse().unwrap())).names;
+        assert_eq!(nobody, Said::Addresses(Vec::new()));
+        let Said::Names(called) = ask(&ours, &Question::Names("127.0.0.1".parse().unwrap())) else {
+            panic!("no names")
+        };
         assert_eq!(called.len(), 1, "{called:?}");
         drop(ours);
         serving.join().unwrap().unwrap();
