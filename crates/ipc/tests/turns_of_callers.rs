@@ -11,6 +11,8 @@ use ipc::{CallError, CallId, CallOptions, CallerId, InboundRequest, Lane, Payloa
 use support::{Host, guest, host, inputs, watched};
 
 const LONG: usize = 3 << 20;
+/// How long a test waits where nothing may come, or for a time that is to be over.
+const TICK: Duration = Duration::from_millis(200);
 
 /// A host, and a guest that the test serves by hand.
 fn pair() -> (Host, Lane, Reader) {
@@ -44,9 +46,14 @@ fn submit(
     (host.lane.submit(operation, inputs, options, done).unwrap(), told)
 }
 
-/// The guest's next request; nothing where none comes.
-fn next(guest: &Lane) -> Option<InboundRequest> {
-    guest.next_request(Some(Duration::from_millis(300)), None).unwrap()
+/// The guest's next request.
+fn next(guest: &Lane) -> InboundRequest {
+    guest.next_request(Some(Duration::from_secs(10)), None).unwrap().unwrap()
+}
+
+/// No request comes to the guest, for as long as a test waits for nothing.
+fn nothing(guest: &Lane) {
+    assert_eq!(guest.next_request(Some(TICK), None).unwrap(), None);
 }
 
 fn answer(guest: &Lane, request: InboundRequest) -> String {
@@ -63,11 +70,8 @@ fn the_short_calls_of_twenty_others_come_after_one_long_call_of_a_caller_at_most
         let others: Vec<_> = (0..20)
             .map(|number| submit(&host, "short", &inputs(number), &of(CallerId::new())))
             .collect();
-        let mut order = vec![answer(&guest, next(&guest).unwrap())];
-        while let Some(request) = next(&guest) {
-            order.push(answer(&guest, request));
-        }
-        assert_eq!(order.len(), 28);
+        let order: Vec<_> = (0..28).map(|_| answer(&guest, next(&guest))).collect();
+        nothing(&guest);
         assert!(order[..22].iter().filter(|name| *name == "long").count() <= 2, "{order:?}");
         for (_, told) in many.into_iter().chain(others) {
             assert_eq!(told.recv_timeout(Duration::from_secs(10)).unwrap(), Ok(Payload::none()));
@@ -83,7 +87,7 @@ fn operations_that_run_beside_others_are_all_sent() {
         host.lane.set_beside(vec!["beside".to_owned()]);
         let told: Vec<_> =
             (0..3).map(|_| submit(&host, "beside", &long(), &CallOptions::default())).collect();
-        let taken: Vec<_> = (0..3).map(|_| next(&guest).unwrap()).collect();
+        let taken: Vec<_> = (0..3).map(|_| next(&guest)).collect();
         for request in taken.into_iter().rev() {
             answer(&guest, request);
         }
@@ -101,13 +105,13 @@ fn a_call_that_runs_beside_others_does_not_wait_for_the_long_ones_of_its_caller(
         let caller = CallerId::new();
         let long: Vec<_> = (0..2).map(|_| submit(&host, "long", &long(), &of(caller)).1).collect();
         let (_, told) = submit(&host, "beside", &inputs(1), &of(caller));
-        let asked = next(&guest).unwrap();
+        let asked = next(&guest);
         assert_eq!(asked.operation, "long");
         // The first may wait for what this one does.
-        assert_eq!(answer(&guest, next(&guest).unwrap()), "beside");
+        assert_eq!(answer(&guest, next(&guest)), "beside");
         assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
         answer(&guest, asked);
-        answer(&guest, next(&guest).unwrap());
+        answer(&guest, next(&guest));
         for told in long {
             assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
         }
@@ -120,11 +124,11 @@ fn a_stream_that_gives_its_items_holds_back_no_long_call() {
         let (host, guest, _reader) = pair();
         let items = host.lane.request_stream("s", &long(), &CallOptions::default()).unwrap();
         let (_, told) = submit(&host, "long", &long(), &CallOptions::default());
-        let stream = next(&guest).unwrap();
-        assert_eq!(next(&guest), None);
+        let stream = next(&guest);
+        nothing(&guest);
         guest.item(stream.correlation, &inputs(1), None).unwrap();
         assert_eq!(items.next_item(None).unwrap(), Some(inputs(1)));
-        answer(&guest, next(&guest).unwrap());
+        answer(&guest, next(&guest));
         assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
     });
 }
@@ -141,22 +145,23 @@ fn a_call_that_waits_here_is_taken_back_by_its_cancel_and_by_its_time() {
         assert!(matches!(late, CallError::TimedOut { .. }), "{late}");
         let (_, last) = submit(&host, "last", &inputs(1), &of(caller));
         assert!(host.lane.cancel(waits));
-        assert_eq!(cancelled.recv_timeout(TICK).unwrap(), Err(CallError::Cancelled));
+        assert_eq!(
+            cancelled.recv_timeout(Duration::from_secs(10)).unwrap(),
+            Err(CallError::Cancelled)
+        );
         // Nobody owes an answer to what was never sent.
         assert_eq!(host.lane.stats().pending, 2);
-        let asked = next(&guest).unwrap();
+        let asked = next(&guest);
         // Nothing is before it any more that the first call would hold back.
-        assert_eq!(answer(&guest, next(&guest).unwrap()), "last");
+        assert_eq!(answer(&guest, next(&guest)), "last");
         assert_eq!(answer(&guest, asked), "first");
-        assert_eq!(next(&guest), None);
+        nothing(&guest);
         for told in [first, last] {
             assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
         }
         assert_eq!(host.lane.stats().pending, 0);
     });
 }
-
-const TICK: Duration = Duration::from_millis(200);
 
 #[test]
 fn what_waits_is_served_before_the_guest_stops() {
@@ -180,7 +185,7 @@ fn the_end_of_the_lane_ends_what_waits() {
         let (host, guest, _reader) = pair();
         let told: Vec<_> =
             (0..4).map(|_| submit(&host, "long", &long(), &CallOptions::default())).collect();
-        next(&guest).unwrap();
+        next(&guest);
         guest.close();
         for (_, told) in told {
             let outcome = told.recv_timeout(Duration::from_secs(10)).unwrap();
