@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ipc::{CallError, CallId, CallOptions, CallerId, InboundRequest, Lane, Payload, Reader, Value};
-use support::{Host, guest, host, inputs, watched};
+use support::{Host, HostOptions, guest, host, host_with, inputs, watched};
 
 const LONG: usize = 3 << 20;
 /// How long a test waits where nothing may come, or for a time that is to be over.
@@ -192,5 +192,37 @@ fn the_end_of_the_lane_ends_what_waits() {
             assert!(matches!(outcome, Err(CallError::Closed { .. })), "{outcome:?}");
         }
         assert_eq!(host.lane.stats().queued_bytes, 0);
+    });
+}
+
+#[test]
+fn what_is_taken_back_or_refused_hides_no_operation_that_others_wait_for() {
+    const LIMIT: Duration = Duration::from_millis(300);
+    watched(|| {
+        let mut host = host_with(HostOptions { out_limit: 1 << 20, ..HostOptions::default() });
+        let (spare, _) = UnixStream::pair().unwrap();
+        let reader = Reader::new().unwrap();
+        let guest = guest(std::mem::replace(&mut host.peer, spare), &reader);
+        host.wait_ready();
+        let caller = CallerId::new();
+        let (_, told) = submit(&host, "hangs", &long(), &of(caller));
+        let hangs = next(&guest);
+        let (_, waits) = submit(&host, "waits", &inputs(1), &of(CallerId::new()));
+        let brief = CallOptions { caller: Some(caller), ..CallOptions::within(LIMIT) };
+        let late = host.lane.request("late", &long(), &brief).unwrap_err();
+        assert!(matches!(late, CallError::TimedOut { .. }), "{late}");
+        let held = host.lane.held_up(LIMIT / 2).unwrap();
+        assert_eq!((held.operation.as_str(), held.behind), ("hangs", 1));
+        let (_, last) = submit(&host, "last", &long(), &of(caller));
+        let refused = host.lane.request("refused", &long(), &of(caller)).unwrap_err();
+        assert!(matches!(refused, CallError::Overloaded { .. }), "{refused}");
+        assert_eq!(host.lane.held_up(LIMIT / 2).unwrap().operation, "hangs");
+        answer(&guest, hangs);
+        assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
+        for told in [waits, last] {
+            answer(&guest, next(&guest));
+            assert!(told.recv_timeout(Duration::from_secs(10)).unwrap().is_ok());
+        }
+        assert_eq!(host.lane.held_up(Duration::ZERO), None);
     });
 }

@@ -240,11 +240,21 @@ impl Book {
         self.slots.get_mut(index).filter(|slot| slot.generation == generation)
     }
 
-    /// Takes a call out for good.
-    pub(super) fn leave(&mut self, correlation: u64) -> Option<End> {
+    fn take(&mut self, correlation: u64) -> Option<Call> {
         let call = self.slot(correlation)?.call.take()?;
         self.free.push((correlation & 0xffff_ffff) as u32);
         self.pending -= 1;
+        Some(call)
+    }
+
+    /// Takes a call out for good for which the peer did nothing: it was never sent, or is ended from here.
+    pub(super) fn leave(&mut self, correlation: u64) -> Option<End> {
+        Some(self.take(correlation)?.end)
+    }
+
+    /// Takes a call out for good that the peer answered.
+    pub(super) fn answered(&mut self, correlation: u64) -> Option<End> {
+        let call = self.take(correlation)?;
         self.goes_on(&call.asked);
         Some(call.end)
     }

@@ -260,7 +260,7 @@ impl Core {
     fn answered(&self, correlation: u64, result: Result<Payload, CallError>, work: &mut Vec<Work>) {
         self.call_is_answered(correlation);
         let mut book = self.book.lock();
-        let end = book.leave(correlation);
+        let end = book.answered(correlation);
         count(&self.counters.answers, 1);
         // The first two under the lock: a caller that finds its call gone has the answer, and who sees that nothing is
         // pending sees how many answers came late.
@@ -332,7 +332,7 @@ impl Core {
                 // It stays entered: the end of the lane is its answer.
                 return Err(ProtocolError::Unexpected { kind, when: "for a plain call" });
             }
-            match book.leave(correlation) {
+            match book.answered(correlation) {
                 Some(End::Stream(stream)) => work.push(Work::Wake(stream.end(None))),
                 _ => count(&self.counters.late, 1),
             }
