@@ -355,6 +355,34 @@ fn an_event_that_fits_no_frame_is_lost_for_guests_and_both_sides_are_told() {
 }
 
 #[test]
+fn calls_that_wait_for_their_turn_cost_no_event_its_place() {
+    watched(|| {
+        let bus = ipc::Bus::new().unwrap();
+        let mut host = host_with(HostOptions { out_limit: 1 << 20, ..HostOptions::default() });
+        greet(&mut host);
+        let topic = bus.topic("news");
+        topic.subscribe_lane(&host.lane, ipc::Policy::DropOldest, 64).unwrap();
+        let long = Payload::from_value(&Value::from([("data", vec![1u8; 600_000])])).unwrap();
+        let reading = host.peer.try_clone().unwrap();
+        let reading = std::thread::spawn(move || {
+            let mut reading = reading;
+            read_frame(&mut reading).unwrap().header.kind
+        });
+        for _ in 0..3 {
+            host.lane.submit("long", &long, &CallOptions::default(), Box::new(|_| ())).unwrap();
+        }
+        assert_eq!(reading.join().unwrap(), Kind::Request);
+        // The peer works on the first call, and the two others wait for that. It reads no event for a moment.
+        let news = Payload::from_value(&Value::from(vec![0u8; 20_000])).unwrap();
+        let dropped: u64 = (0..40).map(|_| topic.publish(&news)).sum();
+        assert_eq!(dropped, 0);
+        for _ in 0..40 {
+            assert_eq!(read_frame(&mut host.peer).unwrap().header.kind, Kind::Publish);
+        }
+    });
+}
+
+#[test]
 fn a_slow_subscriber_loses_events_and_is_told_how_many() {
     watched(|| {
         let bus = ipc::Bus::new().unwrap();

@@ -26,7 +26,8 @@ pub struct LaneOptions<'a> {
     pub side: Side,
     /// The longest frame taken from the peer.
     pub max_frame: u32,
-    /// How many bytes of events may wait for a peer that reads slowly; calls and a host's replies have as much again.
+    /// How many bytes of events may wait for a peer that reads slowly; a host's replies have as much again. Calls may hold
+    /// twice as much, those included that wait for their callers' turns, which no event gives way to.
     pub out_limit: usize,
     /// How long the items of a stream may wait without one being taken, before the stream is ended.
     pub patience: Duration,

@@ -1,9 +1,9 @@
 //! Writing a lane: straight to the socket when it takes it, else into a bounded queue that the background thread
 //! empties. Nobody ever waits in a write.
 //!
-//! Invariants: what waits for a slow peer is bounded. Calls and events find the queue full first; replies and control
-//! frames have as much room again, and a guest that fills even that loses its lane; to a host they all wait. Calls wait by their callers' turns
-//! (`round_robin`), and whatever belongs to a call that was sent comes after it.
+//! Invariants: what waits for a slow peer is bounded. Events find the queue full first; calls, replies and control frames
+//! have as much room again, and a guest that fills even that loses its lane; to a host they all wait. Calls wait by their
+//! callers' turns (`round_robin`), which takes no room from events, and whatever belongs to a call that was sent comes after it.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
@@ -392,9 +392,11 @@ impl Core {
         let event = Event { topic: topic.to_owned(), frame, body };
         let (mut dropped, mut freed) = (0, 0);
         // Of its own topic only: what is published elsewhere never gives way to it. One that takes no more than what it
-        // replaces makes nothing grow, also where answers alone are beyond the limit.
+        // replaces makes nothing grow, also where answers alone are beyond the limit. Calls that wait for their turn have
+        // room of their own: a peer that reads, and only has not answered, loses no event by them.
         while output.of_topic.get(topic).is_some_and(|kept| *kept >= capacity.max(1))
-            || (freed < event.weight() && output.bytes() + event.weight() > self.out_limit)
+            || (freed < event.weight()
+                && output.bytes + output.event_bytes + event.weight() > self.out_limit)
         {
             dropped += 1;
             count(&self.counters.dropped, 1);
