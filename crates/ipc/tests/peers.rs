@@ -8,8 +8,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ipc::{
-    CallError, CallOptions, Closed, Header, Hello, Kind, Payload, ProtocolError, Reader, STREAM,
-    Value,
+    CallError, CallOptions, CallerId, Closed, Header, Hello, Kind, Payload, ProtocolError, Reader,
+    STREAM, Value,
 };
 use support::{
     Heard, HostOptions, echoing, greet, guest, host, host_with, inputs, read_frame, watched,
@@ -351,6 +351,37 @@ fn an_event_that_fits_no_frame_is_lost_for_guests_and_both_sides_are_told() {
         let kinds = [(); 2].map(|()| read_frame(&mut host.peer).unwrap().header.kind);
         assert_eq!(kinds, [Kind::Publish, Kind::Dropped]);
         assert_eq!(host.lane.closed(), None);
+    });
+}
+
+#[test]
+fn a_guest_that_is_to_stop_is_not_ended_for_the_calls_that_waited_for_their_turn() {
+    watched(|| {
+        let mut host = host_with(HostOptions { out_limit: 1 << 20, ..HostOptions::default() });
+        greet(&mut host);
+        let (mut length, mut sent) = (300_000, 0);
+        while length > 0 {
+            let data = Value::from([("data", vec![1u8; length])]);
+            let data = Payload::from_value(&data).unwrap();
+            let options = CallOptions { caller: Some(CallerId::new()), ..CallOptions::default() };
+            match host.lane.submit("x", &data, &options, Box::new(|_| ())) {
+                Ok(_) => sent += 1,
+                Err(_) => length /= 2,
+            }
+        }
+        assert!(host.lane.stats().queued_bytes > (2 << 20) - 64, "{:?}", host.lane.stats());
+        host.lane.stop().unwrap();
+        for _ in 0..4 {
+            host.lane.ping().unwrap();
+        }
+        assert_eq!(host.lane.closed(), None);
+        for _ in 0..sent {
+            assert_eq!(read_frame(&mut host.peer).unwrap().header.kind, Kind::Request);
+        }
+        assert_eq!(read_frame(&mut host.peer).unwrap().header.kind, Kind::Stop);
+        for _ in 0..4 {
+            assert_eq!(read_frame(&mut host.peer).unwrap().header.kind, Kind::Ping);
+        }
     });
 }
 

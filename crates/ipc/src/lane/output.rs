@@ -65,6 +65,8 @@ pub(super) struct Output {
     tail: Vec<u8>,
     /// How many bytes queue and tail hold.
     bytes: usize,
+    /// At most so many of them are of calls that were put there before their turn: they take no room from the rest.
+    drained: usize,
     /// Calls that wait until the queue is short.
     calls: RoundRobin,
     events: VecDeque<Event>,
@@ -228,6 +230,7 @@ impl Output {
                 }
             };
             self.bytes -= written;
+            self.drained = self.drained.min(self.bytes);
             while let Some(piece) = self.queue.front_mut() {
                 if written < piece.len() {
                     let _ = piece.split_to(written);
@@ -269,6 +272,7 @@ impl Core {
             Room::Reply => self.out_limit.saturating_mul(2).saturating_add(MAX_LENGTH as usize),
         };
         let mut output = self.output.lock();
+        let limit = limit.saturating_add(output.drained);
         let sent = output.write(&self.socket, head, body, limit);
         let waiting = output.bytes;
         if sent.is_ok() {
@@ -345,6 +349,7 @@ impl Core {
     pub(super) fn send_waiting(&self) {
         let mut output = self.output.lock();
         for call in output.calls.drain() {
+            output.drained += call.length();
             output.enqueue(&call.head, &call.body, 0);
         }
         self.write_waiting(output);
