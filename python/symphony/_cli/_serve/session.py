@@ -328,22 +328,33 @@ class Session:
         """
         stream = handle.stream(tool.operation, **inputs)
         values: list[Any] = []
+        # One that is not known to be a stream may be one all the same.
+        are_values = tool.is_stream
         told = 0.0
         length = 0
         try:
             async for value in stream:
+                if not are_values and values:
+                    if _is_step(values[-1]):
+                        # It was told, and is not what comes behind it.
+                        values.clear()
+                    else:
+                        are_values = True
                 values.append(value)
-                if tool.is_stream:
+                text = ""
+                if are_values:
                     text = answers.text_of(value)
-                    length += len(text)
+                    # With what stands between them: empty ones have no end either.
+                    length += len(text) + 1
                     if length > json_rpc.LONGEST:
                         raise _too_long()
+                if tool.is_stream:
                     self._tell(token, len(values), None, answers.shortened(text))
                 elif _is_step(value):
                     told = self._tell_step(token, value, told)
         finally:
             stream.close()
-        if tool.is_stream or not all(map(_is_step, values[:-1])):
+        if are_values:
             return values
         return values[-1] if values else None
 
@@ -353,8 +364,9 @@ class Session:
         if done <= told:
             return told
         told = float(done)
-        total = total if isinstance(total, (int, float)) else None
-        self._tell(token, done, total, message if isinstance(message, str) else None)
+        total = total if _is_amount(total) else None
+        text = answers.shortened(message) if isinstance(message, str) else None
+        self._tell(token, done, total, text)
         return told
 
     async def _run_melody(self, tool: Tool, inputs: dict[str, Any], token: Any) -> Any:
@@ -417,8 +429,14 @@ def _too_long() -> json_rpc.RefusedError:
 
 def _is_step(value: Any) -> bool:
     """Whether a value tells of progress."""
-    done = value.get("progress") if isinstance(value, dict) else None
-    return isinstance(done, (int, float)) and not isinstance(done, bool)
+    return isinstance(value, dict) and _is_amount(value.get("progress"))
+
+
+def _is_amount(value: Any) -> bool:
+    """Whether it is a number that JSON, and a float, can hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 async def _in_thread(work: Callable[..., dict[str, Any]], *given: Any) -> dict[str, Any]:
