@@ -23,9 +23,15 @@ pub type CallDone = Box<dyn FnOnce(Result<Payload, ExtensionError>) + Send>;
 #[derive(Clone)]
 pub struct Call {
     pub(super) extension: Arc<Extension>,
-    stage: Arc<Mutex<Stage>>,
+    state: Arc<Mutex<State>>,
     /// Whether it is made for the second time.
     is_again: bool,
+}
+
+struct State {
+    stage: Stage,
+    /// Whether it was given up: also where nobody could be told yet, since it was just being sent, or made again.
+    is_cancelled: bool,
 }
 
 enum Stage {
@@ -40,25 +46,34 @@ enum Stage {
 impl Call {
     /// One that is not sent yet.
     pub(super) fn new(extension: Arc<Extension>, done: CallDone) -> Self {
-        let stage = Arc::new(Mutex::new(Stage::Waiting(None, Some(done))));
-        Self { extension, stage, is_again: false }
+        let state = State { stage: Stage::Waiting(None, Some(done)), is_cancelled: false };
+        Self { extension, state: Arc::new(Mutex::new(state)), is_again: false }
     }
 
     /// Gives the call up; its outcome is then that it was cancelled, unless it already has another.
     pub fn cancel(&self) {
-        let (ticket, done) = match &mut *self.stage.lock() {
-            Stage::Waiting(ticket, done) => (*ticket, done.take()),
+        let mut state = self.state.lock();
+        state.is_cancelled = true;
+        match &mut state.stage {
+            Stage::Waiting(ticket, done) => {
+                let (ticket, done) = (*ticket, done.take());
+                // Where `done` is not here, it is just being sent: whoever does so finds that it was given up.
+                state.stage = Stage::Over;
+                drop(state);
+                if let Some(ticket) = ticket {
+                    self.extension.withdraw(ticket);
+                }
+                if let Some(done) = done {
+                    self.tell_cancelled(done);
+                }
+            }
             Stage::Sent(guest, Some(id)) => {
                 let (guest, id) = (Arc::clone(guest), *id);
+                drop(state);
                 guest.cancel(id);
-                return;
             }
-            Stage::Sent(_, None) | Stage::Over => return,
-        };
-        if let Some(ticket) = ticket {
-            self.extension.withdraw(ticket);
+            Stage::Sent(_, None) | Stage::Over => {}
         }
-        self.finish(done, CallError::Cancelled);
     }
 
     /// Sends it as soon as the extension is ready, within its deadline.
@@ -72,7 +87,7 @@ impl Call {
         let ticket = self.extension.when_ready(Box::new(move |ready| {
             waiting.send(ready, &operation, &inputs, &options);
         }));
-        if let Stage::Waiting(place, _) = &mut *self.stage.lock() {
+        if let Stage::Waiting(place, _) = &mut self.state.lock().stage {
             *place = Some(ticket);
         }
     }
@@ -93,8 +108,15 @@ impl Call {
             (operation.to_owned(), inputs.clone(), options.of_here());
         let run = current.run;
         Some(move |done: CallDone| {
+            let mut state = again.state.lock();
+            if state.is_cancelled {
+                drop(state);
+                again.tell_cancelled(done);
+                return;
+            }
             // It can be given up meanwhile.
-            *again.stage.lock() = Stage::Waiting(None, Some(done));
+            state.stage = Stage::Waiting(None, Some(done));
+            drop(state);
             let extension = Arc::clone(&again.extension);
             let then = Box::new(move |error: ExtensionError| match error {
                 ExtensionError::Crashed { .. } => again.send_when_ready(operation, inputs, options),
@@ -105,13 +127,13 @@ impl Call {
     }
 
     fn expire(&self, operation: &str, after: Duration) {
-        let done = match &mut *self.stage.lock() {
+        let done = match &mut self.state.lock().stage {
             Stage::Waiting(_, done) => done.take(),
             // The lane keeps the deadline of what was sent.
             Stage::Sent(..) | Stage::Over => None,
         };
         if let Some(done) = done {
-            *self.stage.lock() = Stage::Over;
+            self.state.lock().stage = Stage::Over;
             done(Err(ExtensionError::TimedOut {
                 name: self.extension.name().to_owned(),
                 operation: operation.to_owned(),
@@ -120,11 +142,8 @@ impl Call {
         }
     }
 
-    fn finish(&self, done: Option<CallDone>, error: CallError) {
-        *self.stage.lock() = Stage::Over;
-        if let Some(done) = done {
-            done(Err(told(&self.extension, None, "", error)));
-        }
+    fn tell_cancelled(&self, done: CallDone) {
+        done(Err(told(&self.extension, None, "", CallError::Cancelled)));
     }
 
     /// The extension is ready, or will not be.
@@ -135,7 +154,7 @@ impl Call {
         inputs: &Payload,
         options: &CallOptions,
     ) {
-        let done = match &mut *self.stage.lock() {
+        let done = match &mut self.state.lock().stage {
             Stage::Waiting(_, done) => done.take(),
             Stage::Sent(..) | Stage::Over => None,
         };
@@ -143,7 +162,7 @@ impl Call {
         let current = match ready {
             Ok(current) => current,
             Err(error) => {
-                *self.stage.lock() = Stage::Over;
+                self.state.lock().stage = Stage::Over;
                 done(Err(error));
                 return;
             }
@@ -169,14 +188,21 @@ impl Call {
         });
         match Arc::clone(&current.guest).submit(operation, inputs, options, answer) {
             Ok(id) => {
-                let mut stage = self.stage.lock();
+                let mut state = self.state.lock();
+                if state.is_cancelled {
+                    drop(state);
+                    if let Some(id) = id {
+                        current.guest.cancel(id);
+                    }
+                    return;
+                }
                 // The server may have ended since, and the call wait for the next one.
-                if self.is_again || matches!(&*stage, Stage::Waiting(_, None)) {
-                    *stage = Stage::Sent(Arc::clone(&current.guest), id);
+                if self.is_again || matches!(state.stage, Stage::Waiting(_, None)) {
+                    state.stage = Stage::Sent(Arc::clone(&current.guest), id);
                 }
             }
             Err(error) => {
-                *self.stage.lock() = Stage::Over;
+                self.state.lock().stage = Stage::Over;
                 let Some(done) = done.lock().take() else { return };
                 match error {
                     CallError::Closed { .. } => {
@@ -194,3 +220,7 @@ impl Call {
 pub(super) fn repeats(extension: &Extension, current: &Current, operation: &str) -> bool {
     extension.manifest().protocol != Protocol::Lane && current.guest.reads(operation)
 }
+
+#[cfg(test)]
+#[path = "submitted_tests.rs"]
+mod tests;
