@@ -324,6 +324,18 @@ def test_what_the_boot_needs_by_now_is_not_left_out(workshop, fragile):
         assert statuses(system)["Fragile"] == "failed"
     with boot(config=workshop.config, components=[fragile.Fragile, fragile.App]) as system:
         assert statuses(system)["Fragile"] == statuses(system)["App"] == "ready"
+        assert system.report.safe_mode is None
+    # It is well: the next boot has nothing to do without.
+    assert not record(workshop).exists()
+
+
+def test_what_is_not_there_is_not_said_to_be_left_out(workshop, fragile):
+    seen = []
+    with boot(config=workshop.config, observer=seen.append) as system:
+        assert system.report.safe_mode is None
+        assert system.health().state == "healthy"
+    assert "safe-mode" not in [event.name for event in seen]
+    assert not record(workshop).exists()
 
 
 def test_nor_does_its_caller_leave_out_what_the_boot_needs(workshop, fragile):

@@ -27,8 +27,8 @@ use super::safe_mode::{SafeBoot, Watch};
 use super::state_folder::StateFolder;
 use super::{extensions, foundation, members, safe_mode};
 use crate::{
-    AwaitedBy, BootOptions, Budgets, EventSink, Interruption, Outside, OutsideWork, PhaseLimits,
-    Plan, Registry, Threads,
+    AwaitedBy, BootEvent, BootOptions, Budgets, EventSink, Interruption, Outside, OutsideWork,
+    PhaseLimits, Plan, Registry, Threads,
 };
 
 /// A system that is about to boot, or runs.
@@ -197,9 +197,7 @@ impl System {
         let outside = self.parts.outside.clone();
         let children = self.parts.children.clone();
         let grants = self.parts.grants.clone();
-        let told_first = self.safe.event().into_iter().collect();
-        let mut options =
-            BootOptions { outside, children, grants, told_first, ..BootOptions::default() };
+        let mut options = BootOptions { outside, children, grants, ..BootOptions::default() };
         let Some(manifest) = &self.manifest else { return options };
         options.system = Arc::from(manifest.name.as_str());
         options.budgets = Budgets {
@@ -214,12 +212,13 @@ impl System {
         options
     }
 
-    /// Leaves out of a registry what this boot goes on without, once everything is in it.
+    /// Leaves out of a registry what this boot goes on without, once everything is in it. Gives what the boot tells of it
+    /// first, where it is a safe one.
     ///
     /// # Errors
     /// The caller named what is not there, or what the boot needs.
-    pub fn leave_out(&self, registry: &mut Registry) -> Result<(), Vec<Diagnostic>> {
-        self.safe.leave_out(registry)
+    pub fn leave_out(&self, registry: &mut Registry) -> Result<Option<BootEvent>, Vec<Diagnostic>> {
+        self.safe.leave_out(registry, self.parts.record.as_ref())
     }
 
     /// The sink that writes down what starts in the boot of that plan, for a later one that has to do without it.

@@ -53,8 +53,11 @@ impl EngineThread {
     /// Runs the boot; its calling thread is freed when it fails.
     pub(crate) fn run(self) -> Outcome {
         let mut registry = registry(&self.system, self.components);
-        let mut faults = self.faults;
-        faults.extend(self.system.leave_out(&mut registry).err().unwrap_or_default());
+        let (mut faults, mut options) = (self.faults, self.options);
+        match self.system.leave_out(&mut registry) {
+            Ok(told) => options.told_first.extend(told),
+            Err(found) => faults.extend(found),
+        }
         let injected = self.injected.map_or(Ok(()), |faults| registry.inject(&faults));
         let plan = match registry.plan() {
             Ok(plan) if faults.is_empty() => plan,
@@ -64,7 +67,6 @@ impl EngineThread {
             }
         };
         injected.map_err(Ended::NeverHappens)?;
-        let mut options = self.options;
         options.sinks.extend(self.system.recorder(&plan, &options.interruption));
         let outcome = Engine::new(plan, options).run();
         if outcome.is_err() {

@@ -163,8 +163,8 @@ pub(in crate::system) struct BootRecord {
     folder: PathBuf,
     /// What was read when the system was opened, and what it decided of that; none where a failure does not count.
     histories: Option<(BootHistory, BootHistory)>,
-    /// Whether it leaves nothing out, so that its success ends safe mode.
-    whole: bool,
+    /// What it really leaves out; where that is nothing, its success ends safe mode.
+    left_out: Mutex<Vec<Omitted>>,
     /// From the moment at which the state is this boot's own until it has ended.
     runs: AtomicBool,
     file: Mutex<Option<File>>,
@@ -173,13 +173,8 @@ pub(in crate::system) struct BootRecord {
 
 impl BootRecord {
     /// A record that is not written yet.
-    pub(super) fn new(
-        folder: PathBuf,
-        read: BootHistory,
-        decided: BootHistory,
-        whole: bool,
-    ) -> Self {
-        Self { histories: Some((read, decided)), whole, ..Self::of_all(folder) }
+    pub(super) fn new(folder: PathBuf, read: BootHistory, decided: BootHistory) -> Self {
+        Self { histories: Some((read, decided)), ..Self::of_all(folder) }
     }
 
     /// That of a boot that starts everything whatever was: its success ends safe mode, its failure changes nothing.
@@ -187,11 +182,16 @@ impl BootRecord {
         Self {
             folder,
             histories: None,
-            whole: true,
+            left_out: Mutex::default(),
             runs: AtomicBool::new(false),
             file: Mutex::default(),
             excused: Mutex::default(),
         }
+    }
+
+    /// Of what was decided the boot leaves this out; the rest is not in it, or it needs that by now.
+    pub(super) fn leaves_out(&self, omitted: Vec<Omitted>) {
+        *self.left_out.lock() = omitted;
     }
 
     /// The boot begins: from now on it counts as failed until it says otherwise. To be called with the state's lock held.
@@ -237,11 +237,9 @@ impl BootRecord {
         if !self.runs.swap(false, Ordering::Relaxed) {
             return;
         }
-        let left_out = self.histories.as_ref().filter(|_| !self.whole);
-        let kept = left_out.map(|(_, decided)| {
-            let omitted = decided.omitted.clone();
-            self.rewrite(&BootHistory { failed: Vec::new(), omitted }, &[]).map(drop)
-        });
+        let omitted = std::mem::take(&mut *self.left_out.lock());
+        let kept = (!omitted.is_empty())
+            .then(|| self.rewrite(&BootHistory { failed: Vec::new(), omitted }, &[]).map(drop));
         let path = self.folder.join(NAME);
         // One that cannot be written anew would tell of a failure that was none.
         if let Some(Err(error)) = &kept {
@@ -310,7 +308,7 @@ mod tests {
 
     fn begun(folder: &Path) -> BootRecord {
         let read = BootHistory::read(folder, Last::WhereItEnded);
-        let record = BootRecord::new(folder.to_owned(), read.clone(), read, true);
+        let record = BootRecord::new(folder.to_owned(), read.clone(), read);
         record.begin();
         record
     }

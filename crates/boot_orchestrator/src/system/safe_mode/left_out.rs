@@ -9,7 +9,7 @@ use component::{Code, Diagnostic, did_you_mean};
 use orchestra_kit::manifest::SafeMode;
 use orchestra_kit::{Catalogue, Entry};
 
-use super::boot_record::{BootHistory, BootRecord, Last, now};
+use super::boot_record::{BootHistory, BootRecord, Last, Omitted, now};
 use super::choice::{Files, choose};
 use crate::system::state_folder::StateFolder;
 use crate::{BootEvent, Registry};
@@ -23,52 +23,41 @@ pub(in crate::system) struct SafeBoot {
     components: BTreeMap<String, String>,
     /// Those of them that the caller named: one that cannot be left out is a fault.
     named: bool,
-    /// Why the whole boot is a safe one; none where it only does as its caller said.
-    reason: Option<String>,
+    /// What boots before this one suggest; of the components among them, those that are not here or are needed now stay.
+    suggested: Vec<Omitted>,
+    /// Whether the whole boot is a safe one because its caller said so.
     asked_for: bool,
 }
 
 impl SafeBoot {
-    /// What is told of it when the boot begins.
-    pub(in crate::system) fn event(&self) -> Option<BootEvent> {
-        let reason = self.reason.clone()?;
-        let without = self.extensions.iter().chain(self.components.keys()).cloned().collect();
-        Some(BootEvent::SafeMode { without, reason, asked_for: self.asked_for })
-    }
-
-    /// Leaves the components out of a registry.
+    /// Leaves the components out of a registry. Gives what is told of the whole when the boot begins: what is really left
+    /// out, which the record learns, too.
     pub(in crate::system) fn leave_out(
         &self,
         registry: &mut Registry,
-    ) -> Result<(), Vec<Diagnostic>> {
-        let left_out = registry.leave_out(&self.components);
-        let mut faults = Vec::new();
-        for name in self.components.keys().filter(|_| self.named) {
-            if left_out.contains(&name.as_str()) {
-                continue;
-            }
-            let known = registry.descriptors().any(|one| one.name.as_str() == name);
-            let fault = if known {
-                Diagnostic::error(
-                    Code::COMPONENT_NOT_FOUND,
-                    format!("`{name}` cannot be left out: the boot needs it"),
-                )
-                .hint("extensions can be left out, and components with `required=False`")
-            } else {
-                let optional = registry.descriptors().filter(|one| !one.required);
-                let meant = did_you_mean(name, optional.map(|one| one.name.as_str()));
-                let fault = Diagnostic::error(
-                    Code::COMPONENT_NOT_FOUND,
-                    format!("there is no `{name}` to leave out"),
-                );
-                match meant {
-                    Some(meant) => fault.hint(format!("did you mean `{meant}`?")),
-                    None => fault.hint("name an extension, or a component with `required=False`"),
-                }
-            };
-            faults.push(fault);
+        record: Option<&BootRecord>,
+    ) -> Result<Option<BootEvent>, Vec<Diagnostic>> {
+        let components = registry.leave_out(&self.components);
+        let refused = self.components.keys().filter(|name| !components.contains(&name.as_str()));
+        let faults: Vec<Diagnostic> =
+            refused.filter(|_| self.named).map(|name| refusal(registry, name)).collect();
+        if !faults.is_empty() {
+            return Err(faults);
         }
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
+        let extensions = self.extensions.iter().map(String::as_str);
+        let without: Vec<String> = extensions.chain(components).map(str::to_owned).collect();
+        let mut omitted = self.suggested.clone();
+        omitted.retain(|one| without.contains(&one.suspect.name));
+        let reason = if self.asked_for {
+            Some("it was asked for; an extension starts at its first call".to_owned())
+        } else {
+            reason(&omitted)
+        };
+        if let Some(record) = record {
+            record.leaves_out(omitted);
+        }
+        let asked_for = self.asked_for;
+        Ok(reason.map(|reason| BootEvent::SafeMode { without, reason, asked_for }))
     }
 
     /// Takes the extensions of these out of the catalogue, and keeps the components for the registry.
@@ -95,7 +84,6 @@ pub(in crate::system) fn open(
     let mut safe = SafeBoot::default();
     if mode == SafeMode::On {
         (*catalogue, safe.extensions) = catalogue.at_first_call();
-        safe.reason = Some("it was asked for; an extension starts at its first call".to_owned());
         safe.asked_for = true;
     }
     if !without.is_empty() {
@@ -120,18 +108,35 @@ pub(in crate::system) fn open(
             (one.suspect.name.clone(), format!("safe mode leaves it out: it was {}", one.reason))
         })
         .collect();
-    safe.reason = decided.omitted.first().map(|first| {
-        let names: Vec<&str> =
-            decided.omitted.iter().map(|one| one.suspect.name.as_str()).collect();
-        let were = if names.len() == 1 { "was" } else { "were" };
-        format!("`{}` {were} {}", names.join("`, `"), first.reason)
-    });
-    let whole = left_out.is_empty();
-    let record = BootRecord::new(state.path().to_owned(), read, decided, whole);
-    if !whole {
-        safe.take(catalogue, left_out);
-    }
+    safe.suggested.clone_from(&decided.omitted);
+    safe.take(catalogue, left_out);
+    let record = BootRecord::new(state.path().to_owned(), read, decided);
     (safe, Some(record))
+}
+
+/// Why a boot is a safe one that leaves these out; none where it leaves nothing out.
+fn reason(omitted: &[Omitted]) -> Option<String> {
+    let first = &omitted.first()?.reason;
+    let names: Vec<&str> = omitted.iter().map(|one| one.suspect.name.as_str()).collect();
+    let were = if names.len() == 1 { "was" } else { "were" };
+    Some(format!("`{}` {were} {first}", names.join("`, `")))
+}
+
+/// What is said of a component that its caller wants to leave out, and cannot.
+fn refusal(registry: &Registry, name: &str) -> Diagnostic {
+    if registry.descriptors().any(|one| one.name.as_str() == name) {
+        let message = format!("`{name}` cannot be left out: the boot needs it");
+        return Diagnostic::error(Code::COMPONENT_NOT_FOUND, message)
+            .hint("extensions can be left out, and components with `required=False`");
+    }
+    let optional = registry.descriptors().filter(|one| !one.required);
+    let meant = did_you_mean(name, optional.map(|one| one.name.as_str()));
+    let message = format!("there is no `{name}` to leave out");
+    let fault = Diagnostic::error(Code::COMPONENT_NOT_FOUND, message);
+    match meant {
+        Some(meant) => fault.hint(format!("did you mean `{meant}`?")),
+        None => fault.hint("name an extension, or a component with `required=False`"),
+    }
 }
 
 /// What an extension is made of.
