@@ -23,6 +23,9 @@ const REMEMBERED: usize = 8;
 /// No record is larger; what is was not written by this.
 const LARGEST: u64 = 1024 * 1024;
 
+/// Of an error so many characters are written down: it is there for each of the components that are left out because of it.
+const TOLD: usize = 300;
+
 /// Now, in seconds since 1970.
 pub(super) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
@@ -88,10 +91,20 @@ pub(super) enum Line {
     Settled(String),
     /// It is what the boot fails with.
     Failing(Suspect),
-    /// The boot fails, with this error.
+    /// The boot fails, with this error; made by `failed`.
     Failed(String),
     /// The boot ends because somebody wants it to.
     Interrupted,
+}
+
+impl Line {
+    /// The boot fails, with this error: an extension's may be of any length, and a record is not.
+    pub(super) fn failed(error: &str) -> Self {
+        Self::Failed(match error.char_indices().nth(TOLD) {
+            Some((end, _)) => format!("{}…", &error[..end]),
+            None => error.to_owned(),
+        })
+    }
 }
 
 impl BootHistory {

@@ -108,7 +108,7 @@ impl EventSink for Watch {
                 let line = if self.interruption.is_wanted() {
                     Line::Interrupted
                 } else {
-                    Line::Failed(self.error.lock().take().unwrap_or_else(|| reason.clone()))
+                    Line::failed(self.error.lock().as_deref().unwrap_or(reason))
                 };
                 if let Some(record) = &self.parts.record {
                     record.end(&line);
@@ -243,6 +243,22 @@ mod tests {
             parts.record.as_ref().unwrap().excuse("e-bad");
         };
         assert!(suspected(vec![("e-bad", true, BAD)], short).is_empty());
+    }
+
+    #[test]
+    fn an_error_of_any_length_leaves_a_record_that_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let line: &str = "é".repeat(1 << 17).leak();
+        for _ in 0..6 {
+            let (error, suspects) =
+                failed(folder.path(), vec![("e-bad", true, Some(Err(line)))], |_, _| {});
+            assert!(error.is_some());
+            assert_eq!(suspects, ["e-bad"]);
+        }
+        let failed = BootHistory::read(folder.path(), Last::Always).failed;
+        assert_eq!(failed.len(), 6);
+        let told = failed[0].error.as_deref().unwrap();
+        assert!(told.ends_with("é…") && told.chars().count() < 400, "{told}");
     }
 
     #[test]
