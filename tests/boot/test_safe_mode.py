@@ -279,6 +279,43 @@ def test_an_optional_component_that_takes_the_process_down_is_left_out(workshop,
         assert statuses(system)["Needed"] == statuses(system)["good"] == "ready"
 
 
+FORKS = """
+import os, signal, time
+from symphony import component
+
+@component(required=False)
+class Forks:
+    def __init__(self):
+        child = os.fork()
+        if not child:
+            time.sleep(60)
+            os._exit(0)
+        with open("children", "a") as file:
+            print(child, file=file)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_child_that_was_forked_in_a_start_does_not_look_like_a_boot_that_runs(workshop):
+    workshop.system('components = ["forks"]')
+    (workshop.folder / "forks.py").write_text(FORKS)
+    says = "import sys; from symphony import boot; print(boot(config=sys.argv[1]).report.safe_mode)"
+    program = [sys.executable, "-W", "ignore", "-c", says, str(workshop.config)]
+    said = workshop.folder / "said"
+    try:
+        # Not a pipe, which the children would hold.
+        with said.open("w") as out:
+            ended = [
+                subprocess.run(program, check=False, cwd=workshop.folder, stdout=out, timeout=60)
+                for _ in range(3)
+            ]
+        assert [one.returncode for one in ended] == [-signal.SIGKILL, -signal.SIGKILL, 0]
+        assert "'without': ['Forks']" in said.read_text()
+    finally:
+        for child in (workshop.folder / "children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+
+
 FRAGILE = """
 import os, signal
 from symphony import component

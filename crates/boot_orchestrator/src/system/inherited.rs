@@ -6,6 +6,7 @@
 use std::sync::{Arc, Weak};
 
 use super::parts::Parts;
+use super::safe_mode::BootRecord;
 
 /// The descriptors of one system.
 pub struct Inherited(Weak<Parts>);
@@ -24,6 +25,7 @@ impl Inherited {
     pub fn descriptors(&self) -> Vec<i32> {
         let Some(parts) = self.0.upgrade() else { return Vec::new() };
         let mut found: Vec<i32> = parts.state.descriptors().into_iter().flatten().collect();
+        found.extend(parts.record.as_ref().and_then(BootRecord::descriptor));
         if let Some(bus) = parts.bus.try_lock().as_deref().and_then(Option::as_ref) {
             found.extend(bus.reader().descriptors());
         }

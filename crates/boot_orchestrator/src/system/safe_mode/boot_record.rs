@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -264,6 +265,12 @@ impl BootRecord {
         {
             told("removed", &path, &error);
         }
+    }
+
+    /// Its descriptor, by which it is locked. To be asked in a forked child: what another thread of the parent held locked is
+    /// left out.
+    pub(in crate::system) fn descriptor(&self) -> Option<RawFd> {
+        self.file.try_lock().as_deref().and_then(Option::as_ref).map(File::as_raw_fd)
     }
 
     /// This one may fail, and it is no fault of its own: the machine is short of something.
