@@ -2,7 +2,7 @@
 
 Called by `session`, for all clients of the system. Invariants: an extension that was not started has the schemas of
 its last start, if nothing of it has changed since; one that does not come up holds nobody up and has its tools told
-later; what a client may call is what it was shown.
+later, once, where they are others than were told; what a client may call is what it was shown.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ class Tool:
         is_stream: Whether its values come one by one.
         wraps: Whether its result stands under a key; None where nobody knows before it is there.
         encoded: The inputs that are sent as base64.
+        is_guess: Whether its extension could not be asked, and its description says why.
     """
 
     __slots__ = (
         "encoded",
         "extension",
+        "is_guess",
         "is_stream",
         "melody",
         "operation",
@@ -86,6 +88,7 @@ class Tool:
         self.is_stream = False
         self.wraps: bool | None = None
         self.encoded: list[str] = []
+        self.is_guess = False
 
 
 class Tools:
@@ -110,6 +113,9 @@ class Tools:
         self._threads = concurrent.futures.ThreadPoolExecutor(_STARTS, "serve")
         self._of_extensions: dict[str, tuple[int | None, list[Tool]]] = {}
         self._loading: dict[str, asyncio.Future[list[Tool]]] = {}
+        # What came of the last load of each, and what was told while the next one was not done.
+        self._last: dict[str, list[Tool]] = {}
+        self._told: dict[str, list[Tool]] = {}
         self._melodies: list[Tool] = []
         self._looked = 0.0
 
@@ -124,11 +130,11 @@ class Tools:
         melodies = asyncio.ensure_future(self._found_melodies())
         await asyncio.wait({*loads.values(), melodies}, timeout=_WAIT)
         found: list[Tool] = []
-        for load in loads.values():
+        for name, load in loads.items():
             if load.done():
                 found += load.result()
             else:
-                load.add_done_callback(lambda _: self._changed())
+                found += self._told.setdefault(name, self._last.get(name, []))
         return found + (melodies.result() if melodies.done() else self._melodies)
 
     async def find(self, name: str) -> Tool | None:
@@ -157,8 +163,19 @@ class Tools:
             loading = self._loading[name] = loop.run_in_executor(
                 self._threads, self._tools_or_none, name
             )
-            loading.add_done_callback(lambda _: self._loading.pop(name, None))
+            loading.add_done_callback(lambda load: self._loaded(name, load))
         return asyncio.shield(loading)
+
+    def _loaded(self, name: str, load: asyncio.Future[list[Tool]]) -> None:
+        """Keeps what came of a load, and tells where it is something else than was told meanwhile."""
+        self._loading.pop(name, None)
+        told = self._told.pop(name, None)
+        if load.cancelled():
+            return
+        self._last[name] = load.result()
+        # Who is told of a change asks again: one that fails in other words each time would be started for ever.
+        if told is not None and _shown(told) != _shown(self._last[name]):
+            self._changed()
 
     def _tools_or_none(self, name: str) -> list[Tool]:
         """The tools of an extension; a fault of one costs nobody else's."""
@@ -166,7 +183,7 @@ class Tools:
             return self._tools_of(name)
         except Exception:  # noqa: BLE001 - told where the system's log is; the others are served.
             traceback.print_exc(file=sys.stderr)
-            return []
+            return self._last.get(name, [])
 
     def _tools_of(self, name: str) -> list[Tool]:
         """The tools of an extension; it is started where nothing of an earlier start is known."""
@@ -187,6 +204,8 @@ class Tools:
                 print(_errors.render(error), file=sys.stderr)
                 schemas, lasts = self._unstarted(name, error), False
         tools = [self._tool(name, operation, schema) for operation, schema in schemas.items()]
+        for tool in tools:
+            tool.is_guess = not lasts
         if lasts:
             self._of_extensions[name] = (run, tools)
         return tools
@@ -340,6 +359,11 @@ class _Cache:
                 read = {}
             self._known = read if isinstance(read, dict) else {}
         return self._known
+
+
+def _shown(tools: list[Tool]) -> list[dict[str, Any]]:
+    """What makes a difference to a client; why an extension cannot be started does not."""
+    return [{**one.told, "description": None} if one.is_guess else one.told for one in tools]
 
 
 def _lawful(name: str) -> str:
