@@ -226,12 +226,11 @@ def test_whom_it_starts_is_held_as_it_is(ask, servers):
 
 
 def resolver() -> int | None:
-    """The process that looks names up: the only child of the supervisor whose threads have names for that."""
+    """The process that looks names up: the only child of the supervisor with a name for that."""
     for child in descendants(supervisor_of()):
         with contextlib.suppress(OSError):
-            for thread in Path(f"/proc/{child}/task").iterdir():
-                if (thread / "comm").read_text().startswith("symphony-name"):
-                    return child
+            if alive(child) and Path(f"/proc/{child}/comm").read_text() == "symphony-names\n":
+                return child
     return None
 
 

@@ -169,3 +169,33 @@ def test_a_name_is_what_the_resolver_says_and_a_silent_one_holds_up_nobody(tmp_p
         "late": "hello",
         "meanwhile": ["hello", True],
     }
+
+
+# Nobody answers what one extension has looked up, which is more than is looked up for it at once.
+FLOODS = """
+silent |= {f"late{n}.test" for n in range(24)} | {f"{n}.0.9.10.in-addr.arpa" for n in range(100)}
+
+from symphony import boot
+
+with boot(config=sys.argv[1]) as system:
+    code = '''
+import socket, threading
+for n in range(100):
+    threading.Thread(target=socket.socket().connect_ex, args=((f"10.9.0.{n}", 8080),), daemon=True).start()
+'''
+    system.kit.extension("floods").call("do", code=code, more={})
+    while sum(name in silent for name in asked) < 8:
+        time.sleep(0.01)
+    code = "import socket; result = socket.create_connection(('a.test', 8080)).recv(5).decode()"
+    print(system.kit.extension("named").options(timeout=40).call("do", code=code, more={})[-1])
+"""
+
+
+def test_lookups_of_one_extension_hold_up_no_other(tmp_path):
+    workshop = Workshop(tmp_path, signs=False)
+    late = [f"late{number}.test:8080" for number in range(24)]
+    for name, hosts in {"floods": [*late, "*.internal:8080"], "named": ["a.test:8080"]}.items():
+        workshop.extension(name, RUNS, f"[extension.permissions]\nnetwork = {json.dumps(hosts)}\n")
+    patient = MACHINE.replace("timeout:1 attempts:1", "timeout:5 attempts:2")
+    ended = run_python(patient + FLOODS, str(workshop.config), timeout=100)
+    assert (ended.returncode, ended.stdout) == (0, "hello\n"), ended.stderr

@@ -105,7 +105,7 @@ impl Broker {
                 strikes: (0, Instant::now()),
             },
         );
-        self.names.expect(hosts);
+        self.names.expect(guest, hosts);
         Ok(theirs)
     }
 
@@ -249,7 +249,7 @@ impl Broker {
             }
         }
         self.sources.insert(place.source, Source::Listener(guest));
-        place.gate = Some(Gate::new(listener, std::mem::take(&mut place.hosts)));
+        place.gate = Some(Gate::new(listener, guest, std::mem::take(&mut place.hosts)));
     }
 
     /// Lets go of a guest and of everything that waits for it.
@@ -285,9 +285,7 @@ impl Broker {
             Outcome::Done => return,
             Outcome::Told(to) => return self.refused.push((guest, to)),
             Outcome::Asks(asking, questions) => {
-                for question in &questions {
-                    self.names.ask(question);
-                }
+                self.names.ask_all(guest, questions);
                 if let Some(place) = self.places.get_mut(&guest) {
                     place.asking.push(asking);
                 }

@@ -28,6 +28,7 @@ const TOLD: usize = 32;
 #[derive(Debug)]
 pub(super) struct Gate {
     pub(super) listener: Listener,
+    guest: u64,
     hosts: Vec<Host>,
     told: BTreeSet<SocketAddr>,
     /// Whether the kernel names single threads by descriptors (Linux 6.9).
@@ -84,8 +85,8 @@ impl Asking {
 }
 
 impl Gate {
-    pub(super) const fn new(listener: Listener, hosts: Vec<Host>) -> Self {
-        Self { listener, hosts, told: BTreeSet::new(), names_threads: true, untold: None }
+    pub(super) const fn new(listener: Listener, guest: u64, hosts: Vec<Host>) -> Self {
+        Self { listener, guest, hosts, told: BTreeSet::new(), names_threads: true, untold: None }
     }
 
     /// Takes one call.
@@ -115,7 +116,7 @@ impl Gate {
 
     /// Makes the connection, refuses it, or says what has to be known first.
     pub(super) fn decide(&mut self, asking: Asking, names: &mut Names) -> Outcome {
-        match names.decide(&self.hosts, asking.to, asking.since) {
+        match names.decide(self.guest, &self.hosts, asking.to, asking.since) {
             Verdict::Allowed => self.connect(asking.call, asking.to),
             Verdict::Refused => self.refuse(&asking, "`network` in its manifest does not list it"),
             Verdict::Unknown(questions) => Outcome::Asks(asking, questions),

@@ -1,9 +1,11 @@
 //! Which addresses a list of hosts stands for, as far as it is known here.
 //!
 //! Owned by [`super::broker`]; answers come from the [`super::resolver`]. Invariants: an address counts for a name only because
-//! this system's own resolver said so, and never because a guest did; whatever is kept is bounded.
+//! this system's own resolver said so, and never because a guest did; whatever is kept is bounded, and so is what is looked up for one
+//! guest at once, so that it holds up no other's lookups.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -24,6 +26,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_millis(200);
 /// A resolver that died is not started again sooner.
 const PAUSE: Duration = Duration::from_secs(1);
+/// So many lookups of one guest are under way at once: those that nobody answers hold up its own.
+const UNDER_WAY: usize = 8;
 /// Addresses that are kept of one name, and addresses whose names are kept.
 const MOST: usize = 512;
 /// Where the addresses of resolvers are written, and the port at which they answer.
@@ -71,7 +75,10 @@ struct Known {
     addresses: BTreeMap<IpAddr, Instant>,
     names: Vec<String>,
     answered: Option<Instant>,
-    asked: bool,
+    /// When it was asked for last.
+    tried: Option<Instant>,
+    /// For whom it is being looked up.
+    asker: Option<u64>,
     /// It is not asked for before.
     held_back: Option<Instant>,
 }
@@ -81,13 +88,22 @@ struct Known {
 pub(super) struct Names {
     link: Option<OwnedFd>,
     started: Option<Instant>,
-    wanted: bool,
+    /// What is asked of the next resolver, and for whom.
+    wanted: BTreeMap<Question, u64>,
     known: BTreeMap<Question, Known>,
+    /// How many lookups of each guest are under way.
+    under_way: BTreeMap<u64, usize>,
 }
 
 impl Names {
-    /// Whether this list allows a connect there. `since`: when it was asked for; what was answered later is fresh.
-    pub(super) fn decide(&mut self, hosts: &[Host], to: SocketAddr, since: Instant) -> Verdict {
+    /// Whether this list of a guest allows a connect there. `since`: when it was asked for; what was answered later is fresh.
+    pub(super) fn decide(
+        &mut self,
+        guest: u64,
+        hosts: &[Host],
+        to: SocketAddr,
+        since: Instant,
+    ) -> Verdict {
         let address = to.ip().to_canonical();
         let now = Instant::now();
         let at_port = || hosts.iter().filter(|host| host.port == to.port());
@@ -115,7 +131,7 @@ impl Names {
             });
             if counts {
                 if age.is_none_or(|age| age > REFRESH) {
-                    self.ask(&question);
+                    self.ask(guest, &question);
                 }
                 return Verdict::Allowed;
             }
@@ -127,32 +143,51 @@ impl Names {
         if open.is_empty() { Verdict::Refused } else { Verdict::Unknown(open) }
     }
 
-    /// Asks for every name of a list, before anybody needs it.
-    pub(super) fn expect(&mut self, hosts: &[Host]) {
+    /// Asks for the names of a list, before anybody needs them.
+    pub(super) fn expect(&mut self, guest: u64, hosts: &[Host]) {
         for host in hosts {
             if let HostName::Named(name) = &host.name {
-                self.ask(&Question::Addresses(name.clone()));
+                self.ask(guest, &Question::Addresses(name.clone()));
             }
         }
     }
 
-    /// Asks, unless that was done and is not answered yet. Without a resolver one is wanted.
-    pub(super) fn ask(&mut self, question: &Question) {
-        if matches!(question, Question::Names(_)) && !self.known.contains_key(question) {
-            self.make_room();
+    /// Asks for as many of these as may be under way, those first that were not asked for the longest.
+    pub(super) fn ask_all(&mut self, guest: u64, mut questions: Vec<Question>) {
+        questions.sort_by_key(|question| self.known.get(question).and_then(|known| known.tried));
+        for question in &questions {
+            self.ask(guest, question);
         }
-        let known = self.known.entry(question.clone()).or_default();
+    }
+
+    /// Asks, unless that was done and is not answered yet, or too much is under way. Without a resolver one is wanted.
+    fn ask(&mut self, guest: u64, question: &Question) {
         let Some(link) = &self.link else {
-            self.wanted = true;
+            if self.wanted.len() < MOST {
+                self.wanted.entry(question.clone()).or_insert(guest);
+            }
             return;
         };
-        if known.asked || known.held_back.is_some_and(|until| Instant::now() < until) {
+        let now = Instant::now();
+        let is_held_back = |known: &Known| {
+            known.asker.is_some() || known.held_back.is_some_and(|until| now < until)
+        };
+        let under_way = self.under_way.get(&guest).copied().unwrap_or_default();
+        if under_way >= UNDER_WAY || self.known.get(question).is_some_and(is_held_back) {
             return;
         }
         let sent = encode(question)
             .is_ok_and(|bytes| send(link, &bytes, &[], SendFlags::DONTWAIT).is_ok());
         // Where it has no room it is asked at the next look.
-        known.asked = sent;
+        if !sent {
+            return;
+        }
+        if matches!(question, Question::Names(_)) && !self.known.contains_key(question) {
+            self.make_room();
+        }
+        let known = self.known.entry(question.clone()).or_default();
+        (known.asker, known.tried) = (Some(guest), Some(now));
+        self.under_way.insert(guest, under_way + 1);
     }
 
     /// Forgets the address that was asked for longest ago, where there are many.
@@ -162,6 +197,7 @@ impl Names {
             return;
         }
         let names = self.known.iter().filter(|(question, _)| addresses(question));
+        let names = names.filter(|(_, known)| known.asker.is_none());
         let oldest =
             names.min_by_key(|(_, known)| known.answered).map(|(question, _)| question.clone());
         if let Some(oldest) = oldest {
@@ -172,7 +208,7 @@ impl Names {
     /// The other end of a new resolver's link, where one is wanted and has not died a moment ago.
     pub(super) fn wants_resolver(&mut self) -> Option<OwnedFd> {
         let due = self.started.is_none_or(|started| started.elapsed() > PAUSE);
-        if !self.wanted || !due || self.link.is_some() {
+        if self.wanted.is_empty() || !due || self.link.is_some() {
             return None;
         }
         let flags = SocketFlags::CLOEXEC;
@@ -180,12 +216,9 @@ impl Names {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).ok()?;
         self.started = Some(Instant::now());
-        self.wanted = false;
         self.link = Some(ours);
-        let open = self.known.iter().filter(|(_, known)| known.answered.is_none());
-        let open: Vec<_> = open.map(|(question, _)| question.clone()).collect();
-        for question in open {
-            self.ask(&question);
+        for (question, guest) in std::mem::take(&mut self.wanted) {
+            self.ask(guest, &question);
         }
         Some(theirs)
     }
@@ -196,9 +229,11 @@ impl Names {
 
     /// It could not be started, or is gone: what it was asked is asked again of the next.
     pub(super) fn lose_resolver(&mut self) -> Option<OwnedFd> {
-        for known in self.known.values_mut() {
-            known.asked = false;
+        for (question, known) in &mut self.known {
+            let asker = known.asker.take();
+            self.wanted.extend(asker.map(|guest| (question.clone(), guest)));
         }
+        self.under_way.clear();
         self.link.take()
     }
 
@@ -217,7 +252,14 @@ impl Names {
 
     fn learn(&mut self, answer: Answer, now: Instant) {
         let Some(known) = self.known.get_mut(&answer.question) else { return };
-        known.asked = false;
+        if let Some(guest) = known.asker.take()
+            && let Entry::Occupied(mut under_way) = self.under_way.entry(guest)
+        {
+            *under_way.get_mut() -= 1;
+            if *under_way.get() == 0 {
+                under_way.remove();
+            }
+        }
         let addresses = match answer.said {
             Said::Failed => {
                 known.held_back = Some(now + RETRY);
@@ -270,10 +312,14 @@ fn resolvers_in(text: &str) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::os::fd::OwnedFd;
     use std::time::Instant;
 
     use super::{Answer, HELD, Names, Question, Said, Verdict, resolvers_in};
     use crate::manifest::{Host, HostName};
+    use crate::supervisor::protocol::{LONGEST, Received, receive};
+
+    const GUEST: u64 = 1;
 
     fn listed(name: HostName, port: u16) -> Vec<Host> {
         vec![Host { name, port }]
@@ -290,7 +336,8 @@ mod tests {
         called: &[&str],
         at: Instant,
     ) {
-        names.ask(question);
+        names.ask(GUEST, question);
+        names.known.entry(question.clone()).or_default();
         let said = match question {
             Question::Addresses(_) => {
                 Said::Addresses(found.iter().map(|text| address(text)).collect())
@@ -303,7 +350,8 @@ mod tests {
     }
 
     fn fail(names: &mut Names, question: &Question) {
-        names.ask(question);
+        names.ask(GUEST, question);
+        names.known.entry(question.clone()).or_default();
         names.learn(Answer { question: question.clone(), said: Said::Failed }, Instant::now());
     }
 
@@ -320,11 +368,11 @@ mod tests {
             ("[::1]:80", Verdict::Refused),
             ("0.0.0.0:80", Verdict::Refused),
         ] {
-            assert_eq!(names.decide(&hosts, to.parse().unwrap(), now), verdict, "{to}");
+            assert_eq!(names.decide(GUEST, &hosts, to.parse().unwrap(), now), verdict, "{to}");
         }
         // Nothing has to be looked up, so there is no way to a resolver.
         let resolver = format!("{}:53", resolvers_in("")[0]).parse().unwrap();
-        assert_eq!(names.decide(&hosts, resolver, now), Verdict::Refused);
+        assert_eq!(names.decide(GUEST, &hosts, resolver, now), Verdict::Refused);
     }
 
     #[test]
@@ -334,12 +382,24 @@ mod tests {
         let question = Question::Addresses("a.example".to_owned());
         let begun = Instant::now();
         let to = "192.0.2.1:443".parse().unwrap();
-        assert_eq!(names.decide(&hosts, to, begun), Verdict::Unknown(vec![question.clone()]));
+        assert_eq!(
+            names.decide(GUEST, &hosts, to, begun),
+            Verdict::Unknown(vec![question.clone()])
+        );
         answer(&mut names, &question, &["192.0.2.1", "::ffff:192.0.2.9"], &[], Instant::now());
-        assert_eq!(names.decide(&hosts, to, begun), Verdict::Allowed);
-        assert_eq!(names.decide(&hosts, "192.0.2.9:443".parse().unwrap(), begun), Verdict::Allowed);
-        assert_eq!(names.decide(&hosts, "192.0.2.2:443".parse().unwrap(), begun), Verdict::Refused);
-        assert_eq!(names.decide(&hosts, "192.0.2.1:80".parse().unwrap(), begun), Verdict::Refused);
+        assert_eq!(names.decide(GUEST, &hosts, to, begun), Verdict::Allowed);
+        assert_eq!(
+            names.decide(GUEST, &hosts, "192.0.2.9:443".parse().unwrap(), begun),
+            Verdict::Allowed
+        );
+        assert_eq!(
+            names.decide(GUEST, &hosts, "192.0.2.2:443".parse().unwrap(), begun),
+            Verdict::Refused
+        );
+        assert_eq!(
+            names.decide(GUEST, &hosts, "192.0.2.1:80".parse().unwrap(), begun),
+            Verdict::Refused
+        );
     }
 
     #[test]
@@ -350,9 +410,9 @@ mod tests {
         let Some(long_ago) = Instant::now().checked_sub(HELD) else { return };
         let mut names = Names::default();
         answer(&mut names, &question, &["192.0.2.1"], &[], long_ago);
-        assert!(matches!(names.decide(&hosts, to, Instant::now()), Verdict::Unknown(_)));
+        assert!(matches!(names.decide(GUEST, &hosts, to, Instant::now()), Verdict::Unknown(_)));
         answer(&mut names, &question, &["192.0.2.2"], &[], Instant::now());
-        assert_eq!(names.decide(&hosts, to, Instant::now()), Verdict::Refused);
+        assert_eq!(names.decide(GUEST, &hosts, to, Instant::now()), Verdict::Refused);
     }
 
     #[test]
@@ -362,11 +422,14 @@ mod tests {
         let to = "192.0.2.1:8080".parse().unwrap();
         let mut names = Names::default();
         let begun = Instant::now();
-        assert_eq!(names.decide(&hosts, to, begun), Verdict::Unknown(vec![question.clone()]));
+        assert_eq!(
+            names.decide(GUEST, &hosts, to, begun),
+            Verdict::Unknown(vec![question.clone()])
+        );
         answer(&mut names, &question, &[], &["db.internal.evil"], Instant::now());
-        assert_eq!(names.decide(&hosts, to, begun), Verdict::Refused);
+        assert_eq!(names.decide(GUEST, &hosts, to, begun), Verdict::Refused);
         answer(&mut names, &question, &[], &["db.internal"], Instant::now());
-        assert_eq!(names.decide(&hosts, to, begun), Verdict::Allowed);
+        assert_eq!(names.decide(GUEST, &hosts, to, begun), Verdict::Allowed);
     }
 
     #[test]
@@ -384,10 +447,10 @@ mod tests {
             let begun = Instant::now();
             fail(&mut names, &question);
             let unknown = Verdict::Unknown(vec![question.clone()]);
-            assert_eq!(names.decide(&hosts, to, begun), unknown);
+            assert_eq!(names.decide(GUEST, &hosts, to, begun), unknown);
             answer(&mut names, &question, &["192.0.2.1"], &["db.internal"], Instant::now());
             fail(&mut names, &question);
-            assert_eq!(names.decide(&hosts, to, Instant::now()), Verdict::Allowed);
+            assert_eq!(names.decide(GUEST, &hosts, to, Instant::now()), Verdict::Allowed);
         }
     }
 
@@ -397,13 +460,57 @@ mod tests {
         let mut names = Names::default();
         for number in 0..2000_u32 {
             let to = std::net::SocketAddr::from((number.to_be_bytes(), 8080));
-            if let Verdict::Unknown(open) = names.decide(&hosts, to, Instant::now()) {
-                for question in &open {
-                    names.ask(question);
-                }
+            if let Verdict::Unknown(open) = names.decide(GUEST, &hosts, to, Instant::now()) {
+                names.ask_all(GUEST, open);
             }
         }
-        assert!(names.known.len() <= super::MOST);
+        assert_eq!(names.wanted.len(), super::MOST);
+        let resolver = names.wants_resolver().unwrap();
+        for number in 0..2000_u32 {
+            let question = Question::Names(number.to_be_bytes().into());
+            names.ask(GUEST, &question);
+            heard(&resolver);
+            names.learn(Answer { question, said: Said::Names(Vec::new()) }, Instant::now());
+        }
+        assert!(names.known.len() <= super::MOST + super::UNDER_WAY);
+    }
+
+    /// What arrives at a resolver.
+    fn heard(resolver: &OwnedFd) -> Vec<Question> {
+        let mut buffer = vec![0; LONGEST];
+        let mut heard = Vec::new();
+        while let Ok(Received::Message(question, _)) = receive(resolver, &mut buffer) {
+            heard.push(question);
+        }
+        heard
+    }
+
+    #[test]
+    fn the_lookups_of_one_guest_hold_up_its_own_and_nobody_elses() {
+        let called = |number: u32| Question::Addresses(format!("{number:02}.example"));
+        let mut names = Names::default();
+        names.ask_all(GUEST, (0..20).map(called).collect());
+        let resolver = names.wants_resolver().unwrap();
+        assert_eq!(heard(&resolver), (0..8).map(called).collect::<Vec<_>>());
+        names.ask_all(GUEST, (0..20).map(called).collect());
+        assert_eq!(heard(&resolver), []);
+        names.ask_all(GUEST + 1, vec![called(30)]);
+        assert_eq!(heard(&resolver), [called(30)]);
+        // What nobody answered comes last, when it is asked for again.
+        for number in [3, 5] {
+            let question = called(number);
+            names.learn(Answer { question, said: Said::Failed }, Instant::now());
+        }
+        names.ask_all(GUEST, (0..20).map(called).collect());
+        assert_eq!(heard(&resolver), [called(8), called(9)]);
+        // And a resolver that takes the place of another is asked for the same.
+        names.lose_resolver();
+        names.started = None;
+        let resolver = names.wants_resolver().unwrap();
+        let mut again = heard(&resolver);
+        again.sort();
+        let same = [0, 1, 2, 4, 6, 7, 8, 9, 30];
+        assert_eq!(again, same.map(called));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The process that looks names up, so that no lookup holds up the supervisor.
 //!
-//! Forked from the supervisor where a manifest lists hosts by name; unlike the supervisor it has threads. Invariant: it says what
-//! the system's resolver says, and ends with its link.
+//! Forked from the supervisor where a manifest lists hosts by name; unlike the supervisor it has threads, one for each lookup, so that
+//! none waits for another. Invariant: it says what the system's resolver says, and ends with its link.
 
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -11,56 +11,56 @@ use dns_lookup::{LookupError, LookupErrorKind, lookup_addr, lookup_host};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
+use rustix::thread::set_name;
 
 use super::names::{Answer, Question, Said};
 use crate::error::SupervisorError;
 use crate::supervisor::protocol::{LONGEST, Received, encode, receive, send};
 
-/// So many lookups run at once: one that a resolver leaves waiting takes one of them.
-const WORKERS: usize = 8;
-/// So many may wait for one of those; what finds no room is asked for again.
-const QUEUE: usize = 1024;
+/// So many lookups run at once; what finds no room is asked for again. [`super::names`] asks for few of one guest at once.
+const LOOKUPS: usize = 256;
 /// More addresses of one name are not told.
 const ADDRESSES: usize = 256;
 
 /// Answers what is asked over `link` until its other end is closed.
 ///
 /// # Errors
-/// When no thread can be started, or the link breaks.
+/// When the link breaks.
 pub fn serve(link: OwnedFd) -> Result<(), SupervisorError> {
+    // So it is told apart from guests; without a name it is as good.
+    let _ = set_name(c"symphony-names");
     let link = Arc::new(link);
-    let (questions, taken) = crossbeam_channel::bounded::<Question>(QUEUE);
-    for number in 0..WORKERS {
-        let (link, taken) = (Arc::clone(&link), taken.clone());
-        std::thread::Builder::new()
-            .name(format!("symphony-name-{number}"))
-            .spawn(move || {
-                for question in taken {
-                    let answer = encode(&look_up(question));
-                    // The other end is gone, and this process ends.
-                    let _ = answer.map(|bytes| send(&link, &bytes, &[], SendFlags::empty()));
-                }
-            })
-            .map_err(|source| SupervisorError::NotStarted { program: "a lookup".into(), source })?;
-    }
     let mut buffer = vec![0; LONGEST];
     loop {
         match poll(&mut [PollFd::new(&link, PollFlags::IN)], None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(source) => return Err(SupervisorError::Link { doing: "wait", source }),
         }
-        match receive(&link, &mut buffer)? {
+        match receive::<Question>(&link, &mut buffer)? {
             Received::Message(question, _) => {
-                if let Err(full) = questions.try_send(question) {
-                    let question = full.into_inner();
-                    let bytes = encode(&Answer { question, said: Said::Failed })?;
-                    let _ = send(&link, &bytes, &[], SendFlags::empty());
+                if !begin(&link, question.clone()) {
+                    tell(&link, &Answer { question, said: Said::Failed });
                 }
             }
             Received::Nothing => {}
             Received::Closed => return Ok(()),
         }
     }
+}
+
+/// Begins a lookup; false where there is no room for it. Each holds the link, which counts them.
+fn begin(link: &Arc<OwnedFd>, question: Question) -> bool {
+    if Arc::strong_count(link) > LOOKUPS {
+        return false;
+    }
+    let link = Arc::clone(link);
+    let thread = std::thread::Builder::new().name("symphony-name".to_owned());
+    thread.spawn(move || tell(&link, &look_up(question))).is_ok()
+}
+
+fn tell(link: &OwnedFd, answer: &Answer) {
+    // Where the other end is gone this process ends. What is too long to be sent is never asked for.
+    let _ = encode(answer).map(|bytes| send(link, &bytes, &[], SendFlags::empty()));
 }
 
 fn look_up(question: Question) -> Answer {
