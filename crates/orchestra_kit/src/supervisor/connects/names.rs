@@ -20,7 +20,7 @@ use crate::supervisor::protocol::{LONGEST, Received, encode, receive, send};
 const HELD: Duration = Duration::from_secs(600);
 /// After so long a name whose address is used is asked for again, which nobody waits for.
 const REFRESH: Duration = Duration::from_secs(60);
-/// What was answered so lately is not asked for again because an address is not in it.
+/// What was answered so lately is not asked for again: whoever needs a later answer waits until it may be.
 const FRESH: Duration = Duration::from_secs(1);
 /// After a lookup that failed the same is not asked for again sooner.
 const RETRY: Duration = Duration::from_millis(200);
@@ -136,7 +136,7 @@ impl Names {
                 return Verdict::Allowed;
             }
             let answered = known.and_then(|known| known.answered);
-            if answered.is_none_or(|at| at < since && now - at > FRESH) {
+            if answered.is_none_or(|at| at < since) {
                 open.push(question);
             }
         }
@@ -272,6 +272,7 @@ impl Names {
             Said::Addresses(addresses) => addresses,
         };
         known.answered = Some(now);
+        known.held_back = Some(now + FRESH);
         known.addresses.retain(|_, seen| now - *seen < HELD);
         for address in addresses {
             if known.addresses.len() == MOST {
@@ -411,8 +412,32 @@ mod tests {
         let mut names = Names::default();
         answer(&mut names, &question, &["192.0.2.1"], &[], long_ago);
         assert!(matches!(names.decide(GUEST, &hosts, to, Instant::now()), Verdict::Unknown(_)));
+        let begun = Instant::now();
         answer(&mut names, &question, &["192.0.2.2"], &[], Instant::now());
-        assert_eq!(names.decide(GUEST, &hosts, to, Instant::now()), Verdict::Refused);
+        assert_eq!(names.decide(GUEST, &hosts, to, begun), Verdict::Refused);
+    }
+
+    #[test]
+    fn only_what_was_answered_since_it_was_asked_for_refuses_a_connect() {
+        let hosts = listed(HostName::Named("a.example".to_owned()), 443);
+        let question = Question::Addresses("a.example".to_owned());
+        let mut names = Names::default();
+        answer(&mut names, &question, &["192.0.2.1"], &[], Instant::now());
+        names.wanted.clear();
+        // It may have moved in this moment.
+        let begun = Instant::now();
+        let open = Verdict::Unknown(vec![question.clone()]);
+        let to = "192.0.2.2:443".parse().unwrap();
+        assert_eq!(names.decide(GUEST, &hosts, to, begun), open);
+        // But nobody is asked more often than that.
+        names.ask(GUEST, &Question::Addresses("b.example".to_owned()));
+        let resolver = names.wants_resolver().unwrap();
+        heard(&resolver);
+        names.ask_all(GUEST, vec![question.clone()]);
+        assert_eq!(heard(&resolver), []);
+        names.known.get_mut(&question).unwrap().held_back = Some(begun);
+        names.ask_all(GUEST, vec![question.clone()]);
+        assert_eq!(heard(&resolver), [question]);
     }
 
     #[test]
