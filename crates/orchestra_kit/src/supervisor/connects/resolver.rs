@@ -54,7 +54,8 @@ fn begin(link: &Arc<OwnedFd>, question: Question) -> bool {
         return false;
     }
     let link = Arc::clone(link);
-    let thread = std::thread::Builder::new().name("symphony-name".to_owned());
+    let name = format!("symphony-name-{}", Arc::strong_count(&link) - 1);
+    let thread = std::thread::Builder::new().name(name);
     thread.spawn(move || tell(&link, &look_up(question))).is_ok()
 }
 
