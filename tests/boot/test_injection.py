@@ -316,3 +316,31 @@ def test_what_is_no_component_is_refused():
         boot(on_hang="never")
     with pytest.raises(symphony.InvalidValueError, match="timeout"):
         boot(timeout=-1)
+
+
+IN_A_TEXT = """
+from __future__ import annotations
+from typing import Generic, TypeVar
+Item = TypeVar("Item")
+class Shelf(Generic[Item]):
+    def __init__(self, item: Item) -> None: self.item = item
+class IndexShelf(Shelf[Index]): pass
+class Reader:
+    def __init__(self, index: Index) -> None: self.item = index
+class Named:
+    index: Index
+    def __init__(self, index: Index) -> None: self.item = index
+def make(index: Index) -> list[Index]: return [index]
+"""
+
+
+@pytest.mark.parametrize("module", [None, "nowhere", __name__, "decimal"])
+@pytest.mark.parametrize("file", ["<stdin>", "<user>", "lines.py"])
+def test_what_was_executed_as_a_text_has_the_names_that_it_was_executed_with(module, file):
+    names = {"Index": Index} if module is None else {"Index": Index, "__name__": module}
+    exec(compile(IN_A_TEXT, file, "exec"), names)
+    kinds = [names[one] for one in ("IndexShelf", "Reader", "Named")]
+    with boot(components=[Index, *kinds, names["make"]]) as system:
+        for kind in kinds:
+            assert system[kind].item is system[Index]
+        assert system[list[Index]] == [system[Index]]

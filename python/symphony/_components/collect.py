@@ -314,7 +314,7 @@ class Collector:
         if kind is not None:
             owner = _owner(kind, function, parameter)
             if is_generated(function):
-                names = getattr(sys.modules.get(owner.__module__), "__dict__", names)
+                names = _names_of_fields(owner, names)
                 module, qualname = owner.__module__, owner.__qualname__
             given = getattr(spec.made, "__args__", ())
             known = dict(zip(getattr(kind, "__parameters__", ()), given))
@@ -339,17 +339,29 @@ class Collector:
 
 def _owner(kind: type, function: Any, parameter: str | None) -> type:
     """The class of a line that wrote a parameter: its constructor, or its field."""
-    for owner in kind.__mro__:
-        body = vars(owner)
-        fields = body.get("__annotations__", _EMPTY)
-        if is_generated(function):
+    if is_generated(function):
+        for owner in kind.__mro__:
+            fields = vars(owner).get("__annotations__", _EMPTY)
             if parameter in fields or f"_{parameter}" in fields:
                 return owner
-        else:
-            written = body.get(function.__name__)
-            if unwrapped(getattr(written, "__func__", written)) is function:
-                return owner
+    for owner in kind.__mro__ if function is not None else ():
+        written = vars(owner).get(function.__name__)
+        if unwrapped(getattr(written, "__func__", written)) is function:
+            return owner
     return kind
+
+
+def _names_of_fields(owner: type, own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The names that the fields of a class are written with: its module's, and those of its constructor.
+
+    What looks made from fields may be written by a person, where the code has no file: at a prompt, in a text that is
+    executed. That has the names it was executed with, and its module is any, or none.
+    """
+    module = sys.modules.get(owner.__module__)
+    if module is None or module is sys.modules["builtins"]:
+        return own
+    names = vars(module)
+    return names if own is names else {**own, **names}
 
 
 def _place(spec: ComponentSpec, parameter: str | None = None) -> Callable[[], Any]:

@@ -33,7 +33,7 @@ _EMPTY: Mapping[str, Any] = {}
 
 
 def is_generated(function: Any) -> bool:
-    """Whether a class decorator, or a class of the library, made it from fields."""
+    """Whether a class decorator, or a class of the library, may have made it from fields: its code has no file."""
     return function is None or function.__code__.co_filename.startswith("<")
 
 
