@@ -126,7 +126,7 @@ impl Permissions {
 }
 
 /// A path without `.` and `..`.
-fn without_dots(path: &Path) -> PathBuf {
+pub(super) fn without_dots(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
         match part {
@@ -139,6 +139,11 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 fn check_path(faults: &mut Faults, path: &Located<String>) {
+    if path.value == "~" || path.starts_with("~/") {
+        // As a shell reads it, it would be granted more than is meant here, and here nothing is there.
+        faults.error(&path.at, format!("`~` stands for no folder, in `{path}`")).hint =
+            Some("write the path in full, or from `${workspace}`".to_owned());
+    }
     let Some(start) = path.find("${") else { return };
     let rest = &path[start + 2..];
     let variable = rest.split('}').next().unwrap_or_default();

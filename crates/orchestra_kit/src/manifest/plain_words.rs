@@ -3,8 +3,11 @@
 //! Called by `symphony check --permissions`, through `check`. Invariant: each permission is told, also one that is not asked
 //! for; what is wider than it looks says so.
 
+use std::path::{Component, Path};
+
 use component::Location;
 
+use super::permissions::without_dots;
 use super::{Execution, ExtensionManifest, Host, HostName, Network};
 use crate::document::Located;
 
@@ -75,9 +78,34 @@ fn paths(permission: &'static str, paths: &[Located<String>], does: &str, nothin
         return told(permission, paths, format!("{does} {nothing}"), None);
     }
     let places: Vec<String> = paths.iter().map(|path| place(path)).collect();
-    let all = paths.iter().find(|path| matches!(path.as_str(), "/" | "~" | "/home" | "/root"));
-    let note = all.map(|path| format!("`{}` is about everything that you have", path.value));
+    let everything = paths.iter().find(|path| {
+        let plain = without_dots(Path::new(path.as_str()));
+        ["/", "/home", "/root"].iter().any(|all| plain == Path::new(all))
+    });
+    let note = everything
+        .map(|path| format!("`{}` is about everything that you have", path.value))
+        .or_else(|| {
+            let above = paths.iter().find(|path| leads_above(path))?;
+            Some(format!("`{}` is a folder above, with what others have in it", above.value))
+        });
     told(permission, paths, format!("{does} {}", listed(&places)), note)
+}
+
+/// Whether nothing is left of a path but ways up, from the extension's own folder or from what a variable stands for.
+fn leads_above(path: &str) -> bool {
+    let inside =
+        path.strip_prefix("${").map_or(path, |rest| rest.split('}').nth(1).unwrap_or(rest));
+    let mut depth = 0_usize;
+    let mut is_above = false;
+    for part in Path::new(inside.trim_start_matches('/')).components() {
+        match part {
+            Component::ParentDir if depth == 0 => is_above = true,
+            Component::ParentDir => depth -= 1,
+            Component::Normal(_) => depth += 1,
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+        }
+    }
+    is_above && depth == 0 && !path.starts_with('/')
 }
 
 /// A granted path, as a person would say it.
@@ -228,6 +256,23 @@ mod tests {
         let (words, note) = of("\"[::1]:80\", \"*.internal:8080\"");
         assert_eq!(words, "talks to `[::1]:80` and `*.internal:8080` over TCP, and to nobody else");
         assert!(note.is_some_and(|note| note.contains("resolvers")));
+    }
+
+    #[test]
+    fn what_is_wider_than_it_looks_says_so() {
+        let note = |path: &str| {
+            words(&format!("[extension.permissions]\nread = [\"{path}\"]\n")).swap_remove(0).1
+        };
+        for path in ["/", "//", "/etc/..", "/home/", "/root/.", "/./home/x/.."] {
+            assert!(note(path).is_some_and(|note| note.contains("everything")), "{path}");
+        }
+        for path in ["..", "../..", "../x/..", "${workspace}/..", "${system}/a/../..", "./.."] {
+            assert!(note(path).is_some_and(|note| note.contains("a folder above")), "{path}");
+        }
+        for path in [".", "./a/..", "../shared", "/etc/hosts", "${workspace}", "${workspace}/a/.."]
+        {
+            assert_eq!(note(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -193,7 +193,7 @@ entry = "outline.py"
 required = "yes"
 requires = ["", 3]
 [extension.permissions]
-read = ["${workspcae}/x", "a/${system}", "${system"]
+read = ["${workspcae}/x", "a/${system}", "${system", "~/x"]
 env = ["A=b"]
 calls = ["put"]
 [extension.limits]
@@ -251,6 +251,9 @@ window = "soon"
     error: `}` is missing in `${system`
       Symphony.toml:22
     hint: known variables: `${workspace}`, `${system}` and `${python}` (column 42, manifest-invalid)
+    error: `~` stands for no folder, in `~/x`
+      Symphony.toml:22
+    hint: write the path in full, or from `${workspace}` (column 54, manifest-invalid)
     error: `A=b` is not the name of a variable
       Symphony.toml:23
     hint: grant the name alone; its value comes from the environment (column 8, manifest-invalid)

@@ -13,8 +13,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::net::SendFlags;
 use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, getppid, getrlimit,
-    kill_process, kill_process_group, pidfd_open, set_child_subreaper, setrlimit, setsid, waitpid,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, getpid, getrlimit, kill_process,
+    kill_process_group, pidfd_open, set_child_subreaper, setrlimit, setsid, waitpid,
 };
 use rustix::stdio::{dup2_stdin, dup2_stdout, stderr, stdin, stdout};
 
@@ -86,6 +86,8 @@ pub struct Server {
     interpreter: Interpreter,
     /// What makes the connects of guests with a list of hosts.
     broker: Broker,
+    /// The supervisor's own number. In a child it is that of its parent, also when that is gone.
+    own: i32,
 }
 
 impl Server {
@@ -128,6 +130,7 @@ impl Server {
             given: raise_limit(),
             interpreter: Interpreter::default(),
             broker: Broker::default(),
+            own: getpid().as_raw_nonzero().get(),
         })
     }
 
@@ -228,9 +231,9 @@ impl Server {
     /// # Errors
     /// When the supervisor is gone already or the kernel refuses a step. The caller must exit then.
     pub fn prepare_resolver(&mut self, link: &OwnedFd) -> Result<(), SupervisorError> {
-        let parent = getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+        let supervisor = self.own;
         self.give_up()?;
-        prepare_resolver(link, parent)
+        prepare_resolver(link, supervisor)
     }
 
     /// In a child: nothing of it is the supervisor's.
