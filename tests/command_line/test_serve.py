@@ -313,11 +313,28 @@ def test_what_may_change_something_is_not_there_for_who_only_reads(shop, client)
 
 
 def test_what_was_printed_is_in_the_log(client, shop):
+    client.ask("tools/list")
     client.value("tools.add", a=1)
     log = (shop.folder / ".symphony" / "serve" / "log").read_text()
     assert "noise at import" in log
     # A Melody that cannot be read costs the others nothing.
     assert "broken.toml" in log
+    # What extensions print is their log's, which is asked for.
+    assert "noise on stdout" not in log
+
+
+def test_what_extensions_print_is_in_the_log_where_it_is_asked_for(tmp_path):
+    shop = Workshop(tmp_path)
+    shop.extension("tools", TOOLS)
+    client = Client(shop.folder, "--linger", "0", "-v", handshake="2025-11-25")
+    try:
+        assert client.value("tools.add", a=1) == 2
+        log = shop.folder / ".symphony" / "serve" / "log"
+        assert wait_until(lambda: "symphony.extension.tools: noise on stdout" in log.read_text())
+        assert client.end() == 0
+    finally:
+        client.close()
+    wait_for_the_end(shop.folder)
 
 
 def test_many_tools_come_by_pages(tmp_path):
