@@ -164,7 +164,8 @@ impl Framing {
             }
             return;
         }
-        if let Some(at) = find(line, LENGTH) {
+        // The last one: what is before it is junk, and may be the first half of a header.
+        if let Some(at) = find_last(line, LENGTH) {
             if at > 0 {
                 take(Piece::Junk(&line[..at]));
             }
@@ -185,6 +186,11 @@ impl Framing {
 /// Where `wanted`, in small letters, begins.
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|part| part.eq_ignore_ascii_case(wanted))
+}
+
+/// Where `wanted`, in small letters, begins for the last time.
+fn find_last(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).rposition(|part| part.eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]
@@ -230,6 +236,15 @@ mod tests {
                 cut(Shape::Headers, headers, portion),
                 ["junk banner", "message {\"a\":1}", "junk tail", "message {}"]
             );
+        }
+    }
+
+    #[test]
+    fn half_a_header_costs_no_message() {
+        for half in ["Content-Le", "Content-Length: 1", "Content-Length: 1\r\n"] {
+            let text = format!("{half}Content-Length: 7\r\n\r\n{{\"a\":1}}");
+            let found = cut(Shape::Headers, text.as_bytes(), 5);
+            assert_eq!(found.last().map(String::as_str), Some("message {\"a\":1}"), "{half}");
         }
     }
 
