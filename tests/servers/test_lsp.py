@@ -6,10 +6,11 @@ import os
 from typing import Protocol
 
 import pytest
-from kit_processes import running
+from kit_processes import alive, running
 from symphony.exceptions import (
     CallTimeoutError,
     ExtensionCrashedError,
+    ExtensionError,
     InvalidValueError,
     PlanError,
     RemoteError,
@@ -162,6 +163,63 @@ def test_a_deadline_reaches_the_server(system):
     with pytest.raises(CallTimeoutError):
         words.options(timeout=0.2).call("request", method="test/silent")
     assert wait_until(lambda: "$/cancelRequest" in words.call("request", method="test/heard"))
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Content-Le", "Content-Length: 1", "Content-Length: 1\r\n"],
+    ids=["name", "value", "line"],
+)
+def test_half_a_header_costs_no_answer(system, header):
+    words = system.kit.extension("utf-8").options(timeout=20)
+    assert words.call("request", method="test/half", params={"header": header}) == "whole"
+
+
+def test_an_answer_of_64_mib_costs_its_call_alone(system):
+    words = system.kit.extension("utf-8").options(timeout=60)
+    with pytest.raises(RemoteError, match="at most"):
+        words.call("request", method="test/huge")
+    assert words.call("request", method="test/twice") == "one"
+
+
+def test_an_answer_counts_once_and_not_after_its_deadline(system):
+    words = system.kit.extension("utf-8")
+    assert words.call("request", method="test/twice") == "one"
+    with pytest.raises(CallTimeoutError):
+        words.options(timeout=0.3).call("request", method="test/late")
+    assert words.call("request", method="test/twice") == "one"
+
+
+@pytest.mark.parametrize("when", ["cut", "soon"])
+def test_a_crash_in_an_answer_or_behind_it_leaves_the_next_call_its_server(servers, when):
+    servers.server("words", "lsp")
+    with running(servers) as system:
+        words = system.kit.extension("words").options(timeout=30)
+        words.call("diagnostics", path="unsaved.txt", text="one")
+        guest = words.pid
+        if when == "cut":
+            with pytest.raises(ExtensionCrashedError):
+                words.call("request", method="test/cut")
+        else:
+            assert words.call("request", method="test/soon")
+            assert wait_until(lambda: words.pid != guest)
+        assert len(words.call("request", method="test/documents")) == 1
+
+
+def test_a_crash_at_the_handshake_is_told_with_its_last_lines(servers):
+    servers.server("words", "lsp", "dies")
+    with running(servers) as system, pytest.raises(ExtensionError, match="exit code 9") as caught:
+        system.kit.extension("words").call("request", method="test/documents")
+    assert "language server crashes" in "".join(getattr(caught.value, "hints", ()))
+
+
+def test_a_crash_at_its_end_is_nobodys_concern(servers):
+    servers.server("words", "lsp", "shuts")
+    with running(servers) as system:
+        words = system.kit.extension("words")
+        words.call("diagnostics", path="unsaved.txt", text="one")
+        guest = words.pid
+    assert wait_until(lambda: not alive(guest))
 
 
 def test_unsaved_text_is_there_again_after_a_crash(servers):

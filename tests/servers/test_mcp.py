@@ -121,6 +121,7 @@ def test_many_calls_are_under_way_at_once(tools):
 def test_a_server_asks_for_its_roots_and_has_its_variables(system, shared_servers):
     other = system.kit.extension("other")
     assert other.call("roots")["roots"][0]["uri"] == shared_servers.folder.as_uri()
+    assert other.call("asks", method="nobody/knows")["code"] == -32601
     assert other.call("environment", name="SETTING") == {"value": "set"}
     assert other.call("environment", name="SYMPHONY_LANE") == {"value": None}
 

@@ -1,7 +1,8 @@
 """A language server that defines each word where it first stands.
 
 Arguments: `utf-8`, `utf-16`, `utf-32` are its units (default: the first of the client), `banner` prints junk first,
-`pull` has its diagnostics asked for, `sloppy` writes wrong lengths before some answers.
+`pull` has its diagnostics asked for, `sloppy` writes wrong lengths before some answers,
+`dies` ends at its first message, `shuts` when it is to shut down.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def asks(method: str, params: Any) -> Any:
             return message.get("result", message.get("error"))
 
 
-def answer(method: str, params: dict[str, Any]) -> Any:
+def answer(method: str, params: dict[str, Any], number: Any) -> Any:
     uri = params.get("textDocument", {}).get("uri", "")
     if method == "textDocument/definition":
         if targets:
@@ -115,6 +116,29 @@ def answer(method: str, params: dict[str, Any]) -> Any:
         os._exit(9)
     if method == "test/silent":
         return ...
+    if method == "test/half":
+        write_raw(params["header"].encode())
+        return "whole"
+    if method == "test/huge":
+        write_framed({"id": number, "result": "x" * (64 << 20)})
+        return ...
+    if method == "test/twice":
+        write_framed({"id": number, "result": "one"})
+        return "two"
+    if method == "test/late":
+        while read_framed() != {
+            "jsonrpc": "2.0",
+            "method": "$/cancelRequest",
+            "params": {"id": number},
+        }:
+            pass
+        return "nobody waits"
+    if method == "test/cut":
+        write_raw(b'Content-Length: 400\r\n\r\n{"jsonrpc": "2.0", "id"')
+        os._exit(9)
+    if method == "test/soon":
+        write_framed({"id": number, "result": os.getpid()})
+        os._exit(9)
     raise KeyError(method)
 
 
@@ -125,6 +149,9 @@ def main() -> None:
         method, params = message.get("method"), message.get("params") or {}
         number = message.get("id")
         heard.append(method)
+        if "dies" in MODES or ("shuts" in MODES and method == "shutdown"):
+            print("the language server crashes", file=sys.stderr, flush=True)
+            os._exit(9)
         if method == "initialize":
             offered = params["capabilities"]["general"]["positionEncodings"]
             units[0] = next((mode for mode in MODES if mode.startswith("utf")), offered[0])
@@ -148,7 +175,7 @@ def main() -> None:
             sys.exit(0)
         elif number is not None and method is not None:
             try:
-                result = answer(method, params)
+                result = answer(method, params, number)
             except KeyError:
                 fault = {"code": -32601, "message": f"unknown {method}"}
                 write_framed({"id": number, "error": fault})

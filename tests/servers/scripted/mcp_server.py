@@ -37,6 +37,7 @@ TOOLS = {
     "killed": {},
     "child": {},
     "roots": {},
+    "asks": {"method": {}},
     "seen": {},
     "environment": {"name": {}},
     "pid": {},
@@ -133,12 +134,13 @@ def call(number: Any, params: dict[str, Any]) -> None:
     elif name == "child":
         child = subprocess.Popen(["sleep", "300"], start_new_session=True)
         answer({**text("x"), "structuredContent": {"pid": child.pid}})
-    elif name == "roots":
-        write_line({"id": "r1", "method": "roots/list"})
+    elif name in ("roots", "asks"):
+        write_line({"id": "r1", "method": given.get("method", "roots/list")})
         while True:
             message = read_line()
             if message and message.get("id") == "r1":
-                answer({**text("x"), "structuredContent": message["result"]})
+                found = message.get("result") or message["error"]
+                answer({**text("x"), "structuredContent": found})
                 return
     elif name == "seen":
         answer({**text("x"), "structuredContent": {"methods": seen}})
