@@ -4,13 +4,18 @@
 //! is of one run, however that ended, and of those that overlap with it.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustix::fs::{CWD, Dir, Mode, OFlags, chmod, fstat, openat};
+use rustix::io::Errno;
 
 use crate::extension::Ended;
 use crate::sandbox::Policy;
@@ -86,6 +91,8 @@ fn set_aside(folder: &Path) -> io::Result<()> {
     let is_empty = match fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        // A run closed it, and the next is to have another.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => false,
         Err(error) => return Err(error),
     };
     let Some(parent) = folder.parent().filter(|_| !is_empty) else { return Ok(()) };
@@ -106,28 +113,75 @@ fn remove(parent: &Path) {
         if !entry.file_name().to_string_lossy().starts_with(GONE) {
             continue;
         }
-        match fs::remove_dir_all(entry.path()) {
+        let path = entry.path();
+        let mut removed = fs::remove_dir_all(&path);
+        if is_denied(&removed) {
+            // As in Go's module cache, whose folders are read-only.
+            removed = open_up(CWD, &path).and_then(|()| fs::remove_dir_all(&path));
+        }
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                let path = entry.path();
                 let path = path.display();
-                tracing::debug!(target: "symphony.core", %path, %error, "what an earlier run left stays");
+                tracing::warn!(target: "symphony.core", %path, %error, "what an earlier run left stays; remove it");
             }
             _ => {}
         }
     }
 }
 
+fn is_denied(outcome: &io::Result<()>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// Lets their owner change every folder of a tree. No link is followed, also not where a process puts one there meanwhile.
+fn open_up(parent: impl AsFd, name: &Path) -> io::Result<()> {
+    let only = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // What may not be read can be held by its path alone, and is then named by that.
+    let held = openat(parent, name, OFlags::PATH | only, Mode::empty())?;
+    let own = format!("/proc/self/fd/{}", held.as_raw_fd());
+    let mode = Mode::from_raw_mode(fstat(&held)?.st_mode);
+    if !mode.contains(Mode::RWXU) {
+        chmod(&*own, mode | Mode::RWXU)?;
+    }
+    let folder = openat(&held, ".", OFlags::RDONLY | only, Mode::empty())?;
+    // One descriptor for each level of the tree, as its removal takes.
+    drop(held);
+    let names = Dir::read_from(&folder)?.map(|entry| Ok(entry?.file_name().to_owned()));
+    for name in names.collect::<io::Result<Vec<_>>>()? {
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        match open_up(&folder, Path::new(OsStr::from_bytes(name.to_bytes()))) {
+            // A file, a link, or gone.
+            Err(error)
+                if matches!(
+                    error.raw_os_error().map(Errno::from_raw_os_error),
+                    Some(Errno::NOTDIR | Errno::LOOP | Errno::NOENT)
+                ) => {}
+            outcome => outcome?,
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::path::Path;
     use std::time::{Duration, Instant};
 
-    use super::{GONE, TemporaryFolders};
+    use rustix::fs::CWD;
+
+    use super::{GONE, TemporaryFolders, open_up};
     use crate::sandbox::Policy;
 
     fn policy(folder: &Path) -> Policy {
         Policy { temporary: folder.join("tmp"), data: folder.join("data"), ..Policy::default() }
+    }
+
+    fn close(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
     #[test]
@@ -138,6 +192,7 @@ mod tests {
         let first = folders.of_run(&policy).unwrap();
         fs::create_dir(policy.temporary.join("deep")).unwrap();
         fs::write(policy.temporary.join("deep/left"), "x").unwrap();
+        close(&policy.temporary.join("deep"), 0o500);
         fs::write(policy.data.join("kept"), "x").unwrap();
         drop(first);
         let second = folders.of_run(&policy).unwrap();
@@ -153,6 +208,28 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_secs(20), "what was put aside stays");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// For root no folder is closed: what matters to everybody else is what a folder's mode is.
+    #[test]
+    fn every_folder_of_a_tree_is_opened_up_and_nothing_that_a_link_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, other) = (folder.path().join("tree"), folder.path().join("other"));
+        fs::create_dir_all(tree.join("a/b")).unwrap();
+        fs::create_dir(&other).unwrap();
+        fs::write(tree.join("a/b/file"), "x").unwrap();
+        symlink(&other, tree.join("a/link")).unwrap();
+        close(&tree.join("a/b/file"), 0o400);
+        close(&tree.join("a/b"), 0o000);
+        close(&tree.join("a"), 0o500);
+        close(&other, 0o500);
+        open_up(CWD, &tree).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&tree.join("a")), 0o700);
+        assert_eq!(mode(&tree.join("a/b")), 0o700);
+        assert_eq!(mode(&tree.join("a/b/file")), 0o400);
+        assert_eq!(mode(&other), 0o500);
+        open_up(CWD, &tree.join("a/link")).unwrap_err();
     }
 
     #[test]
