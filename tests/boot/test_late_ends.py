@@ -250,3 +250,46 @@ def test_a_process_with_a_step_that_never_ends_ends_by_itself(left, tmp_path):
     assert (ended.returncode, ended.stderr) == (7, told)
     assert ("failed" in ended.stdout) == (left != "stop")
     assert over - float(ended.stdout.split()[-1]) < 4 * 1.0
+
+
+@pytest.mark.parametrize("required", [True, False], ids=["required", "optional"])
+@pytest.mark.parametrize("kind", ["async", "thread"])
+def test_what_a_start_raises_that_was_given_up_is_told_with_its_traceback(kind, required, tmp_path):
+    ended = boot_scripts.run(
+        """
+        class Late:
+            async def start(self):
+                import asyncio
+                try: await asyncio.sleep(60)
+                except asyncio.CancelledError: raise ValueError("my own cleanup failed") from None
+        class Held:
+            def start(self):
+                time.sleep(0.4)
+                raise ValueError("my own cleanup failed")
+        late = symphony.component(required=sys.argv[2] == "True")
+        try: boot(components=[late(Late if sys.argv[1] == "async" else Held)], timeout=0.2)
+        except symphony.BootTimeoutError as error: say(error.rollback_errors)
+        time.sleep(0.5)
+        """,
+        tmp_path,
+        kind,
+        str(required),
+    )
+    assert (ended.returncode, ended.stdout) == (0, "()\n"), ended.stderr
+    assert ended.stderr.count("ValueError: my own cleanup failed") == 1
+    assert "raised in its start\nTraceback" in ended.stderr
+
+
+def test_a_start_that_only_ends_when_it_is_given_up_says_nothing(tmp_path):
+    ended = boot_scripts.run(
+        """
+        class Late:
+            async def start(self):
+                import asyncio
+                await asyncio.sleep(60)
+        try: boot(components=[Late], timeout=0.2)
+        except symphony.BootTimeoutError: say("late")
+        """,
+        tmp_path,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "late\n", "")

@@ -53,6 +53,11 @@ impl Failure {
         self
     }
 
+    /// Whether it tells nothing but that its step was given up: cancelled, interrupted, or never begun.
+    pub fn says_only_that_it_was_given_up(&self) -> bool {
+        matches!(self.code, Code::CANCELLED | Code::INTERRUPTED | Code::STOPPED)
+    }
+
     /// All of it but where a step hangs, in one line: what failed, why, and what to do.
     pub fn line(&self) -> String {
         let mut text = self.message.clone();

@@ -8,7 +8,7 @@ built that was not registered.
 from __future__ import annotations
 
 from symphony._components import handles as handle_makers
-from symphony.exceptions import ComponentNotFoundError, StoppedError
+from symphony.exceptions import BootError, ComponentNotFoundError, StoppedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,20 +69,33 @@ class Live:
         Returns:
             What its `start()` said, or an awaitable of it.
         """
-        if self.spec.required:
-            return self._start(job)
         try:
             outcome = self._start(job)
         except Exception as error:
-            self._told("start", error)
+            self._start_raised(job, error)
             raise
-        return self._awaited("start", outcome) if hasattr(type(outcome), "__await__") else outcome
+        return self._start_awaited(job, outcome) if hasattr(type(outcome), "__await__") else outcome
+
+    async def _start_awaited(self, job: Job, outcome: Any) -> Any:
+        try:
+            return await outcome
+        except Exception as error:
+            self._start_raised(job, error)
+            raise
+
+    def _start_raised(self, job: Job, error: Exception) -> None:
+        # The boot does not fail with it: it goes on, or fails because this start was late.
+        if not self.spec.required or job.given_up:
+            self._told("start", error)
 
     def _told(self, step: str, error: BaseException) -> None:
         """Tells what the core keeps only the text of; whoever gave the step up is told already."""
-        if not isinstance(error, StoppedError):
-            from symphony._boot.failed_stops import tell_raised
+        from symphony._boot.failed_stops import tell_raised
+        from symphony._boot.threads import InterruptedStep
 
+        # So ends a boot within a step that was given up.
+        ours = isinstance(error, BootError) and isinstance(error.__cause__, InterruptedStep)
+        if not ours and not isinstance(error, StoppedError):
             tell_raised(self.spec.name, step, error)
 
     async def _awaited(self, step: str, outcome: Any) -> Any:

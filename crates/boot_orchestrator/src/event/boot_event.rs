@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use component::{ComponentName, Phase, Step};
+use component::{ComponentName, Failure, Phase, Step};
 
 /// How a phase or a component stands in events and in the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +86,8 @@ pub enum BootEvent {
         status: Status,
         seconds: f64,
         reason: Option<String>,
+        /// Whether it failed because a deadline of its phase, or of the boot, passed: the boot fails with it, required or not.
+        late: bool,
     },
     /// A component never began, because of what it needs.
     ComponentSkipped { component: ComponentName, phase: Phase, reason: String },
@@ -106,6 +108,8 @@ pub enum BootEvent {
     StepGivenUp { component: ComponentName, step: Step, seconds: f64 },
     /// A start that had been given up ended well after all; it is stopped at once.
     StartedLate { component: ComponentName },
+    /// A start that had been given up ended with an error of its own after all.
+    FailedLate { component: ComponentName, reason: String },
     /// A budget was exceeded. Limit and actual are seconds, for `memory` MiB.
     BudgetExceeded { name: String, limit: f64, actual: f64 },
     /// What had started is being stopped, because of this failure.
@@ -144,6 +148,7 @@ impl BootEvent {
             Self::HealthFinished { .. } => "health-finished",
             Self::StepGivenUp { .. } => "step-given-up",
             Self::StartedLate { .. } => "started-late",
+            Self::FailedLate { .. } => "failed-late",
             Self::BudgetExceeded { .. } => "budget-exceeded",
             Self::RollbackStarted { .. } => "rollback-started",
             Self::RollbackFinished { .. } => "rollback-finished",
@@ -183,6 +188,7 @@ impl BootEvent {
             | Self::HealthFinished { component, .. }
             | Self::StepGivenUp { component, .. }
             | Self::StartedLate { component }
+            | Self::FailedLate { component, .. }
             | Self::StopStarted { component }
             | Self::StopFinished { component, .. } => Some(component),
             _ => None,
@@ -235,6 +241,7 @@ impl BootEvent {
             | Self::StopFinished { reason, .. } => reason.as_deref(),
             Self::ComponentRetried { reason, .. }
             | Self::ComponentSkipped { reason, .. }
+            | Self::FailedLate { reason, .. }
             | Self::SafeMode { reason, .. }
             | Self::RollbackStarted { reason } => Some(reason),
             _ => None,
@@ -252,6 +259,7 @@ impl BootEvent {
             | Self::ComponentRetried { .. }
             | Self::StepGivenUp { .. }
             | Self::StartedLate { .. }
+            | Self::FailedLate { .. }
             | Self::ComponentSkipped { .. }
             | Self::ComponentFinished { status: Status::Failed | Status::Degraded, .. }
             | Self::StopFinished { reason: Some(_), .. } => Level::Warning,
@@ -322,6 +330,13 @@ impl Events {
             }
         }
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(stamped);
+    }
+
+    /// A start that was given up ended with a failure; one that says no more than that is no news.
+    pub(crate) fn failed_late(&self, component: ComponentName, failure: &Failure) {
+        if !failure.says_only_that_it_was_given_up() {
+            self.emit(BootEvent::FailedLate { component, reason: failure.line() });
+        }
     }
 
     /// The events so far; those that come after are told to the sinks and kept by nobody's report.

@@ -10,6 +10,11 @@ pub fn budget_figure(name: &str, figure: f64) -> String {
     if name == "memory" { format!("{figure:.1} MiB") } else { Seconds(figure).to_string() }
 }
 
+/// Why a start failed that was given up, and what it ended with after all.
+pub(crate) fn ended_with(reason: &str, own: &str) -> String {
+    format!("{reason}, and ended with: {own}")
+}
+
 fn reason(text: Option<&str>) -> String {
     text.map(|text| format!(": {text}")).unwrap_or_default()
 }
@@ -81,6 +86,9 @@ impl std::fmt::Display for BootEvent {
             }
             Self::StartedLate { component } => {
                 write!(out, "`{component}` started after it was given up, and is stopped")
+            }
+            Self::FailedLate { component, reason } => {
+                write!(out, "`{component}` failed after it was given up: {reason}")
             }
             Self::BudgetExceeded { name, limit, actual } => {
                 let (actual, limit) = (budget_figure(name, *actual), budget_figure(name, *limit));

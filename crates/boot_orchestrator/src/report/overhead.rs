@@ -61,6 +61,7 @@ mod tests {
             status: Status::Ready,
             seconds: to - from,
             reason: None,
+            late: false,
         };
         [Stamped { at: from, event: begun }, Stamped { at: to, event: ended }]
     }

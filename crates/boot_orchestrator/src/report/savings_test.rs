@@ -116,7 +116,7 @@ fn simulate(case: &Case, gone: Gone) -> Simulated {
         let reason = None;
         events.push(stamp(
             to,
-            BootEvent::ComponentFinished { component, phase, status, seconds, reason },
+            BootEvent::ComponentFinished { component, phase, status, seconds, reason, late: false },
         ));
     }
     Simulated { events, outside, end: now }

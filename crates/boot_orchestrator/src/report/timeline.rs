@@ -5,6 +5,7 @@
 use component::Phase;
 
 use crate::event::boot_event::{BootEvent, Stamped, Status};
+use crate::event::text::ended_with;
 use crate::graph::plan::Plan;
 
 /// A span in seconds after the call of `boot()`.
@@ -91,6 +92,12 @@ fn take_component(spans: &mut ComponentSpans, at: f64, event: &BootEvent) {
         BootEvent::ComponentFinished { status, reason, .. } => {
             (spans.finished, spans.status) = (Some(at), Some(*status));
             spans.reason.clone_from(reason);
+        }
+        BootEvent::FailedLate { reason, .. } => {
+            spans.reason = Some(match spans.reason.take() {
+                Some(why) => ended_with(&why, reason),
+                None => reason.clone(),
+            });
         }
         BootEvent::ComponentSkipped { reason, .. } => {
             (spans.status, spans.reason) = (Some(Status::Skipped), Some(reason.clone()));

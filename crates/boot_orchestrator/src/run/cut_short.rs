@@ -7,6 +7,7 @@ use std::time::Instant;
 use component::{Health, Step};
 
 use crate::event::boot_event::BootEvent;
+use crate::event::text::ended_with;
 use crate::graph::edges::index;
 use crate::run::executor::Run;
 use crate::run::health;
@@ -14,7 +15,7 @@ use crate::run::progress::Progress;
 use crate::run::step_table::{EndedStep, Signal};
 
 /// Why a start failed that the deadline of its phase, or of the boot, cut short.
-pub(crate) const NOT_IN_TIME: &str = "it was not done in time";
+const NOT_IN_TIME: &str = "it was not done in time";
 /// Why a component counts as unhealthy that was being asked when its boot failed for another reason, or was late.
 pub(crate) const NOT_ASKED_TO_THE_END: &str = "it gave no answer before the boot failed";
 
@@ -44,13 +45,12 @@ impl Run {
         for place in self.plan.range(self.current) {
             let number = index(place);
             if self.progress_table.at(number) == Progress::Starting {
-                let hung = self.deadlines.is_given_up(number, Step::Start);
-                let (progress, why) = if hung {
-                    (Progress::Failed, NOT_IN_TIME)
+                if self.deadlines.is_given_up(number, Step::Start) {
+                    self.finish_late(number, NOT_IN_TIME.to_owned(), now);
                 } else {
-                    (Progress::Stopped, "it was given up, because the boot fails")
-                };
-                self.finish(number, progress, Some(why.to_owned()), now);
+                    let why = "it was given up, because the boot fails".to_owned();
+                    self.finish(number, Progress::Stopped, Some(why), now);
+                }
             }
         }
     }
@@ -66,9 +66,14 @@ impl Run {
             Ok(Health::Healthy) => (Progress::Ready, None),
             Ok(Health::Degraded(why)) => (Progress::Degraded, Some(why)),
             Ok(Health::Unhealthy(why)) => (Progress::Failed, Some(why)),
-            // It fails because it was given up.
-            Err(_) if self.deadlines.is_given_up(number, Step::Start) => {
-                (Progress::Failed, Some(NOT_IN_TIME.to_owned()))
+            // It fails because it was given up; what it ends with may be its own.
+            Err(failure) if self.deadlines.is_given_up(number, Step::Start) => {
+                let why = if failure.says_only_that_it_was_given_up() {
+                    NOT_IN_TIME.to_owned()
+                } else {
+                    ended_with(NOT_IN_TIME, &failure.line())
+                };
+                return self.finish_late(number, why, ended.at);
             }
             Err(failure) => (Progress::Failed, Some(failure.message)),
         };

@@ -208,11 +208,28 @@ impl Run {
         self.release(number)
     }
 
+    /// A component's start has ended, whatever its outcome.
     pub(crate) fn finish(
         &mut self,
         number: u32,
         progress: Progress,
         reason: Option<String>,
+        at: Instant,
+    ) {
+        self.told(number, progress, reason, false, at);
+    }
+
+    /// A component's start has failed because a deadline of its phase, or of the boot, passed.
+    pub(crate) fn finish_late(&mut self, number: u32, reason: String, at: Instant) {
+        self.told(number, Progress::Failed, Some(reason), true, at);
+    }
+
+    fn told(
+        &mut self,
+        number: u32,
+        progress: Progress,
+        reason: Option<String>,
+        late: bool,
         at: Instant,
     ) {
         self.progress_table.set(number, progress);
@@ -228,6 +245,7 @@ impl Run {
                 status: progress.status(),
                 seconds: at.saturating_duration_since(begun).as_secs_f64(),
                 reason,
+                late,
             },
         );
     }

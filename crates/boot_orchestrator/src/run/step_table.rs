@@ -149,8 +149,7 @@ impl StepTable {
         let (claim, component) = (Arc::clone(claim), Arc::clone(component));
         Done::new(move |result| {
             let at = Instant::now();
-            let late = step == Step::Start && result.is_ok();
-            let lost = result.as_ref().err().filter(|_| step == Step::Stop).map(Failure::line);
+            let failure = result.as_ref().err().cloned();
             let told = claim.tell(|| {
                 let _ =
                     sender.send(Message::Outcome { component: number, step, flight, result, at });
@@ -158,12 +157,16 @@ impl StepTable {
             if told {
                 return;
             }
-            if late {
-                stop_late(&component, name, &events);
-            } else if lost.is_some() {
-                // Nobody waits for it any more, and it is told all the same: something may be lost by it.
-                let seconds = at.saturating_duration_since(begun).as_secs_f64();
-                events.emit(BootEvent::StopFinished { component: name, seconds, reason: lost });
+            // Nobody waits for it any more, and it is told all the same: something may be lost by it.
+            match (step, failure) {
+                (Step::Start, None) => stop_late(&component, name, &events),
+                (Step::Start, Some(failure)) => events.failed_late(name, &failure),
+                (Step::Stop, Some(failure)) => {
+                    let seconds = at.saturating_duration_since(begun).as_secs_f64();
+                    let reason = Some(failure.line());
+                    events.emit(BootEvent::StopFinished { component: name, seconds, reason });
+                }
+                (Step::Stop | Step::Health, _) => {}
             }
         })
     }
@@ -303,11 +306,13 @@ impl Drop for StepTable {
             claims,
             || self.receiver.try_recv().ok(),
             |message| {
-                if let Message::Outcome { component, step: Step::Start, result: Ok(_), .. } =
-                    message
-                {
+                if let Message::Outcome { component, step: Step::Start, result, .. } = message {
                     let planned = &self.plan.components()[component as usize];
-                    stop_late(planned.component(), planned.name().clone(), &self.events);
+                    let name = planned.name().clone();
+                    match result {
+                        Ok(_) => stop_late(planned.component(), name, &self.events),
+                        Err(failure) => self.events.failed_late(name, &failure),
+                    }
                 }
             },
         );

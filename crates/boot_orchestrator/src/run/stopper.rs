@@ -150,7 +150,11 @@ impl<'a> Stopper<'a> {
                 self.told(place, took, result.err());
                 self.gone(place, phase, end);
             }
-            (Step::Start, Err(_)) => self.gone(place, phase, end),
+            (Step::Start, Err(failure)) => {
+                let component = self.plan.components()[place].name().clone();
+                self.events.failed_late(component, &failure);
+                self.gone(place, phase, end);
+            }
             (Step::Health, _) => {}
         }
     }

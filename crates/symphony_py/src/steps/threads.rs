@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use boot_orchestrator::steps::{StepReceiver, Taken, ThreadOrder};
-use component::{Health, Step};
+use component::{Code, Health, Step};
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -86,7 +87,11 @@ impl Job {
 
     /// The step raised; false when it had been given up.
     fn fail(&self, py: Python<'_>, error: &Bound<'_, PyAny>) -> bool {
-        let failure = failure_of(self.step.step(), error);
+        let mut failure = failure_of(self.step.step(), error);
+        // What is no `Exception` is how a step is ended from outside: a task is cancelled, the calling thread interrupted.
+        if self.step.given_up() && !error.is_instance_of::<PyException>() {
+            failure.code = Code::CANCELLED;
+        }
         py.detach(|| self.step.tell(Err(failure)))
     }
 }

@@ -11,7 +11,7 @@ use component::{ComponentGraph as _, ComponentName, Phase};
 use parking_lot::Mutex;
 
 use super::boot_record::{Line, Suspect};
-use crate::run::cut_short::{NOT_ASKED_TO_THE_END, NOT_IN_TIME};
+use crate::run::cut_short::NOT_ASKED_TO_THE_END;
 use crate::system::own::Own;
 use crate::system::parts::Parts;
 use crate::{BootEvent, EventSink, Interruption, Plan, Stamped, Status};
@@ -59,10 +59,9 @@ impl Watch {
         Self { parts, watched, interruption, error: Mutex::new(None) }
     }
 
-    fn settled(&self, name: &ComponentName, failed: bool, reason: Option<&str>) {
+    /// `late`: also one that the boot could have gone on without, which had the boot itself for its deadline.
+    fn settled(&self, name: &ComponentName, failed: bool, late: bool, reason: Option<&str>) {
         let Some(one) = self.watched.get(name) else { return };
-        // Also one that it could have gone on without: it had the boot itself for its deadline.
-        let late = reason == Some(NOT_IN_TIME);
         let line = if failed && (late || one.required) && !self.is_excused(name) {
             if !late {
                 *self.error.lock() = reason.and_then(|text| text.lines().next()).map(str::to_owned);
@@ -94,15 +93,15 @@ impl EventSink for Watch {
                 }
             }
             // One that is given up because the boot fails is what was starting, not what failed.
-            BootEvent::ComponentFinished { component, status, reason, .. }
+            BootEvent::ComponentFinished { component, status, reason, late, .. }
                 if *status != Status::Stopped =>
             {
-                self.settled(component, *status == Status::Failed, reason.as_deref());
+                self.settled(component, *status == Status::Failed, *late, reason.as_deref());
             }
             BootEvent::HealthFinished { component, health: "unhealthy", reason, .. }
                 if reason.as_deref() != Some(NOT_ASKED_TO_THE_END) =>
             {
-                self.settled(component, true, reason.as_deref());
+                self.settled(component, true, false, reason.as_deref());
             }
             BootEvent::RollbackStarted { reason } => {
                 let line = if self.interruption.is_wanted() {
@@ -130,10 +129,11 @@ mod tests {
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
-    use component::{Code, Descriptor, Failure, Health, Key, Need, Phase};
+    use component::{Code, Component, Descriptor, Done, Failure, Health, Key, Need, Phase, Step};
     use orchestra_kit::Catalogue;
     use orchestra_kit::manifest::SafeMode;
     use orchestra_kit::supervisor::Environment;
+    use parking_lot::Mutex;
 
     use super::super::boot_record::{BootHistory, Last};
     use super::super::left_out::open;
@@ -144,6 +144,22 @@ mod tests {
 
     /// What a component does in its start: its name, whether it is required, and how it ends; none: it hangs for a second.
     type Script = (&'static str, bool, Option<Result<Health, &'static str>>);
+
+    /// What ends when it is given up, with an error of its own.
+    #[derive(Default)]
+    struct Yields(Mutex<Option<Done>>);
+
+    impl Component for Yields {
+        fn begin(&self, _step: Step, done: Done) {
+            *self.0.lock() = Some(done);
+        }
+
+        fn give_up(&self, _step: Step) -> Option<String> {
+            let done = self.0.lock().take()?;
+            done.tell(Err(Failure::new(Code::START_FAILED, "my own cleanup failed")));
+            None
+        }
+    }
 
     /// A boot of these, of which those that begin with `e` are extensions; what it fails with, and what is then suspected.
     fn failed(
@@ -173,7 +189,11 @@ mod tests {
                 };
                 end.map_err(|why| Failure::new(Code::START_FAILED, why))
             };
-            registry.add(descriptor, Arc::new(Blocking::new(&threads, start)));
+            if name == "e-yields" {
+                registry.add(descriptor, Arc::new(Yields::default()));
+            } else {
+                registry.add(descriptor, Arc::new(Blocking::new(&threads, start)));
+            }
         }
         let plan = registry.plan().unwrap();
         let mut options = BootOptions::default();
@@ -225,6 +245,25 @@ mod tests {
         for required in [true, false] {
             let scripts = vec![("e-good", true, GOOD), ("e-slow", required, None)];
             assert_eq!(suspected(scripts, late), ["e-slow"], "required: {required}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_late_says_what_it_ended_with_and_is_suspected_whatever_it_says() {
+        for required in [true, false] {
+            let said = Arc::new(Mutex::new(Vec::new()));
+            let listens = |parts: &Parts, options: &mut BootOptions| {
+                let heard = Arc::clone(&said);
+                options.sinks.push(Arc::new(move |event: &Stamped| {
+                    if let BootEvent::ComponentFinished { reason, late, .. } = &event.event {
+                        heard.lock().push((reason.clone(), *late));
+                    }
+                }));
+                late(parts, options);
+            };
+            assert_eq!(suspected(vec![("e-yields", required, None)], listens), ["e-yields"]);
+            let why = "it was not done in time, and ended with: my own cleanup failed";
+            assert_eq!(*said.lock(), [(Some(why.to_owned()), true)], "required: {required}");
         }
     }
 
