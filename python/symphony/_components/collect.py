@@ -344,10 +344,11 @@ def _owner(kind: type, function: Any, parameter: str | None) -> type:
             fields = vars(owner).get("__annotations__", _EMPTY)
             if parameter in fields or f"_{parameter}" in fields:
                 return owner
-    for owner in kind.__mro__ if function is not None else ():
-        written = vars(owner).get(function.__name__)
-        if unwrapped(getattr(written, "__func__", written)) is function:
-            return owner
+    if function is not None:
+        for owner in kind.__mro__:
+            written = vars(owner).get(function.__name__)
+            if unwrapped(getattr(written, "__func__", written)) is function:
+                return owner
     return kind
 
 

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use orchestra_kit::remove_tree;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::{Pid, getuid, test_kill_process};
 
@@ -78,7 +79,7 @@ fn remove(path: &Path) -> io::Result<bool> {
     if !is_free(&lock) || !is_free(&folder) {
         return Ok(false);
     }
-    fs::remove_dir_all(path)?;
+    remove_tree(path)?;
     Ok(true)
 }
 

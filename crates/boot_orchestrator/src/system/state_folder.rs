@@ -14,8 +14,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use component::{Code, Diagnostic, Failure, Health};
-use orchestra_kit::fault_of_state;
 use orchestra_kit::supervisor::Environment;
+use orchestra_kit::{fault_of_state, remove_tree};
 use parking_lot::Mutex;
 
 use super::abandoned;
@@ -161,7 +161,7 @@ impl StateFolder {
         // Whoever has the last share does the rest.
         let Some(mut lock) = Arc::into_inner(lock) else { return Ok(()) };
         let temporary = std::mem::take(&mut lock.temporary);
-        let result = if temporary { fs::remove_dir_all(&self.path) } else { Ok(()) };
+        let result = if temporary { remove_tree(&self.path) } else { Ok(()) };
         drop(lock);
         result.map_err(|error| {
             Failure::new(

@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use component::{Code, Failure, Health};
+use orchestra_kit::remove_tree;
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
 
@@ -30,7 +31,7 @@ pub(super) struct Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         if self.temporary
-            && let Err(error) = fs::remove_dir_all(&self.path)
+            && let Err(error) = remove_tree(&self.path)
         {
             let path = self.path.display();
             tracing::warn!(target: "symphony.boot", %path, %error, "a temporary state folder stays");

@@ -4,20 +4,16 @@
 //! is of one run, however that ended, and of those that overlap with it.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::{CWD, Dir, Mode, OFlags, chmod, fstat, openat};
-use rustix::io::Errno;
 
 use crate::extension::Ended;
+use crate::removal::remove_tree;
 use crate::sandbox::Policy;
 
 /// What the name of a temporary folder that nobody uses any more begins with.
@@ -114,66 +110,21 @@ fn remove(parent: &Path) {
             continue;
         }
         let path = entry.path();
-        let mut removed = fs::remove_dir_all(&path);
-        if is_denied(&removed) {
-            // As in Go's module cache, whose folders are read-only.
-            removed = open_up(CWD, &path).and_then(|()| fs::remove_dir_all(&path));
-        }
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                let path = path.display();
-                tracing::warn!(target: "symphony.core", %path, %error, "what an earlier run left stays; remove it");
-            }
-            _ => {}
+        if let Err(error) = remove_tree(&path) {
+            let path = path.display();
+            tracing::warn!(target: "symphony.core", %path, %error, "what an earlier run left stays; remove it");
         }
     }
-}
-
-fn is_denied(outcome: &io::Result<()>) -> bool {
-    outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
-}
-
-/// Lets their owner change every folder of a tree. No link is followed, also not where a process puts one there meanwhile.
-fn open_up(parent: impl AsFd, name: &Path) -> io::Result<()> {
-    let only = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    // What may not be read can be held by its path alone, and is then named by that.
-    let held = openat(parent, name, OFlags::PATH | only, Mode::empty())?;
-    let own = format!("/proc/self/fd/{}", held.as_raw_fd());
-    let mode = Mode::from_raw_mode(fstat(&held)?.st_mode);
-    if !mode.contains(Mode::RWXU) {
-        chmod(&*own, mode | Mode::RWXU)?;
-    }
-    let folder = openat(&held, ".", OFlags::RDONLY | only, Mode::empty())?;
-    // One descriptor for each level of the tree, as its removal takes.
-    drop(held);
-    let names = Dir::read_from(&folder)?.map(|entry| Ok(entry?.file_name().to_owned()));
-    for name in names.collect::<io::Result<Vec<_>>>()? {
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        match open_up(&folder, Path::new(OsStr::from_bytes(name.to_bytes()))) {
-            // A file, a link, or gone.
-            Err(error)
-                if matches!(
-                    error.raw_os_error().map(Errno::from_raw_os_error),
-                    Some(Errno::NOTDIR | Errno::LOOP | Errno::NOENT)
-                ) => {}
-            outcome => outcome?,
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
     use std::time::{Duration, Instant};
 
-    use rustix::fs::CWD;
-
-    use super::{GONE, TemporaryFolders, open_up};
+    use super::{GONE, TemporaryFolders};
     use crate::sandbox::Policy;
 
     fn policy(folder: &Path) -> Policy {
@@ -208,28 +159,6 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_secs(20), "what was put aside stays");
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-
-    /// For root no folder is closed: what matters to everybody else is what a folder's mode is.
-    #[test]
-    fn every_folder_of_a_tree_is_opened_up_and_nothing_that_a_link_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let (tree, other) = (folder.path().join("tree"), folder.path().join("other"));
-        fs::create_dir_all(tree.join("a/b")).unwrap();
-        fs::create_dir(&other).unwrap();
-        fs::write(tree.join("a/b/file"), "x").unwrap();
-        symlink(&other, tree.join("a/link")).unwrap();
-        close(&tree.join("a/b/file"), 0o400);
-        close(&tree.join("a/b"), 0o000);
-        close(&tree.join("a"), 0o500);
-        close(&other, 0o500);
-        open_up(CWD, &tree).unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&tree.join("a")), 0o700);
-        assert_eq!(mode(&tree.join("a/b")), 0o700);
-        assert_eq!(mode(&tree.join("a/b/file")), 0o400);
-        assert_eq!(mode(&other), 0o500);
-        open_up(CWD, &tree.join("a/link")).unwrap_err();
     }
 
     #[test]
