@@ -99,6 +99,16 @@ def act(operation, correlation):
     elif operation == "credit":
         for other in (0, correlation, correlation + 1, 2**64 - 1):
             send(CREDIT, other, b"\xce" + b"\xff" * 4)
+    elif operation == "passes":
+        # With each of these bytes goes a descriptor of a pipe that nobody else holds then.
+        reading, writing = os.pipe()
+        whole = header(REPLY, correlation, 9) + packed(1)
+        for place in range(len(whole)):
+            socket.send_fds(lane, [whole[place : place + 1]], [writing] * 20)
+        os.close(writing)
+        # Its end is told once no process has the other one: what was passed was not taken.
+        os.read(reading, 1)
+        os.close(reading)
     elif operation in ("subscribe", "deaf"):
         send(SUBSCRIBE, 0, packed("news"))
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 from kit_processes import kill, raw_extension, running
 from symphony.exceptions import CallTimeoutError, ExtensionCrashedError
-from workshop import wait_until
+from workshop import descriptors, wait_until
 
 ECHO = """
 @extension.operation
@@ -78,6 +78,16 @@ def test_what_nobody_asked_for_is_heard_by_nobody(raw, operation, answer):
     assert [raw.call(operation) for _ in range(3)] == [answer] * 3
     assert raw.call("nothing") == 1
     assert raw.pid == process
+
+
+@pytest.mark.timeout(60)
+def test_descriptors_that_are_passed_are_taken_by_nobody(raw):
+    process, ours = raw.pid, descriptors()
+    # The third call is answered only if those of the second one are gone.
+    assert [raw.options(timeout=20).call("passes") for _ in range(3)] == [1, 1, 1]
+    assert raw.call("nothing") == 1
+    assert raw.pid == process
+    assert descriptors() <= ours
 
 
 @pytest.mark.timeout(60)

@@ -370,26 +370,69 @@ def test_a_native_package_with_threads_of_its_own_keeps_working(ask):
 
 
 NATIVE = r"""
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
-#include <signal.h>
+static void told(const char *what, long result) { printf("native %s %d\n", what, result < 0 ? errno : 0); }
+static int entry(const char *root, const char *name) {
+    char path[100];
+    snprintf(path, sizeof path, "/proc/%s/%s", root, name);
+    return open(path, O_RDONLY);
+}
 int main(int count, char **words) {
+    char *none[] = {"true", NULL};
+    int root = atoi(words[1]), pair[2];
     if (count > 2) return 7;
-    printf("read %d\n", open("/etc/passwd", O_RDONLY) < 0 ? errno : 0);
-    printf("write %d\n", open("made", O_WRONLY | O_CREAT, 0600) < 0 ? errno : 0);
-    printf("socket %d\n", socket(AF_INET, SOCK_STREAM, 0) < 0 ? errno : 0);
-    printf("fork %d\n", fork() < 0 ? errno : 0);
-    printf("signal %d\n", kill(getppid(), 9) < 0 ? errno : 0);
-    printf("other %d\n", execl("/bin/true", "true", (char *)0) < 0 ? errno : 0);
-    printf("own %s\n", open(words[0], O_RDONLY) < 0 ? "closed" : "open");
+    told("read", open("/etc/passwd", O_RDONLY));
+    told("write", open("made", O_WRONLY | O_CREAT, 0600));
+    told("environ", entry(words[1], "environ"));
+    told("mem", entry(words[1], "mem"));
+    told("fd", entry(words[1], "fd"));
+    told("tcp", socket(AF_INET, SOCK_STREAM, 0));
+    told("udp", socket(AF_INET, SOCK_DGRAM, 0));
+    told("unix", socket(AF_UNIX, SOCK_STREAM, 0));
+    told("datagrams", socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+    /* It may have a pair of streams, and neither leads anywhere else. */
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int length = 1 + snprintf(name.sun_path + 1, 80, "symphony-test-%s", words[1]);
+    told("pair", socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+    told("abstract", connect(pair[0], (struct sockaddr *)&name, offsetof(struct sockaddr_un, sun_path) + length));
+    told("io_uring", syscall(SYS_io_uring_setup, 8, NULL));
+    told("ptrace", ptrace(PTRACE_ATTACH, root, NULL, NULL));
+    told("vm", syscall(SYS_process_vm_readv, root, NULL, 0, NULL, 0, 0));
+    told("fork", fork());
+    told("vfork", syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL));
+    told("setsid", setsid());
+    told("parent", kill(getppid(), 9));
+    told("root", kill(root, 9));
+    told("memory", syscall(SYS_execveat, memfd_create("program", 0), "", none, none + 1, AT_EMPTY_PATH));
+    told("other", execv("/bin/true", none));
+    told("own", open(words[0], O_RDONLY));
     fflush(stdout);
     return 3;
 }
 """
+# EISCONN: the pair's socket has its other end already.
+NATIVE_TOLD = {
+    **dict.fromkeys(("read", "write", "environ", "mem", "fd", "other"), 13),
+    **dict.fromkeys(("tcp", "udp", "unix", "datagrams", "io_uring", "ptrace", "vm"), 1),
+    **dict.fromkeys(("fork", "vfork", "setsid", "parent", "root", "memory"), 1),
+    "pair": 0,
+    "abstract": 106,
+    "own": 0,
+}
 
 
 def test_a_native_extension_is_held_too(tmp_path, caplog):
@@ -399,30 +442,28 @@ def test_a_native_extension_is_held_too(tmp_path, caplog):
     subprocess.run(["cc", "-o", "native", "native.c"], cwd=folder, check=True)
     write(
         folder / "Symphony.toml",
-        """
+        f"""
         [extension]
         name = "native"
         version = "0.1.0"
-        command = ["./native"]
+        command = ["./native", "{os.getpid()}"]
         operations = ["any"]
         """,
     )
     caplog.set_level("INFO")
-    with running(workshop) as system, pytest.raises(Exception, match="native"):
-        system.kit.extension("native").options(timeout=10).call("any")
-    said = dict(
-        record.getMessage().split(" ", 1)
-        for record in caplog.records
-        if record.getMessage().split(" ")[0]
-        in {"read", "write", "socket", "fork", "signal", "other", "own"}
-    )
-    assert {name: said[name] for name in ("read", "write", "other")} == dict.fromkeys(
-        ("read", "write", "other"), "13"
-    )
-    assert {name: said[name] for name in ("socket", "fork", "signal")} == dict.fromkeys(
-        ("socket", "fork", "signal"), "1"
-    )
-    assert said["own"] == "open"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"\0symphony-test-{os.getpid()}")
+        listener.listen()
+        with running(workshop) as system, pytest.raises(Exception, match="native"):
+            system.kit.extension("native").options(timeout=10).call("any")
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    lines = [record.getMessage().split() for record in caplog.records]
+    said = {
+        words[1]: int(words[2]) for words in lines if words[:1] == ["native"] and len(words) == 3
+    }
+    assert said == NATIVE_TOLD
 
 
 def test_it_is_told_grant_by_grant(system):
