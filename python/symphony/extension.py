@@ -68,6 +68,8 @@ class OperationDescription:
     """
 
     __slots__ = (
+        "_known",
+        "_required",
         "is_async",
         "is_stream",
         "layers",
@@ -92,6 +94,9 @@ class OperationDescription:
         self.name = name
         self.layers = _layers_of(function)
         self.required, self.optional, self.takes_any = _inputs_of(name, function)
+        # Each call asks: two sets are compared in a fraction of the time of their tuples.
+        self._required = frozenset(self.required)
+        self._known = self._required.union(self.optional)
         flags = _flags_of(function)
         self.is_stream = bool(flags & (_IS_GENERATOR | _IS_ASYNC_GENERATOR))
         self.is_async = bool(flags & (_IS_COROUTINE | _IS_ASYNC_GENERATOR))
@@ -111,21 +116,20 @@ class OperationDescription:
         # A word that is left out is false.
         return {**message, "async": True} if self.is_async else message
 
-    def fault_of(self, given: Iterable[str]) -> str | None:
+    def fault_of(self, given: dict[str, Any]) -> str | None:
         """Say what is wrong with a call's inputs.
 
         Args:
-            given: The names of the inputs that a caller sent.
+            given: The inputs that a caller sent, by name.
 
         Returns:
             A sentence that names the operation's inputs, or None when the call is lawful.
         """
-        given = list(given)
-        missing = [name for name in self.required if name not in given]
-        known = (*self.required, *self.optional)
-        unknown = [] if self.takes_any else [name for name in given if name not in known]
-        if not missing and not unknown:
+        names = given.keys()
+        if names >= self._required and (self.takes_any or names <= self._known):
             return None
+        missing = [name for name in self.required if name not in given]
+        unknown = [] if self.takes_any else [name for name in given if name not in self._known]
         faults = [f"lacks {_quoted(missing)}"] if missing else []
         if unknown:
             faults.append(f"does not know {_quoted(unknown)}")

@@ -32,6 +32,10 @@ const PIECES: usize = 64;
 const SMALL: usize = 4096;
 /// How long such a collection grows.
 const COLLECTED: usize = 64 * 1024;
+/// A frame up to this length is sent as one piece.
+const SHORT: usize = 512;
+/// Nobody waits in a write, and a peer that is gone is an error of the write's.
+const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// Which room a frame may use.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -137,9 +141,7 @@ impl Output {
         let length = head.len() + body.len();
         let mut written = 0;
         if self.bytes == 0 {
-            let pieces = [IoSlice::new(head), IoSlice::new(body)];
-            let pieces = if body.is_empty() { &pieces[..1] } else { &pieces[..] };
-            written = match send(socket, pieces) {
+            written = match send_frame(socket, head, body) {
                 Ok(written) => written,
                 Err(Errno::AGAIN) => 0,
                 Err(_) => {
@@ -243,10 +245,27 @@ impl Output {
     }
 }
 
-fn send(socket: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+/// Sends one frame. What is short goes as one piece: copying it costs less than telling the kernel of two.
+fn send_frame(socket: &OwnedFd, head: &[u8], body: &[u8]) -> rustix::io::Result<usize> {
+    let length = head.len() + body.len();
+    let mut whole = [0; SHORT];
+    let Some(whole) = whole.get_mut(..length) else {
+        return send(socket, &[IoSlice::new(head), IoSlice::new(body)]);
+    };
+    let (first, second) = whole.split_at_mut(head.len());
+    first.copy_from_slice(head);
+    second.copy_from_slice(body);
     loop {
-        match sendmsg(socket, pieces, &mut SendAncillaryBuffer::default(), flags) {
+        match rustix::net::send(socket, whole, FLAGS) {
+            Err(Errno::INTR) => {}
+            sent => return sent,
+        }
+    }
+}
+
+fn send(socket: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+    loop {
+        match sendmsg(socket, pieces, &mut SendAncillaryBuffer::default(), FLAGS) {
             Err(Errno::INTR) => {}
             sent => return sent,
         }

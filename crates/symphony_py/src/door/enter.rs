@@ -2,7 +2,8 @@
 //!
 //! Every binding that can wait goes through here. Invariant: no wait happens attached.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use component::Code;
@@ -16,6 +17,17 @@ pub(crate) const POLL: Duration = Duration::from_millis(50);
 
 static FORKED: AtomicBool = AtomicBool::new(false);
 
+/// The next thread's number.
+static THREADS: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    /// Whether this is known to be the main thread. It is asked of the kernel where it is not: a thread that forks is
+    /// the main one of its child, and the main thread is so in each child of its own too.
+    static IS_MAIN: Cell<bool> = const { Cell::new(false) };
+
+    static NUMBER: u64 = THREADS.fetch_add(1, Ordering::Relaxed);
+}
+
 /// Called in a forked child of the root: from now on every handle raises.
 pub(crate) fn mark_forked() {
     FORKED.store(true, Ordering::Relaxed);
@@ -28,7 +40,17 @@ pub(crate) fn is_forked() -> bool {
 
 /// Whether this is the thread that the process began with, where Python lets signals be handled.
 pub(crate) fn is_main_thread() -> bool {
-    rustix::thread::gettid() == rustix::process::getpid()
+    IS_MAIN.with(|known| {
+        if !known.get() {
+            known.set(rustix::thread::gettid() == rustix::process::getpid());
+        }
+        known.get()
+    })
+}
+
+/// A number of this thread's that no other of the process has or had, without asking the kernel.
+pub(crate) fn this_thread() -> u64 {
+    NUMBER.with(|number| *number)
 }
 
 /// Raises in a forked child.

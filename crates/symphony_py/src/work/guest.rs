@@ -4,7 +4,7 @@
 //! answers pings and takes cancels, without the interpreter.
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ipc::{
@@ -14,7 +14,7 @@ use ipc::{
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::door::enter::{enter, wait_asking};
+use crate::door::enter::{enter, this_thread, wait_asking};
 use crate::door::error::Fields;
 use crate::door::span::{deadline, limit};
 use crate::door::values::{decode, encode, encode_inputs};
@@ -28,8 +28,8 @@ const GREETING: Duration = Duration::from_secs(10);
 pub(crate) struct GuestLane {
     lane: Lane,
     /// The thread that takes requests, and the one of the asynchronous operations; 0 as long as there is none.
-    serves: AtomicI32,
-    runs_loop: AtomicI32,
+    serves: AtomicU64,
+    runs_loop: AtomicU64,
     /// Serves the lane for as long as it lives.
     _reader: Reader,
 }
@@ -60,7 +60,7 @@ impl GuestLane {
         let reader = Reader::new().map_err(|error| not_opened(py, &error))?;
         let lane = Lane::open(socket, LaneOptions::guest(&reader), std::sync::Arc::new(()))
             .map_err(|error| not_opened(py, &error))?;
-        Ok(Self { lane, serves: AtomicI32::new(0), runs_loop: AtomicI32::new(0), _reader: reader })
+        Ok(Self { lane, serves: AtomicU64::new(0), runs_loop: AtomicU64::new(0), _reader: reader })
     }
 }
 
@@ -296,10 +296,6 @@ impl GuestLane {
             (self.runs_loop.load(Ordering::Relaxed) == this).then_some(Blocks::Loop)
         }
     }
-}
-
-fn this_thread() -> i32 {
-    rustix::thread::gettid().as_raw_nonzero().get()
 }
 
 fn operation_of(entry: &Bound<'_, PyAny>) -> PyResult<Operation> {
