@@ -13,37 +13,82 @@ use seccompiler::{
 use super::Policy;
 use super::system_calls::{Refused, Test, UNKNOWN, refused};
 
+/// Goes on behind the next instruction where the call's number is less.
+const AT_LEAST: u16 = 0x35;
+/// Goes on so many instructions later.
+const GO: u16 = 0x05;
+/// How many calls are looked for one after the other.
+const NEAR: usize = 6;
+
 /// Filters the calling thread, the only one of its process, for good.
 pub(super) fn restrict(policy: &Policy) -> Result<(), seccompiler::Error> {
-    let own = std::process::id();
-    for program in programs(policy, own)? {
-        apply_filter(&program)?;
-    }
-    Ok(())
+    apply_filter(&program(policy, std::process::id())?)
 }
 
-/// The filters of a policy: an action other than "allow" each, which is all that one of them can have.
-pub(super) fn programs(policy: &Policy, own: u32) -> Result<[BpfProgram; 2], BackendError> {
-    let unknown = Refused { call: UNKNOWN, when: Vec::new() };
-    Ok([compile(refused(policy, own), libc::EPERM)?, compile(vec![unknown], libc::ENOSYS)?])
+/// What is answered to calls whose numbers lie together.
+struct Part {
+    first: i64,
+    answer: i32,
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
 }
 
-fn compile(calls: Vec<Refused>, answer: i32) -> Result<BpfProgram, BackendError> {
+/// The filter of a policy. `own`: the guest's number.
+///
+/// The kernel runs a new filter once for each call that it knows, and each call whose arguments are looked at for as
+/// long as the guest lives: so few steps lead to the few calls among which one is looked for.
+pub(super) fn program(policy: &Policy, own: u32) -> Result<BpfProgram, BackendError> {
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    for Refused { call, when } in calls {
-        let of_call = rules.entry(call).or_default();
+    let compiled: Vec<(i64, BpfProgram)> = parts(policy, own)?
+        .into_iter()
+        .map(|Part { first, answer, rules }| {
+            let action = SeccompAction::Errno(answer.unsigned_abs());
+            SeccompFilter::new(rules, SeccompAction::Allow, action, architecture)
+                .and_then(BpfProgram::try_from)
+                .map(|part| (first, part))
+        })
+        .collect::<Result<_, _>>()?;
+    let mut program = foreign_calls(audited(architecture));
+    program.extend(ways(&compiled));
+    program.extend(compiled.into_iter().flat_map(|(_, part)| part));
+    Ok(program)
+}
+
+fn parts(policy: &Policy, own: u32) -> Result<Vec<Part>, BackendError> {
+    let mut calls: BTreeMap<i64, (i32, Vec<SeccompRule>)> = BTreeMap::new();
+    for Refused { call, when } in refused(policy, own) {
+        let (_, rules) = calls.entry(call).or_insert((libc::EPERM, Vec::new()));
         // Without a rule a call always matches.
         if !when.is_empty() {
             let tests = when.into_iter().map(condition).collect::<Result<_, _>>()?;
-            of_call.push(SeccompRule::new(tests)?);
+            rules.push(SeccompRule::new(tests)?);
         }
     }
-    let action = SeccompAction::Errno(answer.unsigned_abs());
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, architecture)?;
-    let mut program = foreign_calls(audited(architecture));
-    program.extend(BpfProgram::try_from(filter)?);
-    Ok(program)
+    calls.insert(UNKNOWN, (libc::ENOSYS, Vec::new()));
+    let mut found: Vec<Part> = Vec::new();
+    for (call, (answer, rules)) in calls {
+        match found.last_mut().filter(|part| part.answer == answer && part.rules.len() < NEAR) {
+            Some(part) => drop(part.rules.insert(call, rules)),
+            None => {
+                found.push(Part { first: call, answer, rules: BTreeMap::from([(call, rules)]) });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The instructions, before the first part, that lead to the one in which a call would be, the last one first.
+fn ways(parts: &[(i64, BpfProgram)]) -> BpfProgram {
+    let mut before: usize = parts.iter().map(|(_, part)| part.len()).sum();
+    let mut ways = Vec::new();
+    for (place, (first, part)) in parts.iter().enumerate().skip(1).rev() {
+        before -= part.len();
+        let between = 2 * (place - 1) + before;
+        // The number of a call, and the length of a program, is far below.
+        let (first, between) = (u32::try_from(*first), u32::try_from(between));
+        ways.push(sock_filter { code: AT_LEAST, jt: 0, jf: 1, k: first.unwrap_or(u32::MAX) });
+        ways.push(sock_filter { code: GO, jt: 0, jf: 0, k: between.unwrap_or(u32::MAX) });
+    }
+    ways
 }
 
 fn condition(test: Test) -> Result<SeccompCondition, BackendError> {
@@ -71,7 +116,6 @@ const fn audited(architecture: TargetArch) -> u32 {
 fn foreign_calls(architecture: u32) -> BpfProgram {
     const LOAD: u16 = 0x20;
     const EQUAL: u16 = 0x15;
-    const AT_LEAST: u16 = 0x35;
     const ANSWER: u16 = 0x06;
     const NUMBER: u32 = 0;
     const ARCHITECTURE: u32 = 4;
@@ -96,6 +140,17 @@ pub(super) fn answer(
     call: i64,
     arguments: [u64; 6],
 ) -> u32 {
+    stepped(program, architecture, call, arguments).0
+}
+
+/// The same, and after how many instructions.
+#[cfg(test)]
+pub(super) fn stepped(
+    program: &[sock_filter],
+    architecture: u32,
+    call: i64,
+    arguments: [u64; 6],
+) -> (u32, usize) {
     let mut data = Vec::from(u32::try_from(call).unwrap_or_default().to_le_bytes());
     data.extend(architecture.to_le_bytes());
     data.extend([0; 8]);
@@ -104,8 +159,9 @@ pub(super) fn answer(
         let bytes = data.get(at as usize..at as usize + 4).and_then(|part| part.try_into().ok());
         bytes.map_or(0, u32::from_le_bytes)
     };
-    let (mut at, mut held) = (0, 0);
+    let (mut at, mut held, mut steps) = (0, 0, 0);
     loop {
+        steps += 1;
         let sock_filter { code, jt, jf, k } = &program[at];
         let jump = |yes: bool| usize::from(if yes { *jt } else { *jf });
         at += 1 + match code {
@@ -117,13 +173,13 @@ pub(super) fn answer(
                 held &= k;
                 0
             }
-            0x05 => *k as usize,
+            &GO => *k as usize,
             0x15 => jump(held == *k),
             0x25 => jump(held > *k),
-            0x35 => jump(held >= *k),
-            0x06 if *k == libc::SECCOMP_RET_ALLOW => return 0,
-            0x06 if k & 0xffff_0000 == libc::SECCOMP_RET_ERRNO => return k & 0xffff,
-            _ => return *k,
+            &AT_LEAST => jump(held >= *k),
+            0x06 if *k == libc::SECCOMP_RET_ALLOW => return (0, steps),
+            0x06 if k & 0xffff_0000 == libc::SECCOMP_RET_ERRNO => return (k & 0xffff, steps),
+            _ => return (*k, steps),
         };
     }
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use seccompiler::{BpfProgram, sock_filter};
 
-use super::filter::{answer, programs};
+use super::filter::{answer, program, stepped};
+use super::system_calls::{Refused, Test, UNKNOWN, refused};
 use super::{HostLists, Interpreter, Kernel, Level, Places, Policy, enforcement, listener};
 use crate::document::Source;
 use crate::manifest::{ExtensionManifest, Manifest, Network};
@@ -256,11 +257,48 @@ fn a_list_of_hosts_leaves_tcp_and_every_connect_is_handed_over() {
 
 const HERE: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
 
-/// The strictest answer of a policy's filters to a call; 0: allowed.
+/// The answer of a policy's filter to a call; 0: allowed.
 fn answered(policy: &Policy, architecture: u32, call: i64, arguments: [u64; 6]) -> u32 {
-    let filters = programs(policy, 77).unwrap();
-    let answers = filters.iter().map(|filter| answer(filter, architecture, call, arguments));
-    answers.max().unwrap_or_default()
+    answer(&program(policy, 77).unwrap(), architecture, call, arguments)
+}
+
+/// What the list says, read from its beginning to its end.
+fn said(list: &[Refused], call: i64, arguments: [u64; 6]) -> u32 {
+    let holds = |test: &Test| {
+        let low = |place: u8| u32::try_from(arguments[place as usize] & 0xffff_ffff).unwrap();
+        match *test {
+            Test::Is(place, value) => low(place) == value,
+            Test::IsNot(place, value) => low(place) != value,
+            Test::Masked(place, mask, value) => low(place) & mask == value,
+        }
+    };
+    let mut of_call = list.iter().filter(|refused| refused.call == call);
+    if call == UNKNOWN {
+        libc::ENOSYS.unsigned_abs()
+    } else if of_call.any(|refused| refused.when.iter().all(holds)) {
+        libc::EPERM.unsigned_abs()
+    } else {
+        0
+    }
+}
+
+#[test]
+fn the_filter_answers_every_call_as_the_list_says_and_in_few_steps() {
+    let lists = ["", "run = [\"sh\"]\n", "network = true\n", "network = [\"a.example:443\"]\n"];
+    let values = [0, 1, 2, 3, 6, 16, 77, 0x0001_0000, 0x1000_0000, 0x2000_0000, u64::MAX];
+    for (text, landlock) in lists.into_iter().flat_map(|text| [(text, 5), (text, 6)]) {
+        let policy = Policy { kernel: Kernel { landlock, ..FULL }, ..policy(text) };
+        let (list, filter) = (refused(&policy, 77), program(&policy, 77).unwrap());
+        for call in 0..600 {
+            for (place, value) in (0..4).flat_map(|place| values.map(|value| (place, value))) {
+                let mut arguments = [1; 6];
+                arguments[place] = value;
+                let (given, steps) = stepped(&filter, HERE, call, arguments);
+                assert_eq!(given, said(&list, call, arguments), "{text}: {call} {arguments:x?}");
+                assert!(steps < 100, "{text}: {call} takes {steps}");
+            }
+        }
+    }
 }
 
 #[test]
