@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _CAUSES = 16
 
 _VALUES = frozenset({type(None), bool, int, float, str, bytes, list, dict})
-"""What is sent as it is. Others are asked for their attributes first, and one that is absent costs half a microsecond."""
+"""What is sent as it is. Others are asked for attributes first, and one that is absent costs half a microsecond."""
 
 _prepared = False
 
