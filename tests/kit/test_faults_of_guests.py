@@ -31,6 +31,7 @@ def raw(system):
     """The guest that lies. Meanwhile the other one is called all the time, and is answered each time."""
     raw, echo = system.kit.extension("raw"), system.kit.extension("echo")
     raw.activate()
+    echo.activate()
     over, wrong = threading.Event(), []
 
     def call():

@@ -108,6 +108,7 @@ def hog(system):
     """The hog. Whatever it does, its neighbour answers each call, and then it is there again itself."""
     hog, neighbour = system.kit.extension("hog"), system.kit.extension("neighbour")
     hog.activate()
+    neighbour.activate()
     over, wrong = threading.Event(), []
 
     def call():
