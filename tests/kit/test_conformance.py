@@ -172,3 +172,16 @@ def test_an_end_in_a_call(guest):
             return False
 
     assert wait_until(served, 20.0)
+
+
+def test_a_stream_is_closed_before_its_first_item_is_read(guest):
+    for _ in range(300):  # More than `queue`: one that was never answered would leave no room.
+        guest.stream("count", many=1000).close()
+    assert list(guest.stream("count", many=3)) == [0, 1, 2]
+
+
+def test_calls_given_up_leave_room(guest):
+    for _ in range(300):
+        with pytest.raises(CallTimeoutError):
+            guest.options(timeout=0.002).call("slow", seconds=30)
+    assert guest.call("echo", value=1) == 1
