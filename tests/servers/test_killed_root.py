@@ -1,4 +1,4 @@
-"""Whoever kills the root: no server, no wrapper and no child of theirs is left, also while a forked child holds the pipes."""
+"""Whoever kills the root: no server, wrapper or child of theirs is left, also while a forked child holds the pipes."""
 
 from __future__ import annotations
 
