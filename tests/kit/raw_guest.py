@@ -85,6 +85,16 @@ def act(operation, correlation):
         lane.sendall(whole[35:])
     elif operation == "long":
         lane.sendall(header(REPLY, correlation, 2 << 30))
+    elif operation == "unknown_kind":
+        send(77, correlation)
+    elif operation == "other_version":
+        lane.sendall(struct.pack(HEADER, 0x5359, 2, REPLY, 0, 0, 0, 0, correlation, 0))
+    elif operation == "reserved":
+        lane.sendall(struct.pack(HEADER, 0x5359, 1, REPLY, 0, 1, 0, 0, correlation, 0))
+    elif operation == "end_of_a_plain_call":
+        send(END, correlation)
+    elif operation == "two_values":
+        send(REPLY, correlation, packed(1) + packed(2))
     elif operation == "unsigned":
         send(REPLY, correlation, b"\xcf" + b"\xff" * 8)
     elif operation == "empty":

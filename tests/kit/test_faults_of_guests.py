@@ -62,6 +62,11 @@ def raw(system):
     ("operation", "said"),
     [
         ("long", "a frame of 2147483648 bytes; at most 67108864 are allowed"),
+        ("unknown_kind", "a frame of unknown kind 77"),
+        ("other_version", "a frame of version 2"),
+        ("reserved", "the reserved bytes of a frame are not zero"),
+        ("end_of_a_plain_call", "a `End` frame came for a plain call"),
+        ("two_values", "9 bytes stand after the value"),
         ("unsigned", "does not fit a signed 64-bit integer"),
         ("empty", "ends too early"),
     ],
