@@ -165,6 +165,9 @@ pub(super) fn refused(policy: &Policy, own: u32) -> Vec<Refused> {
         when(libc::SYS_prctl, &[Is(0, SET_DEATH_SIGNAL)]),
         // Limits and priorities of others.
         when(libc::SYS_prlimit64, &[IsNot(0, 0), IsNot(0, own)]),
+        // By it the supervisor knows what the guest started. Asking for it too: in one call both may be meant.
+        when(libc::SYS_prlimit64, &[Is(1, libc::RLIMIT_LOCKS)]),
+        when(libc::SYS_setrlimit, &[Is(0, libc::RLIMIT_LOCKS)]),
         when(libc::SYS_setpriority, &[Is(0, OF_A_GROUP)]),
         when(libc::SYS_setpriority, &[Is(0, OF_A_USER)]),
         when(libc::SYS_setpriority, &[Is(0, OF_A_PROCESS), IsNot(1, 0), IsNot(1, own)]),

@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::{Signal, pidfd_send_signal};
 
+use super::marks;
 use super::own_process::{Launch, Link, SEND_LIMIT, begin, how_it_ended};
 use super::protocol::{
     BREATH, Ending, FromSupervisor, LONGEST, Received, Span, SpawnRequest, Termination,
@@ -104,7 +105,7 @@ impl Supervisor {
                 lines: VecDeque::new(),
             }),
             changed: Condvar::new(),
-            next: AtomicU64::new(1),
+            next: AtomicU64::new(marks::first()),
         });
         let listening = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -510,6 +511,7 @@ impl Shared {
                 process.kill();
             }
         }
+        marks::end_all(&guests.keys().copied().collect::<Vec<_>>());
         match &next {
             Attempt::Over => self.finish(&how),
             Attempt::Again(pause) => {

@@ -9,6 +9,7 @@ pub mod client;
 mod connects;
 mod descriptors;
 mod environment;
+mod marks;
 mod own_process;
 pub mod protocol;
 pub mod server;

@@ -25,7 +25,7 @@ use super::protocol::{
     ToSupervisor, VERSION, encode, is_shortage, receive, send,
 };
 use super::start::{Prepared, Start, nothing, prepare_resolver};
-use super::{descriptors, tree};
+use super::{descriptors, marks, tree};
 use crate::error::SupervisorError;
 use crate::manifest::Network;
 use crate::sandbox::Interpreter;
@@ -392,7 +392,7 @@ impl Server {
     fn reap(&mut self, id: u64) -> Result<(), SupervisorError> {
         let Some(guest) = self.guests.get(&id) else { return Ok(()) };
         // While it is not reaped its number is its own, so its group and session can be named by it.
-        tree::kill_rest(guest.pid);
+        tree::kill_rest(guest.pid, id);
         let status = match waitpid(Some(guest.pid), WaitOptions::NOHANG) {
             Ok(Some((_, status))) => status,
             Ok(None) | Err(Errno::INTR) => return Ok(()),
@@ -407,11 +407,17 @@ impl Server {
         self.tell(&FromSupervisor::Exited { id, status }, None)
     }
 
-    /// Reaps what came back from guests and has died.
+    /// Reaps what came back from guests and has died, and kills what lost its guest while it was on its way here.
     fn reap_orphans(&self) {
+        // What this process itself was given is no guest's mark: it may run inside of one.
+        let own = marks::of(getpid());
         for child in tree::children(getpid()) {
             if !self.guests.values().any(|guest| guest.pid == child) {
-                // Nothing to be told about it, and what lives stays.
+                let mark = marks::of(child).filter(|mark| Some(*mark) != own);
+                if mark.is_some_and(|mark| !self.guests.contains_key(&mark)) {
+                    tree::kill_tree(child);
+                }
+                // Nothing to be told about it, and what lives and has its guest stays.
                 let _ = waitpid(Some(child), WaitOptions::NOHANG);
             }
         }

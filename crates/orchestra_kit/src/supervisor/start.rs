@@ -8,14 +8,14 @@ use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
-use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::beside::Beside;
 use super::connects::hand_over;
 use super::own_process::refused;
 use super::protocol::{Program, SpawnRequest};
-use super::{descriptors, tree};
+use super::{descriptors, marks};
 use crate::error::SupervisorError;
 use crate::sandbox::Interpreter;
 
@@ -82,9 +82,8 @@ impl Start {
             let number: RawFd = lane.as_raw_fd();
             environment.push((LANE_VARIABLE.to_owned(), number.to_string()));
         }
+        marks::put(request.id);
         let beside = if matches!(request.program, Program::Server { .. }) {
-            let own = getpid().as_raw_nonzero().to_string();
-            environment.push((tree::BRIDGE_VARIABLE.to_owned(), own));
             Some(Beside::new(request.policy, kept, handover)?)
         } else {
             let applied = request.policy.apply(&interpreter.read);

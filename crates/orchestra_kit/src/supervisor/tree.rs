@@ -9,6 +9,8 @@ use rustix::process::{
     Pid, Signal, WaitOptions, getpid, getsid, kill_process, kill_process_group, wait,
 };
 
+use super::marks;
+
 /// The direct children of a process, of all its threads.
 pub(super) fn children(of: Pid) -> Vec<Pid> {
     let listed = threads(of).map(|thread| std::fs::read_to_string(thread.join("children")));
@@ -76,25 +78,16 @@ pub(super) fn kill_tree(child: Pid) {
     }
 }
 
-/// The variable by which a server, and what it starts in whatever session, is known as its bridge's.
-pub(super) const BRIDGE_VARIABLE: &str = "SYMPHONY_BRIDGE";
-
-/// Kills what a child that is dead but not reaped has left: its process group, and what of its session came back here; of a
-/// server's bridge also what left the session.
-pub(super) fn kill_rest(child: Pid) {
+/// Kills what a child that is dead but not reaped has left: its process group, and of what came back here whatever is of its
+/// session or has its mark.
+pub(super) fn kill_rest(child: Pid, mark: u64) {
     let _ = kill_process_group(child, Signal::KILL);
     for orphan in children(getpid()) {
-        let is_its = || getsid(Some(orphan)) == Ok(child) || is_of_bridge(orphan, child);
+        let is_its = || getsid(Some(orphan)) == Ok(child) || marks::of(orphan) == Some(mark);
         if orphan != child && is_its() {
             kill_tree(orphan);
         }
     }
-}
-
-fn is_of_bridge(process: Pid, bridge: Pid) -> bool {
-    let Ok(variables) = std::fs::read(format!("/proc/{process}/environ")) else { return false };
-    let wanted = format!("{BRIDGE_VARIABLE}={bridge}");
-    variables.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
 }
 
 /// Kills every descendant of this process and reaps until none is left or `limit` is over.
