@@ -32,8 +32,10 @@ fn interferer(
     let (cancel, told, count) = (cancel.clone(), Arc::clone(told), AtomicUsize::new(0));
     move |stamped| {
         let number = count.fetch_add(1, Ordering::Relaxed);
-        // After the last gate a boot that has become ready tells only this.
-        let over = ["boot-finished", "budget-exceeded"].contains(&stamped.event.name());
+        // After the last gate a boot that has become ready tells only this; and how a step ended that was given up, whenever
+        // that is.
+        let over = ["boot-finished", "budget-exceeded", "started-late", "failed-late"];
+        let over = over.contains(&stamped.event.name());
         match interference {
             Some(Interference::Interruption(at)) if at == number => {
                 told.fetch_or(!over, Ordering::Relaxed);
